@@ -1,0 +1,378 @@
+//! Log entries: what a leaf of the tree says.
+//!
+//! Leaf bytes: [`LEAF_LABEL`], the kind in one byte, the body in canonical postcard. Every body begins with a salt, so
+//! that a leaf hash in somebody else's inclusion proof tells an outsider nothing. Kinds are never reused.
+//!
+//! An entry holds digests of intents, not their contexts: those lie beside it and can be erased without breaking the tree.
+
+mod operation;
+
+use serde::{Deserialize, Serialize};
+
+pub use self::operation::{Boot, BundleLoaded, KeyAdded, Outage, Rearm, Status, Trip};
+use crate::codec::{self, CodecError};
+use crate::hash::Hash;
+use crate::intent::Uid;
+use crate::limits::{MAX_BODY_BYTES, MAX_NAMED_POLICIES};
+use crate::number::{Epoch, LeafIndex, Timestamp};
+use crate::refusal::Refusal;
+
+/// What the bytes of every leaf begin with.
+pub const LEAF_LABEL: &[u8; 15] = b"assent/leaf/v1\0";
+
+/// Separates the derivation of salts from every other hash.
+pub const SALT_LABEL: &[u8; 15] = b"assent/salt/v1\0";
+
+/// Sixteen bytes that an outsider cannot guess.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Salt(pub [u8; 16]);
+
+/// The salt of the `position`th entry of a reply, from the one salt that was sent with it.
+#[must_use]
+pub fn derived_salt(seed: &Salt, position: u32) -> Salt {
+    let hash = Hash::of_labelled(SALT_LABEL, [&seed.0, &position.to_be_bytes()]);
+    let mut salt = Salt::default();
+    for (to, from) in salt.0.iter_mut().zip(hash.0) {
+        *to = from;
+    }
+    salt
+}
+
+/// What an entry is about: the byte behind the label.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Kind {
+    /// An intent was allowed; the only kind that a token can come from.
+    Allow = 1,
+    /// An intent was refused.
+    Deny = 2,
+    /// An intent waits for operators.
+    Hold = 3,
+    /// The token boundary closed.
+    Trip = 4,
+    /// The token boundary opened.
+    Rearm = 5,
+    /// The log was alive.
+    Status = 6,
+    /// Other policies were loaded.
+    Bundle = 7,
+    /// A verifier key was added.
+    Key = 8,
+    /// The appliance started.
+    Boot = 9,
+    /// Entries were made that no checkpoint covered at the time.
+    Outage = 10,
+    /// Operators approved a hold.
+    Approval = 11,
+    /// A break-glass charter was made.
+    Charter = 12,
+    /// A warrant under a charter was activated.
+    Warrant = 13,
+    /// A use of a warrant was reviewed.
+    Review = 14,
+    /// Any other act of an operator.
+    Operator = 15,
+    /// A drill began or ended.
+    Drill = 16,
+}
+
+impl Kind {
+    /// Every kind, by ascending number.
+    pub const ALL: &'static [Self] = &[
+        Self::Allow,
+        Self::Deny,
+        Self::Hold,
+        Self::Trip,
+        Self::Rearm,
+        Self::Status,
+        Self::Bundle,
+        Self::Key,
+        Self::Boot,
+        Self::Outage,
+        Self::Approval,
+        Self::Charter,
+        Self::Warrant,
+        Self::Review,
+        Self::Operator,
+        Self::Drill,
+    ];
+
+    /// The kind's byte.
+    #[must_use]
+    pub const fn number(self) -> u8 {
+        self as u8
+    }
+
+    /// The kind with this byte, if there is one.
+    #[must_use]
+    pub fn from_number(number: u8) -> Option<Self> {
+        Self::ALL.iter().copied().find(|kind| kind.number() == number)
+    }
+}
+
+/// The policies that determined a decision.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Policies<'a> {
+    /// How many there were.
+    pub total: u32,
+    /// The ids of the first of them, in the bundle's order.
+    #[serde(borrow)]
+    pub named: heapless::Vec<&'a str, MAX_NAMED_POLICIES>,
+}
+
+impl<'a> FromIterator<&'a str> for Policies<'a> {
+    fn from_iter<I: IntoIterator<Item = &'a str>>(ids: I) -> Self {
+        let mut policies = Self::default();
+        for id in ids {
+            policies.total = policies.total.saturating_add(1);
+            // LIMIT: beyond MAX_NAMED_POLICIES only the total tells of the others.
+            let _ = policies.named.push(id);
+        }
+        policies
+    }
+}
+
+/// Whence an allow has its authority.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Grounds {
+    /// The policies alone.
+    Policy,
+    /// The policies, with the approval that this entry records as evidence.
+    Approval(LeafIndex),
+    /// The warrant that this entry records.
+    Warrant(LeafIndex),
+}
+
+/// An intent was allowed. A token carries this body: its claims.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Allow<'a> {
+    /// Hides the body from those who see only its hash.
+    pub salt: Salt,
+    /// When it was decided.
+    pub time: Timestamp,
+    /// The token boundary's epoch at the time.
+    pub epoch: Epoch,
+    /// Digest of the bundle that decided.
+    pub bundle: Hash,
+    /// The agent's SPIFFE ID.
+    pub principal: &'a str,
+    /// Who is to act on the token.
+    pub audience: &'a str,
+    /// Cedar's action.
+    #[serde(borrow)]
+    pub action: Uid<'a>,
+    /// Cedar's resource.
+    #[serde(borrow)]
+    pub resource: Uid<'a>,
+    /// The intent digest.
+    pub intent: Hash,
+    /// From when the token is good.
+    pub not_before: Timestamp,
+    /// Until when the token is good.
+    pub not_after: Timestamp,
+    /// How often it may be used.
+    pub uses: u16,
+    /// The risk score under which it was decided.
+    pub risk: i64,
+    /// Whence it has its authority.
+    pub grounds: Grounds,
+    /// Every satisfied permit.
+    #[serde(borrow)]
+    pub policies: Policies<'a>,
+}
+
+/// An intent was refused, or waits: the body of both [`Kind::Deny`] and [`Kind::Hold`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Deny<'a> {
+    /// Hides the body from those who see only its hash.
+    pub salt: Salt,
+    /// When it was decided.
+    pub time: Timestamp,
+    /// The token boundary's epoch at the time.
+    pub epoch: Epoch,
+    /// Digest of the bundle that decided.
+    pub bundle: Hash,
+    /// The agent's SPIFFE ID.
+    pub principal: &'a str,
+    /// Who was to act on the token.
+    pub audience: &'a str,
+    /// Cedar's action, as the agent wrote it.
+    #[serde(borrow)]
+    pub action: Uid<'a>,
+    /// Cedar's resource, as the agent wrote it.
+    #[serde(borrow)]
+    pub resource: Uid<'a>,
+    /// The intent digest.
+    pub intent: Hash,
+    /// What the agent heard.
+    pub refusal: Refusal,
+    /// The risk score under which it was decided.
+    pub risk: i64,
+    /// The satisfied forbids, or the policies that could not be evaluated.
+    #[serde(borrow)]
+    pub policies: Policies<'a>,
+}
+
+/// An entry, parsed. The kinds whose bodies come later in the product's life are refused until then.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Entry<'a> {
+    /// See [`Kind::Allow`].
+    Allow(Allow<'a>),
+    /// See [`Kind::Deny`].
+    Deny(Deny<'a>),
+    /// See [`Kind::Hold`].
+    Hold(Deny<'a>),
+    /// See [`Kind::Trip`].
+    Trip(Trip<'a>),
+    /// See [`Kind::Rearm`].
+    Rearm(Rearm),
+    /// See [`Kind::Status`].
+    Status(Status),
+    /// See [`Kind::Bundle`].
+    Bundle(BundleLoaded<'a>),
+    /// See [`Kind::Key`].
+    Key(KeyAdded<'a>),
+    /// See [`Kind::Boot`].
+    Boot(Boot<'a>),
+    /// See [`Kind::Outage`].
+    Outage(Outage),
+}
+
+/// Why bytes are no entry that we know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EntryError {
+    /// They do not begin with [`LEAF_LABEL`].
+    Label,
+    /// No kind has this byte, or its body is not known to this version.
+    Kind(u8),
+    /// The body is not canonical, or over its limit.
+    Body(CodecError),
+}
+
+impl core::fmt::Display for EntryError {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            Self::Label => f.write_str("leaf does not begin with its label"),
+            Self::Kind(number) => write!(f, "entry kind {number} is not known"),
+            Self::Body(error) => write!(f, "entry body: {error}"),
+        }
+    }
+}
+
+impl core::error::Error for EntryError {}
+
+impl<'a> Entry<'a> {
+    /// Parses the bytes of a leaf.
+    ///
+    /// # Errors
+    /// [`EntryError`].
+    pub fn parse(leaf: &'a [u8]) -> Result<Self, EntryError> {
+        let rest = leaf.strip_prefix(LEAF_LABEL.as_slice()).ok_or(EntryError::Label)?;
+        let (number, body) = rest.split_first().ok_or(EntryError::Label)?;
+        if body.len() > MAX_BODY_BYTES {
+            return Err(EntryError::Body(CodecError::TooLong));
+        }
+        let kind = Kind::from_number(*number).ok_or(EntryError::Kind(*number))?;
+        Self::parse_body(kind, body)
+    }
+
+    fn parse_body(kind: Kind, body: &'a [u8]) -> Result<Self, EntryError> {
+        match kind {
+            Kind::Allow => codec::parse(body).map(Self::Allow),
+            Kind::Deny => codec::parse(body).map(Self::Deny),
+            Kind::Hold => codec::parse(body).map(Self::Hold),
+            Kind::Trip => codec::parse(body).map(Self::Trip),
+            Kind::Rearm => codec::parse(body).map(Self::Rearm),
+            Kind::Status => codec::parse(body).map(Self::Status),
+            Kind::Bundle => codec::parse(body).map(Self::Bundle),
+            Kind::Key => codec::parse(body).map(Self::Key),
+            Kind::Boot => codec::parse(body).map(Self::Boot),
+            Kind::Outage => codec::parse(body).map(Self::Outage),
+            Kind::Approval | Kind::Charter | Kind::Warrant | Kind::Review | Kind::Operator | Kind::Drill => {
+                return Err(EntryError::Kind(kind.number()));
+            }
+        }
+        .map_err(EntryError::Body)
+    }
+
+    /// What the entry is about.
+    #[must_use]
+    pub const fn kind(&self) -> Kind {
+        match self {
+            Self::Allow(_) => Kind::Allow,
+            Self::Deny(_) => Kind::Deny,
+            Self::Hold(_) => Kind::Hold,
+            Self::Trip(_) => Kind::Trip,
+            Self::Rearm(_) => Kind::Rearm,
+            Self::Status(_) => Kind::Status,
+            Self::Bundle(_) => Kind::Bundle,
+            Self::Key(_) => Kind::Key,
+            Self::Boot(_) => Kind::Boot,
+            Self::Outage(_) => Kind::Outage,
+        }
+    }
+
+    /// When it was made.
+    #[must_use]
+    pub const fn time(&self) -> Timestamp {
+        match self {
+            Self::Allow(body) => body.time,
+            Self::Deny(body) | Self::Hold(body) => body.time,
+            Self::Trip(body) => body.time,
+            Self::Rearm(body) => body.time,
+            Self::Status(body) => body.time,
+            Self::Bundle(body) => body.time,
+            Self::Key(body) => body.time,
+            Self::Boot(body) => body.time,
+            Self::Outage(body) => body.time,
+        }
+    }
+
+    /// Appends the bytes of the leaf.
+    ///
+    /// # Errors
+    /// None for any value of this type; the signature is that of the codec.
+    pub fn append(&self, out: &mut impl Extend<u8>) -> Result<(), CodecError> {
+        out.extend(LEAF_LABEL.iter().copied());
+        out.extend([self.kind().number()]);
+        match self {
+            Self::Allow(body) => codec::append(body, out),
+            Self::Deny(body) | Self::Hold(body) => codec::append(body, out),
+            Self::Trip(body) => codec::append(body, out),
+            Self::Rearm(body) => codec::append(body, out),
+            Self::Status(body) => codec::append(body, out),
+            Self::Bundle(body) => codec::append(body, out),
+            Self::Key(body) => codec::append(body, out),
+            Self::Boot(body) => codec::append(body, out),
+            Self::Outage(body) => codec::append(body, out),
+        }
+    }
+}
+
+/// Hash of the leaf whose kind is Allow and whose body is `body`. A verifier that uses this cannot take a denial for a
+/// token, whatever bytes it is given.
+#[must_use]
+pub fn allow_leaf_hash(body: &[u8]) -> Hash {
+    Hash::of_leaf_parts([LEAF_LABEL.as_slice(), &[Kind::Allow.number()], body])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kinds_lead_back_from_their_numbers() {
+        for (position, kind) in Kind::ALL.iter().enumerate() {
+            assert_eq!(usize::from(kind.number()), position + 1);
+            assert_eq!(Kind::from_number(kind.number()), Some(*kind));
+        }
+    }
+
+    #[test]
+    fn policies_beyond_the_limit_are_counted_not_named() {
+        let policies: Policies<'_> = core::iter::repeat_n("p", MAX_NAMED_POLICIES + 3).collect();
+        assert_eq!(policies.named.len(), MAX_NAMED_POLICIES);
+        assert_eq!(policies.total as usize, MAX_NAMED_POLICIES + 3);
+    }
+}

@@ -1,0 +1,104 @@
+//! Entries about the appliance itself rather than about an intent.
+
+use serde::{Deserialize, Serialize};
+
+use super::Salt;
+use crate::hash::Hash;
+use crate::number::{Epoch, Timestamp, TreeSize};
+
+/// The token boundary closed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Trip<'a> {
+    /// Hides the body from those who see only its hash.
+    pub salt: Salt,
+    /// When it closed.
+    pub time: Timestamp,
+    /// The epoch that begins with it.
+    pub epoch: Epoch,
+    /// Why, as a bounded label.
+    pub cause: &'a str,
+}
+
+/// The token boundary opened.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rearm {
+    /// Hides the body from those who see only its hash.
+    pub salt: Salt,
+    /// When it opened.
+    pub time: Timestamp,
+    /// The epoch under which it is open.
+    pub epoch: Epoch,
+}
+
+/// The log was alive although nobody asked for anything.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Status {
+    /// Hides the body from those who see only its hash.
+    pub salt: Salt,
+    /// When.
+    pub time: Timestamp,
+    /// The epoch at the time.
+    pub epoch: Epoch,
+}
+
+/// The evaluation boundary decides by another bundle from here on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BundleLoaded<'a> {
+    /// Hides the body from those who see only its hash.
+    pub salt: Salt,
+    /// When.
+    pub time: Timestamp,
+    /// Digest of the bundle that decided before; zeroes at first.
+    pub before: Hash,
+    /// Digest of the bundle that decides now.
+    pub after: Hash,
+    /// Whence it came.
+    pub source: &'a str,
+}
+
+/// A verifier key signs checkpoints of this log from here on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyAdded<'a> {
+    /// Hides the body from those who see only its hash.
+    pub salt: Salt,
+    /// When.
+    pub time: Timestamp,
+    /// The key as C2SP signed-note writes it.
+    pub vkey: &'a str,
+}
+
+/// The appliance started.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Boot<'a> {
+    /// Hides the body from those who see only its hash.
+    pub salt: Salt,
+    /// When.
+    pub time: Timestamp,
+    /// The epoch under which it starts.
+    pub epoch: Epoch,
+    /// Version of the appliance.
+    pub version: &'a str,
+    /// What the HSM says it is: manufacturer, model, serial number.
+    pub hsm: &'a str,
+    /// Whether that is a simulator.
+    pub simulator: bool,
+}
+
+/// Entries were made that no checkpoint covered at the time; the next checkpoint covers the whole gap.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Outage {
+    /// Hides the body from those who see only its hash.
+    pub salt: Salt,
+    /// When it was over.
+    pub time: Timestamp,
+    /// When the boundary had closed.
+    pub from: Timestamp,
+    /// Size that the last checkpoint before the gap covered.
+    pub covered: TreeSize,
+    /// Size of the log before this entry: what lies between the two is the gap.
+    pub reached: TreeSize,
+    /// Denials in the gap.
+    pub denials: u64,
+    /// Holds in the gap.
+    pub holds: u64,
+}

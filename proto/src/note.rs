@@ -1,0 +1,304 @@
+//! Signed notes and verifier keys as C2SP signed-note (v1.0.0) defines them, for Ed25519 (type 0x01).
+//!
+//! A note is a text, an empty line, and signature lines. Signatures by unknown keys are ignored; one by a known key that
+//! does not verify spoils the note. The signature is over the bare text: a key that signs notes must sign nothing else.
+
+use base64ct::{Base64, Encoding as _};
+use core::fmt::{self, Write as _};
+use ed25519_dalek::{Signature, VerifyingKey};
+use sha2::{Digest as _, Sha256};
+
+use crate::limits::{MAX_NOTE_BYTES, MAX_NOTE_SIGNATURES, MAX_ORIGIN_BYTES};
+
+/// The signature type of an Ed25519 note signature.
+const ED25519: u8 = 0x01;
+/// Key ID and signature, decoded.
+const SIGNATURE_BLOB_BYTES: usize = 4 + 64;
+/// What a signature line begins with: an em dash and a space.
+const SIGNATURE_LINE: &str = "\u{2014} ";
+
+/// Four bytes that tell keys apart; two keys may share them, so they prove nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct KeyId(pub [u8; 4]);
+
+impl KeyId {
+    /// SHA-256(name, newline, type, key), the first four bytes.
+    #[must_use]
+    pub fn of(name: &str, key: &VerifyingKey) -> Self {
+        let mut sha = Sha256::new();
+        sha.update(name.as_bytes());
+        sha.update([b'\n', ED25519]);
+        sha.update(key.as_bytes());
+        let hash: [u8; 32] = sha.finalize().into();
+        let [a, b, c, d, ..] = hash;
+        Self([a, b, c, d])
+    }
+}
+
+impl fmt::Display for KeyId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+/// Why bytes are no note, or no key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoteError {
+    /// Longer than [`MAX_NOTE_BYTES`], or with more signatures than [`MAX_NOTE_SIGNATURES`].
+    TooLong,
+    /// Not the form that signed-note prescribes.
+    Malformed,
+    /// A key name that is empty, too long, or holds a space or a plus.
+    KeyName,
+    /// A verifier key of another type than Ed25519, or one that is no strong point of the curve.
+    Key,
+    /// The key ID in a verifier key is not that of its name and key.
+    KeyId,
+    /// The signature by this key does not verify.
+    Signature,
+    /// No signature is by a key that we know.
+    Unsigned,
+}
+
+impl fmt::Display for NoteError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::TooLong => "note is too long",
+            Self::Malformed => "note is malformed",
+            Self::KeyName => "key name is empty, too long, or holds a space or a plus",
+            Self::Key => "key is not a strong Ed25519 key",
+            Self::KeyId => "key ID does not belong to name and key",
+            Self::Signature => "signature does not verify",
+            Self::Unsigned => "no signature is by a known key",
+        })
+    }
+}
+
+impl core::error::Error for NoteError {}
+
+/// A verifier key: a name and an Ed25519 key. Weak keys (of small order) cannot be held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct VerifierKey<'a> {
+    name: &'a str,
+    id: KeyId,
+    key: VerifyingKey,
+}
+
+impl<'a> VerifierKey<'a> {
+    /// A key under a name.
+    ///
+    /// # Errors
+    /// [`NoteError::KeyName`], [`NoteError::Key`].
+    pub fn new(name: &'a str, key: &[u8; 32]) -> Result<Self, NoteError> {
+        check_key_name(name)?;
+        let key = VerifyingKey::from_bytes(key).map_err(|_| NoteError::Key)?;
+        if key.is_weak() {
+            return Err(NoteError::Key);
+        }
+        Ok(Self { name, id: KeyId::of(name, &key), key })
+    }
+
+    /// Parses `name+keyid+base64(type, key)`.
+    ///
+    /// # Errors
+    /// [`NoteError`].
+    pub fn parse(text: &'a str) -> Result<Self, NoteError> {
+        let mut parts = text.splitn(3, '+');
+        let (Some(name), Some(id), Some(encoded)) = (parts.next(), parts.next(), parts.next()) else {
+            return Err(NoteError::Malformed);
+        };
+        let mut blob = [0; 33];
+        match Base64::decode(encoded, &mut blob) {
+            Ok([ED25519, ..]) => {}
+            Ok(_) => return Err(NoteError::Key),
+            Err(_) => return Err(NoteError::Malformed),
+        }
+        let (_, bytes) = blob.split_last_chunk::<32>().ok_or(NoteError::Malformed)?;
+        let key = Self::new(name, bytes)?;
+        let mut written = heapless::String::<8>::new();
+        write!(written, "{}", key.id).map_err(|_| NoteError::Malformed)?;
+        if written == id { Ok(key) } else { Err(NoteError::KeyId) }
+    }
+
+    /// The key name, which for a log is its origin.
+    #[must_use]
+    pub const fn name(&self) -> &'a str {
+        self.name
+    }
+
+    /// The key ID.
+    #[must_use]
+    pub const fn id(&self) -> KeyId {
+        self.id
+    }
+
+    /// The key itself.
+    #[must_use]
+    pub const fn key(&self) -> &VerifyingKey {
+        &self.key
+    }
+
+    /// Verifies a signature over `text`, strictly: no weak keys, no second form of a signature.
+    ///
+    /// # Errors
+    /// [`NoteError::Signature`].
+    pub fn verify(&self, text: &[u8], signature: &[u8; 64]) -> Result<(), NoteError> {
+        self.key.verify_strict(text, &Signature::from_bytes(signature)).map_err(|_| NoteError::Signature)
+    }
+}
+
+/// As signed-note writes it: `name+keyid+base64(type, key)`.
+impl fmt::Display for VerifierKey<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut blob = [ED25519; 33];
+        for (to, from) in blob.iter_mut().skip(1).zip(self.key.as_bytes()) {
+            *to = *from;
+        }
+        let mut encoded = [0; 44];
+        let encoded = Base64::encode(&blob, &mut encoded).map_err(|_| fmt::Error)?;
+        write!(f, "{}+{}+{encoded}", self.name, self.id)
+    }
+}
+
+fn check_key_name(name: &str) -> Result<(), NoteError> {
+    let wrong = name.is_empty()
+        || name.len() > MAX_ORIGIN_BYTES
+        || name.chars().any(|c| c.is_whitespace() || c.is_control() || c == '+');
+    if wrong { Err(NoteError::KeyName) } else { Ok(()) }
+}
+
+/// One signature line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NoteSignature<'a> {
+    /// Name of the key that signed, as the line says.
+    pub name: &'a str,
+    /// ID of the key that signed, as the line says.
+    pub id: KeyId,
+    /// The signature; empty of meaning unless the type of the key is Ed25519.
+    pub signature: [u8; 64],
+}
+
+impl fmt::Display for NoteSignature<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut blob = [0; SIGNATURE_BLOB_BYTES];
+        for (to, from) in blob.iter_mut().zip(self.id.0.iter().chain(&self.signature)) {
+            *to = *from;
+        }
+        let mut encoded = [0; 92];
+        let encoded = Base64::encode(&blob, &mut encoded).map_err(|_| fmt::Error)?;
+        writeln!(f, "{SIGNATURE_LINE}{} {encoded}", self.name)
+    }
+}
+
+/// A note whose form is right; whether anybody signed it, [`Note::verify`] tells.
+#[derive(Clone, Debug)]
+pub struct Note<'a> {
+    text: &'a str,
+    signatures: heapless::Vec<NoteSignature<'a>, MAX_NOTE_SIGNATURES>,
+}
+
+impl<'a> Note<'a> {
+    /// Parses a note. Signature lines whose blob has another length than Ed25519's are taken as those of unknown keys.
+    ///
+    /// # Errors
+    /// [`NoteError::TooLong`], [`NoteError::Malformed`], [`NoteError::KeyName`].
+    pub fn parse(note: &'a str) -> Result<Self, NoteError> {
+        if note.len() > MAX_NOTE_BYTES {
+            return Err(NoteError::TooLong);
+        }
+        if note.chars().any(|c| c < ' ' && c != '\n') {
+            return Err(NoteError::Malformed);
+        }
+        let split = note.rfind("\n\n").ok_or(NoteError::Malformed)?;
+        let (text, rest) = note.split_at_checked(split.saturating_add(1)).ok_or(NoteError::Malformed)?;
+        let lines = rest.strip_prefix('\n').and_then(|rest| rest.strip_suffix('\n'));
+        let mut signatures = heapless::Vec::new();
+        for (position, line) in lines.ok_or(NoteError::Malformed)?.split('\n').enumerate() {
+            if position >= MAX_NOTE_SIGNATURES {
+                return Err(NoteError::TooLong);
+            }
+            if let Some(signature) = parse_signature_line(line)? {
+                signatures.push(signature).map_err(|_| NoteError::TooLong)?;
+            }
+        }
+        Ok(Self { text, signatures })
+    }
+
+    /// What was signed, with its last newline.
+    #[must_use]
+    pub const fn text(&self) -> &'a str {
+        self.text
+    }
+
+    /// The Ed25519-shaped signatures, verified by nobody.
+    #[must_use]
+    pub fn signatures(&self) -> &[NoteSignature<'a>] {
+        &self.signatures
+    }
+
+    /// Verifies every signature that claims to be by `key`, and that there is one.
+    ///
+    /// # Errors
+    /// [`NoteError::Signature`], [`NoteError::Unsigned`].
+    pub fn verify(&self, key: &VerifierKey<'_>) -> Result<(), NoteError> {
+        let mut known = self.signatures.iter().filter(|line| line.name == key.name && line.id == key.id);
+        let first = known.next().ok_or(NoteError::Unsigned)?;
+        core::iter::once(first)
+            .chain(known)
+            .try_for_each(|line| key.verify(self.text.as_bytes(), &line.signature))
+    }
+}
+
+fn parse_signature_line(line: &str) -> Result<Option<NoteSignature<'_>>, NoteError> {
+    let (name, encoded) = line
+        .strip_prefix(SIGNATURE_LINE)
+        .and_then(|rest| rest.split_once(' '))
+        .ok_or(NoteError::Malformed)?;
+    check_key_name(name)?;
+    let mut buffer = [0; MAX_NOTE_BYTES];
+    let blob = Base64::decode(encoded, &mut buffer).map_err(|_| NoteError::Malformed)?;
+    let Some((id, rest)) = blob.split_first_chunk::<4>() else {
+        return Err(NoteError::Malformed);
+    };
+    let Ok(signature) = <[u8; 64]>::try_from(rest) else {
+        return Ok(None);
+    };
+    Ok(Some(NoteSignature { name, id: KeyId(*id), signature }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The example of golang.org/x/mod/sumdb/note.
+    const PETER: &str = "PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW";
+    const NOTE: &str = "If you think cryptography is the answer to your problem,\nthen you don't know what your problem is.\n\n\u{2014} PeterNeumann x08go/ZJkuBS9UG/SffcvIAQxVBtiFupLLr8pAcElZInNIuGUgYN1FFYC2pZSNXgKvqfqdngotpRZb6KE6RyyBwJnAM=\n";
+
+    #[test]
+    fn example_of_the_go_implementation_verifies() {
+        let key = VerifierKey::parse(PETER).unwrap();
+        let note = Note::parse(NOTE).unwrap();
+        assert_eq!(note.verify(&key), Ok(()));
+        assert_eq!(heapless::format!(128; "{key}").unwrap(), PETER);
+    }
+
+    #[test]
+    fn altered_text_spoils_the_note() {
+        let key = VerifierKey::parse(PETER).unwrap();
+        let altered = heapless::format!(512; "But {NOTE}").unwrap();
+        assert_eq!(Note::parse(&altered).unwrap().verify(&key), Err(NoteError::Signature));
+    }
+
+    #[test]
+    fn key_id_must_belong_to_the_key() {
+        let altered = heapless::format!(128; "Paul{}", PETER.strip_prefix("Peter").unwrap()).unwrap();
+        assert_eq!(VerifierKey::parse(&altered), Err(NoteError::KeyId));
+    }
+
+    #[test]
+    fn key_of_small_order_is_refused() {
+        let mut identity = [0; 32];
+        identity[0] = 1;
+        assert_eq!(VerifierKey::new("log", &identity), Err(NoteError::Key));
+    }
+}

@@ -1,0 +1,87 @@
+//! The frontier: the hashes of the perfect subtrees that a tree of some size consists of, largest first. It is all that
+//! appending needs, and a log's whole state in at most 56 hashes.
+
+use crate::hash::Hash;
+use crate::limits::{MAX_TREE_HEIGHT, MAX_TREE_SIZE};
+use crate::number::TreeSize;
+
+const MAX_SUBTREES: usize = MAX_TREE_HEIGHT as usize;
+
+/// A tree to append to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Frontier {
+    size: u64,
+    subtrees: heapless::Vec<Hash, MAX_SUBTREES>,
+}
+
+/// The log has as many leaves as a log can have, or a stored frontier does not have one hash for each bit of its size.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FrontierError;
+
+impl core::fmt::Display for FrontierError {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("tree is full, or its frontier does not fit its size")
+    }
+}
+
+impl core::error::Error for FrontierError {}
+
+impl Frontier {
+    /// A tree without leaves.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { size: 0, subtrees: heapless::Vec::new() }
+    }
+
+    /// The frontier of a tree of `size` leaves, from its stored hashes.
+    ///
+    /// # Errors
+    /// [`FrontierError`] when there is not one hash for each bit of the size.
+    pub fn restore(size: TreeSize, subtrees: &[Hash]) -> Result<Self, FrontierError> {
+        let fits = size.0 < MAX_TREE_SIZE && u32::try_from(subtrees.len()) == Ok(size.0.count_ones());
+        if !fits {
+            return Err(FrontierError);
+        }
+        heapless::Vec::from_slice(subtrees)
+            .map(|subtrees| Self { size: size.0, subtrees })
+            .map_err(|_| FrontierError)
+    }
+
+    /// How many leaves there are.
+    #[must_use]
+    pub const fn size(&self) -> TreeSize {
+        TreeSize(self.size)
+    }
+
+    /// Hashes of the perfect subtrees, largest first.
+    #[must_use]
+    pub fn subtrees(&self) -> &[Hash] {
+        &self.subtrees
+    }
+
+    /// Appends a leaf by its hash.
+    ///
+    /// # Errors
+    /// [`FrontierError`] when the log is full.
+    pub fn append(&mut self, leaf_hash: Hash) -> Result<(), FrontierError> {
+        let grown = self.size.checked_add(1).filter(|size| *size < MAX_TREE_SIZE).ok_or(FrontierError)?;
+        let mut node = leaf_hash;
+        for _ in 0..self.size.trailing_ones() {
+            let left = self.subtrees.pop().ok_or(FrontierError)?;
+            node = Hash::of_node(&left, &node);
+        }
+        self.subtrees.push(node).map_err(|_| FrontierError)?;
+        self.size = grown;
+        Ok(())
+    }
+
+    /// The root hash.
+    #[must_use]
+    pub fn root(&self) -> Hash {
+        let mut smallest_first = self.subtrees.iter().rev();
+        let Some(last) = smallest_first.next() else {
+            return Hash::of_empty_tree();
+        };
+        smallest_first.fold(*last, |right, left| Hash::of_node(left, &right))
+    }
+}

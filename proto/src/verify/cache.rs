@@ -1,0 +1,51 @@
+//! Checkpoints whose signature has been verified, so that a round's tokens cost one signature check, not one each.
+//!
+//! An entry is made only after a strict verification, under the key itself and not its four-byte ID, so that nothing a
+//! peer sends can put one here. Full, it forgets the oldest: forgetting costs a check, never a wrong answer.
+
+use crate::hash::Hash;
+use crate::note::VerifierKey;
+use crate::number::TreeSize;
+
+/// How many checkpoints are remembered.
+const CAPACITY: usize = 64;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Verified {
+    /// Digest of key name and key.
+    key: Hash,
+    size: TreeSize,
+    root: Hash,
+}
+
+/// The newest verified checkpoints.
+#[derive(Clone, Debug, Default)]
+pub struct CheckpointCache {
+    verified: heapless::Deque<Verified, CAPACITY>,
+}
+
+impl CheckpointCache {
+    /// Remembers nothing yet.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { verified: heapless::Deque::new() }
+    }
+
+    pub(super) fn holds(&self, key: &VerifierKey<'_>, size: TreeSize, root: Hash) -> bool {
+        self.verified
+            .iter()
+            .rev()
+            .any(|seen| seen.size == size && seen.root == root && seen.key == digest(key))
+    }
+
+    pub(super) fn insert(&mut self, key: &VerifierKey<'_>, size: TreeSize, root: Hash) {
+        if self.verified.is_full() {
+            self.verified.pop_front();
+        }
+        let _ = self.verified.push_back(Verified { key: digest(key), size, root });
+    }
+}
+
+fn digest(key: &VerifierKey<'_>) -> Hash {
+    Hash::of_labelled(b"assent/cached-key/v1\0", [key.key().as_bytes(), key.name().as_bytes()])
+}

@@ -1,0 +1,259 @@
+//! Verification of a token, offline: what an executor does before it acts.
+//!
+//! The one rule: any doubt is a refusal. Nothing here asks a network or a clock; trust, time and what is about to be done
+//! are arguments. It does not remember uses: whoever acts must spend one use of [`VerifiedToken::identity`] durably, and
+//! exactly once.
+
+mod cache;
+
+pub use cache::CheckpointCache;
+
+use core::fmt;
+
+use crate::checkpoint::Checkpoint;
+use crate::codec;
+use crate::entry::{Allow, Grounds};
+use crate::hash::Hash;
+use crate::intent::Act;
+use crate::limits::{MAX_NAME_BYTES, MAX_PRINCIPAL_BYTES, MAX_SKEW_MS};
+use crate::note::VerifierKey;
+use crate::number::{Epoch, LeafIndex, Timestamp};
+use crate::token::{TokenError, UnverifiedToken};
+
+/// A verifier key of a log that is trusted, and when.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TrustedKey<'t> {
+    /// The key; its name is the log's origin.
+    pub key: VerifierKey<'t>,
+    /// Checkpoints decided before this are not accepted under it.
+    pub not_before: Timestamp,
+    /// Nor after this.
+    pub not_after: Timestamp,
+}
+
+/// What an executor accepts, and what it is about to do.
+#[derive(Clone, Copy, Debug)]
+pub struct Expected<'e> {
+    /// Keys of all logs that this executor trusts.
+    pub keys: &'e [TrustedKey<'e>],
+    /// Who the executor is.
+    pub audience: &'e str,
+    /// What it is about to do.
+    pub act: &'e Act<'e>,
+    /// For whom, where the executor knows it; none: for any agent that the token names.
+    pub principal: Option<&'e str>,
+    /// The time.
+    pub now: Timestamp,
+    /// Skew between its clock and the appliance's that it forgives, at most [`MAX_SKEW_MS`].
+    pub skew_ms: u64,
+    /// The longest window that it accepts, in milliseconds.
+    pub window_cap_ms: u64,
+    /// The lowest epoch that it accepts.
+    pub lowest_epoch: Epoch,
+    /// Whether it accepts tokens whose authority is a break-glass warrant.
+    pub break_glass: bool,
+}
+
+/// Why a token gives no leave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum VerifyError {
+    /// It is no token.
+    Malformed(TokenError),
+    /// Its body is not canonical, or over a limit.
+    Body,
+    /// No key that is trusted at the time has its key ID.
+    UntrustedKey,
+    /// The signature does not cover the root that it leads to.
+    Signature,
+    /// It is for another executor.
+    Audience,
+    /// It was given to another agent.
+    Principal,
+    /// Its window has not begun.
+    TooEarly,
+    /// Its window has passed.
+    Expired,
+    /// Its window is longer than this executor accepts, or ends before it begins.
+    Window,
+    /// It is from an epoch that is no longer accepted.
+    Epoch,
+    /// It is for something else than what is about to be done.
+    Intent,
+    /// It may not be used even once.
+    Uses,
+    /// Its authority is not accepted here.
+    Grounds,
+}
+
+impl VerifyError {
+    /// A bounded label for metrics.
+    #[must_use]
+    pub const fn kind(self) -> &'static str {
+        match self {
+            Self::Malformed(_) => "malformed",
+            Self::Body => "body",
+            Self::UntrustedKey => "untrusted_key",
+            Self::Signature => "signature",
+            Self::Audience => "audience",
+            Self::Principal => "principal",
+            Self::TooEarly => "too_early",
+            Self::Expired => "expired",
+            Self::Window => "window",
+            Self::Epoch => "epoch",
+            Self::Intent => "intent",
+            Self::Uses => "uses",
+            Self::Grounds => "grounds",
+        }
+    }
+}
+
+impl fmt::Display for VerifyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = match self {
+            Self::Malformed(error) => return error.fmt(f),
+            Self::Body => "token's claims are not canonical or over a limit",
+            Self::UntrustedKey => "token is signed by no key that is trusted now",
+            Self::Signature => "token is not covered by a signed checkpoint",
+            Self::Audience => "token is for another audience",
+            Self::Principal => "token was given to another agent",
+            Self::TooEarly => "token's window has not begun",
+            Self::Expired => "token's window has passed",
+            Self::Window => "token's window is longer than accepted here",
+            Self::Epoch => "token is from an epoch that is no longer accepted",
+            Self::Intent => "token is for another intent",
+            Self::Uses => "token has no uses",
+            Self::Grounds => "token's grounds are not accepted here",
+        };
+        f.write_str(text)
+    }
+}
+
+impl core::error::Error for VerifyError {}
+
+impl From<TokenError> for VerifyError {
+    fn from(error: TokenError) -> Self {
+        Self::Malformed(error)
+    }
+}
+
+/// Tells its holder that a trusted log holds this allow, that it is meant for this executor and this act, and that its
+/// window is open. It does not tell whether its uses are spent.
+///
+/// Only [`verify`] makes one:
+///
+/// ```compile_fail
+/// use assent_proto::verify::VerifiedToken;
+/// fn forge(claims: assent_proto::entry::Allow<'_>) -> VerifiedToken<'_> {
+///     VerifiedToken { claims, origin: "", index: Default::default() }
+/// }
+/// ```
+#[must_use]
+pub struct VerifiedToken<'a> {
+    claims: Allow<'a>,
+    origin: &'a str,
+    index: LeafIndex,
+}
+
+impl<'a> VerifiedToken<'a> {
+    /// What the token states.
+    #[must_use]
+    pub const fn claims(&self) -> &Allow<'a> {
+        &self.claims
+    }
+
+    /// What single use is counted by: the log's origin and the leaf index, both under the signature. Never a hash of the
+    /// token: its bytes are not unique.
+    #[must_use]
+    pub const fn identity(&self) -> (&'a str, LeafIndex) {
+        (self.origin, self.index)
+    }
+}
+
+impl fmt::Debug for VerifiedToken<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "VerifiedToken({} leaf {}, intent {})", self.origin, self.index, self.claims.intent)
+    }
+}
+
+/// Verifies a token against what is about to be done. See `FORMAT.md`, section "Verification", for the order of the steps.
+///
+/// # Errors
+/// [`VerifyError`]: the first step that fails.
+pub fn verify<'a>(
+    token: &'a [u8],
+    expected: &Expected<'a>,
+    cache: &mut CheckpointCache,
+) -> Result<VerifiedToken<'a>, VerifyError> {
+    let token = UnverifiedToken::parse(token)?;
+    let root = token.root().ok_or(VerifyError::Malformed(TokenError::Length))?;
+    let claims: Allow<'a> = codec::parse(token.body).map_err(|_| VerifyError::Body)?;
+    let key = covering_key(&token, root, &claims, expected, cache)?;
+    check_claims(&claims, expected)?;
+    Ok(VerifiedToken { claims, origin: key.name(), index: token.index })
+}
+
+/// The trusted key whose signature covers the token. Two keys may share an ID, so each of them is tried.
+fn covering_key<'a>(
+    token: &UnverifiedToken<'a>,
+    root: Hash,
+    claims: &Allow<'a>,
+    expected: &Expected<'a>,
+    cache: &mut CheckpointCache,
+) -> Result<VerifierKey<'a>, VerifyError> {
+    let mut outcome = VerifyError::UntrustedKey;
+    for trusted in expected.keys.iter().filter(|trusted| trusted.key.id() == token.key_id) {
+        let in_its_dates = |time| trusted.not_before <= time && time <= trusted.not_after;
+        if !in_its_dates(claims.time) || !in_its_dates(expected.now) {
+            continue;
+        }
+        if cache.holds(&trusted.key, token.size, root) {
+            return Ok(trusted.key);
+        }
+        let checkpoint = Checkpoint { origin: trusted.key.name(), size: token.size, root };
+        let text = checkpoint.text().map_err(|_| VerifyError::Signature)?;
+        if trusted.key.verify(text.as_bytes(), &token.signature).is_ok() {
+            cache.insert(&trusted.key, token.size, root);
+            return Ok(trusted.key);
+        }
+        outcome = VerifyError::Signature;
+    }
+    Err(outcome)
+}
+
+fn check_claims(claims: &Allow<'_>, expected: &Expected<'_>) -> Result<(), VerifyError> {
+    let skew_ms = expected.skew_ms.min(MAX_SKEW_MS);
+    let window_ms = claims.not_after.0.checked_sub(claims.not_before.0);
+    if claims.audience.len() > MAX_NAME_BYTES || claims.principal.len() > MAX_PRINCIPAL_BYTES {
+        return Err(VerifyError::Body);
+    }
+    if claims.audience != expected.audience {
+        return Err(VerifyError::Audience);
+    }
+    if expected.principal.is_some_and(|principal| principal != claims.principal) {
+        return Err(VerifyError::Principal);
+    }
+    if window_ms.is_none_or(|window_ms| window_ms > expected.window_cap_ms) {
+        return Err(VerifyError::Window);
+    }
+    if expected.now < claims.not_before.minus_ms(skew_ms) {
+        return Err(VerifyError::TooEarly);
+    }
+    if expected.now > claims.not_after.plus_ms(skew_ms) {
+        return Err(VerifyError::Expired);
+    }
+    if claims.epoch < expected.lowest_epoch {
+        return Err(VerifyError::Epoch);
+    }
+    if claims.intent != expected.act.digest() {
+        return Err(VerifyError::Intent);
+    }
+    if claims.uses == 0 {
+        return Err(VerifyError::Uses);
+    }
+    match claims.grounds {
+        Grounds::Policy | Grounds::Approval(_) => Ok(()),
+        Grounds::Warrant(_) if expected.break_glass => Ok(()),
+        Grounds::Warrant(_) => Err(VerifyError::Grounds),
+    }
+}

@@ -1,0 +1,15 @@
+//! Frames: what passes between an agent and an appliance, one request and one reply a QUIC stream.
+//!
+//! The end of the stream is the end of the frame, so no length is sent and none can lie. ALPN [`ALPN`] names the version.
+//! Whoever is handed a [`Request`] knows that the bytes were canonical and within the limits; not who sent them.
+
+mod reply;
+mod request;
+
+pub use reply::{
+    Decided, Head, Reply, Ruling, Sealing, Verdict, append_refused, append_sealing, begin_decided,
+};
+pub use request::{BatchId, Intents, Request, RequestError, begin_request, push_intent};
+
+/// The application protocol that both sides must name.
+pub const ALPN: &[u8] = b"assent/1";
