@@ -1,1 +1,15 @@
-//! Under construction.
+//! The appliance: an intent walks through its rooms in one direction and leaves a line in the log before it leaves the
+//! building.
+//!
+//! [`pipeline`] names every room and reads like the picture in the README. The rooms are pure where they can be; the
+//! doors to the outside are four: the socket ([`server`]), the HSM ([`hsm`]), the disk ([`log::store`]) and the clock
+//! ([`clock`]). What this crate never does: let anything pass when it does not know.
+
+#![forbid(unsafe_code)]
+
+pub mod cli;
+pub mod clock;
+pub mod config;
+pub mod hsm;
+pub mod identity;
+pub mod limits;

@@ -1,1 +1,5 @@
-fn main() {}
+//! The binary `assent`: hands the command line to [`appliance::cli`], and its verdict to the shell.
+
+fn main() -> std::process::ExitCode {
+    appliance::cli::main()
+}

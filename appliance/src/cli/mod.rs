@@ -1,0 +1,94 @@
+//! The command line: `assent <noun> <verb> [NAME] [--flags]`.
+//!
+//! One file a noun. Data goes to standard output, talk to standard error; an error is a chain that ends with what to do
+//! next. Exit codes are in [`Exit`]; clap's own code for a usage error, 2, would read as a denial and is mapped to 1.
+
+mod output;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+pub use output::{Format, fail};
+
+/// How a command ended: what the shell sees. When there is more than one outcome, the worst.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum Exit {
+    /// Done, or allowed.
+    Done = 0,
+    /// It could not run.
+    Failed = 1,
+    /// Denied.
+    Denied = 2,
+    /// A bundle is invalid, or a verification failed.
+    Invalid = 3,
+    /// It waits for others.
+    Pending = 4,
+    /// The appliance or its HSM is not available.
+    Unavailable = 5,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}
+
+/// Authority for AI agents that fails closed.
+#[derive(Debug, Parser)]
+#[command(name = "assent", version, about, max_term_width = 100)]
+struct Cli {
+    /// The appliance's configuration.
+    #[arg(long, global = true, env = "ASSENT_CONFIG", default_value = "assent.toml", value_name = "FILE")]
+    config: PathBuf,
+    /// How to print data.
+    #[arg(
+        short,
+        long,
+        global = true,
+        env = "ASSENT_FORMAT",
+        value_enum,
+        default_value_t,
+        value_name = "FORMAT"
+    )]
+    output: Format,
+    #[command(subcommand)]
+    noun: Noun,
+}
+
+#[derive(Debug, Subcommand)]
+enum Noun {}
+
+/// What every command is given.
+#[derive(Clone, Debug)]
+pub struct Globals {
+    /// The appliance's configuration.
+    pub config: PathBuf,
+    /// How to print data.
+    pub output: Format,
+}
+
+/// Runs the command line of this process.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(usage) => {
+            let wanted = !usage.use_stderr();
+            let _ = usage.print();
+            return if wanted { Exit::Done } else { Exit::Failed }.into();
+        }
+    };
+    let globals = Globals { config: cli.config, output: cli.output };
+    match run(cli.noun, &globals) {
+        Ok(exit) => exit.into(),
+        Err(error) => fail(&error).into(),
+    }
+}
+
+fn run(noun: Noun, globals: &Globals) -> anyhow::Result<Exit> {
+    let _ = globals;
+    match noun {}
+}
