@@ -1,0 +1,14 @@
+//! The simulator from outside: its shared library loaded as an application loads it, and its command as an operator runs it.
+#![expect(
+    unsafe_code,
+    reason = "a C ABI is tested through raw calls, and its folder is set in the environment"
+)]
+
+#[cfg(test)]
+mod abuse;
+#[cfg(test)]
+mod opensc;
+#[cfg(test)]
+mod scratch;
+#[cfg(test)]
+mod stand_alone;
