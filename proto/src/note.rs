@@ -107,14 +107,13 @@ impl<'a> VerifierKey<'a> {
         let (Some(name), Some(id), Some(encoded)) = (parts.next(), parts.next(), parts.next()) else {
             return Err(NoteError::Malformed);
         };
-        let mut blob = [0; 33];
-        match Base64::decode(encoded, &mut blob) {
-            Ok([ED25519, ..]) => {}
-            Ok(_) => return Err(NoteError::Key),
-            Err(_) => return Err(NoteError::Malformed),
-        }
-        let (_, bytes) = blob.split_last_chunk::<32>().ok_or(NoteError::Malformed)?;
-        let key = Self::new(name, bytes)?;
+        let mut buffer = [0; 33];
+        let blob = Base64::decode(encoded, &mut buffer).map_err(|_| NoteError::Malformed)?;
+        let Some((&ED25519, bytes)) = blob.split_first() else {
+            return Err(NoteError::Key);
+        };
+        // The decoded length counts, not the buffer's: a key that ends in zeroes must not have a shorter form.
+        let key = Self::new(name, bytes.try_into().map_err(|_| NoteError::Malformed)?)?;
         let mut written = heapless::String::<8>::new();
         write!(written, "{}", key.id).map_err(|_| NoteError::Malformed)?;
         if written == id { Ok(key) } else { Err(NoteError::KeyId) }
@@ -300,5 +299,21 @@ mod tests {
         let mut identity = [0; 32];
         identity[0] = 1;
         assert_eq!(VerifierKey::new("log", &identity), Err(NoteError::Key));
+    }
+
+    /// A key whose bytes end in zeroes, which a shorter encoding padded with zeroes would also give.
+    #[test]
+    fn key_that_is_cut_short_is_refused() {
+        let bytes = (2..=u8::MAX)
+            .map(|first| core::array::from_fn(|position| if position == 0 { first } else { 0 }))
+            .find(|bytes| VerifierKey::new("log", bytes).is_ok())
+            .unwrap();
+        let key = VerifierKey::new("log", &bytes).unwrap();
+        let whole = heapless::format!(128; "{key}").unwrap();
+        assert_eq!(VerifierKey::parse(&whole), Ok(key));
+        let mut buffer = [0; 8];
+        let short = Base64::encode(&[ED25519, bytes[0]], &mut buffer).unwrap();
+        let short = heapless::format!(128; "log+{}+{short}", key.id()).unwrap();
+        assert_eq!(VerifierKey::parse(&short), Err(NoteError::Malformed));
     }
 }
