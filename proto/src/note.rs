@@ -8,7 +8,8 @@ use core::fmt::{self, Write as _};
 use ed25519_dalek::{Signature, VerifyingKey};
 use sha2::{Digest as _, Sha256};
 
-use crate::limits::{MAX_NOTE_BYTES, MAX_NOTE_SIGNATURES, MAX_ORIGIN_BYTES};
+use crate::checkpoint::check_origin;
+use crate::limits::{MAX_NOTE_BYTES, MAX_NOTE_SIGNATURES};
 
 /// The signature type of an Ed25519 note signature.
 const ED25519: u8 = 0x01;
@@ -50,7 +51,7 @@ pub enum NoteError {
     Malformed,
     /// A key name that is empty, too long, or holds a space or a plus.
     KeyName,
-    /// A verifier key of another type than Ed25519, or one that is no strong point of the curve.
+    /// A verifier key of another type than Ed25519, or one that is no strong point of the curve in its one encoding.
     Key,
     /// The key ID in a verifier key is not that of its name and key.
     KeyId,
@@ -92,7 +93,9 @@ impl<'a> VerifierKey<'a> {
     pub fn new(name: &'a str, key: &[u8; 32]) -> Result<Self, NoteError> {
         check_key_name(name)?;
         let key = VerifyingKey::from_bytes(key).map_err(|_| NoteError::Key)?;
-        if key.is_weak() {
+        // RFC 8032 section 5.1.3: one point, one encoding. The curve library reduces a y that is not below the prime.
+        let canonical = key.to_edwards().compress().as_bytes() == key.as_bytes();
+        if key.is_weak() || !canonical {
             return Err(NoteError::Key);
         }
         Ok(Self { name, id: KeyId::of(name, &key), key })
@@ -159,10 +162,14 @@ impl fmt::Display for VerifierKey<'_> {
     }
 }
 
+/// The rule for a key that we hold: its name may be that of a log.
 fn check_key_name(name: &str) -> Result<(), NoteError> {
-    let wrong = name.is_empty()
-        || name.len() > MAX_ORIGIN_BYTES
-        || name.chars().any(|c| c.is_whitespace() || c.is_control() || c == '+');
+    check_origin(name).map_err(|_| NoteError::KeyName)
+}
+
+/// The rule of signed-note, for keys that others hold. A witness with a long name must not spoil our note.
+fn check_foreign_key_name(name: &str) -> Result<(), NoteError> {
+    let wrong = name.is_empty() || name.chars().any(|c| c.is_whitespace() || c == '+');
     if wrong { Err(NoteError::KeyName) } else { Ok(()) }
 }
 
@@ -253,7 +260,7 @@ fn parse_signature_line(line: &str) -> Result<Option<NoteSignature<'_>>, NoteErr
         .strip_prefix(SIGNATURE_LINE)
         .and_then(|rest| rest.split_once(' '))
         .ok_or(NoteError::Malformed)?;
-    check_key_name(name)?;
+    check_foreign_key_name(name)?;
     let mut buffer = [0; MAX_NOTE_BYTES];
     let blob = Base64::decode(encoded, &mut buffer).map_err(|_| NoteError::Malformed)?;
     let Some((id, rest)) = blob.split_first_chunk::<4>() else {
@@ -267,6 +274,8 @@ fn parse_signature_line(line: &str) -> Result<Option<NoteSignature<'_>>, NoteErr
 
 #[cfg(test)]
 mod tests {
+    use core::str::FromStr as _;
+
     use super::*;
 
     /// The example of golang.org/x/mod/sumdb/note.
@@ -315,5 +324,30 @@ mod tests {
         let short = Base64::encode(&[ED25519, bytes[0]], &mut buffer).unwrap();
         let short = heapless::format!(128; "log+{}+{short}", key.id()).unwrap();
         assert_eq!(VerifierKey::parse(&short), Err(NoteError::Malformed));
+    }
+
+    #[test]
+    fn key_that_is_not_in_its_one_encoding_is_refused() {
+        // y = p + 3: the curve library takes it for y = 3, which is a strong point.
+        let mut three = [0; 32];
+        three[0] = 3;
+        let mut beyond_the_prime = [0xff; 32];
+        beyond_the_prime[0] = 0xed + 3;
+        beyond_the_prime[31] = 0x7f;
+        let taken = VerifyingKey::from_bytes(&beyond_the_prime).unwrap();
+        assert_eq!(taken.to_edwards().compress().as_bytes(), &three);
+        assert!(VerifierKey::new("log", &three).is_ok());
+        assert_eq!(VerifierKey::new("log", &beyond_the_prime), Err(NoteError::Key));
+    }
+
+    #[test]
+    fn signature_by_a_key_with_a_longer_name_than_ours_does_not_spoil_the_note() {
+        let key = VerifierKey::parse(PETER).unwrap();
+        let mut note = heapless::String::<1024>::from_str(NOTE).unwrap();
+        let name = core::str::from_utf8(&[b'w'; 255]).unwrap();
+        let witness = NoteSignature { name, id: KeyId([1; 4]), signature: [2; 64] };
+        write!(note, "{witness}").unwrap();
+        let note = Note::parse(&note).unwrap();
+        assert_eq!((note.signatures().len(), note.verify(&key)), (2, Ok(())));
     }
 }

@@ -1,5 +1,6 @@
-//! The frontier: the hashes of the perfect subtrees that a tree of some size consists of, largest first. It is all that
-//! appending needs, and a log's whole state in at most 56 hashes.
+//! The frontier: the hashes of the perfect subtrees that a tree of some size consists of, largest first (RFC 6962 section
+//! 2.1: each split is at the largest power of two, so the bits of the size name the subtrees). It is all that appending
+//! needs, and a log's whole state in one hash for each bit that is set.
 
 use crate::hash::Hash;
 use crate::limits::{MAX_TREE_HEIGHT, MAX_TREE_SIZE};

@@ -130,10 +130,10 @@ impl<'b> Range<'b> {
         if !(self.start..self.end).contains(&index.0) {
             return None;
         }
-        (0..height(self.size))
+        let siblings = (0..height(self.size))
             .filter(|level| has_sibling(index.0, *level, self.size))
-            .map(|level| self.node(level, ancestor(index.0, level) ^ 1))
-            .collect()
+            .map(|level| self.node(level, ancestor(index.0, level) ^ 1));
+        gathered(siblings)
     }
 
     /// The range proof of a part of the run.
@@ -150,7 +150,7 @@ impl<'b> Range<'b> {
         let left = levels_left_of(start.0).map(|level| self.node(level, ancestor(start.0, level) ^ 1));
         let right = levels_right_of(end, self.size)
             .map(|level| self.node(level, ancestor(end.saturating_sub(1), level).saturating_add(1)));
-        left.chain(right).collect()
+        gathered(left.chain(right))
     }
 
     /// The node of that number at `level`, when leaves and proof determine it.
@@ -226,6 +226,15 @@ impl<'b> Range<'b> {
         }
         Some(())
     }
+}
+
+/// All of them, or none; unlike heapless's `collect` it cannot panic when there are too many.
+fn gathered<const N: usize>(hashes: impl Iterator<Item = Option<Hash>>) -> Option<heapless::Vec<Hash, N>> {
+    let mut all = heapless::Vec::new();
+    for hash in hashes {
+        all.push(hash?).ok()?;
+    }
+    Some(all)
 }
 
 /// The perfect subtrees of one height within a run: their numbers.

@@ -25,9 +25,9 @@ use crate::token::{TokenError, UnverifiedToken};
 pub struct TrustedKey<'t> {
     /// The key; its name is the log's origin.
     pub key: VerifierKey<'t>,
-    /// Checkpoints decided before this are not accepted under it.
+    /// Entries decided before this are not accepted under it, nor is anything before this time.
     pub not_before: Timestamp,
-    /// Nor after this.
+    /// Nor after this: neither entries decided later, nor anything when this time has passed.
     pub not_after: Timestamp,
 }
 
