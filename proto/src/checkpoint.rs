@@ -8,6 +8,7 @@ use core::fmt::{self, Write as _};
 
 use crate::hash::Hash;
 use crate::limits::{MAX_CHECKPOINT_BYTES, MAX_ORIGIN_BYTES};
+use crate::lines;
 use crate::number::TreeSize;
 
 /// The state of a log that a signature can cover.
@@ -78,7 +79,7 @@ impl<'a> Checkpoint<'a> {
     /// # Errors
     /// [`CheckpointError`].
     pub fn parse(text: &'a str) -> Result<Self, CheckpointError> {
-        let mut lines = text.strip_suffix('\n').ok_or(CheckpointError::Lines)?.split('\n');
+        let mut lines = lines::of(text).ok_or(CheckpointError::Lines)?;
         let (Some(origin), Some(size), Some(root), None) =
             (lines.next(), lines.next(), lines.next(), lines.next())
         else {

@@ -18,6 +18,7 @@ pub mod entry;
 pub mod hash;
 pub mod intent;
 pub mod limits;
+mod lines;
 pub mod note;
 pub mod number;
 pub mod refusal;

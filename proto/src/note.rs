@@ -10,6 +10,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::checkpoint::check_origin;
 use crate::limits::{MAX_NOTE_BYTES, MAX_NOTE_SIGNATURES};
+use crate::lines;
 
 /// The signature type of an Ed25519 note signature.
 const ED25519: u8 = 0x01;
@@ -106,10 +107,8 @@ impl<'a> VerifierKey<'a> {
     /// # Errors
     /// [`NoteError`].
     pub fn parse(text: &'a str) -> Result<Self, NoteError> {
-        let mut parts = text.splitn(3, '+');
-        let (Some(name), Some(id), Some(encoded)) = (parts.next(), parts.next(), parts.next()) else {
-            return Err(NoteError::Malformed);
-        };
+        let (name, rest) = lines::split_once(text, b'+').ok_or(NoteError::Malformed)?;
+        let (id, encoded) = lines::split_once(rest, b'+').ok_or(NoteError::Malformed)?;
         let mut buffer = [0; 33];
         let blob = Base64::decode(encoded, &mut buffer).map_err(|_| NoteError::Malformed)?;
         let Some((&ED25519, bytes)) = blob.split_first() else {
@@ -215,11 +214,13 @@ impl<'a> Note<'a> {
         if note.chars().any(|c| c < ' ' && c != '\n') {
             return Err(NoteError::Malformed);
         }
-        let split = note.rfind("\n\n").ok_or(NoteError::Malformed)?;
-        let (text, rest) = note.split_at_checked(split.saturating_add(1)).ok_or(NoteError::Malformed)?;
-        let lines = rest.strip_prefix('\n').and_then(|rest| rest.strip_suffix('\n'));
+        let empty_line = note.as_bytes().windows(2).rposition(|pair| pair == b"\n\n");
+        let (text, rest) = empty_line
+            .and_then(|before| note.split_at_checked(before.saturating_add(1)))
+            .ok_or(NoteError::Malformed)?;
+        let lines = rest.strip_prefix('\n').filter(|lines| !lines.is_empty()).and_then(lines::of);
         let mut signatures = heapless::Vec::new();
-        for (position, line) in lines.ok_or(NoteError::Malformed)?.split('\n').enumerate() {
+        for (position, line) in lines.ok_or(NoteError::Malformed)?.enumerate() {
             if position >= MAX_NOTE_SIGNATURES {
                 return Err(NoteError::TooLong);
             }
@@ -258,7 +259,7 @@ impl<'a> Note<'a> {
 fn parse_signature_line(line: &str) -> Result<Option<NoteSignature<'_>>, NoteError> {
     let (name, encoded) = line
         .strip_prefix(SIGNATURE_LINE)
-        .and_then(|rest| rest.split_once(' '))
+        .and_then(|rest| lines::split_once(rest, b' '))
         .ok_or(NoteError::Malformed)?;
     check_foreign_key_name(name)?;
     let mut buffer = [0; MAX_NOTE_BYTES];

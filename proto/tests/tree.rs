@@ -1,6 +1,12 @@
 //! The tree's arithmetic against the recursive definitions of RFC 6962 section 2.1: every small tree, and larger ones at
 //! random.
 
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "the functions beside the tests may fail as loudly as the tests"
+)]
+
 use assent_proto::hash::Hash;
 use assent_proto::limits::MAX_TREE_SIZE;
 use assent_proto::number::{LeafIndex, TreeSize};

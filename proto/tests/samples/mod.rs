@@ -1,0 +1,212 @@
+//! Requests, replies and entries of random parts, and random damage to their bytes.
+
+use assent_proto::entry::{
+    Allow, Boot, BundleLoaded, Deny, Entry, Grounds, KeyAdded, Outage, Rearm, Salt, Status, Trip,
+};
+use assent_proto::hash::Hash;
+use assent_proto::intent::{OnUnavailable, Priority, Terms, Uid};
+use assent_proto::note::KeyId;
+use assent_proto::number::{Epoch, LeafIndex, Timestamp, TreeSize};
+use assent_proto::refusal::Refusal;
+use assent_proto::wire::{Head, Ruling, Sealing, Verdict};
+use proptest::prelude::*;
+use proptest::sample::Index;
+
+use crate::values::{contexts, encoded};
+
+/// What everything else is made of.
+#[derive(Clone, Debug)]
+pub(crate) struct Parts {
+    pub(crate) words: [String; 6],
+    pub(crate) numbers: [u64; 4],
+    pub(crate) policies: Vec<String>,
+    pub(crate) digest: [u8; 32],
+    pub(crate) choice: Index,
+}
+
+pub(crate) fn parts() -> impl Strategy<Value = Parts> {
+    let words = proptest::array::uniform6(".{0,20}");
+    let numbers = proptest::array::uniform4(prop_oneof![0_u64..300, any::<u64>()]);
+    let policies = proptest::collection::vec("[a-z0-9.]{0,12}", 0..20);
+    (words, numbers, policies, any::<[u8; 32]>(), any::<Index>()).prop_map(
+        |(words, numbers, policies, digest, choice)| Parts { words, numbers, policies, digest, choice },
+    )
+}
+
+impl Parts {
+    fn salt(&self) -> Salt {
+        Salt(std::array::from_fn(|position| self.digest[position] ^ 0x55))
+    }
+
+    fn refusal(&self) -> Refusal {
+        Refusal::ALL[self.choice.index(Refusal::ALL.len())]
+    }
+
+    fn grounds(&self) -> Grounds {
+        [Grounds::Policy, Grounds::Approval(LeafIndex(self.numbers[0])), Grounds::Warrant(LeafIndex(7))]
+            [self.choice.index(3)]
+    }
+
+    fn uids(&self) -> [Uid<'_>; 2] {
+        let [a, b, c, d, ..] = &self.words;
+        [Uid { type_name: a, id: b }, Uid { type_name: c, id: d }]
+    }
+
+    pub(crate) fn terms(&self) -> Terms<'_> {
+        let some = self.numbers[1].is_multiple_of(2);
+        Terms {
+            audience: &self.words[4],
+            window_s: some.then_some(self.numbers[0] as u32),
+            uses: (!some).then_some(self.numbers[2] as u16),
+            priority: [None, Some(Priority::Low), Some(Priority::Normal), Some(Priority::High)]
+                [self.choice.index(4)],
+            on_unavailable: if some { OnUnavailable::Queue } else { OnUnavailable::Fail },
+        }
+    }
+
+    pub(crate) fn head(&self) -> Head<'_> {
+        Head {
+            time: Timestamp(self.numbers[0]),
+            epoch: Epoch(self.numbers[1]),
+            bundle: Hash(self.digest),
+            salt: self.salt(),
+            principal: &self.words[5],
+        }
+    }
+
+    pub(crate) fn ruling(&self) -> Ruling<'_> {
+        let verdict = match self.choice.index(3) {
+            0 => Verdict::Deny(self.refusal()),
+            1 => Verdict::Hold(self.refusal()),
+            _ => Verdict::Allow {
+                window_s: self.numbers[2] as u32,
+                uses: self.numbers[3] as u16,
+                grounds: self.grounds(),
+            },
+        };
+        let policies = self.policies.iter().map(String::as_str).collect();
+        Ruling { verdict, risk: self.numbers[1] as i64, policies }
+    }
+
+    pub(crate) fn sealing(&self) -> Sealing {
+        Sealing {
+            first: LeafIndex(self.numbers[0]),
+            size: TreeSize(self.numbers[1]),
+            key_id: KeyId([self.digest[0]; 4]),
+            signature: [self.digest[1]; 64],
+            proof: (0..self.choice.index(113)).map(|_| Hash(self.digest)).collect(),
+        }
+    }
+
+    pub(crate) fn entry(&self) -> Entry<'_> {
+        let Head { time, epoch, bundle, salt, principal } = self.head();
+        let ([action, resource], [.., audience, word]) = (self.uids(), &self.words);
+        let (risk, refusal) = (self.numbers[3] as i64, self.refusal());
+        let policies = || self.policies.iter().map(String::as_str).collect();
+        let intent = Hash(self.digest);
+        let deny = || Deny {
+            salt,
+            time,
+            epoch,
+            bundle,
+            principal,
+            audience,
+            action,
+            resource,
+            intent,
+            refusal,
+            risk,
+            policies: policies(),
+        };
+        match self.choice.index(10) {
+            0 => Entry::Allow(Allow {
+                salt,
+                time,
+                epoch,
+                bundle,
+                principal,
+                audience,
+                action,
+                resource,
+                intent,
+                not_before: time,
+                not_after: Timestamp(self.numbers[2]),
+                uses: self.numbers[3] as u16,
+                risk,
+                grounds: self.grounds(),
+                policies: policies(),
+            }),
+            1 => Entry::Deny(deny()),
+            2 => Entry::Hold(deny()),
+            3 => Entry::Trip(Trip { salt, time, epoch, cause: word }),
+            4 => Entry::Rearm(Rearm { salt, time, epoch }),
+            5 => Entry::Status(Status { salt, time, epoch }),
+            6 => Entry::Bundle(BundleLoaded { salt, time, before: bundle, after: intent, source: word }),
+            7 => Entry::Key(KeyAdded { salt, time, vkey: word }),
+            8 => Entry::Boot(Boot { salt, time, epoch, version: word, hsm: audience, simulator: true }),
+            _ => {
+                let [from, covered, reached, denials] = self.numbers;
+                let (from, covered, reached) = (Timestamp(from), TreeSize(covered), TreeSize(reached));
+                Entry::Outage(Outage { salt, time, from, covered, reached, denials, holds: 3 })
+            }
+        }
+    }
+
+    /// The encoding of an intent with this context.
+    fn intent(&self, context: &[u8]) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        for uid in self.uids() {
+            uid.append(&mut bytes);
+        }
+        bytes.extend_from_slice(context);
+        bytes.extend(encoded(&self.terms()));
+        bytes
+    }
+}
+
+/// Encoded intents.
+pub(crate) fn intents() -> impl Strategy<Value = Vec<u8>> {
+    (parts(), contexts()).prop_map(|(parts, context)| parts.intent(&encoded(&context)))
+}
+
+/// What the way, or an enemy on it, may do to bytes.
+#[derive(Clone, Debug)]
+pub(crate) enum Damage {
+    Flip(Index, u8),
+    Insert(Index, u8),
+    Remove(Index),
+    Cut(Index),
+    Repeat(Index, Index),
+}
+
+pub(crate) fn damages() -> impl Strategy<Value = Vec<Damage>> {
+    let damage = prop_oneof![
+        (any::<Index>(), 1_u8..).prop_map(|(at, bits)| Damage::Flip(at, bits)),
+        (any::<Index>(), any::<u8>()).prop_map(|(at, byte)| Damage::Insert(at, byte)),
+        any::<Index>().prop_map(Damage::Remove),
+        any::<Index>().prop_map(Damage::Cut),
+        (any::<Index>(), any::<Index>()).prop_map(|(from, to)| Damage::Repeat(from, to)),
+    ];
+    proptest::collection::vec(damage, 1..4)
+}
+
+pub(crate) fn damaged(bytes: &[u8], damages: &[Damage]) -> Vec<u8> {
+    let mut bytes = bytes.to_vec();
+    for damage in damages {
+        if bytes.is_empty() {
+            break;
+        }
+        match damage {
+            Damage::Flip(at, bits) => *at.get_mut(&mut bytes) ^= bits,
+            Damage::Insert(at, byte) => bytes.insert(at.index(bytes.len()), *byte),
+            Damage::Remove(at) => drop(bytes.remove(at.index(bytes.len()))),
+            Damage::Cut(at) => bytes.truncate(at.index(bytes.len())),
+            Damage::Repeat(from, to) => {
+                let (from, to) = (from.index(bytes.len()), to.index(bytes.len()));
+                let piece = bytes[from.min(to)..from.max(to)].to_vec();
+                bytes.extend(piece);
+            }
+        }
+    }
+    bytes
+}
