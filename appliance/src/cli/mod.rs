@@ -3,6 +3,8 @@
 //! One file a noun. Data goes to standard output, talk to standard error; an error is a chain that ends with what to do
 //! next. Exit codes are in [`Exit`]; clap's own code for a usage error, 2, would read as a denial and is mapped to 1.
 
+mod hsm;
+mod keys;
 mod output;
 
 use std::path::PathBuf;
@@ -59,7 +61,21 @@ struct Cli {
 }
 
 #[derive(Debug, Subcommand)]
-enum Noun {}
+enum Noun {
+    /// The HSM: list its slots, initialise one, check it.
+    Hsm {
+        #[command(subcommand)]
+        verb: hsm::Verb,
+    },
+    /// Authority keys in the HSM: make one, list them.
+    Keys {
+        #[command(subcommand)]
+        verb: keys::Verb,
+    },
+    /// The process that loads the PKCS#11 module; started by the appliance.
+    #[command(hide = true)]
+    Signer,
+}
 
 /// What every command is given.
 #[derive(Clone, Debug)]
@@ -89,6 +105,12 @@ pub fn main() -> ExitCode {
 }
 
 fn run(noun: Noun, globals: &Globals) -> anyhow::Result<Exit> {
-    let _ = globals;
-    match noun {}
+    match noun {
+        Noun::Hsm { verb } => hsm::run(verb, globals),
+        Noun::Keys { verb } => keys::run(verb, globals),
+        Noun::Signer => {
+            let ended_well = crate::hsm::signer::run() == ExitCode::SUCCESS;
+            Ok(if ended_well { Exit::Done } else { Exit::Failed })
+        }
+    }
 }

@@ -1,0 +1,205 @@
+//! `assent hsm list|init|check`: the HSM, before anything is entrusted to it.
+//!
+//! These commands load the module in their own process, which ends with them; the appliance itself never does. A PIN is
+//! tried once.
+
+mod check;
+mod target;
+
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::sync_channel;
+
+use anyhow::{anyhow, bail};
+use clap::Subcommand;
+use serde_json::{Value, json};
+
+pub(super) use target::{Place, Target};
+
+use super::output::Failure;
+use super::{Exit, Format, Globals};
+use crate::hsm::module::{About, Module};
+use crate::hsm::slot::{Slot, Tries};
+use crate::hsm::{FaultClass, FaultKind, HsmFault, Pin};
+use crate::limits::HSM_COMMAND_DEADLINE;
+
+/// What to do with the HSM.
+#[derive(Debug, Subcommand)]
+pub(super) enum Verb {
+    /// List the slots of a module and what they can do.
+    List {
+        #[command(flatten)]
+        target: Target,
+    },
+    /// Give a free slot its label, its security officer's PIN and its user PIN.
+    Init {
+        #[command(flatten)]
+        target: Target,
+        /// File with the security officer's PIN; asked for when absent.
+        #[arg(long, value_name = "FILE")]
+        so_pin_file: Option<PathBuf>,
+    },
+    /// Check everything that the appliance needs of the HSM, as the appliance does it.
+    Check {
+        #[command(flatten)]
+        target: Target,
+        /// Log in even when one more wrong PIN would lock the slot.
+        #[arg(long)]
+        last_try: bool,
+    },
+}
+
+/// Runs the command.
+pub(super) fn run(verb: Verb, globals: &Globals) -> anyhow::Result<Exit> {
+    match verb {
+        Verb::List { target } => list(&target, globals),
+        Verb::Init { target, so_pin_file } => init(&target, so_pin_file.as_deref(), globals),
+        Verb::Check { target, last_try } => check::run(&target, last_try, globals),
+    }
+}
+
+/// Does what may hang, for so long.
+pub(super) fn within_deadline<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, HsmFault> + Send + 'static,
+) -> anyhow::Result<T> {
+    let (tell, told) = sync_channel(1);
+    let named = std::thread::Builder::new().name("hsm-command".to_owned());
+    named.spawn(move || tell.send(work()))?;
+    let late = |_| {
+        let waited = format!("waited {} s", HSM_COMMAND_DEADLINE.as_secs());
+        HsmFault::new(FaultKind::DeadlineMissed, waited)
+    };
+    told.recv_timeout(HSM_COMMAND_DEADLINE).map_err(late).and_then(|outcome| outcome).map_err(|fault| failure(&fault))
+}
+
+fn failure(fault: &HsmFault) -> anyhow::Error {
+    anyhow!(Failure { message: fault.to_string(), exit: exit_of(fault) })
+}
+
+const fn exit_of(fault: &HsmFault) -> Exit {
+    match fault.class() {
+        FaultClass::Availability => Exit::Unavailable,
+        FaultClass::Integrity => Exit::Invalid,
+    }
+}
+
+/// Prints rows under a head, each column as wide as its widest cell.
+pub(super) fn print_table<const N: usize>(head: [&str; N], rows: &[[String; N]]) -> io::Result<()> {
+    let mut widths = head.map(str::len);
+    for row in rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = cell.chars().count().max(*width);
+        }
+    }
+    let mut out = io::stdout().lock();
+    for row in std::iter::once(&head.map(str::to_owned)).chain(rows) {
+        let cells = row.iter().zip(widths).map(|(cell, width)| format!("{cell:<width$}"));
+        writeln!(out, "{}", cells.collect::<Vec<_>>().join("  ").trim_end())?;
+    }
+    Ok(())
+}
+
+fn list(target: &Target, globals: &Globals) -> anyhow::Result<Exit> {
+    let place = target.place(globals)?;
+    let path = place.settings.module;
+    let (about, slots) = within_deadline({
+        let path = path.clone();
+        move || {
+            let module = Module::load(&path)?;
+            Ok((module.about().clone(), module.slots()?))
+        }
+    })?;
+    let described = |slot: &Slot| slot_json(slot, &about);
+    match globals.output {
+        Format::Json => {
+            let slots: Vec<_> = slots.iter().map(described).collect();
+            let module = module_json(&path, &about);
+            let document = json!({"schema": "assent.v1.hsm.list", "module": module, "slots": slots});
+            writeln!(io::stdout(), "{document}")?;
+        }
+        Format::Jsonl => {
+            for slot in &slots {
+                writeln!(io::stdout(), "{}", described(slot))?;
+            }
+        }
+        Format::Table => {
+            let rows: Vec<_> = slots.iter().map(|slot| slot_row(slot, &about)).collect();
+            print_table(["SLOT", "LABEL", "SERIAL", "MANUFACTURER", "MODEL", "STATE", "ED25519", "KIND"], &rows)?;
+        }
+    }
+    if slots.is_empty() {
+        eprintln!("no slot; check that the HSM is there and that --env names what the module needs");
+        return Ok(Exit::Unavailable);
+    }
+    Ok(Exit::Done)
+}
+
+fn module_json(path: &Path, about: &About) -> Value {
+    json!({"path": path, "manufacturer": about.manufacturer, "description": about.description, "version": about.version})
+}
+
+fn slot_json(slot: &Slot, about: &About) -> Value {
+    json!({
+        "slot": slot.number, "label": slot.label, "serial": slot.serial, "manufacturer": slot.manufacturer,
+        "model": slot.model, "initialised": slot.initialised, "user_pin_set": slot.user_pin_set,
+        "pin_tries": slot.tries.label(), "self_test_failed": slot.failed, "signs_ed25519": slot.signs,
+        "makes_ed25519_keys": slot.makes_keys, "simulator": slot.is_simulator(&about.manufacturer),
+    })
+}
+
+fn slot_row(slot: &Slot, about: &About) -> [String; 8] {
+    let state = match (slot.failed, slot.initialised, slot.user_pin_set) {
+        (true, _, _) => "self-test failed".to_owned(),
+        (_, false, _) => "free".to_owned(),
+        (_, true, false) => "no user PIN".to_owned(),
+        (false, true, true) => match slot.tries {
+            Tries::All => "ready".to_owned(),
+            tries @ (Tries::Low | Tries::Last | Tries::Locked) => format!("PIN tries: {}", tries.label()),
+        },
+    };
+    let ed25519 = match (slot.signs, slot.makes_keys) {
+        (true, true) => "signs, makes keys",
+        (true, false) => "signs",
+        (false, _) => "no",
+    };
+    let kind = if slot.is_simulator(&about.manufacturer) { "simulator" } else { "" };
+    [
+        slot.number.to_string(),
+        slot.label.clone(),
+        slot.serial.clone(),
+        slot.manufacturer.clone(),
+        slot.model.clone(),
+        state,
+        ed25519.to_owned(),
+        kind.to_owned(),
+    ]
+}
+
+fn init(target: &Target, so_pin_file: Option<&Path>, globals: &Globals) -> anyhow::Result<Exit> {
+    let Place { settings, pin_file } = target.slot(globals)?;
+    let so_pin = new_pin(so_pin_file, "new PIN of the security officer")?;
+    let user_pin = new_pin(pin_file.as_deref(), "new user PIN")?;
+    let label = settings.slot_label;
+    let slot = within_deadline(move || Module::load(&settings.module)?.initialise(&label, &so_pin, &user_pin))?;
+    match globals.output {
+        Format::Json | Format::Jsonl => {
+            let document = json!({"schema": "assent.v1.hsm.init", "label": slot.label, "serial": slot.serial});
+            writeln!(io::stdout(), "{document}")?;
+        }
+        Format::Table => print_table(["LABEL", "SERIAL"], &[[slot.label.clone(), slot.serial.clone()]])?,
+    }
+    eprintln!("next: `assent keys generate --slot-label {}`", slot.label);
+    Ok(Exit::Done)
+}
+
+/// A PIN to be set: what is typed is typed twice.
+fn new_pin(file: Option<&Path>, question: &str) -> anyhow::Result<Pin> {
+    let Some(path) = file else {
+        let pin = Pin::prompt(question)?;
+        if !pin.matches(&Pin::prompt("the same again")?) {
+            bail!("the two are not the same; nothing was changed");
+        }
+        return Ok(pin);
+    };
+    Ok(Pin::from_file(path)?)
+}

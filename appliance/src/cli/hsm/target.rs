@@ -1,0 +1,157 @@
+//! Which HSM a command means: flags, else the configuration.
+//!
+//! A module reads its environment through the C library, which no process can change safely while it runs. So a command
+//! that is to have another environment starts again in it.
+
+use std::collections::BTreeMap;
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context as _, bail};
+use clap::Args;
+
+use super::Globals;
+use crate::hsm::key::unhex;
+use crate::hsm::module::{Access, Login, Module};
+use crate::hsm::slot::Slot;
+use crate::hsm::{HsmFault, HsmSettings, Pin};
+
+/// Which HSM, slot and key: flags, else the configuration.
+#[derive(Clone, Debug, Args)]
+pub(in crate::cli) struct Target {
+    /// The PKCS#11 module.
+    #[arg(long, value_name = "PATH")]
+    module: Option<PathBuf>,
+    /// The slot's label.
+    #[arg(long, value_name = "LABEL")]
+    slot_label: Option<String>,
+    /// The slot's serial number.
+    #[arg(long, value_name = "SERIAL")]
+    slot_serial: Option<String>,
+    /// The key's id (CKA_ID), in hexadecimal digits.
+    #[arg(long, value_name = "HEX", value_parser = key_id)]
+    key_id: Option<KeyId>,
+    /// File with the user PIN; asked for when neither this nor the configuration names one.
+    #[arg(long, value_name = "FILE")]
+    pin_file: Option<PathBuf>,
+    /// An environment variable for the module; may be given more than once.
+    #[arg(long, value_name = "NAME=VALUE", value_parser = variable)]
+    env: Vec<(String, String)>,
+    /// Take a simulator for an HSM.
+    #[arg(long)]
+    allow_simulator: bool,
+}
+
+/// A `CKA_ID`.
+#[derive(Clone, Debug)]
+struct KeyId(Vec<u8>);
+
+fn key_id(text: &str) -> Result<KeyId, String> {
+    unhex(text).map(KeyId).ok_or_else(|| "give pairs of hexadecimal digits, such as 01".to_owned())
+}
+
+fn variable(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("give NAME=VALUE".to_owned()),
+    }
+}
+
+/// A target, resolved.
+#[derive(Clone, Debug)]
+pub(in crate::cli) struct Place {
+    pub(in crate::cli) settings: HsmSettings,
+    /// Where its user PIN lies.
+    pub(in crate::cli) pin_file: Option<PathBuf>,
+}
+
+impl Target {
+    /// Flags before the configuration; without a module there is nothing to talk to. The environment is this process's
+    /// when it returns.
+    pub(in crate::cli) fn place(&self, globals: &Globals) -> anyhow::Result<Place> {
+        let configured = if self.module.is_none() { Some(configured(globals)?) } else { None };
+        let mut place = match (configured, &self.module) {
+            (Some(place), _) => place,
+            (None, Some(module)) => Place { settings: defaults(module), pin_file: None },
+            (None, None) => bail!("no module; give --module PATH"),
+        };
+        let settings = &mut place.settings;
+        if let Some(label) = &self.slot_label {
+            settings.slot_label.clone_from(label);
+            settings.slot_serial = None;
+        }
+        if self.slot_serial.is_some() {
+            settings.slot_serial.clone_from(&self.slot_serial);
+        }
+        if let Some(KeyId(id)) = &self.key_id {
+            settings.key_id.clone_from(id);
+        }
+        settings.environment.extend(self.env.iter().cloned());
+        settings.allow_simulator |= self.allow_simulator;
+        if self.pin_file.is_some() {
+            place.pin_file.clone_from(&self.pin_file);
+        }
+        enter(&place.settings.environment)?;
+        Ok(place)
+    }
+
+    /// As [`Self::place`], with a slot.
+    pub(in crate::cli) fn slot(&self, globals: &Globals) -> anyhow::Result<Place> {
+        let place = self.place(globals)?;
+        if place.settings.slot_label.is_empty() {
+            bail!("no slot; give --slot-label LABEL (`assent hsm list` shows them)");
+        }
+        Ok(place)
+    }
+}
+
+fn defaults(module: &Path) -> HsmSettings {
+    HsmSettings {
+        module: module.to_owned(),
+        slot_label: String::new(),
+        slot_serial: None,
+        key_id: vec![1],
+        allow_simulator: false,
+        environment: BTreeMap::new(),
+        signer_program: None,
+    }
+}
+
+/// The HSM that the configuration names.
+fn configured(globals: &Globals) -> anyhow::Result<Place> {
+    bail!("no module; give --module PATH ({} is not read yet)", globals.config.display())
+}
+
+/// Returns in a process that has these variables: this one, or never.
+fn enter(environment: &BTreeMap<String, String>) -> anyhow::Result<()> {
+    if environment.iter().all(|(name, value)| std::env::var_os(name).is_some_and(|found| *found == **value)) {
+        return Ok(());
+    }
+    let failed = Command::new("/proc/self/exe").args(std::env::args_os().skip(1)).envs(environment).exec();
+    Err(failed).context("cannot start again with the module's environment")
+}
+
+impl Place {
+    /// The user PIN: from the file, else asked for.
+    pub(in crate::cli) fn pin(&self) -> anyhow::Result<Pin> {
+        match &self.pin_file {
+            Some(path) => Ok(Pin::from_file(path)?),
+            None => Ok(Pin::prompt(&format!("PIN of slot {}", self.settings.slot_label))?),
+        }
+    }
+
+    /// Loads the module, finds the slot and logs in.
+    pub(in crate::cli) fn log_in(
+        &self,
+        pin: &Pin,
+        access: Access,
+    ) -> Result<(Module, Slot, Login), HsmFault> {
+        let settings = &self.settings;
+        let module = Module::load(&settings.module)?;
+        let slot = module.slot(&settings.slot_label, settings.slot_serial.as_deref())?;
+        slot.require_tries(false)?;
+        let login = module.login(&slot, pin.bytes(), access)?;
+        Ok((module, slot, login))
+    }
+}

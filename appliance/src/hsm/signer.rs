@@ -1,0 +1,140 @@
+//! The signer: the process that loads the PKCS#11 module, logs in and signs. Hidden command `assent signer`.
+//!
+//! It owns nothing but a socket (descriptor 0) and standard error, and lives no longer than the process that started it. A
+//! fault is said once and ends it: nothing is retried, no session outlives an error. It does not know what it signs.
+
+use std::os::fd::AsFd as _;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::process::ExitCode;
+
+use assent_proto::codec;
+use rustix::process::{
+    DumpableBehavior, Resource, Rlimit, Signal, getppid, set_dumpable_behavior,
+    set_parent_process_death_signal, setrlimit,
+};
+
+use super::frame::{Answer, FrameError, FrameReader, FrameWriter, Question, Start};
+use super::module::{Access, Handle, Login, Module};
+use super::{FaultKind, HsmFault, HsmIdentity};
+
+/// Why the signer ended other than by the end of its socket.
+#[derive(Debug, thiserror::Error)]
+enum Ending {
+    #[error("`assent signer` is started by the appliance, with a socket as its standard input")]
+    NotStartedByAppliance,
+    #[error("the process cannot be protected")]
+    Unprotected(#[source] std::io::Error),
+    #[error("the appliance ended before the signer began")]
+    Orphaned,
+    #[error(transparent)]
+    Frame(#[from] FrameError),
+    #[error(transparent)]
+    Fault(#[from] HsmFault),
+}
+
+/// Runs until the appliance closes the socket, or the first fault.
+#[must_use]
+pub fn run() -> ExitCode {
+    match serve() {
+        Ok(()) | Err(Ending::Frame(FrameError::Gone)) => ExitCode::SUCCESS,
+        Err(ending) => {
+            eprintln!("assent signer: {ending}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn serve() -> Result<(), Ending> {
+    protect().map_err(|errno| Ending::Unprotected(errno.into()))?;
+    let socket = socket().ok_or(Ending::NotStartedByAppliance)?;
+    let questions = FrameReader::new(socket.try_clone().map_err(FrameError::Socket)?);
+    let mut answers = FrameWriter::new(socket);
+    let Err(ending) = answer_all(questions, &mut answers);
+    if let Ending::Fault(fault) = &ending {
+        answers.send(&Answer::Fault { kind: fault.fault(), detail: fault.detail() })?;
+    }
+    Err(ending)
+}
+
+/// No core dump, no debugger, no second life, no new privileges: a PIN and a login live in here.
+fn protect() -> rustix::io::Result<()> {
+    set_parent_process_death_signal(Some(Signal::KILL))?;
+    setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })?;
+    set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
+    rustix::thread::set_no_new_privs(true)
+}
+
+/// Standard input, when it is a socket.
+fn socket() -> Option<UnixStream> {
+    let descriptor = std::io::stdin().as_fd().try_clone_to_owned().ok()?;
+    let socket = UnixStream::from(descriptor);
+    socket.peer_addr().is_ok().then_some(socket)
+}
+
+fn answer_all(
+    mut questions: FrameReader<UnixStream>,
+    answers: &mut FrameWriter<UnixStream>,
+) -> Result<std::convert::Infallible, Ending> {
+    let Question::Start(start) = parse(questions.next()?)? else {
+        return Err(unexpected("the first question is not `Start`").into());
+    };
+    // The death signal was set before this look: a parent that ends after it kills us.
+    if getppid().is_none_or(|parent| parent.as_raw_pid().unsigned_abs() != start.parent) {
+        return Err(Ending::Orphaned);
+    }
+    let armed = Armed::new(&start);
+    questions.wipe_read();
+    let armed = armed?;
+    answers.send(&Answer::Ready(armed.identity.clone()))?;
+    loop {
+        let Question::Sign { sequence, text } = parse(questions.next()?)? else {
+            return Err(unexpected("`Start` a second time").into());
+        };
+        let signature = armed.login.sign(&armed.key, text)?;
+        answers.send(&Answer::Signature { sequence, signature: &signature })?;
+    }
+}
+
+fn parse(bytes: &[u8]) -> Result<Question<'_>, HsmFault> {
+    codec::parse(bytes).map_err(|error| unexpected(&error.to_string()))
+}
+
+fn unexpected(what: &str) -> HsmFault {
+    HsmFault::new(FaultKind::FrameUnexpected, what)
+}
+
+/// A login, and the one key that passed all checks.
+struct Armed {
+    login: Login,
+    key: Handle,
+    identity: HsmIdentity,
+    // Last, so that the session closes before the library goes.
+    _module: Module,
+}
+
+impl Armed {
+    /// What can be refused without a PIN is refused before it is used.
+    fn new(start: &Start<'_>) -> Result<Self, HsmFault> {
+        let module = Module::load(Path::new(start.module))?;
+        let slot = module.slot(start.slot_label, start.slot_serial)?;
+        let simulator = slot.is_simulator(&module.about().manufacturer);
+        if simulator && !start.allow_simulator {
+            return Err(HsmFault::new(FaultKind::SimulatorRefused, slot.model));
+        }
+        slot.require_working()?;
+        slot.require_tries(false)?;
+        let login = module.login(&slot, start.pin, Access::Sign)?;
+        let (handle, key) = login.key(start.key_id)?;
+        let public_key = key.require()?;
+        let identity = HsmIdentity {
+            manufacturer: slot.manufacturer,
+            model: slot.model,
+            serial: slot.serial,
+            label: slot.label,
+            simulator,
+            public_key,
+        };
+        Ok(Self { login, key: handle, identity, _module: module })
+    }
+}
