@@ -1,0 +1,407 @@
+//! Tokens: one that verifies, and every attack on it, each with the kind of error that stops it.
+
+use assent_proto::entry::{Allow, Grounds, Policies, Salt};
+use assent_proto::hash::Hash;
+use assent_proto::note::KeyId;
+use assent_proto::number::{Epoch, LeafIndex, Timestamp, TreeSize};
+use assent_proto::token::{self, HEAD_BYTES, Text};
+use ed25519_dalek::{Signer as _, SigningKey};
+
+use super::frames::{NOW, uids};
+use super::intents::{TERMS, act, context, string};
+use super::notes::{ORIGIN, key, text, vkey};
+use super::{File, encoded};
+use crate::naive;
+
+const PRINCIPAL: &str = "spiffe://retail.example/agent/1";
+const OTHER_ORIGIN: &str = "log.example/appliance/log/2";
+
+/// A key that the executor trusts: its text, and from when until when.
+type Trusted = (String, u64, u64);
+
+/// What an executor holds, and the token it is given.
+#[derive(Clone)]
+struct Scene {
+    keys: Vec<Trusted>,
+    audience: &'static str,
+    act: Vec<u8>,
+    principal: Option<&'static str>,
+    now: u64,
+    skew_ms: u64,
+    window_cap_ms: u64,
+    lowest_epoch: u64,
+    break_glass: bool,
+    token: Vec<u8>,
+}
+
+/// The allow that all tokens come from.
+fn allow() -> Allow<'static> {
+    let [action, resource] = uids();
+    Allow {
+        salt: Salt([0x11; 16]),
+        time: NOW,
+        epoch: Epoch(3),
+        bundle: Hash([0xb0; 32]),
+        principal: PRINCIPAL,
+        audience: TERMS.audience,
+        action,
+        resource,
+        intent: assent_proto::intent::Act::parse(&act(&context())).unwrap().digest(),
+        not_before: NOW,
+        not_after: NOW.plus_ms(300_000),
+        uses: 1,
+        risk: 17,
+        grounds: Grounds::Policy,
+        policies: ["refunds.small"].into_iter().collect::<Policies<'static>>(),
+    }
+}
+
+/// A log of eleven leaves with this leaf at index 5.
+fn log(leaf: Vec<u8>) -> Vec<Vec<u8>> {
+    let mut leaves: Vec<Vec<u8>> = (0..11).map(|index| vec![index; 40]).collect();
+    leaves[INDEX] = leaf;
+    leaves
+}
+
+const INDEX: usize = 5;
+
+fn leaf(kind: u8, body: &[u8]) -> Vec<u8> {
+    [b"assent/leaf/v1\0", &[kind][..], body].concat()
+}
+
+/// How a token is made; each attack changes a part.
+struct Making<'a> {
+    leaves: Vec<Vec<u8>>,
+    index: usize,
+    body: &'a [u8],
+    key: SigningKey,
+    /// Name under which the key ID is.
+    name: &'a str,
+    /// Origin in the text that is signed.
+    origin: &'a str,
+}
+
+impl<'a> Making<'a> {
+    fn of(body: &'a [u8]) -> Self {
+        Self { leaves: log(leaf(1, body)), index: INDEX, body, key: key(1), name: ORIGIN, origin: ORIGIN }
+    }
+
+    fn token(&self) -> Vec<u8> {
+        let text = text(self.origin, self.leaves.len() as u64, naive::root(&self.leaves));
+        self.token_signed_over(text.as_bytes())
+    }
+
+    fn token_signed_over(&self, message: &[u8]) -> Vec<u8> {
+        let (size, index) = (TreeSize(self.leaves.len() as u64), LeafIndex(self.index as u64));
+        let id = KeyId::of(self.name, &self.key.verifying_key());
+        let (path, signature) = (naive::path(self.index, &self.leaves), self.key.sign(message).to_bytes());
+        let mut out = Vec::new();
+        token::append(id, size, index, self.body, &path, &signature, &mut out);
+        out
+    }
+}
+
+/// The token of an allow, and the scene in which it would verify.
+fn scene(allow: &Allow<'_>) -> Scene {
+    scene_of(Making::of(&encoded(allow)).token())
+}
+
+fn scene_of(token: Vec<u8>) -> Scene {
+    Scene {
+        keys: vec![(vkey(ORIGIN, &key(1)), NOW.0 - 1_000_000, NOW.0 + 1_000_000)],
+        audience: TERMS.audience,
+        act: act(&context()),
+        principal: None,
+        now: NOW.0 + 1000,
+        skew_ms: 0,
+        window_cap_ms: 300_000,
+        lowest_epoch: 3,
+        break_glass: false,
+        token,
+    }
+}
+
+impl Scene {
+    fn write(&self, file: &mut File, name: &str, result: &str) {
+        file.case(name);
+        for (vkey, not_before, not_after) in &self.keys {
+            file.field("key", format!("{not_before} {not_after} {vkey}"));
+        }
+        file.field("audience", self.audience).bytes("act", &self.act);
+        if let Some(principal) = self.principal {
+            file.field("principal", principal);
+        }
+        file.field("now", self.now).field("skew-ms", self.skew_ms).field("window-cap-ms", self.window_cap_ms);
+        file.field("lowest-epoch", self.lowest_epoch).field("break-glass", self.break_glass);
+        file.bytes("token", &self.token).field("result", result);
+    }
+
+    fn with(&self, change: impl FnOnce(&mut Self)) -> Self {
+        let mut scene = self.clone();
+        change(&mut scene);
+        scene
+    }
+}
+
+pub(super) fn tokens() -> String {
+    let about = [
+        "Tokens, each with the trusted keys (not-before, not-after, verifier key), what the executor expects, and what",
+        "comes of it: `ok`, the origin and the leaf index; or the kind of the error.",
+    ];
+    let mut file = File::new("tokens", &about);
+    verifying(&mut file);
+    form(&mut file);
+    log_attacks(&mut file);
+    signature_attacks(&mut file);
+    key_attacks(&mut file);
+    claims(&mut file);
+    window(&mut file);
+    file.0
+}
+
+const OK: &str = "ok log.example/appliance/log/1 5";
+
+fn verifying(file: &mut File) {
+    let good = scene(&allow());
+    good.write(file, "an allow of the policies", OK);
+    good.with(|scene| scene.principal = Some(PRINCIPAL)).write(file, "for a known agent", OK);
+    scene(&Allow { grounds: Grounds::Approval(LeafIndex(2)), ..allow() }).write(file, "an approved hold", OK);
+    let warrant = scene(&Allow { grounds: Grounds::Warrant(LeafIndex(2)), ..allow() });
+    warrant.with(|scene| scene.break_glass = true).write(file, "break-glass where it is accepted", OK);
+    warrant.write(file, "break-glass where it is not accepted", "grounds");
+    let body = encoded(&allow());
+    let alone = Making { leaves: vec![leaf(1, &body)], index: 0, ..Making::of(&body) };
+    scene_of(alone.token()).write(file, "a log of one leaf", "ok log.example/appliance/log/1 0");
+    let last =
+        Making { leaves: [log(Vec::new()), vec![leaf(1, &body)]].concat(), index: 11, ..Making::of(&body) };
+    scene_of(last.token()).write(file, "the last leaf", "ok log.example/appliance/log/1 11");
+}
+
+/// What is wrong before any hash is computed.
+fn form(file: &mut File) {
+    let good = scene(&allow());
+    let mut refuse = |name: &str, change: &dyn Fn(&mut Vec<u8>)| {
+        good.with(|scene| change(&mut scene.token)).write(file, name, "malformed");
+    };
+    refuse("no bytes", &Vec::clear);
+    refuse("another version", &|token| token[0] = 2);
+    refuse("head alone", &|token| token.truncate(HEAD_BYTES));
+    refuse("path over-long", &|token| drop(token.splice(token.len() - 64..token.len() - 64, [0; 32])));
+    refuse("path under-long", &|token| drop(token.drain(token.len() - 96..token.len() - 64)));
+    refuse("trailing byte", &|token| token.push(0));
+    refuse("last byte missing", &|token| token.truncate(token.len() - 1));
+    refuse("index at the size", &|token| token[20] = 11);
+    refuse("tree without leaves", &|token| (token[12], token[20]) = (0, 0));
+    refuse("tree larger than a log, giant proof", &|token| token[5] = 1);
+    refuse("largest size and index", &|token| token[5..21].fill(0xff));
+    refuse("lying body length", &|token| token[21..23].fill(0xff));
+    refuse("body one byte longer than it is", &|token| token[22] += 1);
+    refuse("body over its limit", &|token| {
+        token[21..23].copy_from_slice(&0x4001_u16.to_be_bytes());
+    });
+}
+
+/// What the log did not say.
+fn log_attacks(file: &mut File) {
+    let body = encoded(&allow());
+    let good = Making::of(&body);
+    for kind in [2, 3, 13] {
+        let other = Making { leaves: log(leaf(kind, &body)), ..Making::of(&body) };
+        scene_of(other.token()).write(file, &format!("leaf of kind {kind} used as token"), "signature");
+    }
+    let denial = [&body[..body.len() - 18], &[6, 34, 1, 1], &string("refunds.small")].concat();
+    let denied = Making { leaves: log(leaf(2, &denial)), ..Making::of(&denial) };
+    scene_of(denied.token()).write(file, "denial used as token", "body");
+    let unlabelled = Making { leaves: log([&[1], &*body].concat()), ..Making::of(&body) };
+    scene_of(unlabelled.token()).write(file, "leaf without its label", "signature");
+
+    let mut refuse = |name: &str, change: &dyn Fn(&mut Vec<u8>), result: &str| {
+        scene_of(good.token()).with(|scene| change(&mut scene.token)).write(file, name, result);
+    };
+    refuse("index altered", &|token| token[20] = 4, "signature");
+    refuse("index altered to one with a shorter path", &|token| token[20] = 10, "malformed");
+    refuse("size altered", &|token| token[12] = 12, "signature");
+    refuse("size altered to one with a shorter path", &|token| token[12] = 8, "malformed");
+    refuse("hash of the path altered", &|token| *token.iter_mut().nth_back(64).unwrap() ^= 1, "signature");
+    refuse("salt altered", &|token| token[HEAD_BYTES] ^= 1, "signature");
+
+    // Bodies that stand in the log as they are, under a good signature.
+    let mut refuse_body = |name: &str, body: &[u8]| {
+        scene_of(Making::of(body).token()).write(file, name, "body");
+    };
+    refuse_body("body without bytes", &[]);
+    refuse_body("trailing byte in the body", &[&*body, &[0]].concat());
+    refuse_body("last byte of the body missing", &body[..body.len() - 1]);
+    // The epoch stands behind the salt and six bytes of time.
+    let overlong = [&body[..22], &[0x83, 0x00], &body[23..]].concat();
+    refuse_body("overlong varint in the body", &overlong);
+    refuse_body("principal over its limit", &encoded(&Allow { principal: &"p".repeat(2049), ..allow() }));
+    refuse_body("audience over its limit", &encoded(&Allow { audience: &"a".repeat(257), ..allow() }));
+}
+
+/// What the log's key did not sign.
+fn signature_attacks(file: &mut File) {
+    let body = encoded(&allow());
+    let (good, root) = (Making::of(&body), naive::root(&log(leaf(1, &body))));
+    let checkpoint = text(ORIGIN, 11, root);
+    let mut refuse_signed = |name: &str, message: &[u8]| {
+        scene_of(good.token_signed_over(message)).write(file, name, "signature");
+    };
+    refuse_signed("signature of another origin", text(OTHER_ORIGIN, 11, root).as_bytes());
+    refuse_signed("signature of another size", text(ORIGIN, 12, root).as_bytes());
+    refuse_signed("signature of a checkpoint with an extension line", format!("{checkpoint}x\n").as_bytes());
+    let cosignature = format!("cosignature/v1\ntime 1790000000\n{checkpoint}");
+    refuse_signed("signature of another kind of note: a cosignature", cosignature.as_bytes());
+    refuse_signed("signature of the root hash alone", &root.0);
+    refuse_signed("signature of nothing", b"");
+
+    let mut refuse = |name: &str, change: &dyn Fn(&mut [u8])| {
+        let change = |scene: &mut Scene| change(scene.token.last_chunk_mut::<64>().unwrap());
+        scene_of(good.token()).with(change).write(file, name, "signature");
+    };
+    refuse("signature altered", &|signature| signature[7] ^= 1);
+    refuse("signature of zeroes", &|signature| signature.fill(0));
+    refuse("small-order point in the signature", &|signature| {
+        signature.fill(0);
+        signature[0] = 1;
+    });
+    refuse("scalar beyond the group's order", &|signature| add_order(signature.last_chunk_mut().unwrap()));
+}
+
+/// Adds the order of the group: the second form of a signature, which strict verification refuses.
+fn add_order(scalar: &mut [u8; 32]) {
+    let low =
+        [0xed, 0xd3, 0xf5, 0x5c, 0x1a, 0x63, 0x12, 0x58, 0xd6, 0x9c, 0xf7, 0xa2, 0xde, 0xf9, 0xde, 0x14];
+    let order = std::array::from_fn::<u8, 32, _>(|at| match at {
+        0..16 => low[at],
+        31 => 0x10,
+        _ => 0,
+    });
+    let mut carry = 0;
+    for (byte, add) in scalar.iter_mut().zip(order) {
+        let sum = u16::from(*byte) + u16::from(add) + carry;
+        [*byte, _] = sum.to_le_bytes();
+        carry = sum >> 8;
+    }
+}
+
+/// Whom the executor trusts, and when.
+fn key_attacks(file: &mut File) {
+    let good = scene(&allow());
+    good.with(|scene| scene.keys.clear()).write(file, "no trusted key", "untrusted_key");
+    good.with(|scene| scene.token[1] ^= 1).write(file, "key ID altered", "untrusted_key");
+    let other = vkey(ORIGIN, &key(2));
+    good.with(|scene| scene.keys[0].0 = other).write(file, "another key of the origin", "untrusted_key");
+    let name = "key under another origin";
+    good.with(|scene| scene.keys[0].0 = vkey(OTHER_ORIGIN, &key(1))).write(file, name, "untrusted_key");
+    good.with(|scene| scene.keys[0].1 = NOW.0).write(file, "decided when the key began", OK);
+    good.with(|scene| scene.keys[0].1 = NOW.0 + 1).write(
+        file,
+        "decided before the key began",
+        "untrusted_key",
+    );
+    good.with(|scene| scene.keys[0].2 = scene.now).write(file, "used when the key ends", OK);
+    let name = "used after the key ended";
+    good.with(|scene| scene.keys[0].2 = scene.now - 1).write(file, name, "untrusted_key");
+    let name = "decided after the key ended";
+    good.with(|scene| (scene.keys[0].2, scene.now) = (NOW.0 - 1, NOW.0 - 1)).write(
+        file,
+        name,
+        "untrusted_key",
+    );
+
+    let [mine, theirs] = colliding_names();
+    let trusted = |name: &str, seed| (vkey(name, &key(seed)), 0, u64::MAX);
+    let body = encoded(&allow());
+    let token = Making { name: &theirs, origin: &theirs, key: key(2), ..Making::of(&body) }.token();
+    let both = scene_of(token).with(|scene| scene.keys = vec![trusted(&mine, 1), trusted(&theirs, 2)]);
+    both.write(file, "two keys of one key ID, the second signed", &format!("ok {theirs} 5"));
+    let name = "colliding key ID, the key that signed is not trusted";
+    both.with(|scene| drop(scene.keys.pop())).write(file, name, "signature");
+}
+
+/// Two names under which the keys of seed 1 and 2 have the same key ID.
+fn colliding_names() -> [String; 2] {
+    let keys = [1, 2].map(|seed| key(seed).verifying_key());
+    let name = |number: u32| format!("log.example/appliance/log/{number}");
+    let mine: std::collections::HashMap<KeyId, u32> =
+        (1..=200_000).map(|number| (KeyId::of(&name(number), &keys[0]), number)).collect();
+    (1..)
+        .find_map(|number| {
+            mine.get(&KeyId::of(&name(number), &keys[1])).map(|first| [name(*first), name(number)])
+        })
+        .unwrap()
+}
+
+fn claims(file: &mut File) {
+    let good = scene(&allow());
+    good.with(|scene| scene.audience = "payouts").write(file, "another audience", "audience");
+    good.with(|scene| scene.audience = "").write(file, "executor without a name", "audience");
+    good.with(|scene| scene.principal = Some("spiffe://retail.example/agent/2")).write(
+        file,
+        "another principal",
+        "principal",
+    );
+    let dearer = [vec![1], string("amount"), vec![1, 0xd2, 0x41]].concat();
+    good.with(|scene| scene.act = act(&dearer)).write(file, "another intent: another context", "intent");
+    let elsewhere = ["Retail::Action", "Refund", "Retail::Order", "#W2"].map(string).concat();
+    let elsewhere = [elsewhere, context()].concat();
+    good.with(|scene| scene.act = elsewhere).write(file, "another intent: another resource", "intent");
+    good.with(|scene| scene.lowest_epoch = 4).write(file, "old epoch", "epoch");
+    scene(&Allow { epoch: Epoch(9), ..allow() }).write(file, "later epoch", OK);
+    scene(&Allow { uses: 0, ..allow() }).write(file, "no uses", "uses");
+}
+
+fn window(file: &mut File) {
+    let good = scene(&allow());
+    let (begin, end) = (NOW.0, NOW.0 + 300_000);
+    let mut at = |name: &str, now: u64, skew_ms: u64, result: &str| {
+        let change = |scene: &mut Scene| (scene.now, scene.skew_ms) = (now, skew_ms);
+        good.with(change).write(file, name, result);
+    };
+    at("at the window's begin", begin, 0, OK);
+    at("before the window", begin - 1, 0, "too_early");
+    at("before the window, within the skew", begin - 1500, 1500, OK);
+    at("before the window and the skew", begin - 1501, 1500, "too_early");
+    at("at the window's end", end, 0, OK);
+    at("after the window", end + 1, 0, "expired");
+    at("after the window, within the skew", end + 1500, 1500, OK);
+    at("after the window and the skew", end + 1501, 1500, "expired");
+    at("skew over its limit, before", begin - 2001, 10_000, "too_early");
+    at("skew over its limit, after", end + 2001, u64::MAX, "expired");
+    good.with(|scene| scene.window_cap_ms = 299_999).write(
+        file,
+        "window longer than the executor's cap",
+        "window",
+    );
+    let mut stretched = good.clone();
+    let body = encoded(&Allow { not_after: Timestamp(end + 1), ..allow() });
+    stretched.token.splice(HEAD_BYTES..HEAD_BYTES + body.len(), body);
+    stretched.write(file, "window stretched", "signature");
+    let backwards = Allow { not_before: Timestamp(end), not_after: NOW, ..allow() };
+    scene(&backwards).write(file, "window that ends before it begins", "window");
+    let ages = scene(&Allow { not_before: Timestamp(0), not_after: Timestamp(u64::MAX), ..allow() });
+    ages.write(file, "window of all time", "window");
+    ages.with(|scene| scene.window_cap_ms = u64::MAX).write(file, "window of all time under no cap", OK);
+}
+
+pub(super) fn texts() -> String {
+    let mut file = File::new("token-texts", &["The text form of tokens. Where the result is ok: the bytes."]);
+    let token = scene(&allow()).token;
+    let texts = [("a token", Text(&token).to_string(), &*token), ("one byte", "assent1.AQ".to_owned(), &[1])];
+    for (name, text, bytes) in &texts {
+        file.case(name).field("text", text).field("result", "ok").bytes("token", bytes);
+    }
+    let mut refuse = |name: &str, text: &str, result: &str| {
+        file.case(name).field("text", text).field("result", result);
+    };
+    let [(_, good, _), _] = &texts;
+    refuse("no prefix", good.trim_start_matches("assent1."), "text");
+    refuse("prefix of another version", &good.replacen('1', "2", 1), "text");
+    refuse("prefix in capitals", &good.replacen("assent", "Assent", 1), "text");
+    refuse("padding", "assent1.AQ==", "text");
+    refuse("standard alphabet", "assent1.+/8A", "text");
+    refuse("bits to spare", "assent1.AR", "text");
+    refuse("a character too many", "assent1.AQABA", "text");
+    file.0
+}
