@@ -1,0 +1,14 @@
+//! The HSM door with real modules and the real binary: SoftHSM2 where it is installed, and the simulator always.
+//!
+//! What is asserted: whatever the module or the child does, the appliance hears of it in time, by the right name, and no PIN
+//! try is spent that need not be.
+
+#[path = "hsm_door/scratch.rs"]
+mod scratch;
+
+#[path = "hsm_door/commands.rs"]
+mod commands;
+#[path = "hsm_door/faults.rs"]
+mod faults;
+#[path = "hsm_door/signing.rs"]
+mod signing;
