@@ -22,7 +22,6 @@ macro_rules! failures {
 
 failures! {
     ActionProhibited = CKR_ACTION_PROHIBITED,
-    AlreadyInitialized = CKR_CRYPTOKI_ALREADY_INITIALIZED,
     AnotherUserLoggedIn = CKR_USER_ANOTHER_ALREADY_LOGGED_IN,
     ArgumentsBad = CKR_ARGUMENTS_BAD,
     AttributeReadOnly = CKR_ATTRIBUTE_READ_ONLY,
@@ -36,7 +35,6 @@ failures! {
     DeviceError = CKR_DEVICE_ERROR,
     DeviceMemory = CKR_DEVICE_MEMORY,
     FunctionNotParallel = CKR_FUNCTION_NOT_PARALLEL,
-    FunctionNotSupported = CKR_FUNCTION_NOT_SUPPORTED,
     GeneralError = CKR_GENERAL_ERROR,
     KeyFunctionNotPermitted = CKR_KEY_FUNCTION_NOT_PERMITTED,
     KeyHandleInvalid = CKR_KEY_HANDLE_INVALID,

@@ -1,15 +1,21 @@
 //! General purpose: starting, stopping, and what the module is.
 //!
-//! One module a process. After `fork` the child starts anew: it is told that it is not initialised, as PKCS#11 wants it, and
-//! never signs under its parent's login. (PKCS#11 2.40, section 5.4.)
+//! One module a process. After `fork` the child of a stand-alone simulator starts anew: it is told that it is not initialised, as
+//! PKCS#11 wants it, and never signs under its parent's login. In front of a real module, that one decides.
+//! (PKCS#11 2.40, section 5.4.)
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use cryptoki_sys::*;
 
 use crate::MANUFACTURER;
+use crate::calls::Call;
 use crate::configuration::Configuration;
 use crate::failure::Failure;
+use crate::faults::control::Server;
+use crate::faults::met::Faults;
+use crate::ffi::Real;
+use crate::latency::Latency;
 use crate::state::State;
 
 /// The version of the interface: 2.40.
@@ -17,12 +23,31 @@ pub(crate) const INTERFACE: CK_VERSION = CK_VERSION { major: 2, minor: 40 };
 /// The version that hardware, firmware and library claim.
 pub(crate) const VERSION: CK_VERSION = CK_VERSION { major: 0, minor: 1 };
 
-static MODULE: RwLock<Option<Arc<Module>>> = RwLock::new(None);
+/// `libraryDescription` in front of a real module.
+pub(crate) const INTERPOSED: &str = "firmware-sim before a real HSM";
 
-/// An initialised module: everything that a call can reach.
+static RUNNING: RwLock<Option<Arc<Running>>> = RwLock::new(None);
+
+/// An initialised simulator: everything that a call can reach.
+#[derive(Debug)]
+pub(crate) struct Running {
+    process: u32,
+    pub(crate) backend: Backend,
+    pub(crate) faults: Arc<Faults>,
+    pub(crate) latency: Latency,
+    server: Mutex<Option<Server>>,
+}
+
+/// Who does what is asked when no fault is in the way.
+#[derive(Debug)]
+pub(crate) enum Backend {
+    Own(Box<Module>),
+    Real(Box<Real>),
+}
+
+/// The stand-alone simulator.
 #[derive(Debug)]
 pub(crate) struct Module {
-    process: u32,
     state: Mutex<State>,
 }
 
@@ -33,35 +58,84 @@ pub(crate) struct Threads {
     pub(crate) own_mutexes: bool,
     /// The caller lets us use those of the operating system.
     pub(crate) system_locking: bool,
+    /// The caller wants no thread that it did not make.
+    pub(crate) none_of_ours: bool,
 }
 
-/// `C_Initialize`.
-pub(crate) fn initialize(threads: Threads) -> Result<(), Failure> {
-    if threads.own_mutexes && !threads.system_locking {
-        return Err(Failure::CannotLock);
+impl Running {
+    /// Whether it may be used in this process.
+    fn is_ours(&self) -> bool {
+        matches!(self.backend, Backend::Real(_)) || self.process == std::process::id()
     }
-    let mut slot = MODULE.write().unwrap_or_else(PoisonError::into_inner);
-    let process = std::process::id();
-    if slot.as_ref().is_some_and(|module| module.process == process) {
-        return Err(Failure::AlreadyInitialized);
+}
+
+/// `C_Initialize`; `start` makes the backend that the configuration asks for.
+pub(crate) fn initialize(
+    threads: Threads,
+    start: impl FnOnce(&Configuration) -> Result<Backend, CK_RV>,
+) -> Result<(), CK_RV> {
+    if current().is_ok() {
+        return Err(CKR_CRYPTOKI_ALREADY_INITIALIZED);
     }
-    let state = Mutex::new(State::open(Configuration::from_environment())?);
-    *slot = Some(Arc::new(Module { process, state }));
+    let configuration = Configuration::from_environment().map_err(|error| {
+        eprintln!("firmware-sim: {error}");
+        CKR_GENERAL_ERROR
+    })?;
+    let faults = Arc::new(Faults::open(configuration.folder.as_deref()));
+    if let Some(answer) = faults.before(Call::C_Initialize, None).answer {
+        return Err(answer);
+    }
+    let mut running = RUNNING.write().unwrap_or_else(PoisonError::into_inner);
+    if running.as_ref().is_some_and(|running| running.is_ours()) {
+        return Err(CKR_CRYPTOKI_ALREADY_INITIALIZED);
+    }
+    let backend = start(&configuration)?;
+    let server = if threads.none_of_ours { None } else { serve(&configuration, &faults) };
+    let new = Running {
+        process: std::process::id(),
+        backend,
+        faults,
+        latency: configuration.latency,
+        server: Mutex::new(server),
+    };
+    if let Some(parents) = running.replace(Arc::new(new)) {
+        // The threads that it names are the parent's: nothing of it may be dropped here.
+        Box::leak(Box::new(parents));
+    }
     Ok(())
 }
 
-/// `C_Finalize`. A call that another thread is in ends on the module that it began on.
-pub(crate) fn finalize() -> Result<(), Failure> {
-    current()?;
-    *MODULE.write().unwrap_or_else(PoisonError::into_inner) = None;
+/// Without the socket the faults are seen all the same, only a little later and dearer.
+fn serve(configuration: &Configuration, faults: &Arc<Faults>) -> Option<Server> {
+    let folder = configuration.folder.as_deref()?;
+    Server::start(folder, Arc::clone(faults)).unwrap_or_else(|error| {
+        eprintln!("firmware-sim: no control socket in `{}`: {error}", folder.display());
+        None
+    })
+}
+
+/// `C_Finalize`, after `stop` has stopped the backend. A call that another thread is in ends on what it began on.
+pub(crate) fn finalize(stop: impl FnOnce(&Backend) -> CK_RV) -> Result<(), CK_RV> {
+    let running = current().map_err(Failure::code)?;
+    if let Some(answer) = running.faults.before(Call::C_Finalize, None).answer {
+        return Err(answer);
+    }
+    match stop(&running.backend) {
+        CKR_OK => {}
+        refused => return Err(refused),
+    }
+    *RUNNING.write().unwrap_or_else(PoisonError::into_inner) = None;
+    if let Some(server) = running.server.lock().unwrap_or_else(PoisonError::into_inner).take() {
+        server.stop();
+    }
     Ok(())
 }
 
-/// The module of this process.
-pub(crate) fn current() -> Result<Arc<Module>, Failure> {
-    let slot = MODULE.read().unwrap_or_else(PoisonError::into_inner);
-    let module = slot.as_ref().filter(|module| module.process == std::process::id());
-    module.map(Arc::clone).ok_or(Failure::NotInitialized)
+/// The simulator of this process.
+pub(crate) fn current() -> Result<Arc<Running>, Failure> {
+    let running = RUNNING.read().unwrap_or_else(PoisonError::into_inner);
+    let running = running.as_ref().filter(|running| running.is_ours());
+    running.map(Arc::clone).ok_or(Failure::NotInitialized)
 }
 
 /// `C_GetInfo`.
@@ -76,6 +150,14 @@ pub(crate) fn info() -> CK_INFO {
 }
 
 impl Module {
+    /// The stand-alone simulator on the folder that `configuration` names.
+    pub(crate) fn open(configuration: &Configuration, threads: Threads) -> Result<Self, Failure> {
+        if threads.own_mutexes && !threads.system_locking {
+            return Err(Failure::CannotLock);
+        }
+        Ok(Self { state: Mutex::new(State::open(configuration.folder.clone())?) })
+    }
+
     /// The state, for one call at a time. A call that panicked in here leaves it unknown: then every later one fails.
     pub(crate) fn state(&self) -> Result<MutexGuard<'_, State>, Failure> {
         self.state.lock().map_err(|_| Failure::GeneralError)

@@ -44,10 +44,30 @@ pub(crate) const PIN_ROUNDS: u32 = 10_000;
 /// Bytes of a slot's file; a longer one is not read (`CKR_DEVICE_ERROR`).
 pub(crate) const MAX_SLOT_FILE_BYTES: u64 = 64 * 1024 * 1024;
 
+/// Bytes of `firmware-sim.toml`; what follows is not read, so that it does not parse (`CKR_GENERAL_ERROR`).
+pub(crate) const MAX_SETTINGS_BYTES: u64 = 64 * 1024;
+
+/// Faults set at once.
+pub(crate) const MAX_FAULTS: usize = 32;
+
+/// Bytes of one command to the control socket, its line end included.
+pub(crate) const MAX_COMMAND_BYTES: usize = 1024;
+
+/// Bytes of `faults.json`; what follows is not read, so that it does not parse.
+pub(crate) const MAX_FAULTS_FILE_BYTES: u64 = 256 * 1024;
+
+/// Slots of a real module whose coming and going a fault reports; with more there are no events.
+pub(crate) const MAX_EVENT_SLOTS: usize = 256;
+
+/// Signatures that a pace lets through at once.
+pub(crate) const MAX_SIGNATURES_AT_ONCE: usize = 1024;
+
 // A full slot fits its file: bytes are written as two hex digits, and names, braces and indents take less than the rest.
 const _: () = assert!(
     (MAX_TOKEN_OBJECTS * (2 * MAX_ATTRIBUTE_BYTES + 16 * MAX_NAME_BYTES + 4096)) as u64
         <= MAX_SLOT_FILE_BYTES
 );
+// Every fault that can be set fits its file, quotes escaped and numbers beside.
+const _: () = assert!((MAX_FAULTS * (2 * MAX_COMMAND_BYTES + 256)) as u64 <= MAX_FAULTS_FILE_BYTES);
 const _: () = assert!(MAX_NAME_BYTES <= MAX_ATTRIBUTE_BYTES);
 const _: () = assert!(MIN_PIN_BYTES < MAX_PIN_BYTES && MAX_PIN_TRIES > 1 && MAX_SLOTS > 0);

@@ -5,11 +5,11 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::path::PathBuf;
 
 use cryptoki_sys::CK_OBJECT_HANDLE;
 
 use crate::attributes::Object;
-use crate::configuration::Configuration;
 use crate::failure::Failure;
 use crate::limits::{MAX_SESSION_OBJECTS, MAX_TOKEN_OBJECTS};
 use crate::objects::Place;
@@ -54,14 +54,9 @@ pub(crate) struct State {
 }
 
 impl State {
-    /// Opens the folder that `configuration` names; without one there is no slot.
-    pub(crate) fn open(configuration: Configuration) -> Result<Self, Failure> {
-        let Some(folder) = configuration.folder else { return Ok(Self::default()) };
-        let store = Store::open(folder.clone()).map_err(|error| {
-            eprintln!("firmware-sim: cannot open `{}`: {error}", folder.display());
-            Failure::GeneralError
-        })?;
-        let mut state = Self { store: Some(store), ..Self::default() };
+    /// The state in `folder`, which exists; without one there is no slot.
+    pub(crate) fn open(folder: Option<PathBuf>) -> Result<Self, Failure> {
+        let mut state = Self { store: folder.map(Store::new), ..Self::default() };
         state.refresh_all()?;
         Ok(state)
     }

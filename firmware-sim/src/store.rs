@@ -68,10 +68,14 @@ pub(crate) struct Store {
 }
 
 impl Store {
-    /// Opens `folder`, and creates it 0700 when it is missing.
-    pub(crate) fn open(folder: PathBuf) -> io::Result<Self> {
-        DirBuilder::new().recursive(true).mode(0o700).create(&folder)?;
-        Ok(Self { folder })
+    /// Creates `folder`, 0700, when it is missing.
+    pub(crate) fn create(folder: &Path) -> io::Result<()> {
+        DirBuilder::new().recursive(true).mode(0o700).create(folder)
+    }
+
+    /// The store in `folder`, which exists.
+    pub(crate) fn new(folder: PathBuf) -> Self {
+        Self { folder }
     }
 
     /// Waits until no other process writes. Dropping the file ends our turn.
@@ -144,7 +148,8 @@ fn private_file() -> OpenOptions {
     options
 }
 
-fn stamp(metadata: &fs::Metadata) -> Stamp {
+/// The version of the file that `metadata` describes.
+pub(crate) fn stamp(metadata: &fs::Metadata) -> Stamp {
     Stamp {
         inode: metadata.ino(),
         bytes: metadata.len(),

@@ -9,7 +9,11 @@ mod general;
 mod keys;
 mod objects;
 mod pointers;
+mod real;
 mod sessions;
 mod signing;
 mod slots;
 mod table;
+mod watched;
+
+pub(crate) use real::Real;

@@ -1,7 +1,5 @@
 //! Slot and token management, as C calls.
 
-use std::ffi::c_void;
-
 use cryptoki_sys::*;
 
 use super::pointers::{bytes, give, read, required, write};
@@ -119,19 +117,15 @@ pub(super) unsafe fn set_pin(
     module.set_pin(SessionHandle(session), old, new)
 }
 
-/// No slot ever changes by itself, so there is nothing to wait for.
+/// No slot changes by itself; only faults make events, and they are asked first.
 ///
 /// # Safety
 /// None: no pointer is followed.
-pub(super) unsafe fn wait_for_event(
+pub(super) unsafe fn no_event(
     _: &Module,
-    flags: CK_FLAGS,
-    slot: *mut CK_SLOT_ID,
-    reserved: *mut c_void,
+    _: CK_FLAGS,
+    _: *mut CK_SLOT_ID,
+    _: *mut std::ffi::c_void,
 ) -> Result<(), Failure> {
-    required(slot)?;
-    if !reserved.is_null() {
-        return Err(Failure::ArgumentsBad);
-    }
-    Err(if flags & CKF_DONT_BLOCK != 0 { Failure::NoEvent } else { Failure::FunctionNotSupported })
+    Err(Failure::NoEvent)
 }

@@ -1,7 +1,7 @@
 //! The function list: every call of PKCS#11 2.40, and where it goes.
 //!
-//! Each entry is there, also of what the simulator cannot do: that answers `CKR_FUNCTION_NOT_SUPPORTED`. The one exported symbol
-//! is `C_GetFunctionList`, so that nobody gets in beside the list.
+//! Each entry is there, also of what the stand-alone simulator cannot do: that answers `CKR_FUNCTION_NOT_SUPPORTED`. Each passes
+//! the faults before it comes to the backend. The one exported symbol is `C_GetFunctionList`, so that nobody gets in beside them.
 #![expect(non_snake_case, reason = "the calls have the names that PKCS#11 gives them")]
 
 use std::ffi::c_void;
@@ -9,31 +9,30 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use cryptoki_sys::*;
 
-use super::{general, keys, objects, sessions, signing, slots};
+use super::watched::gate;
+use super::{general, keys, objects, sessions, signing, slots, watched};
+use crate::calls::Call;
 use crate::failure::Failure;
-use crate::general::{INTERFACE, Module, current};
+use crate::general::{Backend, INTERFACE, Running, current};
 
-/// Runs a call: a failure becomes its code, and a panic `CKR_GENERAL_ERROR`.
-fn enter(call: impl FnOnce() -> Result<(), Failure>) -> CK_RV {
-    match catch_unwind(AssertUnwindSafe(call)) {
-        Ok(Ok(())) => CKR_OK,
-        Ok(Err(failure)) => failure.code(),
-        Err(_) => CKR_GENERAL_ERROR,
-    }
+/// Runs a call on the simulator of this process.
+fn enter(call: impl FnOnce(&Running) -> CK_RV) -> CK_RV {
+    contain(|| current().map_or_else(Failure::code, |running| call(&running)))
 }
 
-/// A call that the simulator does not have.
-fn unsupported(_: &Module) -> Result<(), Failure> {
-    Err(Failure::FunctionNotSupported)
+/// A panic ends here, as `CKR_GENERAL_ERROR`.
+fn contain(call: impl FnOnce() -> CK_RV) -> CK_RV {
+    catch_unwind(AssertUnwindSafe(call)).unwrap_or(CKR_GENERAL_ERROR)
 }
 
 unsafe extern "C" fn C_Initialize(arguments: *mut c_void) -> CK_RV {
     // SAFETY: the caller vouches for the arguments.
-    enter(|| unsafe { general::initialize(arguments) })
+    contain(|| unsafe { general::initialize(arguments) })
 }
 
 unsafe extern "C" fn C_Finalize(reserved: *mut c_void) -> CK_RV {
-    enter(|| general::finalize(reserved))
+    // SAFETY: the caller keeps the contract of PKCS#11.
+    contain(|| unsafe { general::finalize(reserved) })
 }
 
 /// Gives the caller the list of all functions; the only way in.
@@ -44,27 +43,45 @@ unsafe extern "C" fn C_Finalize(reserved: *mut c_void) -> CK_RV {
 #[unsafe(no_mangle)]
 #[expect(unreachable_pub, reason = "reached by its symbol, not by its path")]
 pub unsafe extern "C" fn C_GetFunctionList(list: *mut *mut CK_FUNCTION_LIST) -> CK_RV {
-    // SAFETY: the caller vouches for `list`. PKCS#11 has no word for `const`; the list is for reading.
-    enter(|| unsafe { super::pointers::write(list, (&raw const LIST).cast_mut()) })
+    contain(|| {
+        // PKCS#11 has no word for `const`; the list is for reading.
+        // SAFETY: the caller vouches for `list`.
+        let given = unsafe { super::pointers::write(list, (&raw const LIST).cast_mut()) };
+        given.map_or_else(Failure::code, |()| CKR_OK)
+    })
 }
 
 macro_rules! table {
     (
-        ours { $($name:ident($($argument:ident: $kind:ty),*) = $own:path;)* }
-        unsupported { $($missing:ident($($ignored:ident: $ignored_kind:ty),*);)* }
+        plain { $($plain:ident($($pa:ident: $pt:ty),*) = $plain_own:path;)* }
+        watched { $($seen:ident($($sa:ident: $st:ty),*) = $seen_own:path, $watch:path;)* }
+        unsupported { $($missing:ident($($ma:ident: $mt:ty),*);)* }
     ) => {
+        /// The calls on the backend, past the faults.
+        #[expect(clippy::too_many_arguments, reason = "as many as PKCS#11 wants, and the simulator")]
+        pub(super) mod raw {
+            use super::*;
+
+            table! { @raw $($plain($($pa: $pt),*) = $plain_own;)* $($seen($($sa: $st),*) = $seen_own;)* }
+            $(
+                pub(in crate::ffi) unsafe fn $missing(running: &Running, $($ma: $mt),*) -> CK_RV {
+                    match &running.backend {
+                        Backend::Own(_) => CKR_FUNCTION_NOT_SUPPORTED,
+                        Backend::Real(real) => match real.list.$missing {
+                            // SAFETY: the caller keeps the contract of PKCS#11, and so do we to the real module.
+                            Some(call) => unsafe { call($($ma),*) },
+                            None => CKR_FUNCTION_NOT_SUPPORTED,
+                        },
+                    }
+                }
+            )*
+        }
+
+        table! { @gated $($plain($($pa: $pt),*);)* $($missing($($ma: $mt),*);)* }
         $(
-            unsafe extern "C" fn $name($($argument: $kind),*) -> CK_RV {
-                enter(|| {
-                    let module = current()?;
-                    // SAFETY: the caller keeps the contract of PKCS#11, which is the contract of our function.
-                    unsafe { $own(&module, $($argument),*) }
-                })
-            }
-        )*
-        $(
-            unsafe extern "C" fn $missing($(_: $ignored_kind),*) -> CK_RV {
-                enter(|| unsupported(&*current()?))
+            unsafe extern "C" fn $seen($($sa: $st),*) -> CK_RV {
+                // SAFETY: the caller keeps the contract of PKCS#11, which is the contract of our function.
+                enter(|running| unsafe { $watch(running, $($sa),*) })
             }
         )*
 
@@ -74,26 +91,49 @@ macro_rules! table {
             C_Initialize: Some(C_Initialize),
             C_Finalize: Some(C_Finalize),
             C_GetFunctionList: Some(C_GetFunctionList),
-            $($name: Some($name),)*
+            $($plain: Some($plain),)*
+            $($seen: Some($seen),)*
             $($missing: Some($missing),)*
         };
+    };
+    (@raw $($name:ident($($argument:ident: $kind:ty),*) = $own:path;)*) => {
+        $(
+            pub(in crate::ffi) unsafe fn $name(running: &Running, $($argument: $kind),*) -> CK_RV {
+                match &running.backend {
+                    Backend::Own(module) => {
+                        // SAFETY: the caller keeps the contract of PKCS#11, which is the contract of our function.
+                        let done = unsafe { $own(module, $($argument),*) };
+                        done.map_or_else(Failure::code, |()| CKR_OK)
+                    }
+                    Backend::Real(real) => match real.list.$name {
+                        // SAFETY: the caller keeps the contract of PKCS#11, and so do we to the real module.
+                        Some(call) => unsafe { call($($argument),*) },
+                        None => CKR_FUNCTION_NOT_SUPPORTED,
+                    },
+                }
+            }
+        )*
+    };
+    (@gated $($name:ident($($argument:ident: $kind:ty),*);)*) => {
+        $(
+            unsafe extern "C" fn $name($($argument: $kind),*) -> CK_RV {
+                enter(|running| match gate(running, Call::$name, None).answer {
+                    Some(answer) => answer,
+                    // SAFETY: the caller keeps the contract of PKCS#11.
+                    None => unsafe { raw::$name(running, $($argument),*) },
+                })
+            }
+        )*
     };
 }
 
 table! {
-    ours {
-        C_GetInfo(a: *mut CK_INFO) = general::info;
-        C_GetSlotList(a: CK_BBOOL, b: *mut CK_SLOT_ID, c: *mut CK_ULONG) = slots::list;
-        C_GetSlotInfo(a: CK_SLOT_ID, b: *mut CK_SLOT_INFO) = slots::info;
-        C_GetTokenInfo(a: CK_SLOT_ID, b: *mut CK_TOKEN_INFO) = slots::token;
+    plain {
         C_GetMechanismList(a: CK_SLOT_ID, b: *mut CK_MECHANISM_TYPE, c: *mut CK_ULONG) = slots::mechanisms;
         C_GetMechanismInfo(a: CK_SLOT_ID, b: CK_MECHANISM_TYPE, c: *mut CK_MECHANISM_INFO) = slots::mechanism_info;
         C_InitToken(a: CK_SLOT_ID, b: *mut CK_UTF8CHAR, c: CK_ULONG, d: *mut CK_UTF8CHAR) = slots::init_token;
         C_InitPIN(a: CK_SESSION_HANDLE, b: *mut CK_UTF8CHAR, c: CK_ULONG) = slots::init_pin;
         C_SetPIN(a: CK_SESSION_HANDLE, b: *mut CK_UTF8CHAR, c: CK_ULONG, d: *mut CK_UTF8CHAR, e: CK_ULONG) = slots::set_pin;
-        C_OpenSession(a: CK_SLOT_ID, b: CK_FLAGS, c: *mut c_void, d: CK_NOTIFY, e: *mut CK_SESSION_HANDLE) = sessions::open;
-        C_CloseSession(a: CK_SESSION_HANDLE) = sessions::close;
-        C_CloseAllSessions(a: CK_SLOT_ID) = sessions::close_all;
         C_GetSessionInfo(a: CK_SESSION_HANDLE, b: *mut CK_SESSION_INFO) = sessions::info;
         C_Login(a: CK_SESSION_HANDLE, b: CK_USER_TYPE, c: *mut CK_UTF8CHAR, d: CK_ULONG) = sessions::login;
         C_Logout(a: CK_SESSION_HANDLE) = sessions::logout;
@@ -102,10 +142,7 @@ table! {
         C_GetAttributeValue(a: CK_SESSION_HANDLE, b: CK_OBJECT_HANDLE, c: *mut CK_ATTRIBUTE, d: CK_ULONG) = objects::read_attributes;
         C_SetAttributeValue(a: CK_SESSION_HANDLE, b: CK_OBJECT_HANDLE, c: *mut CK_ATTRIBUTE, d: CK_ULONG) = objects::write_attributes;
         C_FindObjectsInit(a: CK_SESSION_HANDLE, b: *mut CK_ATTRIBUTE, c: CK_ULONG) = objects::find_init;
-        C_FindObjects(a: CK_SESSION_HANDLE, b: *mut CK_OBJECT_HANDLE, c: CK_ULONG, d: *mut CK_ULONG) = objects::find;
         C_FindObjectsFinal(a: CK_SESSION_HANDLE) = objects::find_final;
-        C_SignInit(a: CK_SESSION_HANDLE, b: *mut CK_MECHANISM, c: CK_OBJECT_HANDLE) = signing::sign_init;
-        C_Sign(a: CK_SESSION_HANDLE, b: *mut CK_BYTE, c: CK_ULONG, d: *mut CK_BYTE, e: *mut CK_ULONG) = signing::sign;
         C_VerifyInit(a: CK_SESSION_HANDLE, b: *mut CK_MECHANISM, c: CK_OBJECT_HANDLE) = signing::verify_init;
         C_Verify(a: CK_SESSION_HANDLE, b: *mut CK_BYTE, c: CK_ULONG, d: *mut CK_BYTE, e: CK_ULONG) = signing::verify;
         C_GenerateKeyPair(a: CK_SESSION_HANDLE, b: *mut CK_MECHANISM, c: *mut CK_ATTRIBUTE, d: CK_ULONG, e: *mut CK_ATTRIBUTE, f: CK_ULONG, g: *mut CK_OBJECT_HANDLE, h: *mut CK_OBJECT_HANDLE) = keys::generate_key_pair;
@@ -113,7 +150,19 @@ table! {
         C_GenerateRandom(a: CK_SESSION_HANDLE, b: *mut CK_BYTE, c: CK_ULONG) = keys::generate_random;
         C_GetFunctionStatus(a: CK_SESSION_HANDLE) = sessions::not_parallel;
         C_CancelFunction(a: CK_SESSION_HANDLE) = sessions::not_parallel;
-        C_WaitForSlotEvent(a: CK_FLAGS, b: *mut CK_SLOT_ID, c: *mut c_void) = slots::wait_for_event;
+    }
+    watched {
+        C_GetInfo(a: *mut CK_INFO) = general::info, watched::info;
+        C_GetSlotList(a: CK_BBOOL, b: *mut CK_SLOT_ID, c: *mut CK_ULONG) = slots::list, watched::slot_list;
+        C_GetSlotInfo(a: CK_SLOT_ID, b: *mut CK_SLOT_INFO) = slots::info, watched::slot_info;
+        C_GetTokenInfo(a: CK_SLOT_ID, b: *mut CK_TOKEN_INFO) = slots::token, watched::token_info;
+        C_OpenSession(a: CK_SLOT_ID, b: CK_FLAGS, c: *mut c_void, d: CK_NOTIFY, e: *mut CK_SESSION_HANDLE) = sessions::open, watched::open_session;
+        C_CloseSession(a: CK_SESSION_HANDLE) = sessions::close, watched::close_session;
+        C_CloseAllSessions(a: CK_SLOT_ID) = sessions::close_all, watched::close_all_sessions;
+        C_FindObjects(a: CK_SESSION_HANDLE, b: *mut CK_OBJECT_HANDLE, c: CK_ULONG, d: *mut CK_ULONG) = objects::find, watched::find_objects;
+        C_SignInit(a: CK_SESSION_HANDLE, b: *mut CK_MECHANISM, c: CK_OBJECT_HANDLE) = signing::sign_init, watched::sign_init;
+        C_Sign(a: CK_SESSION_HANDLE, b: *mut CK_BYTE, c: CK_ULONG, d: *mut CK_BYTE, e: *mut CK_ULONG) = signing::sign, watched::sign;
+        C_WaitForSlotEvent(a: CK_FLAGS, b: *mut CK_SLOT_ID, c: *mut c_void) = slots::no_event, watched::wait_for_slot_event;
     }
     unsupported {
         C_GetOperationState(a: CK_SESSION_HANDLE, b: *mut CK_BYTE, c: *mut CK_ULONG);

@@ -7,6 +7,7 @@ use std::ffi::c_void;
 use std::ptr::null_mut;
 
 use cryptoki_sys::*;
+use firmware_sim::faults::control::ask;
 use libloading::{Library, Symbol};
 use proptest::prelude::*;
 
@@ -14,6 +15,25 @@ use crate::scratch::{Scratch, copied_module, with_folder};
 
 const ROOM: usize = 512;
 const GUARD: u8 = 0xa5;
+
+/// What may be set meanwhile: all that neither waits nor kills.
+const FAULTS: [Option<&str>; 15] = [
+    None,
+    Some("remove --probability 0.5"),
+    Some("reboot --times always --probability 0.1"),
+    Some("logout --times 5"),
+    Some("absent --after 10 --times 20"),
+    Some("busy"),
+    Some("corrupt"),
+    Some("zero"),
+    Some("wrong-key"),
+    Some("wrong-message"),
+    Some("wipe"),
+    Some("pin-locked"),
+    Some("poison --times always"),
+    Some("self-test --probability 0.3"),
+    Some("rv 0x80000384 --call all --probability 0.2"),
+];
 
 /// The module behind its raw function list.
 pub(crate) struct Raw {
@@ -212,7 +232,7 @@ fn call(list: &CK_FUNCTION_LIST, draw: &Draw, memory: &mut Memory) -> CK_RV {
         )),
         28 => go!(C_SeedRandom(handle, bytes, length)),
         29 => go!(C_GenerateRandom(handle, bytes, length)),
-        30 => go!(C_WaitForSlotEvent(draw.flags, second, null_mut())),
+        30 => go!(C_WaitForSlotEvent(draw.flags | CKF_DONT_BLOCK, second, null_mut())),
         31 => go!(C_GetFunctionStatus(handle)),
         32 => go!(C_DigestInit(handle, mechanism)),
         33 => go!(C_EncryptInit(handle, mechanism, other)),
@@ -264,12 +284,15 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 96, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn no_order_of_calls_crashes_it(provisioned: bool, draws in proptest::collection::vec(draw(), 1..120)) {
+    fn no_order_of_calls_crashes_it(provisioned: bool, fault in 0..FAULTS.len(), draws in proptest::collection::vec(draw(), 1..120)) {
         let scratch = Scratch::new();
         let raw = Raw::load(&scratch);
         raw.initialise(&scratch);
         if provisioned {
             provision(&raw.list);
+        }
+        if let Some(fault) = FAULTS[fault] {
+            ask(&scratch.state(), &format!("inject {fault}")).unwrap();
         }
         for draw in draws {
             let mut memory = Memory::new(&draw);

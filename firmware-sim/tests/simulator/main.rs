@@ -7,6 +7,10 @@
 #[cfg(test)]
 mod abuse;
 #[cfg(test)]
+mod faults;
+#[cfg(test)]
+mod interposed;
+#[cfg(test)]
 mod opensc;
 #[cfg(test)]
 mod scratch;

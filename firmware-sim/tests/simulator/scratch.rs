@@ -34,14 +34,26 @@ pub(crate) fn copied_module(folder: &Path) -> PathBuf {
 
 /// Runs `start` while the environment names `state` as the simulator's folder.
 pub(crate) fn with_folder<T>(state: Option<&Path>, start: impl FnOnce() -> T) -> T {
+    with_environment(&[(firmware_sim::ENV_DIR, state)], start)
+}
+
+/// Runs `start` while the environment has these variables, or has them not.
+pub(crate) fn with_environment<T>(variables: &[(&str, Option<&Path>)], start: impl FnOnce() -> T) -> T {
     let _turn = ENVIRONMENT.lock().unwrap_or_else(PoisonError::into_inner);
-    match state {
-        // SAFETY: tests change the environment in their turn only, and read it there.
-        Some(state) => unsafe { std::env::set_var(firmware_sim::ENV_DIR, state) },
-        // SAFETY: as above.
-        None => unsafe { std::env::remove_var(firmware_sim::ENV_DIR) },
-    }
-    start()
+    let set = |values: &[(&str, Option<&Path>)]| {
+        for (name, value) in values {
+            match value {
+                // SAFETY: tests change the environment in their turn only, and read it there.
+                Some(value) => unsafe { std::env::set_var(name, value) },
+                // SAFETY: as above.
+                None => unsafe { std::env::remove_var(name) },
+            }
+        }
+    };
+    set(variables);
+    let started = start();
+    set(&variables.iter().map(|(name, _)| (*name, None)).collect::<Vec<_>>());
+    started
 }
 
 pub(crate) fn pin(text: &str) -> AuthPin {

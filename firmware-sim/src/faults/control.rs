@@ -1,0 +1,238 @@
+//! Control: setting, clearing and showing faults at run time.
+//!
+//! One process that has loaded the module serves the 0600 socket `faults.sock` in the simulator's folder: a line in, a line out.
+//! When none does, whoever asks edits the file itself, and the next process that loads the module meets the fault. So an
+//! operator need not know whether the module is loaded.
+
+use std::fs;
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{Builder, JoinHandle};
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::faults::line::{LineError, parse};
+use crate::faults::met::{Faults, Progress};
+use crate::faults::record::{self, Entry};
+use crate::limits::{MAX_COMMAND_BYTES, MAX_FAULTS};
+
+/// The socket's name in the simulator's folder.
+pub const SOCKET: &str = "faults.sock";
+
+/// How long either side waits for the other.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Why a command came to nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum ControlError {
+    /// The folder, its files or its socket.
+    #[error("cannot use `{0}`")]
+    Folder(PathBuf, #[source] io::Error),
+    /// Somebody serves the socket and does not answer: stopped, or at its end. Whether it did as it was told is not known.
+    #[error("the process that has loaded the module does not answer")]
+    NoAnswer(#[source] io::Error),
+    /// The line.
+    #[error(transparent)]
+    Line(#[from] LineError),
+    /// Neither inject, clear nor status.
+    #[error("`{0}` is no command; one of inject, clear, status")]
+    UnknownCommand(String),
+    /// `clear` with something that is no number of a fault.
+    #[error("no fault `{0}` is set")]
+    NotSet(String),
+    /// Too many at once.
+    #[error("{MAX_FAULTS} faults are set; clear some first")]
+    TooMany,
+    /// Too long a line.
+    #[error("a command has at most {MAX_COMMAND_BYTES} bytes")]
+    TooLong,
+    /// What the serving process said to it.
+    #[error("{0}")]
+    Refused(String),
+}
+
+/// Runs one command on the simulator in `folder`: `inject LINE`, `clear [ID]` or `status`. The answer is the new fault's number, the
+/// number of faults cleared, or a JSON object.
+///
+/// # Errors
+/// When the folder cannot be used, the command is none, or who serves the socket does not answer.
+pub fn ask(folder: &Path, command: &str) -> Result<String, ControlError> {
+    if command.len() >= MAX_COMMAND_BYTES {
+        return Err(ControlError::TooLong);
+    }
+    match UnixStream::connect(folder.join(SOCKET)) {
+        Ok(stream) => {
+            let answer = exchange(stream, command).map_err(ControlError::NoAnswer)?;
+            match answer.split_once(' ') {
+                Some(("ok", answer)) => Ok(answer.to_owned()),
+                Some((_, reason)) => Err(ControlError::Refused(reason.to_owned())),
+                None => Err(ControlError::NoAnswer(io::ErrorKind::UnexpectedEof.into())),
+            }
+        }
+        Err(error) if is_unserved(&error) => perform(folder, None, command),
+        Err(error) => Err(ControlError::Folder(folder.join(SOCKET), error)),
+    }
+}
+
+/// Nobody listens there; or the path is too long for a socket, so nobody can.
+fn is_unserved(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused | io::ErrorKind::InvalidInput
+    )
+}
+
+fn exchange(mut stream: UnixStream, command: &str) -> io::Result<String> {
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_write_timeout(Some(PATIENCE))?;
+    stream.write_all(format!("{command}\n").as_bytes())?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    Ok(answer.trim_end().to_owned())
+}
+
+/// Tells who serves the socket, if somebody does, that the file changed.
+pub(crate) fn tell_to_reload(folder: &Path) {
+    if let Ok(stream) = UnixStream::connect(folder.join(SOCKET)) {
+        // Nobody waits for it: who does not answer sees the file when it starts anew.
+        drop(exchange(stream, "reload"));
+    }
+}
+
+/// Does what a command says: with `faults` in the serving process, without in a process that found none.
+fn perform(folder: &Path, faults: Option<&Faults>, command: &str) -> Result<String, ControlError> {
+    let unusable = |error| ControlError::Folder(folder.to_owned(), error);
+    let (verb, rest) = command.trim().split_once(char::is_whitespace).unwrap_or((command.trim(), ""));
+    let done = match verb {
+        "inject" => {
+            parse(rest)?;
+            let line = rest.split_whitespace().collect::<Vec<_>>().join(" ");
+            let id = record::edit(folder, |record| inject(record, line)).map_err(unusable)?;
+            id?.to_string()
+        }
+        "clear" => record::edit(folder, |record| clear(record, rest.trim())).map_err(unusable)??.to_string(),
+        "status" => status(folder, faults).map_err(unusable)?,
+        "reload" => String::new(),
+        other => return Err(ControlError::UnknownCommand(other.to_owned())),
+    };
+    if let Some(faults) = faults.filter(|_| verb != "status") {
+        faults.reload();
+    }
+    Ok(done)
+}
+
+fn inject(record: &mut record::Record, fault: String) -> Result<u64, ControlError> {
+    if record.faults.len() >= MAX_FAULTS {
+        return Err(ControlError::TooMany);
+    }
+    record.last_id = record.last_id.saturating_add(1);
+    record.faults.push(Entry { id: record.last_id, fault, until_ms: None });
+    Ok(record.last_id)
+}
+
+fn clear(record: &mut record::Record, id: &str) -> Result<usize, ControlError> {
+    let before = record.faults.len();
+    if id.is_empty() {
+        record.faults.clear();
+    } else {
+        record.faults.retain(|entry| entry.id.to_string() != id);
+        if record.faults.len() == before {
+            return Err(ControlError::NotSet(id.to_owned()));
+        }
+    }
+    Ok(before.saturating_sub(record.faults.len()))
+}
+
+#[derive(Serialize)]
+struct Status {
+    /// The process that answers, when it is one that has loaded the module.
+    process: Option<u32>,
+    faults: Vec<Progress>,
+}
+
+fn status(folder: &Path, faults: Option<&Faults>) -> io::Result<String> {
+    let unmet = |entry| Progress { entry, met: None, struck: None };
+    let status = match faults {
+        Some(faults) => Status { process: Some(std::process::id()), faults: faults.progress() },
+        None => {
+            Status { process: None, faults: record::read(folder)?.faults.into_iter().map(unmet).collect() }
+        }
+    };
+    Ok(serde_json::to_string(&status)?)
+}
+
+/// The thread that serves the socket.
+#[derive(Debug)]
+pub(crate) struct Server {
+    socket: PathBuf,
+    stop: Arc<AtomicBool>,
+    thread: JoinHandle<()>,
+    faults: Arc<Faults>,
+}
+
+impl Server {
+    /// Serves the socket of `folder`, unless another process does.
+    pub(crate) fn start(folder: &Path, faults: Arc<Faults>) -> io::Result<Option<Self>> {
+        let socket = folder.join(SOCKET);
+        // Nothing is edited; the lock keeps two processes from replacing each other's socket.
+        let Some(listener) = record::edit(folder, |_| listen(&socket))?? else { return Ok(None) };
+        let stop = Arc::new(AtomicBool::new(false));
+        let (stopped, theirs, folder) = (Arc::clone(&stop), Arc::clone(&faults), folder.to_owned());
+        faults.serve(true);
+        let thread = Builder::new().name("firmware-sim".to_owned()).spawn(move || {
+            for stream in listener.incoming() {
+                if stopped.load(Ordering::Acquire) {
+                    break;
+                }
+                // Who goes away in the middle of a command gets no answer; the next one does.
+                drop(stream.and_then(|stream| answer(&stream, &folder, &theirs)));
+            }
+        });
+        match thread {
+            Ok(thread) => Ok(Some(Self { socket, stop, thread, faults })),
+            Err(error) => {
+                faults.serve(false);
+                Err(error)
+            }
+        }
+    }
+
+    /// Ends the thread. It is woken through the socket; when that is gone it is left asleep, and harms nobody.
+    pub(crate) fn stop(self) {
+        self.faults.serve(false);
+        self.stop.store(true, Ordering::Release);
+        if UnixStream::connect(&self.socket).is_ok() {
+            drop(self.thread.join());
+            drop(fs::remove_file(&self.socket));
+        }
+    }
+}
+
+fn listen(socket: &Path) -> io::Result<Option<UnixListener>> {
+    match UnixStream::connect(socket) {
+        Ok(_) => return Ok(None),
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => fs::remove_file(socket)?,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(error),
+    }
+    let listener = UnixListener::bind(socket)?;
+    fs::set_permissions(socket, fs::Permissions::from_mode(0o600))?;
+    Ok(Some(listener))
+}
+
+fn answer(mut stream: &UnixStream, folder: &Path, faults: &Faults) -> io::Result<()> {
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_write_timeout(Some(PATIENCE))?;
+    let mut line = String::new();
+    BufReader::new(stream.take(MAX_COMMAND_BYTES as u64)).read_line(&mut line)?;
+    let answer = match perform(folder, Some(faults), &line) {
+        Ok(answer) => format!("ok {answer}\n"),
+        Err(error) => format!("refused {error}\n"),
+    };
+    stream.write_all(answer.as_bytes())
+}
