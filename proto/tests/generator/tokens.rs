@@ -156,6 +156,7 @@ pub(super) fn tokens() -> String {
     key_attacks(&mut file);
     claims(&mut file);
     window(&mut file);
+    order(&mut file);
     file.0
 }
 
@@ -383,6 +384,61 @@ fn window(file: &mut File) {
     let ages = scene(&Allow { not_before: Timestamp(0), not_after: Timestamp(u64::MAX), ..allow() });
     ages.write(file, "window of all time", "window");
     ages.with(|scene| scene.window_cap_ms = u64::MAX).write(file, "window of all time under no cap", OK);
+}
+
+/// Tokens with which everything is wrong from some step of the verification on: that step names the error.
+fn order(file: &mut File) {
+    let results = [
+        "malformed",
+        "body",
+        "untrusted_key",
+        "signature",
+        "body",
+        "audience",
+        "principal",
+        "window",
+        "expired",
+        "epoch",
+        "intent",
+        "uses",
+        "grounds",
+        OK,
+    ];
+    for (right, result) in results.iter().enumerate() {
+        wrong_from(right).write(file, &format!("all is wrong but the first {right}"), result);
+    }
+}
+
+/// A scene in which so many of the steps that [`order`] lists pass.
+fn wrong_from(right: usize) -> Scene {
+    let wrong = |step: usize| step >= right;
+    let long = "a".repeat(257);
+    let mut body = encoded(&Allow {
+        audience: if wrong(4) { &long } else { TERMS.audience },
+        uses: u16::from(!wrong(11)),
+        grounds: if wrong(12) { Grounds::Warrant(LeafIndex(2)) } else { Grounds::Policy },
+        ..allow()
+    });
+    if wrong(1) {
+        body.push(0);
+    }
+    let mut scene = scene_of(Making::of(&body).token());
+    if wrong(0) {
+        scene.token.push(0);
+    }
+    if wrong(2) {
+        (scene.keys[0].1, scene.keys[0].2) = (0, 1);
+    }
+    if wrong(3) {
+        *scene.token.last_mut().unwrap() ^= 1;
+    }
+    scene.audience = if wrong(5) { "payouts" } else { TERMS.audience };
+    scene.principal = Some(if wrong(6) { "spiffe://retail.example/agent/2" } else { PRINCIPAL });
+    scene.window_cap_ms = if wrong(7) { 1 } else { 300_000 };
+    scene.now = if wrong(8) { NOW.0 + 400_000 } else { scene.now };
+    scene.lowest_epoch = if wrong(9) { 4 } else { 3 };
+    scene.act = act(&if wrong(10) { vec![0] } else { context() });
+    scene
 }
 
 pub(super) fn texts() -> String {
