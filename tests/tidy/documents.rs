@@ -1,0 +1,107 @@
+//! Documents: what they name exists, and what the code numbers they list.
+//!
+//! It looks at files only; whether a heading that a link names exists is left to the reader.
+
+use crate::hold;
+use crate::source::names;
+use crate::tree::{File, Tree};
+
+/// The code spans of a line: what stands between backticks.
+fn spans(line: &str) -> impl Iterator<Item = &str> {
+    line.split('`').skip(1).step_by(2)
+}
+
+/// The lines of a document that are text, not a block of code.
+fn prose(file: &File) -> impl Iterator<Item = (usize, &str)> {
+    let mut in_block = false;
+    file.lines().filter(move |(_, line)| {
+        let fence = line.trim_start().starts_with("```");
+        in_block ^= fence;
+        !in_block && !fence
+    })
+}
+
+/// Where the links of a line lead.
+fn targets(line: &str) -> impl Iterator<Item = &str> {
+    line.split("](").skip(1).filter_map(|rest| rest.split([')', ' ']).next())
+}
+
+#[test]
+fn every_document_and_folder_that_the_readme_names_exists() {
+    let tree = Tree::read();
+    let readme = tree.ending("README.md").into_iter().find(|file| file.path == "README.md");
+    let readme = readme.unwrap_or_else(|| panic!("README.md is missing"));
+    let is_path =
+        |span: &str| !span.contains([' ', ':', '*', '<']) && (span.contains('/') || span.ends_with(".md"));
+    let (mut breaches, mut named) = (Vec::new(), 0);
+    for (number, line) in prose(readme) {
+        // A bare name lies in a folder that the same line names before it.
+        let mut folders = vec![""];
+        for span in spans(line).filter(|span| is_path(span)) {
+            named += 1;
+            if !folders.iter().any(|folder| tree.root.join(folder).join(span).exists()) {
+                breaches.push(format!("README.md:{number}: `{span}` does not exist"));
+            }
+            if span.ends_with('/') {
+                folders.push(span);
+            }
+        }
+    }
+    assert!(named > 0, "README.md names no file");
+    hold("name what exists, or make what is named", &breaches);
+}
+
+#[test]
+fn links_between_files_lead_somewhere() {
+    let tree = Tree::read();
+    let mut breaches = Vec::new();
+    for file in tree.ending(".md") {
+        for (number, line) in prose(file) {
+            let local = targets(line).filter(|target| !target.contains(':') && !target.starts_with('#'));
+            for target in local {
+                let path = target.split('#').next().unwrap_or_default();
+                if !tree.root.join(file.folder()).join(path).exists() {
+                    breaches.push(format!("{}:{number}: {target}", file.path));
+                }
+            }
+        }
+    }
+    hold("let the link lead to a file that exists", &breaches);
+}
+
+#[test]
+fn every_refusal_is_in_the_normative_format() {
+    let tree = Tree::read();
+    let source = tree.text("proto/src/refusal.rs");
+    let (_, list) =
+        source.split_once("\nrefusals! {").unwrap_or_else(|| panic!("proto/src/refusal.rs: no list"));
+    let (list, _) =
+        list.split_once("\n}").unwrap_or_else(|| panic!("proto/src/refusal.rs: the list has no end"));
+    let refusals: Vec<(&str, &str)> = list.lines().filter_map(refusal).collect();
+    assert!(!refusals.is_empty(), "proto/src/refusal.rs: the list is not written as this test reads it");
+    let format = tree.text("proto/FORMAT.md");
+    let listed =
+        |number: &str, name: &str| format.lines().any(|line| names(line, number) && names(line, name));
+    let missing = refusals.iter().filter(|(number, name)| !listed(number, name));
+    let breaches: Vec<String> =
+        missing.map(|(number, name)| format!("proto/FORMAT.md: {number} {name}")).collect();
+    hold("give number and name of the refusal on one line", &breaches);
+}
+
+/// Number and name in `9 TokenUnavailable "TOKEN_UNAVAILABLE" Later,`; none in a comment.
+fn refusal(line: &str) -> Option<(&str, &str)> {
+    let number = line.split_whitespace().next().filter(|word| word.parse::<u8>().is_ok())?;
+    Some((number, line.split('"').nth(1)?))
+}
+
+#[test]
+fn links_and_spans_are_found() {
+    let line = "see [a](b.md#c), [d](https://e/f) and `g/h`, `i`";
+    assert_eq!(targets(line).collect::<Vec<_>>(), ["b.md#c", "https://e/f"]);
+    assert_eq!(spans(line).collect::<Vec<_>>(), ["g/h", "i"]);
+    assert_eq!(
+        refusal("    9 TokenUnavailable \"TOKEN_UNAVAILABLE\" Later,"),
+        Some(("9", "TOKEN_UNAVAILABLE"))
+    );
+    assert_eq!(refusal("    /// 9 of \"them\""), None);
+}
