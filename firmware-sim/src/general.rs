@@ -63,9 +63,14 @@ pub(crate) struct Threads {
 }
 
 impl Running {
-    /// Whether it may be used in this process.
+    /// Whether this process called `C_Initialize`, rather than the one that it was forked from.
+    fn began_here(&self) -> bool {
+        self.process == std::process::id()
+    }
+
+    /// Whether it may be used in this process. Of a real module only that one knows.
     fn is_ours(&self) -> bool {
-        matches!(self.backend, Backend::Real(_)) || self.process == std::process::id()
+        matches!(self.backend, Backend::Real(_)) || self.began_here()
     }
 }
 
@@ -74,7 +79,7 @@ pub(crate) fn initialize(
     threads: Threads,
     start: impl FnOnce(&Configuration) -> Result<Backend, CK_RV>,
 ) -> Result<(), CK_RV> {
-    if current().is_ok() {
+    if current().is_ok_and(|running| running.began_here()) {
         return Err(CKR_CRYPTOKI_ALREADY_INITIALIZED);
     }
     let configuration = Configuration::from_environment().map_err(|error| {
@@ -86,7 +91,7 @@ pub(crate) fn initialize(
         return Err(answer);
     }
     let mut running = RUNNING.write().unwrap_or_else(PoisonError::into_inner);
-    if running.as_ref().is_some_and(|running| running.is_ours()) {
+    if running.as_ref().is_some_and(|running| running.began_here()) {
         return Err(CKR_CRYPTOKI_ALREADY_INITIALIZED);
     }
     let backend = start(&configuration)?;

@@ -266,6 +266,14 @@ mod tests {
         }
     }
 
+    proptest::proptest! {
+        #[test]
+        fn no_text_is_too_strange(text in "\\PC{0,80}", option in "(--[a-z]{1,12} ?\\PC{0,12} ?){0,4}") {
+            drop(parse(&text));
+            drop(parse(&format!("corrupt {option}")));
+        }
+    }
+
     #[test]
     fn a_seed_strikes_the_same_calls_again() {
         let strikes = |seed| {

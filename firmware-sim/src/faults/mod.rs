@@ -2,7 +2,7 @@
 //!
 //! A fault is one line of text, such as `corrupt --times 3` or `hang sign --for 2s`. The lines lie in `faults.json` in the
 //! simulator's folder, so that a fault outlives the process that met it, and meets the next one; [`control`] edits them at run time,
-//! [`met`] applies them to calls. What a fault does to which call is the table in this file.
+//! `met` applies them to calls. What a fault does to which call is the table in this file.
 
 pub mod control;
 pub mod line;

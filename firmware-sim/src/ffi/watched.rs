@@ -228,8 +228,10 @@ pub(super) unsafe fn sign(
     let decision = gate(running, call, Some(session));
     let _turn = if call == Call::C_Sign { running.latency.turn() } else { None };
     if let Some(answer) = decision.answer {
-        // SAFETY: the caller keeps the contract of PKCS#11.
-        unsafe { discard(running, session, data, data_bytes) };
+        if !data.is_null() {
+            // SAFETY: the caller keeps the contract of PKCS#11.
+            unsafe { discard(running, session, data, data_bytes) };
+        }
         return answer;
     }
     match decision.spoil {

@@ -7,7 +7,11 @@
 #[cfg(test)]
 mod abuse;
 #[cfg(test)]
-mod faults;
+mod fault_control;
+#[cfg(test)]
+mod fault_table;
+#[cfg(test)]
+mod faulty;
 #[cfg(test)]
 mod interposed;
 #[cfg(test)]
