@@ -1,1 +1,86 @@
-//! Under construction.
+//! What agents and executors of Assent link.
+//!
+//! An **agent** asks leave for many intents at once and gets a token for each that is allowed:
+//!
+//! ```no_run
+//! use assent_client::{Client, Config, Intent, Outcome, Uid, Wallet};
+//!
+//! # async fn agent() -> Result<(), Box<dyn std::error::Error>> {
+//! let client = Client::connect(&Config::from_env()?).await?;
+//! let cancel = Intent::new(
+//!     r#"Retail::Action::"cancel_pending_order""#.parse()?,
+//!     Uid::new("Retail::Order", "#W1"),
+//!     "store-api",
+//! )
+//! .with("reason", "ordered by mistake");
+//! let outcomes = client.preauthorize(&[cancel.clone()]).await?;
+//! for outcome in outcomes.iter() {
+//!     match outcome {
+//!         Outcome::Allowed(token) => println!("{token}"),
+//!         Outcome::Denied(why) => println!("denied by {:?}", why.policies),
+//!         Outcome::Held(_) => println!("waits for operators"),
+//!         Outcome::Unavailable(why) => println!("ask again later: {}", why.refusal),
+//!         Outcome::Invalid(why) => println!("cannot be asked like this: {}", why.refusal),
+//!     }
+//! }
+//! let wallet = Wallet::from(outcomes);
+//! let token = wallet.find(&cancel, assent_client::clock::now());
+//! # Ok(()) }
+//! ```
+//!
+//! An **executor**, in another process or on another machine, offline, admits the act:
+//!
+//! ```no_run
+//! use assent_client::{Guard, Intent, Trust, clock};
+//!
+//! # fn executor(token: &[u8], intent: &Intent) -> Result<(), Box<dyn std::error::Error>> {
+//! # fn cancel_order() -> Result<(), std::io::Error> { Ok(()) }
+//! let trust = Trust::parse(&std::fs::read_to_string("trust.toml")?, clock::now())?;
+//! let guard = Guard::new(trust, "store-api");
+//! guard.admit(token, intent, clock::now())?.run(|| cancel_order())?; // verifies, spends one use, then acts
+//! # Ok(()) }
+//! ```
+//!
+//! The one rule: whatever is in doubt gives no leave. Features: `network` (default) asks an appliance over QUIC; `durable`
+//! remembers spent uses on disk.
+
+#![forbid(unsafe_code)]
+
+pub mod batch;
+mod calendar;
+pub mod clock;
+#[cfg(feature = "network")]
+pub mod connection;
+mod encoding;
+pub mod extension;
+pub mod guard;
+pub mod intent;
+pub mod json;
+pub mod limits;
+pub mod outcome;
+mod quote;
+pub mod spent;
+pub mod token;
+pub mod trust;
+pub mod uid;
+pub mod value;
+pub mod wallet;
+
+pub use assent_proto as proto;
+pub use assent_proto::number::Timestamp;
+pub use assent_proto::refusal::{Refusal, Retry};
+
+pub use crate::batch::{Batch, BatchError, BatchId, Outcomes, ReplyError};
+#[cfg(feature = "network")]
+pub use crate::connection::{Client, ClientError, Config, ConfigError};
+pub use crate::extension::{Datetime, Decimal, Ip};
+pub use crate::guard::{Acceptance, AdmitError, Admitted, Guard, VerifyError};
+pub use crate::intent::{EncodedIntent, Intent, IntentError, OnUnavailable, Priority};
+pub use crate::json::JsonError;
+pub use crate::outcome::{Outcome, Reason};
+pub use crate::spent::{SpendError, Spent};
+pub use crate::token::{Token, TokenError};
+pub use crate::trust::{Trust, TrustError, TrustedKey};
+pub use crate::uid::{Uid, UidError};
+pub use crate::value::Value;
+pub use crate::wallet::Wallet;

@@ -1,0 +1,157 @@
+//! The derivation of tokens from an answer and one's own intents.
+//!
+//! Three passes over the batch: entries and their leaf hashes; the root, under the signature; the tokens. Whatever does
+//! not fit ends it, and what had been derived is dropped.
+
+use assent_proto::checkpoint::Checkpoint;
+use assent_proto::codec::CodecError;
+use assent_proto::entry::LEAF_LABEL;
+use assent_proto::hash::Hash;
+use assent_proto::number::{LeafIndex, Timestamp};
+use assent_proto::token;
+use assent_proto::tree::{Range, RangeError, inclusion};
+use assent_proto::wire::{Decided, Reply, Ruling, Sealing, Verdict};
+
+use super::{Batch, Line, Outcomes, ReplyError, Ruled, Span};
+use crate::trust::Trust;
+
+pub(super) fn open(
+    batch: Batch,
+    reply: &[u8],
+    trust: Option<&Trust>,
+    now: Timestamp,
+) -> Result<Outcomes, ReplyError> {
+    let decided = match Reply::parse(reply).map_err(ReplyError::Malformed)? {
+        Reply::Refused(refusal) => return Err(ReplyError::Refused(refusal)),
+        Reply::Decided(decided) => decided,
+    };
+    let (asked, answered) = (batch.len(), decided.outcomes().len());
+    if asked != answered {
+        return Err(ReplyError::Count { asked, answered });
+    }
+    let rulings: Vec<Ruling<'_>> =
+        decided.rulings().collect::<Result<_, _>>().map_err(ReplyError::Malformed)?;
+    let mut leaves = Leaves::of(&batch, &decided, &rulings)?;
+    let mut tokens = Vec::new();
+    match &decided.sealing {
+        Some(sealing) => leaves.seal(sealing, &decided, trust, now, &mut tokens)?,
+        None if leaves.allowed > 0 => return Err(ReplyError::Unsealed),
+        None => {}
+    }
+    Ok(Outcomes {
+        time: decided.head.time,
+        principal: decided.head.principal.to_owned(),
+        first: decided.sealing.as_ref().map_or(LeafIndex(0), |sealing| sealing.first),
+        rulings: rulings.iter().map(owned).collect(),
+        lines: leaves.lines,
+        tokens,
+        batch,
+    })
+}
+
+fn owned(ruling: &Ruling<'_>) -> Ruled {
+    Ruled {
+        verdict: ruling.verdict,
+        risk: ruling.risk,
+        policies: ruling.policies.named.iter().map(|id| (*id).to_owned()).collect(),
+        policies_total: ruling.policies.total,
+    }
+}
+
+/// Bytes of a leaf before its body: label and kind.
+const TAG_BYTES: usize = LEAF_LABEL.len() + 1;
+
+/// The entries of a batch as leaves of the log.
+struct Leaves {
+    /// One a leaf; until there are tokens, `token` tells where the body of an allow lies.
+    lines: Vec<Line>,
+    bytes: Vec<u8>,
+    /// The hashes of the leaves, and room for the nodes above them.
+    hashes: Vec<Hash>,
+    allowed: usize,
+}
+
+impl Leaves {
+    fn of(batch: &Batch, decided: &Decided<'_>, rulings: &[Ruling<'_>]) -> Result<Self, ReplyError> {
+        let count = batch.len();
+        let mut leaves = Self {
+            lines: Vec::with_capacity(count),
+            bytes: Vec::with_capacity(512 * count),
+            hashes: Vec::with_capacity(Range::nodes_needed(count)),
+            allowed: 0,
+        };
+        for (position, number) in decided.outcomes().enumerate() {
+            let malformed = || ReplyError::Malformed(CodecError::Malformed);
+            let ruling = rulings.get(number).ok_or_else(malformed)?;
+            let intent = batch.parsed(position).ok_or_else(malformed)?;
+            let digest = intent.act.digest();
+            let start = leaves.bytes.len();
+            let place = u32::try_from(position).map_err(|_| malformed())?;
+            let entry = ruling.clone().entry(&decided.head, place, &intent, digest);
+            entry.append(&mut leaves.bytes).map_err(ReplyError::Malformed)?;
+            let end = leaves.bytes.len();
+            leaves.hashes.push(Hash::of_leaf(leaves.bytes.get(start..end).unwrap_or_default()));
+            let allowed = matches!(ruling.verdict, Verdict::Allow { .. });
+            leaves.allowed += usize::from(allowed);
+            let body = Span { start: if allowed { start + TAG_BYTES } else { end }, end };
+            leaves.lines.push(Line { ruling: number, digest, token: body });
+        }
+        leaves.hashes.resize(Range::nodes_needed(count), Hash::default());
+        Ok(leaves)
+    }
+
+    /// Computes the root, verifies the signature over it, and appends the token of every allow to `tokens`.
+    fn seal(
+        &mut self,
+        sealing: &Sealing,
+        decided: &Decided<'_>,
+        trust: Option<&Trust>,
+        now: Timestamp,
+        tokens: &mut Vec<u8>,
+    ) -> Result<(), ReplyError> {
+        let Sealing { first, size, key_id, signature, proof } = sealing;
+        let range = Range::new(*first, self.lines.len(), *size, proof, &mut self.hashes)
+            .map_err(ReplyError::Range)?;
+        if let Some(trust) = trust {
+            verify(trust, sealing, range.root(), decided.head.time, now)?;
+        }
+        let path_bytes = 32 * inclusion::path_length(*first, *size).unwrap_or_default();
+        tokens.reserve(self.bytes.len() + self.allowed * (token::HEAD_BYTES + path_bytes + 64));
+        for (position, line) in self.lines.iter_mut().enumerate() {
+            let body = self.bytes.get(line.token.start..line.token.end).unwrap_or_default();
+            line.token = Span { start: tokens.len(), end: tokens.len() };
+            if body.is_empty() {
+                continue;
+            }
+            let index = LeafIndex(first.0.saturating_add(position as u64));
+            let path = range.path(index).ok_or(ReplyError::Range(RangeError::Bounds))?;
+            token::append(*key_id, *size, index, body, &path, signature, tokens);
+            line.token.end = tokens.len();
+        }
+        Ok(())
+    }
+}
+
+/// Verifies the signature under each trusted key with its ID: two keys may share one.
+fn verify(
+    trust: &Trust,
+    sealing: &Sealing,
+    root: Hash,
+    decided: Timestamp,
+    now: Timestamp,
+) -> Result<(), ReplyError> {
+    let mut outcome = ReplyError::UntrustedKey(sealing.key_id);
+    for trusted in trust.keys().iter().filter(|trusted| trusted.key.id() == sealing.key_id) {
+        let in_its_dates = |time| trusted.not_before <= time && time <= trusted.not_after;
+        if !in_its_dates(decided) || !in_its_dates(now) {
+            continue;
+        }
+        let checkpoint = Checkpoint { origin: trusted.key.name(), size: sealing.size, root };
+        let text = checkpoint.text().map_err(|_| ReplyError::Signature)?;
+        if trusted.key.verify(text.as_bytes(), &sealing.signature).is_ok() {
+            return Ok(());
+        }
+        outcome = ReplyError::Signature;
+    }
+    Err(outcome)
+}

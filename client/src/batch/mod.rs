@@ -1,0 +1,303 @@
+//! Batches: many intents in one frame, and the tokens that the answer leads to.
+//!
+//! The answer holds no tokens. From it and our own intents we make the log's entries, hash them into the root of the
+//! tree, and cut each token out: so an answer that was altered on the way leads to a root that no signature covers. With
+//! a trust at hand, such an answer is refused as a whole. No input or output here, and no clock.
+
+mod derivation;
+
+use assent_proto::codec::CodecError;
+use assent_proto::hash::Hash;
+use assent_proto::intent::Intent as Parsed;
+use assent_proto::limits::{MAX_BATCH_INTENTS, MAX_FRAME_BYTES};
+use assent_proto::note::KeyId;
+use assent_proto::number::{LeafIndex, Timestamp};
+use assent_proto::refusal::Refusal;
+use assent_proto::tree::RangeError;
+pub use assent_proto::wire::BatchId;
+use assent_proto::wire::{Verdict, begin_request, push_intent};
+
+use crate::encoding;
+use crate::intent::{Intent, IntentError};
+use crate::outcome::{Outcome, Reason};
+use crate::token::Token;
+use crate::trust::Trust;
+
+/// Why intents make no batch.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BatchError {
+    /// None, or too many.
+    #[error("batch has {intents} intents, at least 1 and at most {} are allowed", MAX_BATCH_INTENTS)]
+    Count {
+        /// How many.
+        intents: usize,
+    },
+    /// All of them together exceed a frame.
+    #[error("batch has {bytes} bytes, at most {} are allowed: split it", MAX_FRAME_BYTES)]
+    TooLarge {
+        /// How many.
+        bytes: usize,
+    },
+    /// One of them cannot be encoded.
+    #[error("intent {position}")]
+    Intent {
+        /// Which, counted from 0.
+        position: usize,
+        /// Why.
+        #[source]
+        source: IntentError,
+    },
+}
+
+/// Why an answer gives no outcomes. Whatever it is, there is no leave.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ReplyError {
+    /// The batch was refused as a whole; nothing in it was decided.
+    #[error("batch was refused: {0}")]
+    Refused(Refusal),
+    /// It is no canonical answer.
+    #[error("reply is malformed")]
+    Malformed(#[source] CodecError),
+    /// It answers another number of intents.
+    #[error("reply answers {answered} intents, the batch has {asked}")]
+    Count {
+        /// Intents in the batch.
+        asked: usize,
+        /// Intents in the answer.
+        answered: usize,
+    },
+    /// It allows, but without a signed checkpoint.
+    #[error("reply allows intents without a signature")]
+    Unsealed,
+    /// Its entries do not lie where it says.
+    #[error("reply has no valid range proof")]
+    Range(#[source] RangeError),
+    /// No key that was trusted when it was made, and is now, has its key ID.
+    #[error(
+        "reply is signed by key {0}, which the trust file does not hold for this time: fetch a new one with `assent trust export`"
+    )]
+    UntrustedKey(KeyId),
+    /// The signature does not cover what it leads to: it was altered, or is not of this log.
+    #[error("reply does not verify: its signature does not cover its entries")]
+    Signature,
+}
+
+/// Where an intent lies in the frame.
+#[derive(Clone, Copy, Debug)]
+struct Span {
+    start: usize,
+    end: usize,
+}
+
+/// Intents, encoded into the frame that asks for leave for all of them.
+#[derive(Clone, Debug)]
+pub struct Batch {
+    id: BatchId,
+    frame: Vec<u8>,
+    spans: Vec<Span>,
+}
+
+impl Batch {
+    /// Encodes intents under an id. Sending the same batch again fetches the recorded answer, never a second decision.
+    ///
+    /// # Errors
+    /// [`BatchError`].
+    pub fn new<'i>(
+        id: BatchId,
+        intents: impl IntoIterator<Item = &'i Intent, IntoIter: ExactSizeIterator>,
+    ) -> Result<Self, BatchError> {
+        let intents = intents.into_iter();
+        let mut batch = Self::begin(id, intents.len())?;
+        let mut encoded = Vec::with_capacity(512);
+        for (position, intent) in intents.enumerate() {
+            encoded.clear();
+            encoding::append_intent(intent, &mut encoded)
+                .map_err(|source| BatchError::Intent { position, source })?;
+            batch.push(&encoded)?;
+        }
+        Ok(batch)
+    }
+
+    fn begin(id: BatchId, intents: usize) -> Result<Self, BatchError> {
+        if !(1..=MAX_BATCH_INTENTS).contains(&intents) {
+            return Err(BatchError::Count { intents });
+        }
+        let mut frame = Vec::with_capacity(32 + 256 * intents);
+        begin_request(id, intents, &mut frame);
+        Ok(Self { id, frame, spans: Vec::with_capacity(intents) })
+    }
+
+    fn push(&mut self, encoded: &[u8]) -> Result<(), BatchError> {
+        push_intent(encoded, &mut self.frame);
+        let end = self.frame.len();
+        if end > MAX_FRAME_BYTES {
+            return Err(BatchError::TooLarge { bytes: end });
+        }
+        self.spans.push(Span { start: end - encoded.len(), end });
+        Ok(())
+    }
+
+    /// The same intents of `self` at these positions, as a batch of their own under another id.
+    pub(crate) fn of_parts<'b>(
+        id: BatchId,
+        parts: impl ExactSizeIterator<Item = (&'b Self, usize)>,
+    ) -> Result<Self, BatchError> {
+        let mut batch = Self::begin(id, parts.len())?;
+        for (from, position) in parts {
+            batch.push(from.encoded(position).unwrap_or_default())?;
+        }
+        Ok(batch)
+    }
+
+    /// Its id.
+    #[must_use]
+    pub const fn id(&self) -> BatchId {
+        self.id
+    }
+
+    /// The bytes to send.
+    #[must_use]
+    pub fn frame(&self) -> &[u8] {
+        &self.frame
+    }
+
+    /// How many intents.
+    #[must_use]
+    #[expect(clippy::len_without_is_empty, reason = "a batch is never empty")]
+    pub const fn len(&self) -> usize {
+        self.spans.len()
+    }
+
+    fn encoded(&self, position: usize) -> Option<&[u8]> {
+        let span = self.spans.get(position)?;
+        self.frame.get(span.start..span.end)
+    }
+
+    fn parsed(&self, position: usize) -> Option<Parsed<'_>> {
+        Parsed::parse(self.encoded(position)?).ok()
+    }
+
+    /// Opens the answer: verifies it against `trust`, where that is given, and derives the tokens.
+    ///
+    /// Without a trust the answer is believed as far as the connection is; executors verify every token all the same.
+    ///
+    /// # Errors
+    /// [`ReplyError`]; then nothing of the answer is to be believed.
+    pub fn open(self, reply: &[u8], trust: Option<&Trust>, now: Timestamp) -> Result<Outcomes, ReplyError> {
+        derivation::open(self, reply, trust, now)
+    }
+}
+
+/// A distinct ruling of an answer, owned.
+#[derive(Clone, Debug)]
+struct Ruled {
+    verdict: Verdict,
+    risk: i64,
+    policies: Vec<String>,
+    policies_total: u32,
+}
+
+/// What became of one intent.
+#[derive(Clone, Copy, Debug)]
+struct Line {
+    ruling: usize,
+    digest: Hash,
+    /// Its token within the arena; empty where there is none.
+    token: Span,
+}
+
+/// What became of a batch, in the order of its intents. All its tokens lie in one piece of memory.
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct Outcomes {
+    batch: Batch,
+    time: Timestamp,
+    principal: String,
+    first: LeafIndex,
+    rulings: Vec<Ruled>,
+    lines: Vec<Line>,
+    tokens: Vec<u8>,
+}
+
+impl Outcomes {
+    /// How many intents.
+    #[must_use]
+    #[expect(clippy::len_without_is_empty, reason = "a batch is never empty")]
+    pub const fn len(&self) -> usize {
+        self.lines.len()
+    }
+
+    /// The batch that was answered.
+    #[must_use]
+    pub const fn batch(&self) -> &Batch {
+        &self.batch
+    }
+
+    /// When it was decided, by the appliance's clock.
+    #[must_use]
+    pub const fn time(&self) -> Timestamp {
+        self.time
+    }
+
+    /// The agent, as the appliance knows it.
+    #[must_use]
+    pub fn principal(&self) -> &str {
+        &self.principal
+    }
+
+    /// What became of the intent at a position.
+    #[must_use]
+    pub fn at(&self, position: usize) -> Option<Outcome<'_>> {
+        let line = self.lines.get(position)?;
+        let ruled = self.rulings.get(line.ruling)?;
+        match ruled.verdict {
+            Verdict::Allow { window_s, uses, grounds } => Some(Outcome::Allowed(Token {
+                bytes: self.tokens.get(line.token.start..line.token.end)?,
+                index: LeafIndex(self.first.0.saturating_add(position as u64)),
+                not_before: self.time,
+                not_after: self.time.plus_ms(u64::from(window_s).saturating_mul(1000)),
+                uses,
+                grounds,
+            })),
+            Verdict::Deny(refusal) | Verdict::Hold(refusal) => {
+                let Ruled { risk, policies_total, .. } = *ruled;
+                let reason = Reason { refusal, policies: &ruled.policies, policies_total, risk };
+                Some(Outcome::refused(&ruled.verdict, reason))
+            }
+        }
+    }
+
+    /// What became of each, in order.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = Outcome<'_>> {
+        (0..self.lines.len()).map(|position| {
+            // INVARIANT: derivation has checked each ruling's number and each token's place.
+            self.at(position).unwrap_or(Outcome::Unavailable(UNKNOWN))
+        })
+    }
+
+    /// The tokens, each with the position of its intent.
+    pub fn tokens(&self) -> impl Iterator<Item = (usize, Token<'_>)> {
+        self.iter().enumerate().filter_map(|(position, outcome)| Some((position, outcome.token()?)))
+    }
+
+    /// Whether there is leave for every intent.
+    #[must_use]
+    pub fn all_allowed(&self) -> bool {
+        self.iter().all(|outcome| outcome.token().is_some())
+    }
+
+    /// What the token of the intent at a position is bound to.
+    #[must_use]
+    pub fn digest(&self, position: usize) -> Option<Hash> {
+        self.lines.get(position).map(|line| line.digest)
+    }
+
+    /// For whom the token of the intent at a position is.
+    pub(crate) fn audience(&self, position: usize) -> Option<&str> {
+        self.batch.parsed(position).map(|intent| intent.terms.audience)
+    }
+}
+
+/// Stands where there is nothing to tell; the safe side of not knowing.
+const UNKNOWN: Reason<'static> =
+    Reason { refusal: Refusal::TokenUnavailable, policies: &[], policies_total: 0, risk: 0 };

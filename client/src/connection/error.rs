@@ -1,0 +1,159 @@
+//! What can go wrong between an agent and an appliance, told apart by what to do next.
+
+use std::time::Duration;
+
+use quinn::ConnectionError;
+
+use super::config::ConfigError;
+use crate::batch::{BatchError, ReplyError};
+
+/// Why there are no outcomes. None of these is a denial.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ClientError {
+    /// The configuration does not serve.
+    #[error("configuration is refused")]
+    Config(#[source] ConfigError),
+    /// The address names no machine.
+    #[error("`{addr}` does not resolve: check ASSENT_ADDR")]
+    Resolve {
+        /// Host and port.
+        addr: String,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// No socket could be opened.
+    #[error("no UDP socket can be opened")]
+    Socket(#[source] std::io::Error),
+    /// No connection could be begun.
+    #[error("no connection can be begun: {0}")]
+    Endpoint(String),
+    /// Nobody answered.
+    #[error(
+        "no appliance answers at {addr} within {waited:?}: is it running there (`assent status`), and does a firewall pass UDP?"
+    )]
+    NoAnswer {
+        /// Host and port.
+        addr: String,
+        /// How long was waited.
+        waited: Duration,
+    },
+    /// The appliance does not take our certificate.
+    #[error(
+        "appliance at {addr} refuses our certificate ({reason}): enrol this agent with `assent agent enroll`"
+    )]
+    Unauthorised {
+        /// Host and port.
+        addr: String,
+        /// What it said.
+        reason: String,
+    },
+    /// We do not take the appliance's certificate.
+    #[error(
+        "certificate of the appliance at {addr} is refused ({reason}): check ASSENT_CA and the server name"
+    )]
+    ServerRefused {
+        /// Host and port.
+        addr: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The other side speaks another protocol.
+    #[error("whoever answers at {addr} does not speak ours ({reason}): is it an appliance of this version?")]
+    Protocol {
+        /// Host and port.
+        addr: String,
+        /// What it said.
+        reason: String,
+    },
+    /// The connection or the stream broke before the answer was there.
+    #[error("connection was lost before the answer: {0}")]
+    Lost(String),
+    /// All attempts within the deadline got no answer.
+    #[error("no answer within {deadline:?}{}", last_attempt(.last.as_deref()))]
+    Deadline {
+        /// The deadline.
+        deadline: Duration,
+        /// How the last attempt ended, when it did.
+        last: Option<Box<Self>>,
+    },
+    /// The answer is longer than any answer may be.
+    #[error("reply is longer than any reply may be")]
+    ReplyTooLong,
+    /// The intents make no batch.
+    #[error("batch is refused")]
+    Batch(#[source] BatchError),
+    /// The answer was refused: by the appliance, or by us because it does not verify.
+    #[error("{0}")]
+    Reply(ReplyError),
+    /// The system gives no random bytes.
+    #[error("system gives no random bytes")]
+    Random,
+}
+
+fn last_attempt(last: Option<&ClientError>) -> String {
+    last.map_or_else(
+        || ": the appliance holds the batch but does not answer".to_owned(),
+        |error| format!("; at last: {error}"),
+    )
+}
+
+/// TLS alerts (RFC 8446 section 6.2) by which a server refuses a client's certificate.
+const CERTIFICATE_ALERTS: [u8; 9] = [40, 42, 43, 44, 45, 46, 48, 49, 116];
+/// The TLS alert for a protocol that the server does not speak.
+const NO_APPLICATION_PROTOCOL: u8 = 120;
+
+impl ClientError {
+    /// Whether the same batch may be asked again: it got no answer, and the next attempt may fare better.
+    #[must_use]
+    pub const fn can_be_repeated(&self) -> bool {
+        match self {
+            Self::Resolve { .. } | Self::NoAnswer { .. } | Self::Lost(_) => true,
+            Self::Config(_)
+            | Self::Socket(_)
+            | Self::Endpoint(_)
+            | Self::Unauthorised { .. }
+            | Self::ServerRefused { .. }
+            | Self::Protocol { .. }
+            | Self::Deadline { .. }
+            | Self::ReplyTooLong
+            | Self::Batch(_)
+            | Self::Reply(_)
+            | Self::Random => false,
+        }
+    }
+
+    /// What the end of a connection means.
+    pub(super) fn of_connection(addr: &str, end: ConnectionError) -> Self {
+        let (addr, reason) = (addr.to_owned(), end.to_string());
+        match end {
+            ConnectionError::ConnectionClosed(close) => match alert(u64::from(close.error_code)) {
+                Some(NO_APPLICATION_PROTOCOL) => Self::Protocol { addr, reason },
+                Some(alert) if CERTIFICATE_ALERTS.contains(&alert) => Self::Unauthorised { addr, reason },
+                Some(_) => Self::Protocol { addr, reason },
+                None => Self::Lost(reason),
+            },
+            ConnectionError::TransportError(error)
+                if alert(u64::from(error.code)) == Some(NO_APPLICATION_PROTOCOL) =>
+            {
+                Self::Protocol { addr, reason }
+            }
+            ConnectionError::TransportError(error) if alert(u64::from(error.code)).is_some() => {
+                Self::ServerRefused { addr, reason }
+            }
+            ConnectionError::VersionMismatch => Self::Protocol { addr, reason },
+            ConnectionError::TransportError(_)
+            | ConnectionError::ApplicationClosed(_)
+            | ConnectionError::Reset
+            | ConnectionError::TimedOut
+            | ConnectionError::LocallyClosed
+            | ConnectionError::CidsExhausted => Self::Lost(reason),
+        }
+    }
+}
+
+/// The TLS alert in a QUIC error code (RFC 9001 section 4.8).
+fn alert(code: u64) -> Option<u8> {
+    u8::try_from(code.checked_sub(0x100)?).ok()
+}

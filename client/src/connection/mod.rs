@@ -1,0 +1,172 @@
+//! The connection to an appliance: QUIC, TLS 1.3, certificates on both sides, one stream a batch.
+//!
+//! The one rule: a batch that got no answer is asked again under the same id, so a lost answer costs nothing and decides
+//! nothing twice. Asking again is bounded by a deadline, with pauses that grow. An answer, whatever it says, is never asked
+//! for again. No 0-RTT and no session resumption: the appliance looks at the certificate each time.
+
+mod config;
+mod error;
+mod pause;
+mod tls;
+
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use assent_proto::limits::MAX_REPLY_BYTES;
+use quinn::{Connection, Endpoint, VarInt};
+use tokio::sync::Mutex;
+use tokio::time::{sleep, timeout};
+
+pub use self::config::{Config, ConfigError};
+pub use self::error::ClientError;
+use self::pause::Pauses;
+use crate::batch::{Batch, BatchId, Outcomes};
+use crate::clock;
+use crate::intent::Intent;
+
+/// A connection to an appliance, made anew when it breaks. Share it by reference; each batch has its own stream.
+#[derive(Debug)]
+pub struct Client {
+    config: Config,
+    endpoint: Endpoint,
+    tls: quinn::ClientConfig,
+    /// Held while connecting, so that tasks which find it broken connect once, not once each.
+    connection: Mutex<Option<Connection>>,
+}
+
+impl Client {
+    /// Connects. Certificates that do not read, an appliance that does not answer or does not know us are told here.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn connect(config: &Config) -> Result<Self, ClientError> {
+        let tls = tls::client_config(config).map_err(ClientError::Config)?;
+        let remote = resolve(&config.addr).await?;
+        let any: SocketAddr = if remote.is_ipv6() {
+            (Ipv6Addr::UNSPECIFIED, 0).into()
+        } else {
+            (Ipv4Addr::UNSPECIFIED, 0).into()
+        };
+        let endpoint = Endpoint::client(any).map_err(ClientError::Socket)?;
+        let client = Self { config: config.clone(), endpoint, tls, connection: Mutex::new(None) };
+        client.connected().await?;
+        Ok(client)
+    }
+
+    /// Asks leave for all of `intents` at once: one frame, one answer, a token for each that is allowed.
+    ///
+    /// When the configuration holds a trust, an answer that does not verify against it is refused.
+    ///
+    /// # Errors
+    /// [`ClientError`]: then nothing is known of the decision. Asking again with another batch decides anew.
+    pub async fn preauthorize<'i>(
+        &self,
+        intents: impl IntoIterator<Item = &'i Intent, IntoIter: ExactSizeIterator>,
+    ) -> Result<Outcomes, ClientError> {
+        let batch = Batch::new(new_batch_id()?, intents).map_err(ClientError::Batch)?;
+        self.ask(batch).await
+    }
+
+    /// Asks leave for a batch of one's own making, such as [`Wallet::refresh`](crate::Wallet::refresh) gives.
+    ///
+    /// # Errors
+    /// As [`Client::preauthorize`].
+    pub async fn ask(&self, batch: Batch) -> Result<Outcomes, ClientError> {
+        let reply = self.reply(&batch).await?;
+        batch.open(&reply, self.config.trust.as_ref(), clock::now()).map_err(ClientError::Reply)
+    }
+
+    /// The answer to a batch, opened by nobody: for those who store it, or measure.
+    ///
+    /// # Errors
+    /// As [`Client::preauthorize`].
+    pub async fn reply(&self, batch: &Batch) -> Result<Vec<u8>, ClientError> {
+        let deadline = self.config.deadline;
+        let mut last = None;
+        match timeout(deadline, self.ask_until_answered(batch, &mut last)).await {
+            Ok(outcome) => outcome,
+            Err(_) => Err(ClientError::Deadline { deadline, last: last.map(Box::new) }),
+        }
+    }
+
+    async fn ask_until_answered(
+        &self,
+        batch: &Batch,
+        last: &mut Option<ClientError>,
+    ) -> Result<Vec<u8>, ClientError> {
+        let mut pauses = Pauses::new();
+        loop {
+            match self.ask_once(batch).await {
+                Err(error) if error.can_be_repeated() => *last = Some(error),
+                answered => return answered,
+            }
+            sleep(pauses.next()).await;
+        }
+    }
+
+    async fn ask_once(&self, batch: &Batch) -> Result<Vec<u8>, ClientError> {
+        let connection = self.connected().await?;
+        exchange(&connection, batch.frame()).await.map_err(|error| {
+            // Whatever broke the exchange, the reason of the connection's end says more, when it has ended.
+            match connection.close_reason() {
+                Some(reason) => ClientError::of_connection(&self.config.addr, reason),
+                None => error,
+            }
+        })
+    }
+
+    /// The live connection, or a new one.
+    async fn connected(&self) -> Result<Connection, ClientError> {
+        let mut held = self.connection.lock().await;
+        if let Some(live) = held.as_ref().filter(|connection| connection.close_reason().is_none()) {
+            return Ok(live.clone());
+        }
+        *held = None;
+        let remote = resolve(&self.config.addr).await?;
+        let connecting = self
+            .endpoint
+            .connect_with(self.tls.clone(), remote, &self.config.server_name)
+            .map_err(|error| ClientError::Endpoint(error.to_string()))?;
+        let no_answer =
+            || ClientError::NoAnswer { addr: self.config.addr.clone(), waited: self.config.connect_timeout };
+        let connection = timeout(self.config.connect_timeout, connecting)
+            .await
+            .map_err(|_| no_answer())?
+            .map_err(|reason| ClientError::of_connection(&self.config.addr, reason))?;
+        *held = Some(connection.clone());
+        Ok(connection)
+    }
+
+    /// Says goodbye, and waits until the appliance has heard it.
+    pub async fn close(self) {
+        self.endpoint.close(VarInt::from_u32(0), b"done");
+        self.endpoint.wait_idle().await;
+    }
+}
+
+/// One stream: the frame out, its end, the reply in.
+async fn exchange(connection: &Connection, frame: &[u8]) -> Result<Vec<u8>, ClientError> {
+    let lost = |error: &dyn std::fmt::Display| ClientError::Lost(error.to_string());
+    let (mut send, mut receive) = connection.open_bi().await.map_err(|error| lost(&error))?;
+    send.write_all(frame).await.map_err(|error| lost(&error))?;
+    send.finish().map_err(|error| lost(&error))?;
+    receive.read_to_end(MAX_REPLY_BYTES).await.map_err(|error| match error {
+        quinn::ReadToEndError::TooLong => ClientError::ReplyTooLong,
+        quinn::ReadToEndError::Read(error) => lost(&error),
+    })
+}
+
+async fn resolve(addr: &str) -> Result<SocketAddr, ClientError> {
+    let unresolved = |source| ClientError::Resolve { addr: addr.to_owned(), source };
+    let mut found = tokio::net::lookup_host(addr).await.map_err(unresolved)?;
+    found.next().ok_or_else(|| unresolved(std::io::ErrorKind::NotFound.into()))
+}
+
+/// A batch id of this moment, for a batch of one's own making.
+///
+/// # Errors
+/// [`ClientError::Random`] when the system gives no random bytes.
+pub fn new_batch_id() -> Result<BatchId, ClientError> {
+    let mut random = [0; 10];
+    getrandom::fill(&mut random).map_err(|_| ClientError::Random)?;
+    Ok(BatchId::new(clock::now(), random))
+}

@@ -1,0 +1,221 @@
+//! The guard: what stands before an act. It verifies a token, spends one of its uses, and only then lets the act run.
+//!
+//! Offline: it holds a trust file and asks nobody. The use is spent before the act, so a crash between the two loses a use
+//! and never acts twice. It does not tell that the act succeeded; an act that failed needs another use.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use assent_proto::codec::{self, CodecError};
+use assent_proto::entry::Allow;
+use assent_proto::intent::Act;
+use assent_proto::limits::{MAX_SKEW_MS, MAX_WINDOW_S};
+use assent_proto::number::{Epoch, LeafIndex, Timestamp};
+use assent_proto::token::UnverifiedToken;
+pub use assent_proto::verify::VerifyError;
+use assent_proto::verify::{CheckpointCache, Expected, verify};
+
+use crate::clock;
+use crate::intent::{Intent, IntentError};
+use crate::spent::{SpendError, Spent, Use};
+use crate::trust::Trust;
+
+/// What an executor accepts beyond what every token must be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Acceptance {
+    /// The only agent whose tokens are accepted; none: any.
+    pub principal: Option<String>,
+    /// The longest window that is accepted.
+    pub window_cap: Duration,
+    /// The difference between clocks that is forgiven; beyond two seconds none is.
+    pub skew: Duration,
+    /// Whether tokens are accepted whose authority is a break-glass warrant.
+    pub break_glass: bool,
+}
+
+impl Default for Acceptance {
+    /// Any agent, windows of up to a day, two seconds of skew, no break-glass.
+    fn default() -> Self {
+        Self {
+            principal: None,
+            window_cap: Duration::from_secs(u64::from(MAX_WINDOW_S)),
+            skew: Duration::from_millis(MAX_SKEW_MS),
+            break_glass: false,
+        }
+    }
+}
+
+/// Why there is no leave to act.
+#[derive(Debug, thiserror::Error)]
+pub enum AdmitError {
+    /// The token does not verify for this executor, this act and this time.
+    #[error("token is refused: {0}")]
+    Verify(VerifyError),
+    /// It verifies, but no use of it could be spent.
+    #[error("token is refused")]
+    Spend(#[source] SpendError),
+    /// What is about to be done has no encoding.
+    #[error("intent is refused")]
+    Intent(#[source] IntentError),
+}
+
+impl AdmitError {
+    /// A bounded label for metrics.
+    #[must_use]
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Verify(error) => error.kind(),
+            Self::Spend(error) => error.kind(),
+            Self::Intent(_) => "intent_encoding",
+        }
+    }
+}
+
+/// Admits acts under tokens. One guard serves all threads of an executor.
+#[derive(Debug)]
+pub struct Guard {
+    trust: Trust,
+    audience: String,
+    acceptance: Acceptance,
+    lowest_epoch: AtomicU64,
+    spent: Spent,
+    // LIMIT: verification of one token at a time; a token whose checkpoint is known costs a few microseconds.
+    cache: Mutex<CheckpointCache>,
+}
+
+impl Guard {
+    /// A guard that remembers spent uses in this process from now on.
+    ///
+    /// It refuses tokens that were decided before it started, or so shortly after that the clocks' skew leaves it open:
+    /// their uses may have been spent before a restart. [`Guard::with_spent`] with a durable memory has no such gap.
+    pub fn new(trust: Trust, audience: impl Into<String>) -> Self {
+        let since = clock::now().plus_ms(MAX_SKEW_MS);
+        Self::with_spent(trust, audience, Spent::in_memory(since))
+    }
+
+    /// A guard with that memory of spent uses.
+    pub fn with_spent(trust: Trust, audience: impl Into<String>, spent: Spent) -> Self {
+        Self {
+            trust,
+            audience: audience.into(),
+            acceptance: Acceptance::default(),
+            lowest_epoch: AtomicU64::new(0),
+            spent,
+            cache: Mutex::new(CheckpointCache::new()),
+        }
+    }
+
+    /// The same guard with another acceptance.
+    #[must_use]
+    pub fn accepting(self, acceptance: Acceptance) -> Self {
+        Self { acceptance, ..self }
+    }
+
+    /// From here on refuses tokens of lower epochs: whatever was decided before a trip. It is never lowered.
+    pub fn raise_epoch(&self, lowest: Epoch) {
+        self.lowest_epoch.fetch_max(lowest.0, Ordering::SeqCst);
+    }
+
+    /// Verifies a token for what is about to be done, and spends one use of it.
+    ///
+    /// # Errors
+    /// [`AdmitError`]: then there must be no act.
+    pub fn admit<'t>(
+        &self,
+        token: &'t [u8],
+        intent: &Intent,
+        now: Timestamp,
+    ) -> Result<Admitted<'t>, AdmitError> {
+        let encoded = intent.encode().map_err(AdmitError::Intent)?;
+        let act = encoded.act().map_err(|error| AdmitError::Intent(IntentError::Encoding(error)))?;
+        self.admit_act(token, &act, now)
+    }
+
+    /// As [`Guard::admit`], for an act that is encoded already.
+    ///
+    /// # Errors
+    /// [`AdmitError`]: then there must be no act.
+    pub fn admit_act<'t>(
+        &self,
+        token: &'t [u8],
+        act: &Act<'_>,
+        now: Timestamp,
+    ) -> Result<Admitted<'t>, AdmitError> {
+        let skew_ms = milliseconds(self.acceptance.skew).min(MAX_SKEW_MS);
+        let expected = Expected {
+            keys: self.trust.keys(),
+            audience: &self.audience,
+            act,
+            principal: self.acceptance.principal.as_deref(),
+            now,
+            skew_ms,
+            window_cap_ms: milliseconds(self.acceptance.window_cap),
+            lowest_epoch: Epoch(self.lowest_epoch.load(Ordering::SeqCst)),
+            break_glass: self.acceptance.break_glass,
+        };
+        // A cache that a panicking thread left behind holds verified checkpoints only.
+        let verified = {
+            let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
+            verify(token, &expected, &mut cache).map_err(AdmitError::Verify)?
+        };
+        let (origin, index) = verified.identity();
+        let claims = verified.claims();
+        let until = claims.not_after.plus_ms(skew_ms);
+        let one = Use { origin, index, decided: claims.time, until, uses: claims.uses };
+        self.spent.spend(&one, now).map_err(AdmitError::Spend)?;
+        let claims = claims_of(token).map_err(|_| AdmitError::Verify(VerifyError::Body))?;
+        Ok(Admitted { claims, index })
+    }
+}
+
+/// The claims of a verified token once more, as long as the token itself lives and no longer tied to the act.
+fn claims_of(token: &[u8]) -> Result<Allow<'_>, CodecError> {
+    let token = UnverifiedToken::parse(token).map_err(|_| CodecError::Malformed)?;
+    codec::parse(token.body)
+}
+
+fn milliseconds(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Tells its holder that a token verified for this act, and that one use of it was spent. Good for one run.
+///
+/// Only a [`Guard`] makes one, and it cannot be copied:
+///
+/// ```compile_fail,E0451
+/// fn forge(claims: assent_client::proto::entry::Allow<'_>) -> assent_client::Admitted<'_> {
+///     assent_client::Admitted { claims, index: Default::default() }
+/// }
+/// ```
+/// ```compile_fail,E0382
+/// fn act_twice(admitted: assent_client::Admitted<'_>) {
+///     admitted.run(|| ());
+///     admitted.run(|| ());
+/// }
+/// ```
+#[must_use = "the use is spent; dropped, it is lost"]
+#[derive(Debug)]
+pub struct Admitted<'t> {
+    claims: Allow<'t>,
+    index: LeafIndex,
+}
+
+impl<'t> Admitted<'t> {
+    /// What the token states: who may do it, under which policies, until when.
+    #[must_use]
+    pub const fn claims(&self) -> &Allow<'t> {
+        &self.claims
+    }
+
+    /// Where its entry is in the audit log.
+    #[must_use]
+    pub const fn index(&self) -> LeafIndex {
+        self.index
+    }
+
+    /// Acts.
+    pub fn run<R>(self, act: impl FnOnce() -> R) -> R {
+        act()
+    }
+}

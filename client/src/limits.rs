@@ -1,0 +1,25 @@
+//! The client's own limits. Those of the formats hang in `assent_proto::limits`.
+
+use std::time::Duration;
+
+/// Tokens whose spent uses a memory keeps at a time, unless told otherwise.
+pub const MAX_SPENT_TOKENS: usize = 256 * 1024;
+/// Bytes of a trust file.
+pub const MAX_TRUST_BYTES: usize = 256 * 1024;
+/// Keys in a trust file.
+pub const MAX_TRUSTED_KEYS: usize = 256;
+/// Bytes of peer text that an error quotes.
+pub(crate) const MAX_QUOTED_BYTES: usize = 80;
+
+/// How long one attempt to connect may take, unless told otherwise.
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+/// How long a batch may take, attempts and pauses included, unless told otherwise.
+pub const DEADLINE: Duration = Duration::from_secs(30);
+/// After so long a silence the appliance is taken for gone.
+pub const IDLE_TIMEOUT: Duration = Duration::from_secs(10);
+/// How often a silent connection is kept alive.
+pub const KEEP_ALIVE: Duration = Duration::from_secs(3);
+/// The pause before the second attempt; each later one is twice as long.
+pub const FIRST_PAUSE: Duration = Duration::from_millis(50);
+/// The longest pause between attempts.
+pub const LONGEST_PAUSE: Duration = Duration::from_secs(2);

@@ -1,0 +1,171 @@
+//! The wallet: tokens that wait to be used, found by what they are for.
+//!
+//! It hands out the token of that act and audience whose window ends first, and none whose window is not open. It does
+//! not count uses: that is the executor's, who believes nobody. What ends soon it can ask for again ahead of time.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::time::Duration;
+
+use assent_proto::hash::Hash;
+use assent_proto::limits::MAX_BATCH_INTENTS;
+use assent_proto::number::Timestamp;
+
+use crate::batch::{Batch, BatchError, BatchId, Outcomes};
+use crate::intent::{EncodedIntent, Intent};
+use crate::token::Token;
+
+/// Where a token lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Place {
+    batch: u64,
+    position: usize,
+}
+
+/// Tokens by intent.
+#[derive(Debug, Default)]
+pub struct Wallet {
+    /// Answers by the order in which they came; dropped whole when their last token is stale.
+    answers: BTreeMap<u64, Outcomes>,
+    by_digest: HashMap<Hash, Vec<Place>>,
+    next: u64,
+}
+
+impl From<Outcomes> for Wallet {
+    fn from(outcomes: Outcomes) -> Self {
+        let mut wallet = Self::new();
+        wallet.add(outcomes);
+        wallet
+    }
+}
+
+impl Wallet {
+    /// An empty one.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Takes up the tokens of an answer.
+    pub fn add(&mut self, outcomes: Outcomes) {
+        let batch = self.next;
+        self.next += 1;
+        for (position, _) in outcomes.tokens() {
+            if let Some(digest) = outcomes.digest(position) {
+                self.by_digest.entry(digest).or_default().push(Place { batch, position });
+            }
+        }
+        self.answers.insert(batch, outcomes);
+    }
+
+    /// How many tokens there are, stale ones included.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.by_digest.values().map(Vec::len).sum()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.by_digest.is_empty()
+    }
+
+    /// A token for this act and audience whose window is open; of several the one that ends first.
+    ///
+    /// Other terms of the intent (window, uses, ...) are wishes, and do not tell tokens apart.
+    #[must_use]
+    pub fn find(&self, intent: &Intent, now: Timestamp) -> Option<Token<'_>> {
+        let encoded = intent.encode().ok()?;
+        self.open_tokens(&encoded, &intent.audience, now)
+            .min_by_key(|(_, token)| token.not_after())
+            .map(|(_, token)| token)
+    }
+
+    /// As [`Wallet::find`], and the wallet forgets the token: for tokens that are good for one use.
+    pub fn take(&mut self, intent: &Intent, now: Timestamp) -> Option<Vec<u8>> {
+        let encoded = intent.encode().ok()?;
+        let first =
+            self.open_tokens(&encoded, &intent.audience, now).min_by_key(|(_, token)| token.not_after());
+        let (place, bytes) = first.map(|(place, token)| (place, token.bytes().to_vec()))?;
+        self.forget(|candidate| candidate == place);
+        Some(bytes)
+    }
+
+    fn open_tokens<'w>(
+        &'w self,
+        intent: &EncodedIntent,
+        audience: &str,
+        now: Timestamp,
+    ) -> impl Iterator<Item = (Place, Token<'w>)> {
+        let places = self.by_digest.get(&intent.digest()).map_or(&[][..], Vec::as_slice);
+        places.iter().filter_map(move |place| {
+            let answer = self.answers.get(&place.batch)?;
+            let token = answer.at(place.position)?.token()?;
+            let open = token.not_before() <= now && now <= token.not_after();
+            (open && answer.audience(place.position)? == audience).then_some((*place, token))
+        })
+    }
+
+    /// Drops the tokens whose window has passed.
+    pub fn drop_stale(&mut self, now: Timestamp) {
+        let stale: BTreeSet<Place> = self
+            .by_digest
+            .values()
+            .flatten()
+            .filter(|place| self.token(**place).is_none_or(|token| token.not_after() < now))
+            .copied()
+            .collect();
+        self.forget(|place| stale.contains(&place));
+    }
+
+    /// A batch that asks again for every token that ends within `ahead` and has no successor yet; none when there is
+    /// nothing to ask. The old tokens stay until they are stale, so nothing is missing while the answer is under way.
+    ///
+    /// # Errors
+    /// [`BatchError::TooLarge`] when the intents exceed a frame. Of more intents than a batch may have it asks for the
+    /// first; the next call asks for the others.
+    pub fn refresh(&self, id: BatchId, now: Timestamp, ahead: Duration) -> Result<Option<Batch>, BatchError> {
+        let horizon = now.plus_ms(u64::try_from(ahead.as_millis()).unwrap_or(u64::MAX));
+        let mut ending: Vec<Place> =
+            self.by_digest.values().flat_map(|places| self.without_successor(places, horizon)).collect();
+        ending.sort_unstable();
+        ending.truncate(MAX_BATCH_INTENTS);
+        let parts: Vec<_> = ending
+            .iter()
+            .filter_map(|place| Some((self.answers.get(&place.batch)?.batch(), place.position)))
+            .collect();
+        if parts.is_empty() { Ok(None) } else { Batch::of_parts(id, parts.into_iter()).map(Some) }
+    }
+
+    /// Of the tokens for one act those that end before `horizon`, less as many as last longer, audience by audience.
+    fn without_successor(&self, places: &[Place], horizon: Timestamp) -> Vec<Place> {
+        let mut by_audience: BTreeMap<&str, (Vec<Place>, usize)> = BTreeMap::new();
+        for place in places {
+            let answer = self.answers.get(&place.batch);
+            let Some((audience, token)) =
+                answer.and_then(|answer| answer.audience(place.position)).zip(self.token(*place))
+            else {
+                continue;
+            };
+            let (ending, lasting) = by_audience.entry(audience).or_default();
+            if token.not_after() < horizon {
+                ending.push(*place);
+            } else {
+                *lasting += 1;
+            }
+        }
+        by_audience.into_values().flat_map(|(ending, lasting)| ending.into_iter().skip(lasting)).collect()
+    }
+
+    fn token(&self, place: Place) -> Option<Token<'_>> {
+        self.answers.get(&place.batch)?.at(place.position)?.token()
+    }
+
+    fn forget(&mut self, stale: impl Fn(Place) -> bool) {
+        self.by_digest.retain(|_, places| {
+            places.retain(|place| !stale(*place));
+            !places.is_empty()
+        });
+        let live: BTreeSet<u64> = self.by_digest.values().flatten().map(|place| place.batch).collect();
+        self.answers.retain(|batch, _| live.contains(batch));
+    }
+}
