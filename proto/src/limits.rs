@@ -5,8 +5,8 @@
 
 /// Bytes of one request frame.
 pub const MAX_FRAME_BYTES: usize = 8 * 1024 * 1024;
-/// Bytes of one reply frame.
-pub const MAX_REPLY_BYTES: usize = 4 * 1024 * 1024;
+/// Bytes of one reply frame: each intent of the largest batch may have a ruling of its own, at its longest.
+pub const MAX_REPLY_BYTES: usize = 9 * 1024 * 1024;
 /// Intents in one frame.
 pub const MAX_BATCH_INTENTS: usize = 4096;
 /// Bytes of one encoded intent.
@@ -31,6 +31,10 @@ pub const MAX_PRINCIPAL_BYTES: usize = 2048;
 pub const MAX_BODY_BYTES: usize = 16 * 1024;
 /// Distinct rulings in one reply.
 pub const MAX_RULINGS: usize = MAX_BATCH_INTENTS;
+/// Bytes of one encoded ruling: verdict, risk, total and count at their longest, and the policies' ids behind their lengths.
+pub const MAX_RULING_BYTES: usize = 20 + 10 + 5 + 1 + MAX_NAMED_POLICIES * (2 + MAX_POLICY_ID_BYTES);
+/// Bytes of a reply's head: numbers, hash and salt take fewer than 256.
+pub const MAX_HEAD_BYTES: usize = MAX_PRINCIPAL_BYTES + 256;
 
 /// Bytes of an origin.
 pub const MAX_ORIGIN_BYTES: usize = 128;
@@ -62,3 +66,27 @@ pub const MAX_BATCH_AGE_MS: u64 = 15 * 60 * 1000;
 const _: () = assert!(MAX_BODY_BYTES <= u16::MAX as usize, "a token gives the body's length in two bytes");
 const _: () = assert!(MAX_INTENT_BYTES < MAX_FRAME_BYTES, "an intent at its limit fits a frame");
 const _: () = assert!(MAX_STRING_BYTES < MAX_INTENT_BYTES, "a string at its limit fits an intent");
+const _: () = assert!(
+    1 + 3
+        + MAX_HEAD_BYTES
+        + 2
+        + MAX_RULINGS * (2 + MAX_RULING_BYTES)
+        + 2
+        + MAX_BATCH_INTENTS * 2
+        + 1
+        + 10
+        + 10
+        + 4
+        + 64
+        + 1
+        + 32 * MAX_RANGE_PROOF_HASHES
+        <= MAX_REPLY_BYTES,
+    "the longest answer fits a reply"
+);
+const _: () = assert!(
+    MAX_PRINCIPAL_BYTES + MAX_NAME_BYTES + 2 * (MAX_NAME_BYTES + MAX_ID_BYTES) + MAX_RULING_BYTES + 256
+        <= MAX_BODY_BYTES,
+    "the longest allow or denial fits a body"
+);
+const _: () = assert!(MAX_BATCH_INTENTS < 1 << 14, "a ruling's number takes at most two bytes");
+const _: () = assert!(MAX_RULING_BYTES < 1 << 14, "a ruling's length takes at most two bytes");

@@ -10,17 +10,21 @@
 )]
 
 use assent_proto::checkpoint::Checkpoint;
-use assent_proto::codec::Cursor;
+use assent_proto::codec::{CodecError, Cursor};
 use assent_proto::context::Context;
-use assent_proto::entry::Entry;
+use assent_proto::entry::{Allow, Entry, Grounds, Policies, Salt};
 use assent_proto::hash::Hash;
-use assent_proto::intent::{Act, Intent};
-use assent_proto::limits::MAX_TOKEN_BYTES;
+use assent_proto::intent::{Act, Intent, Uid};
+use assent_proto::limits::{
+    MAX_BATCH_INTENTS, MAX_ID_BYTES, MAX_NAME_BYTES, MAX_NAMED_POLICIES, MAX_POLICY_ID_BYTES,
+    MAX_PRINCIPAL_BYTES, MAX_RANGE_PROOF_HASHES, MAX_RULING_BYTES, MAX_RULINGS, MAX_TOKEN_BYTES,
+};
 use assent_proto::note::{KeyId, Note, VerifierKey};
-use assent_proto::number::{LeafIndex, TreeSize};
+use assent_proto::number::{Epoch, LeafIndex, Timestamp, TreeSize};
+use assent_proto::refusal::Refusal;
 use assent_proto::token::{self, UnverifiedToken};
 use assent_proto::tree::inclusion;
-use assent_proto::wire::{self, BatchId, Reply, Request};
+use assent_proto::wire::{self, BatchId, Head, Reply, Request, Ruling, Sealing, Verdict};
 use proptest::prelude::*;
 
 mod samples;
@@ -122,6 +126,78 @@ fn check_text_parsers(text: &str) {
     if let Ok(bytes) = token::parse_text(text, &mut buffer) {
         assert_eq!(token::Text(bytes).to_string(), text);
     }
+}
+
+#[test]
+fn longest_answer_fits_a_reply() {
+    let id = "p".repeat(MAX_POLICY_ID_BYTES);
+    let mut policies: Policies<'_> = std::iter::repeat_n(&*id, MAX_NAMED_POLICIES).collect();
+    policies.total = u32::MAX;
+    let grounds = Grounds::Warrant(LeafIndex(u64::MAX));
+    let verdict = Verdict::Allow { window_s: u32::MAX, uses: u16::MAX, grounds };
+    let ruling = Ruling { verdict, risk: i64::MIN, policies };
+    assert_eq!(encoded(&ruling).len(), MAX_RULING_BYTES);
+    let principal = "a".repeat(MAX_PRINCIPAL_BYTES);
+    let (time, epoch, last) = (Timestamp(u64::MAX), Epoch(u64::MAX), MAX_BATCH_INTENTS as u16 - 1);
+    let head = Head { time, epoch, bundle: Hash::default(), salt: Salt::default(), principal: &principal };
+    let sealing = Sealing {
+        first: LeafIndex(u64::MAX),
+        size: TreeSize(u64::MAX),
+        key_id: KeyId([0; 4]),
+        signature: [0; 64],
+        proof: std::iter::repeat_n(Hash::default(), MAX_RANGE_PROOF_HASHES).collect(),
+    };
+    let rulings = vec![ruling; MAX_RULINGS];
+    let mut frame = Vec::new();
+    wire::begin_decided(&head, rulings.iter(), &[last; MAX_BATCH_INTENTS], &mut frame).unwrap();
+    wire::append_sealing(Some(&sealing), &mut frame);
+    let Ok(Reply::Decided(decided)) = Reply::parse(&frame) else {
+        panic!("{} bytes are refused", frame.len())
+    };
+    assert_eq!(decided.outcomes().len(), MAX_BATCH_INTENTS);
+}
+
+#[test]
+fn longest_entry_fits_a_body() {
+    let (name, id, policy) =
+        ("n".repeat(MAX_NAME_BYTES), "i".repeat(MAX_ID_BYTES), "p".repeat(MAX_POLICY_ID_BYTES));
+    let (principal, uid) = ("a".repeat(MAX_PRINCIPAL_BYTES), Uid { type_name: &name, id: &id });
+    let (time, epoch) = (Timestamp(u64::MAX), Epoch(u64::MAX));
+    let entry = Entry::Allow(Allow {
+        salt: Salt::default(),
+        time,
+        epoch,
+        bundle: Hash::default(),
+        principal: &principal,
+        audience: &name,
+        action: uid,
+        resource: uid,
+        intent: Hash::default(),
+        not_before: time,
+        not_after: time,
+        uses: u16::MAX,
+        risk: i64::MIN,
+        grounds: Grounds::Approval(LeafIndex(u64::MAX)),
+        policies: std::iter::repeat_n(&*policy, MAX_NAMED_POLICIES).collect(),
+    });
+    let bytes = entry_again(&entry);
+    assert_eq!(Entry::parse(&bytes), Ok(entry));
+}
+
+#[test]
+fn ruling_with_longer_policy_ids_than_there_are_is_not_written() {
+    let id = "p".repeat(MAX_RULING_BYTES);
+    let policies = [&*id].into_iter().collect();
+    let ruling = Ruling { verdict: Verdict::Deny(Refusal::PolicyDenied), risk: 0, policies };
+    let head = Head {
+        time: Timestamp(0),
+        epoch: Epoch(0),
+        bundle: Hash::default(),
+        salt: Salt::default(),
+        principal: "",
+    };
+    let written = wire::begin_decided(&head, [ruling].iter(), &[0], &mut Vec::new());
+    assert_eq!(written, Err(CodecError::TooLong));
 }
 
 proptest! {

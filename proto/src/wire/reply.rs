@@ -12,7 +12,7 @@ use crate::entry::{Allow, Deny, Entry, Grounds, Policies, Salt, derived_salt};
 use crate::hash::Hash;
 use crate::intent::Intent;
 use crate::limits::{
-    MAX_BATCH_INTENTS, MAX_PRINCIPAL_BYTES, MAX_RANGE_PROOF_HASHES, MAX_REPLY_BYTES, MAX_RULINGS,
+    MAX_BATCH_INTENTS, MAX_HEAD_BYTES, MAX_RANGE_PROOF_HASHES, MAX_REPLY_BYTES, MAX_RULING_BYTES, MAX_RULINGS,
 };
 use crate::note::KeyId;
 use crate::number::{Epoch, LeafIndex, Timestamp, TreeSize};
@@ -203,11 +203,11 @@ impl<'a> Reply<'a> {
 
 impl<'a> Decided<'a> {
     fn read(mut cursor: Cursor<'a>) -> Result<Self, CodecError> {
-        let head: Head<'a> = codec::parse(cursor.bytes(MAX_PRINCIPAL_BYTES.saturating_add(256))?)?;
+        let head: Head<'a> = codec::parse(cursor.bytes(MAX_HEAD_BYTES)?)?;
         let count = cursor.count(MAX_RULINGS)?;
         let rulings = Section { cursor, count };
         for _ in 0..rulings.count {
-            codec::parse::<Ruling<'_>>(cursor.bytes(MAX_REPLY_BYTES)?)?;
+            codec::parse::<Ruling<'_>>(cursor.bytes(MAX_RULING_BYTES)?)?;
         }
         let count = cursor.count(MAX_BATCH_INTENTS)?;
         let outcomes = Section { cursor, count };
@@ -223,7 +223,7 @@ impl<'a> Decided<'a> {
     /// The distinct rulings, in the order of their numbers.
     pub fn rulings(&self) -> impl Iterator<Item = Result<Ruling<'a>, CodecError>> + use<'a> {
         let Section { mut cursor, count } = self.rulings;
-        (0..count).map(move |_| cursor.bytes(MAX_REPLY_BYTES).and_then(codec::parse))
+        (0..count).map(move |_| cursor.bytes(MAX_RULING_BYTES).and_then(codec::parse))
     }
 
     /// For each intent, in order, the number of its ruling, which there is.
@@ -249,10 +249,10 @@ pub fn begin_decided<'r>(
     outcomes: &[u16],
     out: &mut impl Extend<u8>,
 ) -> Result<(), CodecError> {
-    let mut buffer = [0; 4096];
     out.extend([DECIDED]);
-    codec::append_bytes(codec::encode(head, &mut buffer)?, out);
+    codec::append_bytes(codec::encode(head, &mut [0; MAX_HEAD_BYTES])?, out);
     codec::append_varint(rulings.len() as u64, out);
+    let mut buffer = [0; MAX_RULING_BYTES];
     for ruling in rulings {
         codec::append_bytes(codec::encode(ruling, &mut buffer)?, out);
     }
