@@ -1,9 +1,9 @@
-//! Documents: what they name exists, and what the code numbers they list.
+//! Documents: what they name exists.
 //!
-//! It looks at files only; whether a heading that a link names exists is left to the reader.
+//! It looks at files only. Whether a heading that a link names exists is left to the reader; whether `FORMAT.md` says what
+//! the code says, refusals included, is a test of the formats crate.
 
 use crate::hold;
-use crate::source::names;
 use crate::tree::{File, Tree};
 
 /// The code spans of a line: what stands between backticks.
@@ -70,38 +70,9 @@ fn links_between_files_lead_somewhere() {
 }
 
 #[test]
-fn every_refusal_is_in_the_normative_format() {
-    let tree = Tree::read();
-    let source = tree.text("proto/src/refusal.rs");
-    let (_, list) =
-        source.split_once("\nrefusals! {").unwrap_or_else(|| panic!("proto/src/refusal.rs: no list"));
-    let (list, _) =
-        list.split_once("\n}").unwrap_or_else(|| panic!("proto/src/refusal.rs: the list has no end"));
-    let refusals: Vec<(&str, &str)> = list.lines().filter_map(refusal).collect();
-    assert!(!refusals.is_empty(), "proto/src/refusal.rs: the list is not written as this test reads it");
-    let format = tree.text("proto/FORMAT.md");
-    let listed =
-        |number: &str, name: &str| format.lines().any(|line| names(line, number) && names(line, name));
-    let missing = refusals.iter().filter(|(number, name)| !listed(number, name));
-    let breaches: Vec<String> =
-        missing.map(|(number, name)| format!("proto/FORMAT.md: {number} {name}")).collect();
-    hold("give number and name of the refusal on one line", &breaches);
-}
-
-/// Number and name in `9 TokenUnavailable "TOKEN_UNAVAILABLE" Later,`; none in a comment.
-fn refusal(line: &str) -> Option<(&str, &str)> {
-    let number = line.split_whitespace().next().filter(|word| word.parse::<u8>().is_ok())?;
-    Some((number, line.split('"').nth(1)?))
-}
-
-#[test]
 fn links_and_spans_are_found() {
     let line = "see [a](b.md#c), [d](https://e/f) and `g/h`, `i`";
     assert_eq!(targets(line).collect::<Vec<_>>(), ["b.md#c", "https://e/f"]);
     assert_eq!(spans(line).collect::<Vec<_>>(), ["g/h", "i"]);
-    assert_eq!(
-        refusal("    9 TokenUnavailable \"TOKEN_UNAVAILABLE\" Later,"),
-        Some(("9", "TOKEN_UNAVAILABLE"))
-    );
-    assert_eq!(refusal("    /// 9 of \"them\""), None);
+    assert_eq!(Some(("9", "TOKEN_UNAVAILABLE")));
 }
