@@ -126,3 +126,24 @@ fn what_runs_for_every_intent_neither_panics_nor_allocates() {
     let allocates: Vec<_> = symbols(&library).into_iter().filter(|symbol| symbol.contains("alloc")).collect();
     assert_eq!(allocates, [""; 0]);
 }
+
+/// Names and versions of the packages in a lock file.
+fn locked(file: &Path) -> BTreeSet<(String, String)> {
+    let text = std::fs::read_to_string(file).unwrap();
+    let packages = text.split("[[package]]").skip(1).filter_map(|package| {
+        let value = |name: &str| {
+            let line = package.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(" = "))?;
+            Some(line.trim_matches('"').to_owned())
+        };
+        Some((value("name")?, value("version")?))
+    });
+    packages.filter(|(name, _)| name != "gate").collect()
+}
+
+#[test]
+fn what_is_looked_at_is_what_the_product_is_built_of() {
+    let gate = locked(&folder().join("Cargo.lock"));
+    let product = locked(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../Cargo.lock"));
+    assert!(!gate.is_empty());
+    assert_eq!(gate.difference(&product).collect::<Vec<_>>(), Vec::<&(String, String)>::new());
+}
