@@ -103,11 +103,16 @@ pub(crate) fn initialize(
         latency: configuration.latency,
         server: Mutex::new(server),
     };
-    if let Some(parents) = running.replace(Arc::new(new)) {
-        // The threads that it names are the parent's: nothing of it may be dropped here.
+    leave_to_parent(running.replace(Arc::new(new)));
+    Ok(())
+}
+
+/// In a child that was forked, the socket and the thread that the parent's simulator names are the parent's: nothing of it
+/// may be stopped or dropped here.
+fn leave_to_parent(parents: Option<Arc<Running>>) {
+    if let Some(parents) = parents {
         Box::leak(Box::new(parents));
     }
-    Ok(())
 }
 
 /// Without the socket the faults are seen all the same, only a little later and dearer.
@@ -129,7 +134,11 @@ pub(crate) fn finalize(stop: impl FnOnce(&Backend) -> CK_RV) -> Result<(), CK_RV
         CKR_OK => {}
         refused => return Err(refused),
     }
-    *RUNNING.write().unwrap_or_else(PoisonError::into_inner) = None;
+    let ended = RUNNING.write().unwrap_or_else(PoisonError::into_inner).take();
+    if !running.began_here() {
+        leave_to_parent(ended);
+        return Ok(());
+    }
     if let Some(server) = running.server.lock().unwrap_or_else(PoisonError::into_inner).take() {
         server.stop();
     }

@@ -4,6 +4,7 @@
 //! writes past the room that it was told.
 
 use std::ffi::c_void;
+use std::path::Path;
 use std::ptr::null_mut;
 
 use cryptoki_sys::*;
@@ -43,8 +44,12 @@ pub(crate) struct Raw {
 
 impl Raw {
     pub(crate) fn load(scratch: &Scratch) -> Self {
-        // SAFETY: the module runs no code when it is loaded.
-        let library = unsafe { Library::new(copied_module(scratch.folder())) }.unwrap();
+        Self::open(&copied_module(scratch.folder()))
+    }
+
+    pub(crate) fn open(module: &Path) -> Self {
+        // SAFETY: a PKCS#11 module is made to be loaded.
+        let library = unsafe { Library::new(module) }.unwrap();
         // SAFETY: the symbol has this type in every PKCS#11 module.
         let entry: Symbol<'_, unsafe extern "C" fn(*mut *mut CK_FUNCTION_LIST) -> CK_RV> =
             unsafe { library.get(b"C_GetFunctionList") }.unwrap();
@@ -66,16 +71,16 @@ impl Raw {
 
 /// What one call is given.
 #[derive(Debug, Clone)]
-struct Draw {
-    call: usize,
-    handle: CK_ULONG,
+pub(crate) struct Draw {
+    pub(crate) call: usize,
+    pub(crate) handle: CK_ULONG,
     other: CK_ULONG,
     flags: CK_ULONG,
-    nulls: u8,
+    pub(crate) nulls: u8,
     length: usize,
     attributes: Vec<(CK_ATTRIBUTE_TYPE, Vec<u8>)>,
     mechanism: CK_MECHANISM_TYPE,
-    parameter: usize,
+    pub(crate) parameter: usize,
 }
 
 fn number() -> impl Strategy<Value = CK_ULONG> {
@@ -105,7 +110,7 @@ fn attribute() -> impl Strategy<Value = (CK_ATTRIBUTE_TYPE, Vec<u8>)> {
     (kind, value)
 }
 
-fn draw() -> impl Strategy<Value = Draw> {
+pub(crate) fn draw() -> impl Strategy<Value = Draw> {
     let mechanism = prop_oneof![Just(CKM_EDDSA), Just(CKM_EC_EDWARDS_KEY_PAIR_GEN), any::<CK_ULONG>()];
     let length = prop_oneof![Just(0), Just(1), Just(8), Just(63), Just(64), 0..=ROOM];
     let nulls = prop_oneof![3 => Just(0_u8), 1 => any::<u8>()];
@@ -127,19 +132,19 @@ fn draw() -> impl Strategy<Value = Draw> {
 }
 
 /// The memory of one call, with guards behind what the module is told of.
-struct Memory {
+pub(crate) struct Memory {
     buffer: Vec<u8>,
     numbers: Vec<CK_ULONG>,
-    count: CK_ULONG,
-    second: CK_ULONG,
+    pub(crate) count: CK_ULONG,
+    pub(crate) second: CK_ULONG,
     values: Vec<Vec<u8>>,
-    attributes: Vec<CK_ATTRIBUTE>,
+    pub(crate) attributes: Vec<CK_ATTRIBUTE>,
     parameter: Vec<u8>,
     mechanism: CK_MECHANISM,
 }
 
 impl Memory {
-    fn new(draw: &Draw) -> Self {
+    pub(crate) fn new(draw: &Draw) -> Self {
         let mut values: Vec<Vec<u8>> = draw.attributes.iter().map(|(_, value)| value.clone()).collect();
         let described = draw.attributes.iter().zip(&mut values);
         let attributes = described.map(|((kind, _), value)| CK_ATTRIBUTE {
@@ -182,7 +187,7 @@ fn unless<T>(draw: &Draw, bit: u8, pointer: *mut T) -> *mut T {
 }
 
 /// One call. Every pointer that is not null has the room that its length claims.
-fn call(list: &CK_FUNCTION_LIST, draw: &Draw, memory: &mut Memory) -> CK_RV {
+pub(crate) fn call(list: &CK_FUNCTION_LIST, draw: &Draw, memory: &mut Memory) -> CK_RV {
     let (handle, other) = (draw.handle, draw.other);
     let length = draw.length as CK_ULONG;
     let described = memory.attributes.len() as CK_ULONG;
@@ -241,8 +246,8 @@ fn call(list: &CK_FUNCTION_LIST, draw: &Draw, memory: &mut Memory) -> CK_RV {
     }
 }
 
-/// A slot with both PINs and a pair of keys, and the user logged in, through the raw calls: session, private key.
-pub(crate) fn provision(list: &CK_FUNCTION_LIST) -> (CK_SESSION_HANDLE, CK_OBJECT_HANDLE) {
+/// A slot with both PINs and a pair of keys, and the user logged in, through the raw calls: slot, session, private key.
+pub(crate) fn provision(list: &CK_FUNCTION_LIST) -> (CK_SLOT_ID, CK_SESSION_HANDLE, CK_OBJECT_HANDLE) {
     let mut pin = *b"56785678";
     let mut label = [b' '; 32];
     let (mut session, mut public, mut private) = (0, 0, 0);
@@ -261,8 +266,12 @@ pub(crate) fn provision(list: &CK_FUNCTION_LIST) -> (CK_SESSION_HANDLE, CK_OBJEC
             assert_eq!(unsafe { list.$name.unwrap()($($argument),*) }, CKR_OK, stringify!($name))
         };
     }
+    let (mut slots, mut count) = ([0; 8], 8);
     fine!(C_InitToken(0, pin.as_mut_ptr(), 8, label.as_mut_ptr()));
-    fine!(C_OpenSession(0, flags, null_mut(), None, &raw mut session));
+    // The list is read in two calls: some modules number their slots anew when they are asked for the length.
+    fine!(C_GetSlotList(CK_TRUE, null_mut(), &raw mut count));
+    fine!(C_GetSlotList(CK_TRUE, slots.as_mut_ptr(), &raw mut count));
+    fine!(C_OpenSession(slots[0], flags, null_mut(), None, &raw mut session));
     fine!(C_Login(session, CKU_SO, pin.as_mut_ptr(), 8));
     fine!(C_InitPIN(session, pin.as_mut_ptr(), 8));
     fine!(C_Logout(session));
@@ -277,7 +286,7 @@ pub(crate) fn provision(list: &CK_FUNCTION_LIST) -> (CK_SESSION_HANDLE, CK_OBJEC
         &raw mut public,
         &raw mut private
     ));
-    (session, private)
+    (slots[0], session, private)
 }
 
 proptest! {
@@ -350,7 +359,7 @@ fn asking_for_the_length_leaves_the_signature_due() {
     let scratch = Scratch::new();
     let raw = Raw::load(&scratch);
     raw.initialise(&scratch);
-    let (session, key) = provision(&raw.list);
+    let (_, session, key) = provision(&raw.list);
     let mut mechanism = CK_MECHANISM { mechanism: CKM_EDDSA, pParameter: null_mut(), ulParameterLen: 0 };
     let mut buffer = [GUARD; 65];
     let mut data = *b"assent";

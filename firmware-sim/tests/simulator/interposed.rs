@@ -20,6 +20,15 @@ use crate::scratch::{copied_module, key_pair, pin, point, with_environment};
 const SOFTHSM: [&str; 2] = ["/usr/lib/softhsm/libsofthsm2.so", "/usr/lib64/pkcs11/libsofthsm2.so"];
 const MESSAGE: &[u8] = b"assent";
 
+/// SoftHSM2, or none, and said so.
+pub(crate) fn softhsm() -> Option<&'static Path> {
+    let found = SOFTHSM.into_iter().map(Path::new).find(|path| path.exists());
+    if found.is_none() {
+        eprintln!("SKIPPED: SoftHSM2 is not installed (apt-get install softhsm2); nothing was tested");
+    }
+    found
+}
+
 /// A simulator in front of a SoftHSM2 with a key.
 struct Interposed {
     folder: TempDir,
@@ -31,12 +40,8 @@ struct Interposed {
 }
 
 impl Interposed {
-    /// None, and said so, where there is no SoftHSM2.
     fn new() -> Option<Self> {
-        let Some(real) = SOFTHSM.into_iter().map(Path::new).find(|path| path.exists()) else {
-            eprintln!("SKIPPED: SoftHSM2 is not installed (apt-get install softhsm2); nothing was tested");
-            return None;
-        };
+        let real = softhsm()?;
         let folder = tempfile::tempdir().unwrap();
         let (configuration, tokens) = (folder.path().join("softhsm2.conf"), folder.path().join("tokens"));
         std::fs::create_dir(&tokens).unwrap();

@@ -7,6 +7,8 @@
 #[cfg(test)]
 mod abuse;
 #[cfg(test)]
+mod conformance;
+#[cfg(test)]
 mod fault_control;
 #[cfg(test)]
 mod fault_table;
@@ -14,6 +16,8 @@ mod fault_table;
 mod faulty;
 #[cfg(test)]
 mod interposed;
+#[cfg(test)]
+mod killed;
 #[cfg(test)]
 mod opensc;
 #[cfg(test)]

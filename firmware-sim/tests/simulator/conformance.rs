@@ -1,0 +1,132 @@
+//! Conformance of the interposed mode: what SoftHSM2 answers behind the simulator is what it answers alone.
+//!
+//! The same calls go to two copies of SoftHSM2, one of them behind the simulator, and every answer is compared: random calls with
+//! random handles and templates, and `pkcs11-tool --test`. Needs `softhsm2` and `opensc`; without them the tests say that they did
+//! nothing.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::ptr::null_mut;
+
+use cryptoki_sys::*;
+use proptest::prelude::*;
+use tempfile::TempDir;
+
+use crate::abuse::{Draw, Memory, Raw, call, draw, provision};
+use crate::interposed::softhsm;
+use crate::scratch::{built_module, copied_module, with_environment};
+
+/// A SoftHSM2 with tokens of its own, alone or behind the simulator.
+struct Subject {
+    folder: TempDir,
+    module: PathBuf,
+    environment: Vec<(&'static str, PathBuf)>,
+}
+
+impl Subject {
+    fn new(real: &Path, behind: bool) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let (configuration, tokens) = (folder.path().join("softhsm2.conf"), folder.path().join("tokens"));
+        std::fs::create_dir(&tokens).unwrap();
+        std::fs::write(&configuration, format!("directories.tokendir = {}\n", tokens.display())).unwrap();
+        let softhsm = folder.path().join("softhsm.so");
+        std::fs::copy(real, &softhsm).unwrap();
+        let mut environment = vec![("SOFTHSM2_CONF", configuration)];
+        if behind {
+            environment.push((firmware_sim::ENV_MODULE, softhsm.clone()));
+            environment.push((firmware_sim::ENV_DIR, folder.path().join("state")));
+        }
+        let module = if behind { copied_module(folder.path()) } else { softhsm };
+        Self { folder, module, environment }
+    }
+
+    /// Loads and initialises it, and gives the slot that was free and is now provisioned.
+    fn start(&self) -> (Raw, CK_SLOT_ID) {
+        let raw = Raw::open(&self.module);
+        let environment: Vec<_> =
+            self.environment.iter().map(|(name, value)| (*name, Some(value.as_path()))).collect();
+        with_environment(&environment, || {
+            // SAFETY: null asks for the defaults.
+            assert_eq!(unsafe { raw.list.C_Initialize.unwrap()(null_mut()) }, CKR_OK);
+        });
+        let slot = provision(&raw.list).0;
+        (raw, slot)
+    }
+
+    /// What `pkcs11-tool` prints about the tokens of a subject that is alone, asked through the simulator or not.
+    fn tool(&self, arguments: &str, through: bool) -> String {
+        let mut tool = Command::new("pkcs11-tool");
+        tool.arg("--module").arg(if through { built_module() } else { self.module.clone() });
+        tool.args(arguments.split(' ')).current_dir(self.folder.path());
+        tool.envs(self.environment.iter().map(|(name, value)| (*name, value)));
+        tool.env(firmware_sim::ENV_MODULE, &self.module)
+            .env(firmware_sim::ENV_DIR, self.folder.path().join("state"));
+        let output = tool.output().unwrap();
+        String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned()
+    }
+}
+
+/// The draw with what SoftHSM2 itself would not survive, or could not answer alike twice, taken out; zero stands for the slot.
+fn tamed(draw: &Draw, slot: CK_SLOT_ID) -> Option<Draw> {
+    let takes_slot = matches!(draw.call, 2..=6 | 9 | 11);
+    let waits_or_wipes = matches!(draw.call, 6 | 30);
+    let handle = if takes_slot && draw.handle == 0 { slot } else { draw.handle };
+    let mut tamed = draw.clone();
+    (tamed.nulls, tamed.handle, tamed.parameter) = (0, handle, 0);
+    (!waits_or_wipes).then_some(tamed)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn random_calls_get_the_same_answers(draws in proptest::collection::vec(draw(), 1..150)) {
+        let Some(real) = softhsm() else { return Ok(()) };
+        let (alone, behind) = (Subject::new(real, false), Subject::new(real, true));
+        let (alone, behind) = (alone.start(), behind.start());
+        for draw in draws {
+            let answers = [&alone, &behind].map(|(raw, slot)| {
+                let draw = tamed(&draw, *slot)?;
+                let mut memory = Memory::new(&draw);
+                let answer = call(&raw.list, &draw, &mut memory);
+                let lengths: Vec<_> = memory.attributes.iter().map(|attribute| attribute.ulValueLen).collect();
+                Some((answer, memory.count, memory.second, lengths))
+            });
+            prop_assert_eq!(&answers[0], &answers[1], "{:?}", draw);
+        }
+    }
+}
+
+#[test]
+fn pkcs11_tool_prints_the_same() {
+    let Some(real) = softhsm() else { return };
+    if Command::new("pkcs11-tool").arg("--help").output().is_err() {
+        eprintln!("SKIPPED: pkcs11-tool is not installed (apt-get install opensc); nothing was tested");
+        return;
+    }
+    let subject = Subject::new(real, false);
+    let user = "--token-label trial --login --pin 1234";
+    for arguments in [
+        "--slot-index 0 --init-token --label trial --so-pin 56785678",
+        "--token-label trial --login --login-type so --so-pin 56785678 --init-pin --pin 1234",
+        &format!("{user} --keypairgen --key-type EC:edwards25519 --id 01 --label log"),
+        &format!("{user} --keypairgen --key-type rsa:2048 --id 02 --label rsa"),
+        &format!("{user} --keypairgen --key-type EC:prime256v1 --id 03 --label ec"),
+    ] {
+        subject.tool(arguments, true);
+    }
+    for arguments in [
+        "--list-slots",
+        "--token-label trial --list-mechanisms",
+        &format!("{user} --list-objects"),
+        &format!("{user} --test"),
+        &format!("{user} --test-fork"),
+        "--token-label trial --login --pin 4321 --list-objects",
+    ] {
+        let printed = subject.tool(arguments, true);
+        assert_eq!(printed, subject.tool(arguments, false), "pkcs11-tool {arguments}");
+        assert!(!printed.is_empty());
+    }
+    let objects = subject.tool(&format!("{user} --list-objects"), true);
+    assert_eq!(objects.matches("Private Key Object").count(), 3, "{objects}");
+}
