@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use assent_client::{Client, Config, Intent, Outcome, Uid, clock};
+use assent_client::{Client, Config, Intent, Uid};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -22,12 +22,9 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let client = Client::connect(&Config::from_env()?).await?;
     let outcomes = client.preauthorize(&intents).await?;
     for (order, outcome) in orders.iter().zip(outcomes.iter()) {
-        match outcome {
-            Outcome::Allowed(token) => {
-                let seconds = token.not_after().0.saturating_sub(clock::now().0) / 1000;
-                println!("{order}: cancel it within {seconds} s, with {token}");
-            }
-            other => println!("{order}: {other}"),
+        match outcome.token() {
+            Some(token) => println!("{order}: cancel it once, with {token}"),
+            None => println!("{order}: {outcome}"),
         }
     }
     client.close().await;

@@ -100,7 +100,7 @@ fn last_attempt(last: Option<&ClientError>) -> String {
 }
 
 /// TLS alerts (RFC 8446 section 6.2) by which a server refuses a client's certificate.
-const CERTIFICATE_ALERTS: [u8; 9] = [40, 42, 43, 44, 45, 46, 48, 49, 116];
+const CERTIFICATE_ALERTS: [u8; 10] = [40, 42, 43, 44, 45, 46, 48, 49, 51, 116];
 /// The TLS alert for a protocol that the server does not speak.
 const NO_APPLICATION_PROTOCOL: u8 = 120;
 

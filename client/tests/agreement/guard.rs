@@ -1,0 +1,167 @@
+//! The executor's side: what a guard admits, once, and what it refuses.
+
+use std::time::Duration;
+
+use assent_client::proto::entry::Grounds;
+use assent_client::proto::intent::Intent as Parsed;
+use assent_client::proto::number::{Epoch, LeafIndex};
+use assent_client::proto::wire::Verdict;
+use assent_client::{
+    Acceptance, AdmitError, Guard, Intent, Outcomes, SpendError, Spent, Timestamp, VerifyError,
+};
+
+use crate::appliance::{AUDIENCE, Appliance, NOON, WINDOW_S, allow_once, cancel};
+
+fn guard(appliance: &Appliance) -> Guard {
+    Guard::with_spent(appliance.trust(), AUDIENCE, Spent::in_memory(Timestamp(0)))
+}
+
+fn token(outcomes: &Outcomes) -> &[u8] {
+    outcomes.at(0).unwrap().token().unwrap().bytes()
+}
+
+/// Why the guard does not admit.
+fn refusal(guard: &Guard, token: &[u8], intent: &Intent, now: Timestamp) -> VerifyError {
+    match guard.admit(token, intent, now).unwrap_err() {
+        AdmitError::Verify(error) => error,
+        other @ (AdmitError::Spend(_) | AdmitError::Intent(_)) => panic!("{other}"),
+    }
+}
+
+#[test]
+fn admitted_act_runs_once_and_the_second_use_is_refused() {
+    let mut appliance = Appliance::with_log_of(20);
+    let outcomes = appliance.ask(&[cancel("#W1")], allow_once);
+    let guard = guard(&appliance);
+    let done = guard.admit(token(&outcomes), &cancel("#W1"), NOON).unwrap().run(|| "done");
+    assert_eq!(done, "done");
+    let again = guard.admit(token(&outcomes), &cancel("#W1"), NOON.plus_ms(1));
+    assert!(matches!(again, Err(AdmitError::Spend(SpendError::AlreadySpent { uses: 1 }))));
+}
+
+#[test]
+fn token_of_several_uses_is_admitted_so_often() {
+    let mut appliance = Appliance::with_log_of(20);
+    let thrice = |_: &Parsed<'_>| Verdict::Allow { window_s: WINDOW_S, uses: 3, grounds: Grounds::Policy };
+    let outcomes = appliance.ask(&[cancel("#W1")], thrice);
+    let guard = guard(&appliance);
+    let admitted = (0..5).filter(|_| guard.admit(token(&outcomes), &cancel("#W1"), NOON).is_ok()).count();
+    assert_eq!(admitted, 3);
+}
+
+#[test]
+fn refused_admission_spends_nothing() {
+    let mut appliance = Appliance::with_log_of(20);
+    let outcomes = appliance.ask(&[cancel("#W1")], allow_once);
+    let guard = guard(&appliance);
+    assert_eq!(refusal(&guard, token(&outcomes), &cancel("#W2"), NOON), VerifyError::Intent);
+    assert!(guard.admit(token(&outcomes), &cancel("#W1"), NOON).is_ok());
+}
+
+#[test]
+fn another_intent_audience_or_principal_is_refused() {
+    let mut appliance = Appliance::with_log_of(20);
+    let outcomes = appliance.ask(&[cancel("#W1")], allow_once);
+    let here = guard(&appliance);
+    let altered = cancel("#W1").with("amount", 1251);
+    assert_eq!(refusal(&here, token(&outcomes), &altered, NOON), VerifyError::Intent);
+    let elsewhere = Guard::with_spent(appliance.trust(), "billing-api", Spent::in_memory(Timestamp(0)));
+    assert_eq!(refusal(&elsewhere, token(&outcomes), &cancel("#W1"), NOON), VerifyError::Audience);
+    let for_one = guard(&appliance).accepting(Acceptance {
+        principal: Some("spiffe://test/agent/other".to_owned()),
+        ..Acceptance::default()
+    });
+    assert_eq!(refusal(&for_one, token(&outcomes), &cancel("#W1"), NOON), VerifyError::Principal);
+}
+
+#[test]
+fn window_and_skew_bound_the_time() {
+    let mut appliance = Appliance::with_log_of(20);
+    let outcomes = appliance.ask(&[cancel("#W1")], allow_once);
+    let end = NOON.plus_ms(u64::from(WINDOW_S) * 1000);
+    let refused = |now| refusal(&guard(&appliance), token(&outcomes), &cancel("#W1"), now);
+    assert_eq!(refused(end.plus_ms(2001)), VerifyError::Expired);
+    assert_eq!(refused(NOON.minus_ms(2001)), VerifyError::TooEarly);
+    for now in [NOON.minus_ms(2000), end.plus_ms(2000)] {
+        assert!(guard(&appliance).admit(token(&outcomes), &cancel("#W1"), now).is_ok());
+    }
+}
+
+#[test]
+fn window_over_the_cap_is_refused() {
+    let mut appliance = Appliance::with_log_of(20);
+    let outcomes = appliance.ask(&[cancel("#W1")], allow_once);
+    let short = guard(&appliance)
+        .accepting(Acceptance { window_cap: Duration::from_secs(299), ..Acceptance::default() });
+    assert_eq!(refusal(&short, token(&outcomes), &cancel("#W1"), NOON), VerifyError::Window);
+}
+
+#[test]
+fn break_glass_is_refused_unless_accepted() {
+    let mut appliance = Appliance::with_log_of(20);
+    let warrant = |_: &Parsed<'_>| Verdict::Allow {
+        window_s: WINDOW_S,
+        uses: 1,
+        grounds: Grounds::Warrant(LeafIndex(3)),
+    };
+    let outcomes = appliance.ask(&[cancel("#W1")], warrant);
+    assert_eq!(refusal(&guard(&appliance), token(&outcomes), &cancel("#W1"), NOON), VerifyError::Grounds);
+    let accepting = guard(&appliance).accepting(Acceptance { break_glass: true, ..Acceptance::default() });
+    assert!(accepting.admit(token(&outcomes), &cancel("#W1"), NOON).is_ok());
+}
+
+#[test]
+fn epoch_before_a_trip_is_refused_and_stays_so() {
+    let mut appliance = Appliance::with_log_of(20);
+    let outcomes = appliance.ask(&[cancel("#W1")], allow_once);
+    let guard = guard(&appliance);
+    guard.raise_epoch(Epoch(4));
+    guard.raise_epoch(Epoch(1));
+    assert_eq!(refusal(&guard, token(&outcomes), &cancel("#W1"), NOON), VerifyError::Epoch);
+}
+
+#[test]
+fn every_altered_byte_of_a_token_spoils_it() {
+    let mut appliance = Appliance::with_log_of(1000);
+    let outcomes = appliance.ask(&[cancel("#W1"), cancel("#W2")], allow_once);
+    let guard = guard(&appliance);
+    for position in 0..token(&outcomes).len() {
+        let mut altered = token(&outcomes).to_vec();
+        altered[position] ^= 1;
+        assert!(guard.admit(&altered, &cancel("#W1"), NOON).is_err(), "byte {position}");
+    }
+    assert!(guard.admit(token(&outcomes), &cancel("#W1"), NOON).is_ok());
+}
+
+#[test]
+fn restarted_guard_refuses_what_was_decided_before() {
+    let mut appliance = Appliance::with_log_of(20);
+    let outcomes = appliance.ask(&[cancel("#W1")], allow_once);
+    let restarted = Guard::with_spent(appliance.trust(), AUDIENCE, Spent::in_memory(NOON.plus_ms(1)));
+    let refused = restarted.admit(token(&outcomes), &cancel("#W1"), NOON.plus_ms(2));
+    assert!(matches!(refused, Err(AdmitError::Spend(SpendError::BeforeMemory { .. }))));
+}
+
+#[test]
+fn new_guard_refuses_what_was_decided_before_it_started() {
+    let mut appliance = Appliance::with_log_of(20);
+    appliance.now = Timestamp(1_000_000);
+    let outcomes = appliance.ask(&[cancel("#W1")], allow_once);
+    let refused =
+        Guard::new(appliance.trust(), AUDIENCE).admit(token(&outcomes), &cancel("#W1"), appliance.now);
+    assert!(matches!(refused, Err(AdmitError::Spend(SpendError::BeforeMemory { .. }))));
+}
+
+#[cfg(feature = "durable")]
+#[test]
+fn durable_guard_remembers_over_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("spent.redb");
+    let mut appliance = Appliance::with_log_of(20);
+    let outcomes = appliance.ask(&[cancel("#W1")], allow_once);
+    let open =
+        || Guard::with_spent(appliance.trust(), AUDIENCE, Spent::durable(&path, Timestamp(0)).unwrap());
+    assert!(open().admit(token(&outcomes), &cancel("#W1"), NOON).is_ok());
+    let again = open().admit(token(&outcomes), &cancel("#W1"), NOON);
+    assert!(matches!(again, Err(AdmitError::Spend(SpendError::AlreadySpent { uses: 1 }))));
+}

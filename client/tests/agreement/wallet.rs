@@ -1,0 +1,78 @@
+//! The wallet: found by intent and audience, dropped when stale, asked for again ahead of time.
+
+use std::time::Duration;
+
+use assent_client::proto::entry::Grounds;
+use assent_client::proto::wire::{Request, Verdict};
+use assent_client::{BatchId, Intent, Wallet};
+
+use crate::appliance::{Appliance, NOON, cancel};
+
+fn for_seconds(window_s: u32) -> Verdict {
+    Verdict::Allow { window_s, uses: 1, grounds: Grounds::Policy }
+}
+
+#[test]
+fn token_is_found_by_act_and_audience_within_its_window() {
+    let elsewhere = Intent { audience: "billing-api".to_owned(), ..cancel("#W1") };
+    let asked = [cancel("#W1"), elsewhere.clone(), cancel("#W2")];
+    let outcomes = Appliance::with_log_of(3).ask(&asked, |_| for_seconds(60));
+    let wallet = Wallet::from(outcomes);
+    assert_eq!(wallet.len(), 3);
+    let index = |intent: &Intent| wallet.find(intent, NOON).map(|token| token.index().0);
+    assert_eq!(
+        (index(&cancel("#W1")), index(&elsewhere), index(&cancel("#W2"))),
+        (Some(3), Some(4), Some(5))
+    );
+    assert_eq!(index(&cancel("#W3")), None);
+    assert_eq!(wallet.find(&cancel("#W1"), NOON.plus_ms(60_001)), None);
+    assert_eq!(wallet.find(&cancel("#W1"), NOON.minus_ms(1)), None);
+}
+
+#[test]
+fn of_several_tokens_the_one_that_ends_first_is_taken_first() {
+    let mut appliance = Appliance::with_log_of(0);
+    let mut wallet = Wallet::from(appliance.ask(&[cancel("#W1")], |_| for_seconds(300)));
+    wallet.add(appliance.ask(&[cancel("#W1")], |_| for_seconds(60)));
+    let first = wallet.find(&cancel("#W1"), NOON).unwrap().bytes().to_vec();
+    assert_eq!(wallet.take(&cancel("#W1"), NOON), Some(first.clone()));
+    let second = wallet.take(&cancel("#W1"), NOON).unwrap();
+    assert_ne!(first, second);
+    assert_eq!(wallet.take(&cancel("#W1"), NOON), None);
+    assert!(wallet.is_empty());
+}
+
+#[test]
+fn stale_tokens_are_dropped_and_the_others_stay() {
+    let outcomes = Appliance::with_log_of(0).ask(&[cancel("#short"), cancel("#long")], |intent| {
+        for_seconds(if intent.act.resource.id == "#long" { 600 } else { 60 })
+    });
+    let mut wallet = Wallet::from(outcomes);
+    let later = NOON.plus_ms(120_000);
+    wallet.drop_stale(later);
+    assert_eq!(wallet.len(), 1);
+    assert!(wallet.find(&cancel("#long"), later).is_some());
+}
+
+#[test]
+fn refresh_asks_again_for_what_ends_soon_and_has_no_successor() {
+    let mut appliance = Appliance::with_log_of(0);
+    let intents = [cancel("#short"), cancel("#long")];
+    let decide = |intent: &assent_client::proto::intent::Intent<'_>| {
+        for_seconds(if intent.act.resource.id == "#long" { 600 } else { 60 })
+    };
+    let mut wallet = Wallet::from(appliance.ask(&intents, decide));
+    let (id, minute) = (BatchId::new(NOON, [2; 10]), Duration::from_secs(60));
+    assert!(wallet.refresh(id, NOON, Duration::from_secs(30)).unwrap().is_none());
+
+    appliance.now = NOON.plus_ms(30_000);
+    let batch = wallet.refresh(id, appliance.now, minute).unwrap().unwrap();
+    let asked: Vec<_> =
+        Request::parse(batch.frame()).unwrap().intents().map(|(intent, _)| intent.act.resource.id).collect();
+    assert_eq!(asked, ["#short"]);
+
+    let reply = appliance.answer(batch.frame(), |_| for_seconds(300));
+    wallet.add(batch.open(&reply, Some(&appliance.trust()), appliance.now).unwrap());
+    assert!(wallet.refresh(id, appliance.now, minute).unwrap().is_none());
+    assert!(wallet.find(&cancel("#short"), NOON.plus_ms(200_000)).is_some());
+}
