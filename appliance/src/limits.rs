@@ -40,3 +40,34 @@ pub const CONTROL_DEADLINE: Duration = Duration::from_secs(2);
 pub const MAX_CONTROL_BYTES: u64 = 64 * 1024;
 /// How long a command may wait for the HSM before it gives up.
 pub const HSM_COMMAND_DEADLINE: Duration = Duration::from_secs(30);
+/// Bytes that one stream may have sent and we not yet read: a whole frame, so that a frame never waits for credit.
+pub const MAX_UNREAD_BYTES_PER_STREAM: u32 = 8 * 1024 * 1024;
+/// Bytes that we have sent on one connection and the peer not yet acknowledged: two replies at their longest.
+pub const MAX_UNSENT_BYTES_PER_CONNECTION: u32 = 8 * 1024 * 1024;
+/// Bytes kept of a handshake that waits to be looked at.
+pub const MAX_HANDSHAKE_BYTES: u64 = 32 * 1024;
+/// Bytes of a file with certificates or a key.
+pub const MAX_PEM_BYTES: u64 = 1024 * 1024;
+/// Certificates in one file.
+pub const MAX_CERTIFICATES: usize = 64;
+/// Bytes of the register of agents.
+pub const MAX_REGISTRY_BYTES: u64 = 64 * 1024 * 1024;
+/// Bytes of the configuration.
+pub const MAX_CONFIGURATION_BYTES: u64 = 1024 * 1024;
+/// How far in the past a certificate begins, for machines whose clock is behind.
+pub const CERTIFICATE_BACKDATING: Duration = Duration::from_secs(5 * 60);
+/// How long the built-in CA lasts: ten years.
+pub const CA_LIFETIME: Duration = Duration::from_secs(3652 * 24 * 60 * 60);
+/// How many days an agent's certificate lasts, unless told otherwise.
+pub const AGENT_CERTIFICATE_DAYS: u32 = 90;
+/// How many days an agent's certificate may last.
+pub const MAX_AGENT_CERTIFICATE_DAYS: u32 = 366;
+
+const _: () = assert!(
+    MAX_UNREAD_BYTES_PER_STREAM as usize >= assent_proto::limits::MAX_FRAME_BYTES,
+    "a frame at its limit fits its stream's window"
+);
+const _: () = assert!(
+    MAX_UNREAD_BYTES_PER_STREAM <= MAX_UNREAD_BYTES_PER_CONNECTION,
+    "one stream cannot use more than its connection"
+);

@@ -1,0 +1,77 @@
+//! `assent config check|show`: what the configuration says, and what holds.
+
+use std::io::Write as _;
+
+use clap::Subcommand;
+use serde::Serialize;
+
+use super::hsm::print_table;
+use super::{Exit, Format, Globals};
+use crate::config::{Config, Origin, Setting};
+
+/// What to do with the configuration.
+#[derive(Debug, Subcommand)]
+pub(super) enum Verb {
+    /// Read it; an error names the line and what is allowed.
+    Check,
+    /// Show what it sets.
+    Show {
+        /// Every value that holds, and where it came from.
+        #[arg(long)]
+        effective: bool,
+    },
+}
+
+/// The settings of one file.
+#[derive(Serialize)]
+struct Document<'a> {
+    schema: &'static str,
+    file: String,
+    settings: Vec<&'a Setting>,
+}
+
+/// Runs the command.
+pub(super) fn run(verb: Verb, globals: &Globals) -> anyhow::Result<Exit> {
+    let config = Config::load(&globals.config)?;
+    let wanted = |setting: &&Setting| match verb {
+        Verb::Check => false,
+        Verb::Show { effective } => effective || setting.origin != Origin::Default,
+    };
+    let file = globals.config.display().to_string();
+    let settings: Vec<_> = config.effective().iter().filter(wanted).collect();
+    let mut out = std::io::stdout().lock();
+    match (&verb, globals.output) {
+        (Verb::Check, Format::Table) => {
+            writeln!(out, "{file} is well-formed; the origin is {}", config.origin())?
+        }
+        (Verb::Check, Format::Json | Format::Jsonl) => {
+            let origin = config.origin();
+            let schema = "assent.v1.config_check";
+            writeln!(out, "{}", serde_json::json!({ "schema": schema, "file": file, "origin": origin }))?;
+        }
+        (Verb::Show { .. }, Format::Json) => {
+            let document = Document { schema: "assent.v1.config", file, settings };
+            writeln!(out, "{}", serde_json::to_string(&document)?)?;
+        }
+        (Verb::Show { .. }, Format::Jsonl) => {
+            for setting in settings {
+                writeln!(out, "{}", serde_json::to_string(setting)?)?;
+            }
+        }
+        (Verb::Show { .. }, Format::Table) => {
+            drop(out);
+            let rows: Vec<_> = settings.into_iter().map(|setting| cells(setting, &file)).collect();
+            print_table(["KEY", "VALUE", "FROM"], &rows)?;
+        }
+    }
+    Ok(Exit::Done)
+}
+
+fn cells(setting: &Setting, file: &str) -> [String; 3] {
+    let value = setting.value.as_ref().map_or_else(|| "-".to_owned(), ToString::to_string);
+    let from = match setting.origin {
+        Origin::File { line } => format!("{file}:{line}"),
+        Origin::Default => "default".to_owned(),
+    };
+    [setting.key.clone(), value, from]
+}

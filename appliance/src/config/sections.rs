@@ -1,0 +1,396 @@
+//! The sections of the configuration: what each key is, its default and its bounds.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::ops::RangeInclusive;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use assent_proto::checkpoint::check_origin;
+use toml::Value;
+
+use super::ConfigError;
+use super::reader::{Reader, Section, is_path};
+use crate::hsm::{HsmSettings, Pin, PinError};
+use crate::identity::TrustDomain;
+use crate::limits::{
+    IDLE_TIMEOUT, MAX_ROUND_ENTRIES, MAX_STREAMS_PER_CONNECTION, MAX_UNREAD_BYTES_PER_CONNECTION,
+    MAX_UNSENT_BYTES_PER_CONNECTION,
+};
+
+const MILLISECOND: Duration = Duration::from_millis(1);
+const SECOND: Duration = Duration::from_secs(1);
+const MINUTE: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(60 * 60);
+const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
+/// The word that stands for the embedded module.
+const SIMULATOR: &str = "simulator";
+/// Bytes of a slot's label and of its serial number (PKCS#11 3.0 section 3.2).
+const LABEL_BYTES: usize = 32;
+const SERIAL_BYTES: usize = 16;
+const KEY_ID_BYTES: usize = 32;
+/// A connection with less could not bring one frame in reasonable time.
+const UNREAD_BYTES: RangeInclusive<u32> = 64 * 1024..=MAX_UNREAD_BYTES_PER_CONNECTION;
+const UNSENT_BYTES: RangeInclusive<u32> = 64 * 1024..=MAX_UNSENT_BYTES_PER_CONNECTION;
+
+const _: () = assert!(MAX_ROUND_ENTRIES <= u32::MAX as usize, "a round's limit fits the key");
+
+/// `[appliance]`: who it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Appliance {
+    /// Its name among others.
+    pub name: String,
+    /// The host that its log's origin begins with.
+    pub host: String,
+    /// The number of its log, raised when a new one is begun.
+    pub log: u32,
+    /// The folder for what it must not forget.
+    pub data: PathBuf,
+}
+
+/// `[listen]`: where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listen {
+    /// For agents, over QUIC.
+    pub quic: SocketAddr,
+}
+
+/// `[tls]`: certificates.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tls {
+    /// What agents' certificates must be signed by.
+    pub ca: PathBuf,
+    /// The appliance's own.
+    pub certificate: PathBuf,
+    /// Its key.
+    pub key: PathBuf,
+    /// The trust domain of the agents.
+    pub trust_domain: TrustDomain,
+    /// Whether agents may connect that the register does not know.
+    pub accept_unregistered: bool,
+}
+
+/// `[hsm]`: what signs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hsm {
+    /// The PKCS#11 module.
+    pub module: Module,
+    /// The slot's label.
+    pub slot_label: String,
+    /// Its serial number, when it is pinned.
+    pub slot_serial: Option<String>,
+    /// The key's `CKA_ID`.
+    pub key_id: Vec<u8>,
+    /// Where the PIN is.
+    pub pin: PinSource,
+    /// Whether a simulator may sign.
+    pub allow_simulator: bool,
+    /// How long one signature may take.
+    pub deadline: Duration,
+    /// How often an idle HSM is asked for a signature.
+    pub heartbeat: Duration,
+    /// Who opens the boundary again after an outage.
+    pub rearm: Rearm,
+    /// Signatures that must succeed in a row before it is opened.
+    pub rearm_probes: u32,
+    /// The longest wait between two attempts.
+    pub backoff_max: Duration,
+    /// The environment of the process that loads the module.
+    pub environment: BTreeMap<String, String>,
+}
+
+/// Which PKCS#11 module.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Module {
+    /// The simulator that comes with the appliance.
+    Simulator,
+    /// A shared library.
+    File(PathBuf),
+}
+
+/// Where the PIN is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PinSource {
+    /// In a file.
+    File(PathBuf),
+    /// In a systemd credential of this name.
+    Credential(String),
+}
+
+/// Who opens the boundary again after the HSM was not available.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rearm {
+    /// The appliance, when the probes succeeded.
+    Automatic,
+    /// Operators.
+    Operator,
+}
+
+/// `[policy]`: what decides.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Policy {
+    /// The bundle's folder.
+    pub bundle: PathBuf,
+    /// How long the bundle may be used without its source being confirmed; for ever when absent.
+    pub max_age: Option<Duration>,
+}
+
+/// `[round]`: how much is signed at once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Round {
+    /// Entries under one signature.
+    pub entries_max: usize,
+}
+
+/// `[fence]`: against rollback.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fence {
+    /// The second path for the newest checkpoint.
+    pub path: PathBuf,
+}
+
+/// `[quota]`: what one connection may use.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Quota {
+    /// Streams open at once.
+    pub streams_per_connection: u32,
+    /// Bytes that it has sent and we not yet read.
+    pub unread_per_connection: u32,
+    /// Bytes that we have sent and it has not yet acknowledged.
+    pub unsent_per_connection: u32,
+    /// How long it may be silent.
+    pub idle_timeout: Duration,
+}
+
+impl Appliance {
+    pub(super) fn read(reader: &mut Reader<'_>) -> Result<Self, ConfigError> {
+        let mut section = reader.section("appliance")?;
+        let name = section.value(
+            "name",
+            "assent",
+            "1 to 63 of the characters A-Z, a-z, 0-9, dash and underscore",
+            |value| text(value, 63, |byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte)),
+        )?;
+        let host =
+            section.value("host", "localhost", "a host name in lower case, without a port", |value| {
+                let fits =
+                    |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b".-".contains(&byte);
+                text(value, 100, fits).filter(|host| host.split('.').all(|label| !label.is_empty()))
+            })?;
+        let log = section.integer("log", 1, 1..=u32::MAX)?;
+        let data = section.path("data", "data")?;
+        let appliance = Self { name, host, log, data };
+        if check_origin(&appliance.origin()).is_err() {
+            return Err(section.misfit("host", &appliance.host, "shorter: the log's origin is too long"));
+        }
+        section.finish()?;
+        Ok(appliance)
+    }
+
+    pub(super) fn origin(&self) -> String {
+        format!("{}/{}/log/{}", self.host, self.name, self.log)
+    }
+}
+
+impl Listen {
+    pub(super) fn read(reader: &mut Reader<'_>) -> Result<Self, ConfigError> {
+        let mut section = reader.section("listen")?;
+        let allowed = "an address and a port, such as \"127.0.0.1:7743\" or \"[::]:7743\"";
+        let quic = section.value("quic", "127.0.0.1:7743", allowed, |value| value.as_str()?.parse().ok())?;
+        section.finish()?;
+        Ok(Self { quic })
+    }
+}
+
+impl Tls {
+    pub(super) fn read(reader: &mut Reader<'_>) -> Result<Self, ConfigError> {
+        let mut section = reader.section("tls")?;
+        let allowed = "a trust domain: the characters a-z, 0-9, dot, dash and underscore";
+        let tls = Self {
+            ca: section.path("ca", "tls/ca.pem")?,
+            certificate: section.path("certificate", "tls/server.pem")?,
+            key: section.path("key", "tls/server.key")?,
+            trust_domain: section.value("trust_domain", "assent.test", allowed, |value| {
+                TrustDomain::parse(value.as_str()?).ok()
+            })?,
+            accept_unregistered: section.boolean("accept_unregistered", false)?,
+        };
+        section.finish()?;
+        Ok(tls)
+    }
+}
+
+impl Hsm {
+    pub(super) fn read(reader: &mut Reader<'_>) -> Result<Self, ConfigError> {
+        let mut section = reader.section("hsm")?;
+        let hsm = Self {
+            module: read_module(&mut section)?,
+            slot_label: section.value("slot_label", "assent", "1 to 32 printable characters", |value| {
+                text(value, LABEL_BYTES, is_printable)
+            })?,
+            slot_serial: section.optional("slot_serial", "1 to 16 printable characters", |value| {
+                text(value, SERIAL_BYTES, is_printable)
+            })?,
+            key_id: section.value(
+                "key_id",
+                "01",
+                "1 to 32 bytes in hexadecimal, such as \"01\"",
+                |value| hexadecimal(value.as_str()?),
+            )?,
+            pin: read_pin(&mut section)?,
+            allow_simulator: section.boolean("allow_simulator", false)?,
+            deadline: section.duration("deadline", SECOND, MILLISECOND..=MINUTE)?,
+            heartbeat: section.duration("heartbeat", SECOND, 10 * MILLISECOND..=MINUTE)?,
+            rearm: section.value("rearm", "automatic", "\"automatic\" or \"operator\"", rearm)?,
+            rearm_probes: section.integer("rearm_probes", 3, 1..=100)?,
+            backoff_max: section.duration("backoff_max", 30 * SECOND, 10 * MILLISECOND..=HOUR)?,
+            environment: section.texts("environment")?,
+        };
+        section.finish()?;
+        Ok(hsm)
+    }
+
+    /// What the signer is started with; `simulator` is where the embedded module lies.
+    #[must_use]
+    pub fn settings(&self, simulator: &Path) -> HsmSettings {
+        HsmSettings {
+            module: match &self.module {
+                Module::Simulator => simulator.to_owned(),
+                Module::File(path) => path.clone(),
+            },
+            slot_label: self.slot_label.clone(),
+            slot_serial: self.slot_serial.clone(),
+            key_id: self.key_id.clone(),
+            allow_simulator: self.allow_simulator,
+            environment: self.environment.clone(),
+            signer_program: None,
+        }
+    }
+}
+
+impl PinSource {
+    /// Reads the PIN.
+    ///
+    /// # Errors
+    /// [`PinError`].
+    pub fn read(&self) -> Result<Pin, PinError> {
+        match self {
+            Self::File(path) => Pin::from_file(path),
+            Self::Credential(name) => Pin::from_credential(name),
+        }
+    }
+}
+
+fn read_module(section: &mut Section<'_, '_>) -> Result<Module, ConfigError> {
+    let folder = section.folder();
+    let allowed = "the path of a PKCS#11 module, or \"simulator\"";
+    let module = section.value("module", SIMULATOR, allowed, |value| match value.as_str()? {
+        SIMULATOR => Some(Module::Simulator),
+        path => is_path(path).then(|| Module::File(folder.join(path))),
+    })?;
+    if let Module::File(path) = &module {
+        section.shown_as("module", path);
+    }
+    Ok(module)
+}
+
+/// The PIN's file, unless a credential is named in its place.
+fn read_pin(section: &mut Section<'_, '_>) -> Result<PinSource, ConfigError> {
+    let both = section.sets("pin_file") && section.sets("pin_credential");
+    let allowed = "the name of a systemd credential: A-Z, a-z, 0-9, dot, dash and underscore";
+    let name = section.optional("pin_credential", allowed, |value| {
+        let fits = |byte: u8| byte.is_ascii_alphanumeric() || b".-_".contains(&byte);
+        text(value, 255, fits).filter(|name| name != "." && name != "..")
+    })?;
+    match name {
+        Some(_) if both => Err(section.beside("pin_credential", "pin_file")),
+        Some(name) => {
+            section.optional("pin_file", "a path", |_| Some(()))?;
+            Ok(PinSource::Credential(name))
+        }
+        None => section.path("pin_file", "hsm/pin").map(PinSource::File),
+    }
+}
+
+fn rearm(value: &Value) -> Option<Rearm> {
+    match value.as_str()? {
+        "automatic" => Some(Rearm::Automatic),
+        "operator" => Some(Rearm::Operator),
+        _ => None,
+    }
+}
+
+impl Policy {
+    pub(super) fn read(reader: &mut Reader<'_>) -> Result<Self, ConfigError> {
+        let mut section = reader.section("policy")?;
+        let policy = Self {
+            bundle: section.path("bundle", "bundle")?,
+            max_age: section.optional_duration("max_age", SECOND..=YEAR)?,
+        };
+        section.finish()?;
+        Ok(policy)
+    }
+}
+
+impl Round {
+    pub(super) fn read(reader: &mut Reader<'_>) -> Result<Self, ConfigError> {
+        let mut section = reader.section("round")?;
+        // INVARIANT: the limit fits 32 bits, as is asserted above.
+        let most = u32::try_from(MAX_ROUND_ENTRIES).unwrap_or(u32::MAX);
+        let entries_max = section.integer("entries_max", most, 1..=most)?;
+        section.finish()?;
+        Ok(Self { entries_max: usize::try_from(entries_max).unwrap_or(MAX_ROUND_ENTRIES) })
+    }
+}
+
+impl Fence {
+    pub(super) fn read(reader: &mut Reader<'_>) -> Result<Self, ConfigError> {
+        let mut section = reader.section("fence")?;
+        let path = section.path("path", "fence/checkpoint")?;
+        section.finish()?;
+        Ok(Self { path })
+    }
+}
+
+impl Quota {
+    pub(super) fn read(reader: &mut Reader<'_>) -> Result<Self, ConfigError> {
+        let mut section = reader.section("quota")?;
+        let most = MAX_STREAMS_PER_CONNECTION;
+        let quota = Self {
+            streams_per_connection: section.integer("streams_per_connection", most, 1..=most)?,
+            unread_per_connection: section.size(
+                "unread_per_connection",
+                *UNREAD_BYTES.end(),
+                UNREAD_BYTES,
+            )?,
+            unsent_per_connection: section.size(
+                "unsent_per_connection",
+                *UNSENT_BYTES.end(),
+                UNSENT_BYTES,
+            )?,
+            idle_timeout: section.duration("idle_timeout", IDLE_TIMEOUT, SECOND..=10 * MINUTE)?,
+        };
+        section.finish()?;
+        Ok(quota)
+    }
+}
+
+/// A text of 1 to `most` bytes, all of which fit.
+fn text(value: &Value, most: usize, fits: impl Fn(u8) -> bool) -> Option<String> {
+    let text = value.as_str()?;
+    let right = (1..=most).contains(&text.len()) && text.bytes().all(fits);
+    right.then(|| text.to_owned())
+}
+
+const fn is_printable(byte: u8) -> bool {
+    matches!(byte, b' '..=b'~')
+}
+
+fn hexadecimal(text: &str) -> Option<Vec<u8>> {
+    let digits: Option<Vec<u8>> = text.chars().map(|c| u8::try_from(c.to_digit(16)?).ok()).collect();
+    let digits = digits.filter(|digits| digits.len().is_multiple_of(2))?;
+    let bytes: Vec<u8> =
+        digits.chunks_exact(2).map(|pair| pair.iter().fold(0, |byte, digit| byte << 4 | digit)).collect();
+    (1..=KEY_ID_BYTES).contains(&bytes.len()).then_some(bytes)
+}
