@@ -329,7 +329,8 @@ impl<'a> Entry<'a> {
         }
     }
 
-    /// Appends the bytes of the leaf.
+    /// Appends the bytes of the leaf. Whoever fills an entry keeps its body within [`MAX_BODY_BYTES`], beyond which
+    /// [`Entry::parse`] refuses it; for an allow or a denial within the other limits that is so (asserted in limits.rs).
     ///
     /// # Errors
     /// None for any value of this type; the signature is that of the codec.
