@@ -97,7 +97,7 @@ pub(crate) const FAULTS: &str = "remove, reboot, logout, absent, hang sign|all|C
                                  wrong-key, wrong-message, wipe, pin-locked, poison, segfault, abort, self-test, rv CODE";
 
 const DURATION: &str = "a number and ms, s or m, such as 200ms";
-const COUNT: &str = "a number from 1";
+const COUNT: &str = "a number from 1, or always";
 
 /// Reads a line.
 pub(crate) fn parse(line: &str) -> Result<Fault, LineError> {
@@ -109,15 +109,7 @@ pub(crate) fn parse(line: &str) -> Result<Fault, LineError> {
         match option {
             "--call" => fault.calls = fault.calls.with(value(option, &mut words, CALL)?)?,
             "--after" => fault.after = number(value(option, &mut words, "a number")?, "a number")?,
-            "--times" => {
-                fault.times = match value(option, &mut words, COUNT)? {
-                    "always" => None,
-                    count => Some(number(count, COUNT)?).filter(|&count| count > 0).map_or_else(
-                        || Err(LineError::Unfit(count.to_owned(), COUNT)),
-                        |count| Ok(Some(count)),
-                    )?,
-                };
-            }
+            "--times" => fault.times = times(value(option, &mut words, COUNT)?)?,
             "--probability" => fault.chance = Some(chance(value(option, &mut words, PROBABILITY)?)?),
             "--seed" => seed = Some(number(value(option, &mut words, "a number")?, "a number")?),
             "--for" => fault.lasts = Some(duration(value(option, &mut words, DURATION)?)?),
@@ -186,6 +178,15 @@ fn value<'a>(of: &str, words: &mut SplitWhitespace<'a>, what: &'static str) -> R
 
 fn number(text: &str, what: &'static str) -> Result<u64, LineError> {
     text.parse().map_err(|_| LineError::Unfit(text.to_owned(), what))
+}
+
+/// How often; none for always.
+fn times(text: &str) -> Result<Option<u64>, LineError> {
+    match text {
+        "always" => Ok(None),
+        "0" => Err(LineError::Unfit(text.to_owned(), COUNT)),
+        count => number(count, COUNT).map(Some),
+    }
 }
 
 fn chance(text: &str) -> Result<Chance, LineError> {

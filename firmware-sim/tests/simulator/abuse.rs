@@ -6,6 +6,7 @@
 use std::ffi::c_void;
 use std::path::Path;
 use std::ptr::null_mut;
+use std::sync::LazyLock;
 
 use cryptoki_sys::*;
 use firmware_sim::faults::control::ask;
@@ -294,8 +295,9 @@ proptest! {
 
     #[test]
     fn no_order_of_calls_crashes_it(provisioned: bool, fault in 0..FAULTS.len(), draws in proptest::collection::vec(draw(), 1..120)) {
-        let scratch = Scratch::new();
-        let raw = Raw::load(&scratch);
+        // One copy for all cases: each that is loaded stays, and takes one of the process's few thread-local keys.
+        static LOADED: LazyLock<Raw> = LazyLock::new(|| Raw::load(&Scratch::new()));
+        let (raw, scratch) = (&*LOADED, Scratch::new());
         raw.initialise(&scratch);
         if provisioned {
             provision(&raw.list);
@@ -309,6 +311,9 @@ proptest! {
             prop_assert_ne!(answer, CKR_GENERAL_ERROR, "{:?}", draw);
             memory.check(&draw);
         }
+        ask(&scratch.state(), "clear").unwrap();
+        // SAFETY: null is what the argument has to be.
+        prop_assert_eq!(unsafe { raw.list.C_Finalize.unwrap()(null_mut()) }, CKR_OK);
     }
 }
 
