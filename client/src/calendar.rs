@@ -4,6 +4,8 @@
 
 use std::fmt;
 
+use assent_proto::number::Timestamp;
+
 pub(crate) const MS_PER_DAY: i64 = 86_400_000;
 
 /// Days from 1970-01-01 to a date, if there is one.
@@ -116,6 +118,14 @@ impl fmt::Display for Utc {
             fraction => write!(f, ".{fraction:03}Z"),
         }
     }
+}
+
+/// The last millisecond that a date of four digits can name.
+const LAST_DATE_MS: u64 = 253_402_300_799_999;
+
+/// A timestamp in RFC 3339; what is beyond the year 9999 is written as its end.
+pub(crate) fn rfc3339(time: Timestamp) -> String {
+    Utc(i64::try_from(time.0.min(LAST_DATE_MS)).unwrap_or(i64::MAX)).to_string()
 }
 
 #[cfg(test)]

@@ -17,6 +17,7 @@ pub use assent_proto::verify::VerifyError;
 use assent_proto::verify::{CheckpointCache, Expected, verify};
 
 use crate::clock;
+use crate::encoding;
 use crate::intent::{Intent, IntentError};
 use crate::spent::{SpendError, Spent, Use};
 use crate::trust::Trust;
@@ -50,14 +51,14 @@ impl Default for Acceptance {
 #[derive(Debug, thiserror::Error)]
 pub enum AdmitError {
     /// The token does not verify for this executor, this act and this time.
-    #[error("token is refused: {0}")]
+    #[error(transparent)]
     Verify(VerifyError),
     /// It verifies, but no use of it could be spent.
-    #[error("token is refused")]
-    Spend(#[source] SpendError),
+    #[error(transparent)]
+    Spend(SpendError),
     /// What is about to be done has no encoding.
-    #[error("intent is refused")]
-    Intent(#[source] IntentError),
+    #[error(transparent)]
+    Intent(IntentError),
 }
 
 impl AdmitError {
@@ -127,8 +128,10 @@ impl Guard {
         intent: &Intent,
         now: Timestamp,
     ) -> Result<Admitted<'t>, AdmitError> {
-        let encoded = intent.encode().map_err(AdmitError::Intent)?;
-        let act = encoded.act().map_err(|error| AdmitError::Intent(IntentError::Encoding(error)))?;
+        let mut bytes = Vec::with_capacity(256);
+        let end = encoding::append_intent(intent, &mut bytes).map_err(AdmitError::Intent)?;
+        let act = bytes.get(..end).ok_or(CodecError::Truncated).and_then(Act::parse);
+        let act = act.map_err(|error| AdmitError::Intent(IntentError::Encoding(error)))?;
         self.admit_act(token, &act, now)
     }
 

@@ -81,8 +81,8 @@ pub enum IntentError {
     #[error("window of {0:?} is not whole seconds, or is longer than a day")]
     Window(Duration),
     /// The encoding did not parse back: a defect of this crate, not of the intent.
-    #[error("encoded intent is not canonical")]
-    Encoding(#[source] CodecError),
+    #[error("encoded intent is not canonical: {0}")]
+    Encoding(CodecError),
 }
 
 impl Intent {

@@ -13,7 +13,7 @@ use assent_proto::number::Timestamp;
 pub use assent_proto::verify::TrustedKey;
 use serde::Deserialize;
 
-use crate::calendar::{Utc, parse_rfc3339};
+use crate::calendar::{parse_rfc3339, rfc3339};
 use crate::limits::{MAX_TRUST_BYTES, MAX_TRUSTED_KEYS};
 use crate::quote::quoted;
 
@@ -116,7 +116,7 @@ impl Trust {
         match trust.keys.iter().find(|trusted| trusted.not_after < now) {
             Some(expired) => Err(TrustError::Expired {
                 vkey: expired.key.to_string(),
-                not_after: written(expired.not_after),
+                not_after: rfc3339(expired.not_after),
             }),
             None => Ok(trust),
         }
@@ -190,8 +190,8 @@ impl Trust {
                     text,
                     "\n[[origin.key]]\nvkey = {}\nnot_before = \"{}\"\nnot_after = \"{}\"\n",
                     toml::Value::from(key.to_string()),
-                    written(*not_before),
-                    written(*not_after),
+                    rfc3339(*not_before),
+                    rfc3339(*not_after),
                 );
             }
         }
@@ -211,13 +211,6 @@ fn trusted(origin: &str, key: &Key) -> Result<TrustedKey<'static>, TrustError> {
 fn date(text: &str) -> Result<Timestamp, TrustError> {
     let ms = parse_rfc3339(text).and_then(|ms| u64::try_from(ms).ok());
     ms.map(Timestamp).ok_or_else(|| TrustError::Date(quoted(text)))
-}
-
-/// The last millisecond that a date of four digits can name.
-const LAST_DATE_MS: u64 = 253_402_300_799_999;
-
-fn written(time: Timestamp) -> String {
-    Utc(i64::try_from(time.0.min(LAST_DATE_MS)).unwrap_or(i64::MAX)).to_string()
 }
 
 /// The same key, under a name that stays.

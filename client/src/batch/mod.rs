@@ -39,13 +39,12 @@ pub enum BatchError {
         bytes: usize,
     },
     /// One of them cannot be encoded.
-    #[error("intent {position}")]
+    #[error("intent {position}: {cause}")]
     Intent {
         /// Which, counted from 0.
         position: usize,
         /// Why.
-        #[source]
-        source: IntentError,
+        cause: IntentError,
     },
 }
 
@@ -56,8 +55,8 @@ pub enum ReplyError {
     #[error("batch was refused: {0}")]
     Refused(Refusal),
     /// It is no canonical answer.
-    #[error("reply is malformed")]
-    Malformed(#[source] CodecError),
+    #[error("reply is malformed: {0}")]
+    Malformed(CodecError),
     /// It answers another number of intents.
     #[error("reply answers {answered} intents, the batch has {asked}")]
     Count {
@@ -70,8 +69,8 @@ pub enum ReplyError {
     #[error("reply allows intents without a signature")]
     Unsealed,
     /// Its entries do not lie where it says.
-    #[error("reply has no valid range proof")]
-    Range(#[source] RangeError),
+    #[error("reply has no valid proof of its entries: {0}")]
+    Range(RangeError),
     /// No key that was trusted when it was made, and is now, has its key ID.
     #[error(
         "reply is signed by key {0}, which the trust file does not hold for this time: fetch a new one with `assent trust export`"
@@ -112,7 +111,7 @@ impl Batch {
         for (position, intent) in intents.enumerate() {
             encoded.clear();
             encoding::append_intent(intent, &mut encoded)
-                .map_err(|source| BatchError::Intent { position, source })?;
+                .map_err(|cause| BatchError::Intent { position, cause })?;
             batch.push(&encoded)?;
         }
         Ok(batch)

@@ -12,8 +12,8 @@ use crate::batch::{BatchError, ReplyError};
 #[non_exhaustive]
 pub enum ClientError {
     /// The configuration does not serve.
-    #[error("configuration is refused")]
-    Config(#[source] ConfigError),
+    #[error(transparent)]
+    Config(ConfigError),
     /// The address names no machine.
     #[error("`{addr}` does not resolve: check ASSENT_ADDR")]
     Resolve {
@@ -70,6 +70,12 @@ pub enum ClientError {
     /// The connection or the stream broke before the answer was there.
     #[error("connection was lost before the answer: {0}")]
     Lost(String),
+    /// The appliance is stopping and did not decide.
+    #[error("appliance at {addr} is shutting down")]
+    ShuttingDown {
+        /// Host and port.
+        addr: String,
+    },
     /// All attempts within the deadline got no answer.
     #[error("no answer within {deadline:?}{}", last_attempt(.last.as_deref()))]
     Deadline {
@@ -82,10 +88,10 @@ pub enum ClientError {
     #[error("reply is longer than any reply may be")]
     ReplyTooLong,
     /// The intents make no batch.
-    #[error("batch is refused")]
-    Batch(#[source] BatchError),
+    #[error(transparent)]
+    Batch(BatchError),
     /// The answer was refused: by the appliance, or by us because it does not verify.
-    #[error("{0}")]
+    #[error(transparent)]
     Reply(ReplyError),
     /// The system gives no random bytes.
     #[error("system gives no random bytes")]
@@ -109,7 +115,7 @@ impl ClientError {
     #[must_use]
     pub const fn can_be_repeated(&self) -> bool {
         match self {
-            Self::Resolve { .. } | Self::NoAnswer { .. } | Self::Lost(_) => true,
+            Self::Resolve { .. } | Self::NoAnswer { .. } | Self::Lost(_) | Self::ShuttingDown { .. } => true,
             Self::Config(_)
             | Self::Socket(_)
             | Self::Endpoint(_)

@@ -1,8 +1,8 @@
 //! The connection to an appliance: QUIC, TLS 1.3, certificates on both sides, one stream a batch.
 //!
 //! The one rule: a batch that got no answer is asked again under the same id, so a lost answer costs nothing and decides
-//! nothing twice. Asking again is bounded by a deadline, with pauses that grow. An answer, whatever it says, is never asked
-//! for again. No 0-RTT and no session resumption: the appliance looks at the certificate each time.
+//! nothing twice. Asking again is bounded by a deadline, with pauses that grow. An answer is never asked for
+//! again, unless it says that the appliance is stopping. No 0-RTT and no session resumption: the appliance looks at the certificate each time.
 
 mod config;
 mod error;
@@ -12,6 +12,8 @@ mod tls;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use assent_proto::limits::MAX_REPLY_BYTES;
+use assent_proto::refusal::Refusal;
+use assent_proto::wire::Reply;
 use quinn::{Connection, Endpoint, VarInt};
 use tokio::sync::Mutex;
 use tokio::time::{sleep, timeout};
@@ -66,7 +68,8 @@ impl Client {
         self.ask(batch).await
     }
 
-    /// Asks leave for a batch of one's own making, such as [`Wallet::refresh`](crate::Wallet::refresh) gives.
+    /// Asks leave for a batch of one's own making, such as [`Wallet::refresh`](crate::Wallet::refresh) gives. Who keeps a
+    /// clone of it can ask again after an error, and hears what was decided then.
     ///
     /// # Errors
     /// As [`Client::preauthorize`].
@@ -105,13 +108,26 @@ impl Client {
 
     async fn ask_once(&self, batch: &Batch) -> Result<Vec<u8>, ClientError> {
         let connection = self.connected().await?;
-        exchange(&connection, batch.frame()).await.map_err(|error| {
+        let reply = exchange(&connection, batch.frame()).await.map_err(|error| {
             // Whatever broke the exchange, the reason of the connection's end says more, when it has ended.
             match connection.close_reason() {
                 Some(reason) => ClientError::of_connection(&self.config.addr, reason),
                 None => error,
             }
-        })
+        })?;
+        if matches!(Reply::parse(&reply), Ok(Reply::Refused(Refusal::ShuttingDown))) {
+            self.forget(&connection).await;
+            return Err(ClientError::ShuttingDown { addr: self.config.addr.clone() });
+        }
+        Ok(reply)
+    }
+
+    /// Makes the next attempt connect anew. The connection ends when the last batch on it does.
+    async fn forget(&self, connection: &Connection) {
+        let mut held = self.connection.lock().await;
+        if held.as_ref().is_some_and(|held| held.stable_id() == connection.stable_id()) {
+            *held = None;
+        }
     }
 
     /// The live connection, or a new one.

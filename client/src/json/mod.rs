@@ -2,7 +2,7 @@
 //!
 //! The one rule: what is not understood is refused. Unknown fields, repeated keys, floats, null in a context and escapes that
 //! Cedar does not know are errors that name the field and the line. Context values are those of Cedar's entity JSON, with
-//! explicit `__entity` and `__extn`. See `interface` in the handbook, "JSON for intents".
+//! explicit `__entity` and `__extn`.
 
 mod read;
 mod write;
@@ -47,7 +47,7 @@ impl Intent {
     /// assert_eq!(intent.resource.id, "#W1");
     ///
     /// let error = Intent::from_json(r#"{"audience": "store-api", "colour": "red"}"#).unwrap_err();
-    /// assert_eq!(error.to_string(), "line 1, column 36: `colour` is no field of an intent");
+    /// assert_eq!(error.to_string(), "line 1, column 34: `colour` is no field of an intent");
     /// # Ok::<(), assent_client::JsonError>(())
     /// ```
     ///

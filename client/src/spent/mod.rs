@@ -16,6 +16,7 @@ use assent_proto::number::{LeafIndex, Timestamp};
 use self::memory::Memory;
 #[cfg(feature = "durable")]
 pub use self::store::StoreError;
+use crate::calendar::rfc3339;
 use crate::limits::MAX_SPENT_TOKENS;
 
 /// A memory of spent uses. Cheap to share by reference between threads.
@@ -55,9 +56,7 @@ pub enum SpendError {
         uses: u16,
     },
     /// The token was decided before this memory began, so its uses may have been spent unseen.
-    #[error(
-        "token was decided at {decided} ms, before this executor's memory of spent uses began at {since} ms: ask for a new token"
-    )]
+    #[error("token was decided at {}, before this executor's memory of spent uses began at {}: ask for a new token", rfc3339(*.decided), rfc3339(*.since))]
     BeforeMemory {
         /// When it was decided.
         decided: Timestamp,
@@ -65,7 +64,7 @@ pub enum SpendError {
         since: Timestamp,
     },
     /// The clock went back: the token would be open again, but its uses may have been forgotten.
-    #[error("clock went back behind {latest} ms: tokens that had ended stay ended")]
+    #[error("clock went back behind {}: tokens that had ended stay ended", rfc3339(*.latest))]
     Forgotten {
         /// The latest time that was seen.
         latest: Timestamp,

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use assent_proto::number::Timestamp;
 use redb::{
     Builder, Database, Durability, ReadableTable as _, ReadableTableMetadata as _, Table, TableDefinition,
-    WriteTransaction,
+    TableError, WriteTransaction,
 };
 
 use super::{SpendError, Use};
@@ -83,7 +83,9 @@ impl Store {
     fn since(&self) -> Result<Timestamp, StoreError> {
         use redb::ReadableDatabase as _;
         let transaction = self.database.begin_read().map_err(failed)?;
-        let clock = transaction.open_table(CLOCK).map_err(failed)?;
+        let clock = transaction.open_table(CLOCK).map_err(|error| {
+            if let TableError::Storage(error) = error { failed(error) } else { StoreError::Foreign }
+        })?;
         let since = clock.get(SINCE).map_err(failed)?.ok_or(StoreError::Foreign)?;
         Ok(Timestamp(since.value()))
     }
@@ -271,6 +273,9 @@ mod tests {
         let other = folder.path().join("other");
         fs::write(&other, b"not a store").unwrap();
         assert!(matches!(Store::open(&other, 2, Timestamp(0)), Err(StoreError::Open { .. })));
+        let foreign = folder.path().join("foreign.redb");
+        drop(Database::create(&foreign).unwrap());
+        assert!(matches!(Store::open(&foreign, 2, Timestamp(0)), Err(StoreError::Foreign)));
     }
 
     #[test]

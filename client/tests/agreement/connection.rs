@@ -7,10 +7,10 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use assent_client::proto::limits::MAX_FRAME_BYTES;
-use assent_client::proto::wire::ALPN;
-use assent_client::{Client, ClientError, Config, ConfigError, ReplyError};
+use assent_client::proto::wire::{ALPN, append_refused};
+use assent_client::{Client, ClientError, Config, ConfigError, Refusal, ReplyError};
 use quinn::crypto::rustls::QuicServerConfig;
-use quinn::{Endpoint, ServerConfig, VarInt};
+use quinn::{Connection, Endpoint, SendStream, ServerConfig, VarInt};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, SanType};
 use rustls::RootCertStore;
 use rustls::server::WebPkiClientVerifier;
@@ -67,6 +67,8 @@ enum Manner {
     Answer,
     /// Reads the batch and drops the connection without an answer, so often.
     DropFirst(usize),
+    /// Says that it is stopping, so often.
+    StopFirst(usize),
     /// Reads the batch and says nothing.
     KeepSilent,
 }
@@ -125,23 +127,41 @@ async fn serve(
 ) {
     while let Some(incoming) = endpoint.accept().await {
         let Ok(connection) = incoming.await else { continue };
-        while let Ok((mut send, mut receive)) = connection.accept_bi().await {
-            let frame = receive.read_to_end(MAX_FRAME_BYTES).await.unwrap();
-            let before = frames.lock().unwrap().len();
-            frames.lock().unwrap().push(frame.clone());
-            match manner {
-                Manner::DropFirst(count) if before < count => {
-                    connection.close(VarInt::from_u32(1), b"restarting")
-                }
-                Manner::KeepSilent => drop(connection.closed().await),
-                Manner::DropFirst(_) | Manner::Answer => {
-                    let reply = appliance.lock().unwrap().answer(&frame, allow_once);
-                    send.write_all(&reply).await.unwrap();
-                    send.finish().unwrap();
-                }
+        tokio::spawn(serve_connection(connection, manner, appliance.clone(), frames.clone()));
+    }
+}
+
+async fn serve_connection(
+    connection: Connection,
+    manner: Manner,
+    appliance: Arc<Mutex<Appliance>>,
+    frames: Arc<Mutex<Vec<Vec<u8>>>>,
+) {
+    while let Ok((mut send, mut receive)) = connection.accept_bi().await {
+        let frame = receive.read_to_end(MAX_FRAME_BYTES).await.unwrap();
+        let before = frames.lock().unwrap().len();
+        frames.lock().unwrap().push(frame.clone());
+        match manner {
+            Manner::DropFirst(count) if before < count => {
+                connection.close(VarInt::from_u32(1), b"restarting")
+            }
+            Manner::StopFirst(count) if before < count => {
+                let mut reply = Vec::new();
+                append_refused(Refusal::ShuttingDown, &mut reply);
+                answer(&mut send, &reply).await;
+            }
+            Manner::KeepSilent => drop(connection.closed().await),
+            Manner::DropFirst(_) | Manner::StopFirst(_) | Manner::Answer => {
+                let reply = appliance.lock().unwrap().answer(&frame, allow_once);
+                answer(&mut send, &reply).await;
             }
         }
     }
+}
+
+async fn answer(send: &mut SendStream, reply: &[u8]) {
+    send.write_all(reply).await.unwrap();
+    send.finish().unwrap();
 }
 
 #[tokio::test]
@@ -167,6 +187,16 @@ async fn batch_without_an_answer_is_asked_again_under_its_id() {
     let frames = server.frames();
     assert_eq!(frames.len(), 3);
     assert!(frames.iter().all(|frame| frame == &frames[0] && frame == outcomes.batch().frame()));
+}
+
+#[tokio::test]
+async fn batch_that_a_stopping_appliance_refused_is_asked_again() {
+    let server = Server::start(Manner::StopFirst(1));
+    let client = Client::connect(&server.config()).await.unwrap();
+    assert!(client.preauthorize(&[cancel("#W1")]).await.unwrap().all_allowed());
+    let frames = server.frames();
+    assert_eq!(frames.len(), 2);
+    assert_eq!(frames[0], frames[1]);
 }
 
 #[tokio::test]
