@@ -211,7 +211,7 @@ fn revoke(config: &Config, format: Format, name: &str, now: Timestamp) -> anyhow
     }
     let certificates = registry.revoke(&id, now)?;
     match format {
-        Format::Table => println!("{id} is revoked: {certificates} good certificates until now"),
+        Format::Table => println!("{id} is revoked; certificates that were good until now: {certificates}"),
         Format::Json | Format::Jsonl => {
             let schema = "assent.v1.agent_revoked";
             println!("{}", serde_json::json!({ "schema": schema, "id": id, "certificates": certificates }));
