@@ -1,0 +1,202 @@
+//! The catalog: which intents exist, what their contexts look like and on which terms they are granted.
+//!
+//! The rule it keeps: a context fits its shape exactly; nothing is missing, nothing is added, nothing is converted.
+//! What an action allows or forbids is not here, that is for policies.
+
+use crate::classification::Misfit;
+use crate::limits::MAX_VALUE_DEPTH;
+use crate::value::{Field, Range, Value};
+use crate::world::World;
+
+/// An action of the catalog, by its place there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ActionIndex(pub(crate) u32);
+
+impl ActionIndex {
+    /// Its place among the catalog's actions.
+    pub const fn place(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// The type of a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shape {
+    /// `Bool`
+    Bool,
+    /// `Long`
+    Long,
+    /// `String`
+    String,
+    /// `decimal`
+    Decimal,
+    /// `datetime`
+    Datetime,
+    /// `duration`
+    Duration,
+    /// `ipaddr`
+    Ip,
+    /// An entity of the type of this number.
+    Entity(u32),
+    /// A set whose elements have the shape of this number.
+    Set(u32),
+    /// A record with these attributes.
+    Record(Range),
+}
+
+/// An attribute of a record shape.
+#[derive(Clone, Copy, Debug)]
+pub struct Attribute {
+    /// Number of its name.
+    pub name: u32,
+    /// Number of its shape.
+    pub shape: u32,
+    /// Whether it must be there.
+    pub is_required: bool,
+}
+
+/// An entity type.
+#[derive(Clone, Copy, Debug)]
+pub struct TypeRow {
+    /// Annotated `@transient`: its entities are in no snapshot.
+    pub is_transient: bool,
+}
+
+/// An action.
+#[derive(Clone, Copy, Debug)]
+pub struct ActionRow {
+    /// Types of principals, a range of the image's `applies_to`. Empty for a category.
+    pub principals: Range,
+    /// Types of resources.
+    pub resources: Range,
+    /// Number of the context's shape, a record.
+    pub context: u32,
+    /// Whether the context declares the record that the appliance asserts.
+    pub is_asserted: bool,
+    /// Its terms.
+    pub terms: Terms,
+}
+
+/// Where a waiting intent stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Priority {
+    /// After everything else.
+    Low,
+    /// In turn.
+    Normal,
+    /// Before what is normal.
+    High,
+    /// Before everything else.
+    Critical,
+}
+
+/// On which terms an action is granted, from its annotations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Terms {
+    /// Base score, before the risk model adds to it.
+    pub risk: i64,
+    /// Longest time that a token may stay valid.
+    pub window_ms: u64,
+    /// Most uses of a token.
+    pub uses: u32,
+    /// Place in a queue.
+    pub priority: Priority,
+    /// Whether a charter may cover it.
+    pub break_glass: bool,
+    /// How long it may wait in a queue, if at all.
+    pub queue_ms: Option<u64>,
+}
+
+/// Numbers of the names of `context.assent` and its attributes.
+#[derive(Clone, Copy, Debug)]
+pub struct FactNames {
+    /// The record.
+    pub assent: u32,
+    /// When the intent is evaluated.
+    pub now: u32,
+    /// Its score.
+    pub risk: u32,
+    /// Approvals that are in.
+    pub approvals: u32,
+    /// Whether the token boundary is closed.
+    pub degraded: u32,
+    /// The principal's intents in the last minute.
+    pub agent_rate: u32,
+    /// The revocation epoch.
+    pub epoch: u32,
+}
+
+impl<'a> World<'_, 'a> {
+    /// Checks a value against a shape. `name` is the nearest attribute, for the message.
+    pub(crate) fn fit(
+        &self,
+        value: Value,
+        shape: u32,
+        name: &'a str,
+        depth: usize,
+    ) -> Result<(), Misfit<'a>> {
+        let wrong = Misfit::WrongType { attribute: name };
+        let depth = depth.checked_sub(1).ok_or(Misfit::TooLarge("nesting of values"))?;
+        match (value, *self.image.shapes.get(shape as usize).ok_or(wrong)?) {
+            (Value::Bool(_), Shape::Bool)
+            | (Value::Long(_), Shape::Long)
+            | (Value::String(_), Shape::String)
+            | (Value::Decimal(_), Shape::Decimal)
+            | (Value::Datetime(_), Shape::Datetime)
+            | (Value::Duration(_), Shape::Duration)
+            | (Value::Ip(_), Shape::Ip) => Ok(()),
+            (Value::Entity(entity), Shape::Entity(type_number))
+                if self.type_of(entity) == Some(type_number) =>
+            {
+                Ok(())
+            }
+            (Value::Set(span), Shape::Set(element)) => {
+                let elements = self.elements(span).map_err(|_| wrong)?;
+                elements.iter().try_for_each(|value| self.fit(*value, element, name, depth))
+            }
+            (value @ Value::Record(_), Shape::Record(attributes)) => {
+                self.fit_record(value, attributes, depth)
+            }
+            (_, _) => Err(wrong),
+        }
+    }
+
+    /// Both sides are sorted by name, so one walk over both finds what is missing and what is too much.
+    fn fit_record(&self, record: Value, attributes: Range, depth: usize) -> Result<(), Misfit<'a>> {
+        let Value::Record(span) = record else { return Err(Misfit::Malformed) };
+        let mut fields = self.fields(span).map_err(|_| Misfit::Malformed)?.iter().peekable();
+        let attributes = attributes.of(self.image.attributes).ok_or(Misfit::Malformed)?;
+        for attribute in attributes {
+            let name = self.name(attribute.name);
+            match fields.next_if(|field| field.name == attribute.name) {
+                Some(field) => self.fit(field.value, attribute.shape, name, depth)?,
+                None if attribute.is_required => {
+                    return Err(self.missing_or_unknown(fields, attributes, name));
+                }
+                None => {}
+            }
+        }
+        match fields.next() {
+            None => Ok(()),
+            Some(field) => Err(Misfit::UnknownAttribute { attribute: self.name(field.name) }),
+        }
+    }
+
+    /// A field that no attribute declares stops the walk before the one that is missing: say which of both it is.
+    fn missing_or_unknown<'f>(
+        &self,
+        mut fields: impl Iterator<Item = &'f Field>,
+        attributes: &[Attribute],
+        missing: &'a str,
+    ) -> Misfit<'a> {
+        match fields.find(|field| attributes.iter().all(|attribute| attribute.name != field.name)) {
+            Some(field) => Misfit::UnknownAttribute { attribute: self.name(field.name) },
+            None => Misfit::MissingAttribute { attribute: missing },
+        }
+    }
+
+    /// Checks a whole context.
+    pub(crate) fn fit_context(&self, context: Value, shape: u32) -> Result<(), Misfit<'a>> {
+        self.fit(context, shape, "context", MAX_VALUE_DEPTH)
+    }
+}

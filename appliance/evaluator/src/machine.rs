@@ -1,0 +1,439 @@
+//! The machine: runs one policy's program over a bounded stack.
+//!
+//! The rule it keeps: it ends, for jumps lead forward, and any doubt (a wrong type, an overflow, a missing entity, no
+//! fuel, a number that leads nowhere) is a fault and never an answer. Policies are chosen by scope before it runs.
+//!
+//! Semantics: Cedar's evaluator, value by value; see the table in facts.md, A5.
+
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "an operator takes one type; whatever else there is or will be is a fault"
+)]
+
+use crate::comparison::Fuel;
+use crate::extension::{to_date, to_time};
+use crate::instruction::Instruction;
+use crate::limits::{MAX_STACK, MAX_VALUE_DEPTH};
+use crate::pattern;
+use crate::value::{Address, Field, Source, Span, Value};
+use crate::world::World;
+use core::cmp::Ordering;
+use heapless::Vec;
+
+/// Why a policy could not be evaluated. The first five are Cedar's evaluation errors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// A value of another type than the operator takes.
+    Type,
+    /// A result outside of 64 bits.
+    Overflow,
+    /// An entity that the snapshot does not list.
+    MissingEntity,
+    /// An attribute that is not there.
+    MissingAttribute,
+    /// A tag that is not there.
+    MissingTag,
+    /// No fuel is left.
+    Budget,
+    /// The image is not what the verifier saw.
+    Image,
+}
+
+/// What became of a policy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Scope and all clauses hold.
+    Satisfied,
+    /// The scope does not hold.
+    OutOfScope,
+    /// The clause of this number, counted from 0, does not hold.
+    Unsatisfied {
+        /// The first clause that does not hold.
+        clause: u32,
+    },
+    /// It could not be evaluated.
+    Failed(Fault),
+}
+
+/// The machine.
+#[derive(Debug)]
+pub(crate) struct Machine<'m, 'a> {
+    pub(crate) world: World<'m, 'a>,
+    pub(crate) fuel: Fuel,
+    stack: Vec<Value, MAX_STACK>,
+}
+
+impl<'m, 'a> Machine<'m, 'a> {
+    #[inline]
+    pub(crate) fn new(world: World<'m, 'a>) -> Self {
+        Self { fuel: Fuel::of(world.image.budget), world, stack: Vec::new() }
+    }
+
+    /// Runs the program of a policy whose scope holds.
+    #[inline]
+    pub(crate) fn run(&mut self, policy: usize) -> Outcome {
+        let code = self.world.image.policies.get(policy).and_then(|row| row.code.of(self.world.image.code));
+        let Some(code) = code else { return Outcome::Failed(Fault::Image) };
+        if code.is_empty() {
+            return Outcome::Satisfied;
+        }
+        self.stack.clear();
+        self.world.scratch.elements.clear();
+        self.world.scratch.fields.clear();
+        match self.fuel.spend(code.len()).and_then(|()| self.walk(code)) {
+            Ok(None) => Outcome::Satisfied,
+            Ok(Some(clause)) => Outcome::Unsatisfied { clause },
+            Err(fault) => Outcome::Failed(fault),
+        }
+    }
+
+    /// The number of the clause that does not hold, if one does not.
+    fn walk(&mut self, code: &[Instruction]) -> Result<Option<u32>, Fault> {
+        let mut at = 0_usize;
+        while let Some(instruction) = code.get(at) {
+            at = at.wrapping_add(1);
+            match *instruction {
+                Instruction::And(target) => {
+                    if !self.pop_bool()? {
+                        at = self.jump_with(false, target)?;
+                    }
+                }
+                Instruction::Or(target) => {
+                    if self.pop_bool()? {
+                        at = self.jump_with(true, target)?;
+                    }
+                }
+                Instruction::Unless(target) => {
+                    if !self.pop_bool()? {
+                        at = target as usize;
+                    }
+                }
+                Instruction::Jump(target) => at = target as usize,
+                Instruction::EndWhen(clause) => {
+                    if !self.pop_bool()? {
+                        return Ok(Some(clause));
+                    }
+                }
+                Instruction::EndUnless(clause) => {
+                    if self.pop_bool()? {
+                        return Ok(Some(clause));
+                    }
+                }
+                straight => self.step(straight)?,
+            }
+        }
+        Ok(None)
+    }
+
+    /// Everything that does not jump.
+    #[inline(always)]
+    fn step(&mut self, instruction: Instruction) -> Result<(), Fault> {
+        use Instruction as I;
+        let intent = self.world.intent;
+        match instruction {
+            I::Constant(place) => {
+                self.push(*self.world.image.constants.get(place as usize).ok_or(Fault::Image)?)
+            }
+            I::Principal => self.push(Value::Entity(intent.principal)),
+            I::Action => self.push(Value::Entity(intent.action)),
+            I::Resource => self.push(Value::Entity(intent.resource)),
+            I::Context => self.push(intent.context.ok_or(Fault::Type)?),
+            I::PrincipalAttribute(name) => self.push_attribute(Value::Entity(intent.principal), name),
+            I::ResourceAttribute(name) => self.push_attribute(Value::Entity(intent.resource), name),
+            I::ContextAttribute(name) => self.push_attribute(intent.context.ok_or(Fault::Type)?, name),
+            I::Attribute(name) => {
+                let value = self.pop()?;
+                self.push_attribute(value, name)
+            }
+            I::Has(name) => {
+                self.replace(|world, _, value| Ok(Value::Bool(world.attribute(value, name)?.is_some())))
+            }
+            I::HasPath(path) => self.replace(|world, _, value| world.has_path(value, path)),
+            I::Not => self.replace(|_, _, value| Ok(Value::Bool(!as_bool(value)?))),
+            I::Negate => self
+                .replace(|_, _, value| as_long(value)?.checked_neg().map(Value::Long).ok_or(Fault::Overflow)),
+            I::IsEmpty => self.replace(|_, _, value| Ok(Value::Bool(as_set(value)?.length == 0))),
+            I::IsIpv4 => self.test_address(|address| !address.is_v6()),
+            I::IsIpv6 => self.test_address(Address::is_v6),
+            I::IsLoopback => self.test_address(Address::is_loopback),
+            I::IsMulticast => self.test_address(Address::is_multicast),
+            I::ToDate => self.replace(|_, _, value| {
+                to_date(as_datetime(value)?).map(Value::Datetime).ok_or(Fault::Overflow)
+            }),
+            I::ToTime => self.replace(|_, _, value| Ok(Value::Duration(to_time(as_datetime(value)?)))),
+            I::ToUnits(unit) => self.replace(|_, _, value| {
+                as_duration(value)?.checked_div(i64::from(unit)).map(Value::Long).ok_or(Fault::Image)
+            }),
+            I::Is(type_number) => self.replace(|world, _, value| {
+                Ok(Value::Bool(world.type_of(as_entity(value)?) == Some(type_number)))
+            }),
+            I::Like(place) => self.replace(|world, fuel, value| world.like(value, place, fuel)),
+            I::SetOf(length) => self.gather_set(length),
+            I::RecordOf(path) => self.gather_record(path),
+            I::Boolean => self.replace(|_, _, value| as_bool(value).map(Value::Bool)),
+            binary => {
+                let (right, left) = (self.pop()?, self.pop()?);
+                let result = self.binary(binary, left, right)?;
+                self.push(result)
+            }
+        }
+    }
+
+    /// Operators of two values.
+    #[inline(always)]
+    fn binary(&mut self, instruction: Instruction, left: Value, right: Value) -> Result<Value, Fault> {
+        use Instruction as I;
+        let (world, fuel) = (&self.world, &mut self.fuel);
+        let answer = match instruction {
+            I::Equal => world.equal(left, right, MAX_VALUE_DEPTH, fuel)?,
+            I::NotEqual => !world.equal(left, right, MAX_VALUE_DEPTH, fuel)?,
+            I::Less => order(left, right)?.is_lt(),
+            I::LessEqual => order(left, right)?.is_le(),
+            I::Greater => order(left, right)?.is_gt(),
+            I::GreaterEqual => order(left, right)?.is_ge(),
+            I::Add => return arithmetic(left, right, i64::checked_add),
+            I::Subtract => return arithmetic(left, right, i64::checked_sub),
+            I::Multiply => return arithmetic(left, right, i64::checked_mul),
+            I::In => world.is_in(left, right, fuel)?,
+            I::Contains => world.contains(as_set(left)?, right, MAX_VALUE_DEPTH, fuel)?,
+            I::ContainsAll => world.contains_all(as_set(left)?, as_set(right)?, MAX_VALUE_DEPTH, fuel)?,
+            I::ContainsAny => world.contains_any(as_set(left)?, as_set(right)?, MAX_VALUE_DEPTH, fuel)?,
+            I::HasTag => world.find_tag(left, right, fuel)?.is_ok(),
+            I::GetTag => return world.find_tag(left, right, fuel)?,
+            I::IsInRange => world.as_address(left)?.is_in_range(&world.as_address(right)?),
+            I::Offset => {
+                let sum = as_datetime(left)?.checked_add(as_duration(right)?);
+                return sum.map(Value::Datetime).ok_or(Fault::Overflow);
+            }
+            I::DurationSince => {
+                let difference = as_datetime(left)?.checked_sub(as_datetime(right)?);
+                return difference.map(Value::Duration).ok_or(Fault::Overflow);
+            }
+            I::DecimalLess => as_decimal(left)? < as_decimal(right)?,
+            I::DecimalLessEqual => as_decimal(left)? <= as_decimal(right)?,
+            I::DecimalGreater => as_decimal(left)? > as_decimal(right)?,
+            I::DecimalGreaterEqual => as_decimal(left)? >= as_decimal(right)?,
+            _ => return Err(Fault::Image),
+        };
+        Ok(Value::Bool(answer))
+    }
+
+    #[inline(always)]
+    fn push(&mut self, value: Value) -> Result<(), Fault> {
+        self.stack.push(value).map_err(|_| Fault::Image)
+    }
+
+    #[inline(always)]
+    fn pop(&mut self) -> Result<Value, Fault> {
+        self.stack.pop().ok_or(Fault::Image)
+    }
+
+    #[inline(always)]
+    fn pop_bool(&mut self) -> Result<bool, Fault> {
+        as_bool(self.pop()?)
+    }
+
+    /// Leaves the answer of a short circuit and goes to where it ends.
+    #[inline(always)]
+    fn jump_with(&mut self, answer: bool, target: u32) -> Result<usize, Fault> {
+        self.push(Value::Bool(answer))?;
+        Ok(target as usize)
+    }
+
+    #[inline(always)]
+    fn replace(
+        &mut self,
+        by: impl FnOnce(&World<'m, 'a>, &mut Fuel, Value) -> Result<Value, Fault>,
+    ) -> Result<(), Fault> {
+        let top = self.stack.last_mut().ok_or(Fault::Image)?;
+        *top = by(&self.world, &mut self.fuel, *top)?;
+        Ok(())
+    }
+
+    #[inline(always)]
+    fn push_attribute(&mut self, of: Value, name: u32) -> Result<(), Fault> {
+        let value = self.world.attribute_or_fault(of, name)?;
+        self.push(value)
+    }
+
+    #[inline]
+    fn test_address(&mut self, test: impl FnOnce(&Address) -> bool) -> Result<(), Fault> {
+        self.replace(|world, _, value| Ok(Value::Bool(test(&world.as_address(value)?))))
+    }
+
+    /// Moves the topmost values into a set of the scratch.
+    fn gather_set(&mut self, length: u32) -> Result<(), Fault> {
+        let start = self.stack.len().checked_sub(length as usize).ok_or(Fault::Image)?;
+        let elements = &mut self.world.scratch.elements;
+        let place = u32::try_from(elements.len()).map_err(|_| Fault::Image)?;
+        elements.extend_from_slice(self.stack.get(start..).ok_or(Fault::Image)?).map_err(|_| Fault::Image)?;
+        self.stack.truncate(start);
+        self.push(Value::Set(Span { source: Source::Scratch, start: place, length }))
+    }
+
+    /// Moves the topmost values into a record of the scratch; the path holds its names in ascending order.
+    fn gather_record(&mut self, path: u32) -> Result<(), Fault> {
+        let names = self.world.path(path)?;
+        let start = self.stack.len().checked_sub(names.len()).ok_or(Fault::Image)?;
+        let fields = &mut self.world.scratch.fields;
+        let place = u32::try_from(fields.len()).map_err(|_| Fault::Image)?;
+        for (name, value) in names.iter().zip(self.stack.get(start..).ok_or(Fault::Image)?) {
+            fields.push(Field { name: *name, value: *value }).map_err(|_| Fault::Image)?;
+        }
+        let length = u32::try_from(names.len()).map_err(|_| Fault::Image)?;
+        self.stack.truncate(start);
+        self.push(Value::Record(Span { source: Source::Scratch, start: place, length }))
+    }
+}
+
+impl<'a> World<'_, 'a> {
+    /// An attribute of a record or an entity, if it is there. An entity that is absent has none.
+    #[inline(always)]
+    fn attribute(&self, of: Value, name: u32) -> Result<Option<Value>, Fault> {
+        match of {
+            Value::Record(span) => Ok(Self::field(self.fields(span)?, name)),
+            Value::Entity(entity) => match self.present(entity) {
+                Some(row) => Ok(Self::field(row.fields.of(self.snapshot.fields).ok_or(Fault::Image)?, name)),
+                None => Ok(None),
+            },
+            _ => Err(Fault::Type),
+        }
+    }
+
+    /// An attribute that must be there.
+    #[inline(always)]
+    fn attribute_or_fault(&self, of: Value, name: u32) -> Result<Value, Fault> {
+        self.attribute(of, name)?.ok_or(match of {
+            Value::Entity(entity) if self.present(entity).is_none() => Fault::MissingEntity,
+            _ => Fault::MissingAttribute,
+        })
+    }
+
+    fn path(&self, path: u32) -> Result<&'a [u32], Fault> {
+        let range = self.image.paths.get(path as usize).ok_or(Fault::Image)?;
+        range.of(self.image.path_names).ok_or(Fault::Image)
+    }
+
+    /// `has a.b.c`: walks while each is there.
+    fn has_path(&self, of: Value, path: u32) -> Result<Value, Fault> {
+        let mut value = of;
+        for name in self.path(path)? {
+            match self.attribute(value, *name)? {
+                Some(next) => value = next,
+                None => return Ok(Value::Bool(false)),
+            }
+        }
+        Ok(Value::Bool(true))
+    }
+
+    fn like(&self, value: Value, place: u32, fuel: &mut Fuel) -> Result<Value, Fault> {
+        let Value::String(span) = value else { return Err(Fault::Type) };
+        let parts = self.image.patterns.get(place as usize).ok_or(Fault::Image)?;
+        let parts = parts.of(self.image.parts).ok_or(Fault::Image)?;
+        pattern::matches(self.text(span)?, parts, self.image.text, fuel).map(Value::Bool)
+    }
+
+    /// `in`: an entity or a set of entities. Every element must be an entity, also behind one that matches.
+    fn is_in(&self, left: Value, right: Value, fuel: &mut Fuel) -> Result<bool, Fault> {
+        let entity = as_entity(left)?;
+        let span = match right {
+            Value::Entity(ancestor) => return Ok(self.is_within(entity, ancestor)),
+            Value::Set(span) => span,
+            _ => return Err(Fault::Type),
+        };
+        let (elements, mut found) = (self.elements(span)?, false);
+        fuel.spend(elements.len())?;
+        for element in elements {
+            found |= self.is_within(entity, as_entity(*element)?);
+        }
+        Ok(found)
+    }
+
+    /// The tag of an entity, or what is missing.
+    fn find_tag(&self, of: Value, key: Value, fuel: &mut Fuel) -> Result<Result<Value, Fault>, Fault> {
+        let entity = as_entity(of)?;
+        let Value::String(key) = key else { return Err(Fault::Type) };
+        fuel.spend(key.length as usize)?;
+        let Some(row) = self.present(entity) else { return Ok(Err(Fault::MissingEntity)) };
+        Ok(self.tag(row, self.text(key)?).ok_or(Fault::MissingTag))
+    }
+
+    fn as_address(&self, value: Value) -> Result<Address, Fault> {
+        match value {
+            Value::Ip(span) => self.address(span),
+            _ => Err(Fault::Type),
+        }
+    }
+}
+
+#[inline(always)]
+const fn as_bool(value: Value) -> Result<bool, Fault> {
+    match value {
+        Value::Bool(value) => Ok(value),
+        _ => Err(Fault::Type),
+    }
+}
+
+#[inline(always)]
+const fn as_long(value: Value) -> Result<i64, Fault> {
+    match value {
+        Value::Long(value) => Ok(value),
+        _ => Err(Fault::Type),
+    }
+}
+
+#[inline(always)]
+const fn as_entity(value: Value) -> Result<u32, Fault> {
+    match value {
+        Value::Entity(value) => Ok(value),
+        _ => Err(Fault::Type),
+    }
+}
+
+#[inline(always)]
+const fn as_set(value: Value) -> Result<Span, Fault> {
+    match value {
+        Value::Set(value) => Ok(value),
+        _ => Err(Fault::Type),
+    }
+}
+
+#[inline(always)]
+const fn as_decimal(value: Value) -> Result<i64, Fault> {
+    match value {
+        Value::Decimal(value) => Ok(value),
+        _ => Err(Fault::Type),
+    }
+}
+
+#[inline(always)]
+const fn as_datetime(value: Value) -> Result<i64, Fault> {
+    match value {
+        Value::Datetime(value) => Ok(value),
+        _ => Err(Fault::Type),
+    }
+}
+
+#[inline(always)]
+const fn as_duration(value: Value) -> Result<i64, Fault> {
+    match value {
+        Value::Duration(value) => Ok(value),
+        _ => Err(Fault::Type),
+    }
+}
+
+/// Long, datetime and duration have an order, each among its own.
+#[inline(always)]
+fn order(left: Value, right: Value) -> Result<Ordering, Fault> {
+    match (left, right) {
+        (Value::Long(left), Value::Long(right))
+        | (Value::Datetime(left), Value::Datetime(right))
+        | (Value::Duration(left), Value::Duration(right)) => Ok(left.cmp(&right)),
+        (_, _) => Err(Fault::Type),
+    }
+}
+
+#[inline(always)]
+fn arithmetic(left: Value, right: Value, by: impl Fn(i64, i64) -> Option<i64>) -> Result<Value, Fault> {
+    by(as_long(left)?, as_long(right)?).map(Value::Long).ok_or(Fault::Overflow)
+}

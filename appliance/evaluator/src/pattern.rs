@@ -1,0 +1,88 @@
+//! `like`: text against a pattern of parts with wildcards between them.
+//!
+//! The rule it keeps: the result is that of matching character by character, for whole UTF-8 parts are found at
+//! character boundaries only. The leftmost place of a part is as good as any later one, so no step is taken back.
+
+use crate::comparison::Fuel;
+use crate::machine::Fault;
+use crate::value::Range;
+
+/// Whether `text` is the first part, then anything, then the second part and so on to the last.
+pub(crate) fn matches(text: &str, parts: &[Range], names: &str, fuel: &mut Fuel) -> Result<bool, Fault> {
+    let part = |range: &Range| range.of_text(names).map(str::as_bytes).ok_or(Fault::Image);
+    let text = text.as_bytes();
+    fuel.spend(text.len())?;
+    let (first, rest) = parts.split_first().ok_or(Fault::Image)?;
+    let Some((last, middle)) = rest.split_last() else {
+        return Ok(text == part(first)?);
+    };
+    let (first, last) = (part(first)?, part(last)?);
+    let Some(mut rest) = text.strip_prefix(first).and_then(|text| text.strip_suffix(last)) else {
+        return Ok(false);
+    };
+    for range in middle {
+        match after(rest, part(range)?, fuel)? {
+            Some(tail) => rest = tail,
+            None => return Ok(false),
+        }
+    }
+    Ok(true)
+}
+
+/// What follows the leftmost occurrence of `part`.
+fn after<'t>(text: &'t [u8], part: &[u8], fuel: &mut Fuel) -> Result<Option<&'t [u8]>, Fault> {
+    fuel.spend(text.len().saturating_mul(part.len()))?;
+    let mut rest = text;
+    loop {
+        if let Some(tail) = rest.strip_prefix(part) {
+            return Ok(Some(tail));
+        }
+        match rest.split_first() {
+            Some((_, tail)) => rest = tail,
+            None => return Ok(None),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use heapless::{String, Vec};
+
+    fn like(text: &str, pattern: &str) -> bool {
+        let (mut names, mut parts) = (String::<64>::new(), Vec::<Range, 16>::new());
+        for part in pattern.split('*') {
+            let number = |place: usize| u32::try_from(place).unwrap();
+            parts.push(Range { start: number(names.len()), length: number(part.len()) }).unwrap();
+            names.push_str(part).unwrap();
+        }
+        matches(text, &parts, &names, &mut Fuel::of(10_000)).unwrap()
+    }
+
+    #[test]
+    fn wildcards_stand_for_anything_and_the_rest_for_itself() {
+        for (text, pattern) in [
+            ("", ""),
+            ("", "*"),
+            ("a", "a"),
+            ("abc", "a*c"),
+            ("abcbc", "*bc"),
+            ("aXbYc", "a*b*c"),
+            ("\u{e9}t\u{e9}", "\u{e9}*\u{e9}"),
+        ] {
+            assert!(like(text, pattern), "{text} like {pattern}");
+        }
+        for (text, pattern) in
+            [("a", ""), ("", "a"), ("a", "a*a"), ("abc", "b*"), ("abc", "*b"), ("aab", "a*c*b")]
+        {
+            assert!(!like(text, pattern), "{text} like {pattern}");
+        }
+    }
+
+    #[test]
+    fn a_pattern_that_runs_out_of_fuel_is_a_fault() {
+        let parts =
+            [Range { start: 0, length: 0 }, Range { start: 0, length: 1 }, Range { start: 0, length: 0 }];
+        assert_eq!(matches("bbbbbbbb", &parts, "a", &mut Fuel::of(9)), Err(Fault::Budget));
+    }
+}

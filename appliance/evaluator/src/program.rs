@@ -1,0 +1,134 @@
+//! Programs: each is walked once, in order, before it may run.
+//!
+//! The rule it keeps: operands lead somewhere, jumps lead forward and close like brackets, the stack has the same
+//! height on every way to an instruction, never passes its limit, and is empty where a clause ends.
+
+#![expect(clippy::wildcard_enum_match_arm, reason = "most instructions have no operand and do not jump")]
+
+use crate::image::Image;
+use crate::instruction::Instruction;
+use crate::limits::{MAX_OPEN_JUMPS, MAX_SCRATCH, MAX_STACK};
+use crate::verification::{Flaw, ensure};
+use heapless::Vec;
+
+/// A jump whose target is still ahead.
+#[derive(Clone, Copy)]
+struct Ahead {
+    target: usize,
+    height: usize,
+}
+
+/// Walks the program of one policy.
+pub(crate) fn verify(image: &Image<'_>, policy: usize) -> Result<(), Flaw> {
+    let flaw = Flaw { table: "programs", place: policy };
+    let row = image.policies.get(policy).ok_or(flaw)?;
+    let code = row.code.of(image.code).ok_or(flaw)?;
+    let mut walk = Walk { image, flaw, height: 0, gathered: 0, ahead: Vec::new(), is_reached: true };
+    for (place, instruction) in code.iter().enumerate() {
+        walk.land(place)?;
+        walk.step(*instruction, place, code.len())?;
+    }
+    walk.land(code.len())?;
+    ensure(walk.is_reached && walk.height == 0 && walk.ahead.is_empty(), flaw.table, policy)
+}
+
+struct Walk<'m, 'a> {
+    image: &'m Image<'a>,
+    flaw: Flaw,
+    height: usize,
+    gathered: usize,
+    ahead: Vec<Ahead, MAX_OPEN_JUMPS>,
+    /// Whether the instruction before leads to this one.
+    is_reached: bool,
+}
+
+impl Walk<'_, '_> {
+    fn ensure(&self, holds: bool) -> Result<(), Flaw> {
+        holds.then_some(()).ok_or(self.flaw)
+    }
+
+    /// Joins the jumps that lead to this place: their heights must agree with each other and with ours.
+    fn land(&mut self, place: usize) -> Result<(), Flaw> {
+        while let Some(jump) = self.ahead.last().copied().filter(|jump| jump.target == place) {
+            self.ahead.pop();
+            self.ensure(!self.is_reached || jump.height == self.height)?;
+            (self.height, self.is_reached) = (jump.height, true);
+        }
+        self.ensure(self.is_reached || self.ahead.is_empty())
+    }
+
+    fn step(&mut self, instruction: Instruction, place: usize, length: usize) -> Result<(), Flaw> {
+        self.ensure(self.is_reached && self.operand_leads_somewhere(instruction))?;
+        let (takes, leaves) = match instruction {
+            Instruction::SetOf(elements) => (elements as usize, 1),
+            Instruction::RecordOf(path) => (self.path_length(path), 1),
+            other => other.effect(),
+        };
+        if let Instruction::SetOf(_) | Instruction::RecordOf(_) = instruction {
+            self.gathered = self.gathered.saturating_add(takes);
+        }
+        let below = self.height.checked_sub(takes).ok_or(self.flaw)?;
+        self.height = below.saturating_add(leaves);
+        self.ensure(self.height <= MAX_STACK && self.gathered <= MAX_SCRATCH)?;
+        match instruction {
+            // The way of a short circuit keeps its answer.
+            Instruction::And(target) | Instruction::Or(target) => {
+                self.jump(target, below.saturating_add(1), place, length)
+            }
+            Instruction::Unless(target) => self.jump(target, below, place, length),
+            Instruction::Jump(target) => {
+                self.jump_past_else(target, place, length)?;
+                self.is_reached = false;
+                Ok(())
+            }
+            Instruction::EndWhen(_) | Instruction::EndUnless(_) => {
+                self.ensure(self.height == 0 && self.ahead.is_empty())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn jump(&mut self, target: u32, height: usize, place: usize, length: usize) -> Result<(), Flaw> {
+        let target = target as usize;
+        let encloses = self.ahead.last().is_none_or(|outer| target <= outer.target);
+        self.ensure(target > place && target <= length && encloses && height <= MAX_STACK)?;
+        self.ahead.push(Ahead { target, height }).map_err(|_| self.flaw)
+    }
+
+    /// The jump at the end of `then` opens before the one to `else` closes: it goes beneath it.
+    fn jump_past_else(&mut self, target: u32, place: usize, length: usize) -> Result<(), Flaw> {
+        let to_else = self.ahead.pop().ok_or(self.flaw)?;
+        self.ensure(to_else.target == place.saturating_add(1))?;
+        self.jump(target, self.height, place, length)?;
+        self.ensure(to_else.target <= target as usize)?;
+        self.ahead.push(to_else).map_err(|_| self.flaw)
+    }
+
+    fn path_length(&self, path: u32) -> usize {
+        self.image.paths.get(path as usize).map_or(usize::MAX, |range| range.length as usize)
+    }
+
+    fn operand_leads_somewhere(&self, instruction: Instruction) -> bool {
+        let image = self.image;
+        let (operand, length) = match instruction {
+            Instruction::Constant(place) => (place, image.constants.len()),
+            Instruction::PrincipalAttribute(name)
+            | Instruction::ResourceAttribute(name)
+            | Instruction::ContextAttribute(name)
+            | Instruction::Attribute(name)
+            | Instruction::Has(name) => (name, image.names.rows.len()),
+            Instruction::HasPath(path) => (path, image.paths.len()),
+            Instruction::RecordOf(path) => return self.is_sorted_path(path),
+            Instruction::Like(pattern) => (pattern, image.patterns.len()),
+            Instruction::Is(number) => (number, image.types.rows.len()),
+            Instruction::ToUnits(unit) => return unit > 0,
+            _ => return true,
+        };
+        (operand as usize) < length
+    }
+
+    fn is_sorted_path(&self, path: u32) -> bool {
+        let names = self.image.paths.get(path as usize).and_then(|range| range.of(self.image.path_names));
+        names.is_some_and(|names| names.is_sorted_by(|left, right| left < right))
+    }
+}

@@ -1,0 +1,148 @@
+//! The world: what a running policy can read, in one place.
+//!
+//! The rule it keeps: every number is looked up with its bounds checked; a number that leads nowhere is a fault and the
+//! policy fails closed. It reads only; nothing here changes an intent.
+
+use crate::image::Image;
+use crate::intent::Contents;
+use crate::limits::MAX_SCRATCH;
+use crate::machine::Fault;
+use crate::scope::Position;
+use crate::snapshot::{EntityRow, Snapshot};
+use crate::value::{Address, Field, Source, Span, Value};
+use heapless::Vec;
+
+/// Sets and records that the running policy gathered.
+#[derive(Debug, Default)]
+pub(crate) struct Scratch {
+    pub(crate) elements: Vec<Value, MAX_SCRATCH>,
+    pub(crate) fields: Vec<Field, MAX_SCRATCH>,
+}
+
+/// All that can be read.
+#[derive(Debug)]
+pub(crate) struct World<'m, 'a> {
+    pub(crate) image: &'m Image<'a>,
+    pub(crate) snapshot: &'m Snapshot<'a>,
+    pub(crate) intent: &'m Contents<'a>,
+    pub(crate) scratch: Scratch,
+}
+
+impl<'a> World<'_, 'a> {
+    /// The text of a string.
+    #[inline]
+    pub(crate) fn text(&self, span: Span) -> Result<&'a str, Fault> {
+        let text = match span.source {
+            Source::Image => span.range().of_text(self.image.text),
+            Source::Snapshot => span.range().of_text(self.snapshot.text),
+            Source::Intent => self.intent.strings.get(span.start as usize).copied(),
+            Source::Scratch => None,
+        };
+        text.ok_or(Fault::Image)
+    }
+
+    /// The elements of a set.
+    #[inline]
+    pub(crate) fn elements(&self, span: Span) -> Result<&[Value], Fault> {
+        let elements: &[Value] = match span.source {
+            Source::Image => self.image.elements,
+            Source::Snapshot => self.snapshot.elements,
+            Source::Intent => &self.intent.elements,
+            Source::Scratch => &self.scratch.elements,
+        };
+        span.range().of(elements).ok_or(Fault::Image)
+    }
+
+    /// The fields of a record.
+    #[inline]
+    pub(crate) fn fields(&self, span: Span) -> Result<&[Field], Fault> {
+        let fields: &[Field] = match span.source {
+            Source::Image => self.image.fields,
+            Source::Snapshot => self.snapshot.fields,
+            Source::Intent => &self.intent.fields,
+            Source::Scratch => &self.scratch.fields,
+        };
+        span.range().of(fields).ok_or(Fault::Image)
+    }
+
+    /// An address.
+    #[inline]
+    pub(crate) fn address(&self, span: Span) -> Result<Address, Fault> {
+        let addresses: &[Address] = match span.source {
+            Source::Image => self.image.addresses,
+            Source::Snapshot => self.snapshot.addresses,
+            Source::Intent => &self.intent.addresses,
+            Source::Scratch => &[],
+        };
+        addresses.get(span.start as usize).copied().ok_or(Fault::Image)
+    }
+
+    /// The row of an entity that the snapshot lists.
+    #[inline]
+    pub(crate) fn present(&self, entity: u32) -> Option<&'a EntityRow> {
+        self.snapshot.entities.get(entity as usize).filter(|row| row.is_present)
+    }
+
+    /// The number of an entity's type, where the catalog knows it.
+    #[inline]
+    pub(crate) fn type_of(&self, entity: u32) -> Option<u32> {
+        match self.snapshot.entities.get(entity as usize) {
+            Some(row) => Some(row.type_number),
+            None => self.intent.stranger(self.snapshot, entity)?.type_number,
+        }
+    }
+
+    /// Whether an entity is `ancestor` or below it.
+    #[inline]
+    pub(crate) fn is_within(&self, entity: u32, ancestor: u32) -> bool {
+        entity == ancestor
+            || self
+                .present(entity)
+                .and_then(|row| row.ancestors.of(self.snapshot.ancestors))
+                .is_some_and(|ancestors| ancestors.binary_search(&ancestor).is_ok())
+    }
+
+    /// An attribute among fields sorted by name.
+    #[inline]
+    pub(crate) fn field(fields: &[Field], name: u32) -> Option<Value> {
+        const FEW: usize = 8;
+        let found = if fields.len() <= FEW {
+            fields.iter().find(|field| field.name == name)
+        } else {
+            fields.binary_search_by_key(&name, |field| field.name).ok().and_then(|place| fields.get(place))
+        };
+        found.map(|field| field.value)
+    }
+
+    /// A tag of an entity that the snapshot lists.
+    pub(crate) fn tag(&self, row: &EntityRow, key: &str) -> Option<Value> {
+        let tags = row.tags.of(self.snapshot.tags)?;
+        let key_of = |range: crate::value::Range| range.of_text(self.snapshot.text).unwrap_or("");
+        let place = tags.binary_search_by(|tag| key_of(tag.key).cmp(key)).ok()?;
+        tags.get(place).map(|tag| tag.value)
+    }
+
+    /// An entity as scopes see it.
+    pub(crate) fn position(&self, entity: u32) -> Position<'a> {
+        let unknown_type = self.image.types.rows.len();
+        let type_row = self.type_of(entity).map_or(unknown_type, |number| number as usize);
+        match self.snapshot.entities.get(entity as usize) {
+            None => Position { type_row, anchor: None, above: &[] },
+            Some(row) => Position {
+                type_row,
+                anchor: (row.anchor != crate::names::EMPTY_SLOT).then_some(row.anchor as usize),
+                above: row.anchors.of(self.snapshot.anchors).unwrap_or(&[]),
+            },
+        }
+    }
+
+    /// The name of an attribute, for messages.
+    pub(crate) fn name(&self, number: u32) -> &'a str {
+        let known = self.image.names.rows.len();
+        let name = match (number as usize).checked_sub(known) {
+            None => self.image.names.name(self.image.text, number),
+            Some(place) => self.intent.unknown_names.get(place).copied(),
+        };
+        name.unwrap_or("?")
+    }
+}
