@@ -113,6 +113,16 @@ fn taken(file: &mut File) {
         "Record(1) Key(\"k\") Set(2) Set(0) End Set(1) Set(0) End End End End",
         &TERMS,
     );
+    // Counts stand before elements, so the shorter set comes first although its element is the greater.
+    let (tag_and_count, one, two) =
+        ([tag::SET, 2], [tag::SET, 1, tag::BOOL, 1], [tag::SET, 2, tag::BOOL, 0, tag::BOOL, 1]);
+    let walk = "Record(1) Key(\"k\") Set(2) Set(1) Bool(true) End Set(2) Bool(false) Bool(true) End End End";
+    write(
+        "sets within a set, by their counts",
+        &with_value(&[&tag_and_count[..], &one, &two].concat()),
+        walk,
+        &TERMS,
+    );
 }
 
 fn refused(file: &mut File) {
