@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use quinn::ConnectionError;
+use assent_proto::refusal::Refusal;
+use quinn::{ConnectionError, VarInt};
 
 use super::config::ConfigError;
 use crate::batch::{BatchError, ReplyError};
@@ -130,6 +131,15 @@ impl ClientError {
         }
     }
 
+    /// What it means that the appliance gave up our stream.
+    pub(super) fn of_reset(addr: &str, code: VarInt) -> Self {
+        match refusal(code) {
+            Some(Refusal::ShuttingDown) => Self::ShuttingDown { addr: addr.to_owned() },
+            Some(refusal) => Self::Reply(ReplyError::Refused(refusal)),
+            None => Self::Lost(format!("stream was reset with code {code}")),
+        }
+    }
+
     /// What the end of a connection means.
     pub(super) fn of_connection(addr: &str, end: ConnectionError) -> Self {
         let (addr, reason) = (addr.to_owned(), end.to_string());
@@ -149,14 +159,23 @@ impl ClientError {
                 Self::ServerRefused { addr, reason }
             }
             ConnectionError::VersionMismatch => Self::Protocol { addr, reason },
+            ConnectionError::ApplicationClosed(close) => match refusal(close.error_code) {
+                Some(Refusal::Unauthenticated) => Self::Unauthorised { addr, reason },
+                Some(Refusal::ShuttingDown) => Self::ShuttingDown { addr },
+                Some(_) | None => Self::Lost(reason),
+            },
             ConnectionError::TransportError(_)
-            | ConnectionError::ApplicationClosed(_)
             | ConnectionError::Reset
             | ConnectionError::TimedOut
             | ConnectionError::LocallyClosed
             | ConnectionError::CidsExhausted => Self::Lost(reason),
         }
     }
+}
+
+/// The refusal whose number an application error code is.
+fn refusal(code: VarInt) -> Option<Refusal> {
+    Refusal::from_number(u8::try_from(code.into_inner()).ok()?)
 }
 
 /// The TLS alert in a QUIC error code (RFC 9001 section 4.8).

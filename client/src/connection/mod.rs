@@ -14,7 +14,7 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use assent_proto::limits::MAX_REPLY_BYTES;
 use assent_proto::refusal::Refusal;
 use assent_proto::wire::Reply;
-use quinn::{Connection, Endpoint, VarInt};
+use quinn::{Connection, Endpoint, ReadError, ReadToEndError, VarInt, WriteError};
 use tokio::sync::Mutex;
 use tokio::time::{sleep, timeout};
 
@@ -107,19 +107,21 @@ impl Client {
     }
 
     async fn ask_once(&self, batch: &Batch) -> Result<Vec<u8>, ClientError> {
+        let addr = &self.config.addr;
         let connection = self.connected().await?;
-        let reply = exchange(&connection, batch.frame()).await.map_err(|error| {
+        let outcome = match exchange(addr, &connection, batch.frame()).await {
+            Ok(reply) if says_shutting_down(&reply) => Err(ClientError::ShuttingDown { addr: addr.clone() }),
+            outcome => outcome,
+        };
+        match (outcome, connection.close_reason()) {
+            (Ok(reply), _) => Ok(reply),
             // Whatever broke the exchange, the reason of the connection's end says more, when it has ended.
-            match connection.close_reason() {
-                Some(reason) => ClientError::of_connection(&self.config.addr, reason),
-                None => error,
+            (Err(_), Some(reason)) => Err(ClientError::of_connection(addr, reason)),
+            (Err(error), None) => {
+                self.forget(&connection).await;
+                Err(error)
             }
-        })?;
-        if matches!(Reply::parse(&reply), Ok(Reply::Refused(Refusal::ShuttingDown))) {
-            self.forget(&connection).await;
-            return Err(ClientError::ShuttingDown { addr: self.config.addr.clone() });
         }
-        Ok(reply)
     }
 
     /// Makes the next attempt connect anew. The connection ends when the last batch on it does.
@@ -160,15 +162,25 @@ impl Client {
 }
 
 /// One stream: the frame out, its end, the reply in.
-async fn exchange(connection: &Connection, frame: &[u8]) -> Result<Vec<u8>, ClientError> {
+async fn exchange(addr: &str, connection: &Connection, frame: &[u8]) -> Result<Vec<u8>, ClientError> {
     let lost = |error: &dyn std::fmt::Display| ClientError::Lost(error.to_string());
     let (mut send, mut receive) = connection.open_bi().await.map_err(|error| lost(&error))?;
-    send.write_all(frame).await.map_err(|error| lost(&error))?;
-    send.finish().map_err(|error| lost(&error))?;
+    match send.write_all(frame).await {
+        Ok(()) => send.finish().map_err(|error| lost(&error))?,
+        // It has heard enough to refuse; the reply says why.
+        Err(WriteError::Stopped(_)) => {}
+        Err(error) => return Err(lost(&error)),
+    }
     receive.read_to_end(MAX_REPLY_BYTES).await.map_err(|error| match error {
-        quinn::ReadToEndError::TooLong => ClientError::ReplyTooLong,
-        quinn::ReadToEndError::Read(error) => lost(&error),
+        ReadToEndError::TooLong => ClientError::ReplyTooLong,
+        ReadToEndError::Read(ReadError::Reset(code)) => ClientError::of_reset(addr, code),
+        ReadToEndError::Read(error) => lost(&error),
     })
+}
+
+/// A refusal of the frame that decides nothing and will not last.
+fn says_shutting_down(reply: &[u8]) -> bool {
+    matches!(Reply::parse(reply), Ok(Reply::Refused(Refusal::ShuttingDown)))
 }
 
 async fn resolve(addr: &str) -> Result<SocketAddr, ClientError> {

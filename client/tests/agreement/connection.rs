@@ -69,6 +69,10 @@ enum Manner {
     DropFirst(usize),
     /// Says that it is stopping, so often.
     StopFirst(usize),
+    /// Gives up the stream because it is stopping, so often.
+    ResetFirst(usize),
+    /// Closes the connection because it does not know the agent.
+    TurnAway,
     /// Reads the batch and says nothing.
     KeepSilent,
 }
@@ -143,20 +147,26 @@ async fn serve_connection(
         frames.lock().unwrap().push(frame.clone());
         match manner {
             Manner::DropFirst(count) if before < count => {
-                connection.close(VarInt::from_u32(1), b"restarting")
+                connection.close(code(Refusal::ShuttingDown), b"restarting")
             }
             Manner::StopFirst(count) if before < count => {
                 let mut reply = Vec::new();
                 append_refused(Refusal::ShuttingDown, &mut reply);
                 answer(&mut send, &reply).await;
             }
+            Manner::ResetFirst(count) if before < count => send.reset(code(Refusal::ShuttingDown)).unwrap(),
+            Manner::TurnAway => connection.close(code(Refusal::Unauthenticated), b"not enrolled"),
             Manner::KeepSilent => drop(connection.closed().await),
-            Manner::DropFirst(_) | Manner::StopFirst(_) | Manner::Answer => {
+            Manner::DropFirst(_) | Manner::StopFirst(_) | Manner::ResetFirst(_) | Manner::Answer => {
                 let reply = appliance.lock().unwrap().answer(&frame, allow_once);
                 answer(&mut send, &reply).await;
             }
         }
     }
+}
+
+fn code(refusal: Refusal) -> VarInt {
+    VarInt::from_u32(u32::from(refusal.number()))
 }
 
 async fn answer(send: &mut SendStream, reply: &[u8]) {
@@ -191,12 +201,23 @@ async fn batch_without_an_answer_is_asked_again_under_its_id() {
 
 #[tokio::test]
 async fn batch_that_a_stopping_appliance_refused_is_asked_again() {
-    let server = Server::start(Manner::StopFirst(1));
+    for manner in [Manner::StopFirst(1), Manner::ResetFirst(1)] {
+        let server = Server::start(manner);
+        let client = Client::connect(&server.config()).await.unwrap();
+        assert!(client.preauthorize(&[cancel("#W1")]).await.unwrap().all_allowed());
+        let frames = server.frames();
+        assert_eq!(frames.len(), 2);
+        assert_eq!(frames[0], frames[1]);
+    }
+}
+
+#[tokio::test]
+async fn agent_that_is_turned_away_is_told_at_once() {
+    let server = Server::start(Manner::TurnAway);
     let client = Client::connect(&server.config()).await.unwrap();
-    assert!(client.preauthorize(&[cancel("#W1")]).await.unwrap().all_allowed());
-    let frames = server.frames();
-    assert_eq!(frames.len(), 2);
-    assert_eq!(frames[0], frames[1]);
+    let error = client.preauthorize(&[cancel("#W1")]).await.unwrap_err();
+    assert!(matches!(error, ClientError::Unauthorised { .. }), "{error}");
+    assert_eq!(server.frames().len(), 1);
 }
 
 #[tokio::test]
