@@ -3,15 +3,16 @@
 //! It hands out the token of that act and audience whose window ends first, and none whose window is not open. It does
 //! not count uses: that is the executor's, who believes nobody. What ends soon it can ask for again ahead of time.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use assent_proto::hash::Hash;
-use assent_proto::limits::MAX_BATCH_INTENTS;
+use assent_proto::limits::{MAX_BATCH_INTENTS, MAX_SKEW_MS};
 use assent_proto::number::Timestamp;
 
 use crate::batch::{Batch, BatchError, BatchId, Outcomes};
-use crate::intent::{EncodedIntent, Intent};
+use crate::intent::Intent;
 use crate::token::Token;
 
 /// Where a token lies.
@@ -21,11 +22,18 @@ struct Place {
     position: usize,
 }
 
+/// An answer with the number of its tokens that are still held.
+#[derive(Debug)]
+struct Answer {
+    outcomes: Outcomes,
+    held: usize,
+}
+
 /// Tokens by intent.
 #[derive(Debug, Default)]
 pub struct Wallet {
-    /// Answers by the order in which they came; dropped whole when their last token is stale.
-    answers: BTreeMap<u64, Outcomes>,
+    /// Answers by the order in which they came; dropped whole with their last token.
+    answers: BTreeMap<u64, Answer>,
     by_digest: HashMap<Hash, Vec<Place>>,
     next: u64,
 }
@@ -49,12 +57,16 @@ impl Wallet {
     pub fn add(&mut self, outcomes: Outcomes) {
         let batch = self.next;
         self.next += 1;
+        let mut held = 0;
         for (position, _) in outcomes.tokens() {
             if let Some(digest) = outcomes.digest(position) {
                 self.by_digest.entry(digest).or_default().push(Place { batch, position });
+                held += 1;
             }
         }
-        self.answers.insert(batch, outcomes);
+        if held > 0 {
+            self.answers.insert(batch, Answer { outcomes, held });
+        }
     }
 
     /// How many tokens there are, stale ones included.
@@ -71,50 +83,42 @@ impl Wallet {
 
     /// A token for this act and audience whose window is open; of several the one that ends first.
     ///
-    /// Other terms of the intent (window, uses, ...) are wishes, and do not tell tokens apart.
+    /// Other terms of the intent (window, uses, ...) are wishes, and do not tell tokens apart. A window counts as open a
+    /// little early, since our clock may be behind the appliance's: the executor is the judge of that.
     #[must_use]
     pub fn find(&self, intent: &Intent, now: Timestamp) -> Option<Token<'_>> {
-        let encoded = intent.encode().ok()?;
-        self.open_tokens(&encoded, &intent.audience, now)
-            .min_by_key(|(_, token)| token.not_after())
-            .map(|(_, token)| token)
+        self.first_to_end(intent, now).map(|(_, _, token)| token)
     }
 
     /// As [`Wallet::find`], and the wallet forgets the token: for tokens that are good for one use.
     pub fn take(&mut self, intent: &Intent, now: Timestamp) -> Option<Vec<u8>> {
-        let encoded = intent.encode().ok()?;
-        let first =
-            self.open_tokens(&encoded, &intent.audience, now).min_by_key(|(_, token)| token.not_after());
-        let (place, bytes) = first.map(|(place, token)| (place, token.bytes().to_vec()))?;
-        self.forget(|candidate| candidate == place);
+        let (digest, place, token) = self.first_to_end(intent, now)?;
+        let bytes = token.bytes().to_vec();
+        self.forget(digest, place);
         Some(bytes)
     }
 
-    fn open_tokens<'w>(
-        &'w self,
-        intent: &EncodedIntent,
-        audience: &str,
-        now: Timestamp,
-    ) -> impl Iterator<Item = (Place, Token<'w>)> {
-        let places = self.by_digest.get(&intent.digest()).map_or(&[][..], Vec::as_slice);
-        places.iter().filter_map(move |place| {
-            let answer = self.answers.get(&place.batch)?;
-            let token = answer.at(place.position)?.token()?;
-            let open = token.not_before() <= now && now <= token.not_after();
-            (open && answer.audience(place.position)? == audience).then_some((*place, token))
-        })
+    fn first_to_end(&self, intent: &Intent, now: Timestamp) -> Option<(Hash, Place, Token<'_>)> {
+        let digest = intent.encode().ok()?.digest();
+        let places = self.by_digest.get(&digest)?.iter();
+        let open = places.filter_map(|place| {
+            let token = self.token(*place)?;
+            let open = token.not_before() <= now.plus_ms(MAX_SKEW_MS) && now <= token.not_after();
+            (open && self.audience(*place)? == intent.audience).then_some((digest, *place, token))
+        });
+        open.min_by_key(|(_, _, token)| token.not_after())
     }
 
     /// Drops the tokens whose window has passed.
     pub fn drop_stale(&mut self, now: Timestamp) {
-        let stale: BTreeSet<Place> = self
-            .by_digest
-            .values()
-            .flatten()
-            .filter(|place| self.token(**place).is_none_or(|token| token.not_after() < now))
-            .copied()
+        let places =
+            self.by_digest.iter().flat_map(|(digest, places)| places.iter().map(|place| (*digest, *place)));
+        let stale: Vec<(Hash, Place)> = places
+            .filter(|(_, place)| self.token(*place).is_none_or(|token| token.not_after() < now))
             .collect();
-        self.forget(|place| stale.contains(&place));
+        for (digest, place) in stale {
+            self.forget(digest, place);
+        }
     }
 
     /// A batch that asks again for every token that ends within `ahead` and has no successor yet; none when there is
@@ -131,7 +135,7 @@ impl Wallet {
         ending.truncate(MAX_BATCH_INTENTS);
         let parts: Vec<_> = ending
             .iter()
-            .filter_map(|place| Some((self.answers.get(&place.batch)?.batch(), place.position)))
+            .filter_map(|place| Some((self.answers.get(&place.batch)?.outcomes.batch(), place.position)))
             .collect();
         if parts.is_empty() { Ok(None) } else { Batch::of_parts(id, parts.into_iter()).map(Some) }
     }
@@ -140,10 +144,7 @@ impl Wallet {
     fn without_successor(&self, places: &[Place], horizon: Timestamp) -> Vec<Place> {
         let mut by_audience: BTreeMap<&str, (Vec<Place>, usize)> = BTreeMap::new();
         for place in places {
-            let answer = self.answers.get(&place.batch);
-            let Some((audience, token)) =
-                answer.and_then(|answer| answer.audience(place.position)).zip(self.token(*place))
-            else {
+            let Some((audience, token)) = self.audience(*place).zip(self.token(*place)) else {
                 continue;
             };
             let (ending, lasting) = by_audience.entry(audience).or_default();
@@ -157,15 +158,25 @@ impl Wallet {
     }
 
     fn token(&self, place: Place) -> Option<Token<'_>> {
-        self.answers.get(&place.batch)?.at(place.position)?.token()
+        self.answers.get(&place.batch)?.outcomes.at(place.position)?.token()
     }
 
-    fn forget(&mut self, stale: impl Fn(Place) -> bool) {
-        self.by_digest.retain(|_, places| {
-            places.retain(|place| !stale(*place));
-            !places.is_empty()
-        });
-        let live: BTreeSet<u64> = self.by_digest.values().flatten().map(|place| place.batch).collect();
-        self.answers.retain(|batch, _| live.contains(batch));
+    fn audience(&self, place: Place) -> Option<&str> {
+        self.answers.get(&place.batch)?.outcomes.audience(place.position)
+    }
+
+    fn forget(&mut self, digest: Hash, place: Place) {
+        if let Entry::Occupied(mut places) = self.by_digest.entry(digest) {
+            places.get_mut().retain(|held| *held != place);
+            if places.get().is_empty() {
+                places.remove();
+            }
+        }
+        if let Some(answer) = self.answers.get_mut(&place.batch) {
+            answer.held = answer.held.saturating_sub(1);
+            if answer.held == 0 {
+                self.answers.remove(&place.batch);
+            }
+        }
     }
 }
