@@ -80,16 +80,18 @@ fn kill_9_wakes_whoever_waits_for_a_signature() {
     let waiter = std::thread::Builder::new().spawn(move || {
         tell.send(rustix::thread::gettid().as_raw_pid()).unwrap();
         let waited = Stopwatch::start();
-        (signer.sign(b"text", PATIENCE).unwrap_err().fault(), waited.elapsed())
+        let fault = signer.sign(b"text", PATIENCE).unwrap_err();
+        (fault.fault(), waited.elapsed(), signer)
     });
     let state = format!("/proc/self/task/{}/stat", thread.recv().unwrap());
     until("the thread waits", || std::fs::read_to_string(&state).unwrap().contains(") S "));
     signal(process, Signal::KILL);
-    let (fault, waited) = waiter.unwrap().join().unwrap();
+    let (fault, waited, signer) = waiter.unwrap().join().unwrap();
     assert_eq!(fault, FaultKind::SignerLost);
     assert!(waited < PATIENCE);
     assert_eq!(told.recv_timeout(PATIENCE).unwrap().fault(), FaultKind::SignerLost);
-    assert!(told.recv().is_err(), "told once only, and the listener is gone");
+    assert!(told.recv().is_err(), "told once only, and the watcher is gone");
+    assert_eq!(signer.fault().unwrap().fault(), FaultKind::SignerLost);
 }
 
 #[test]
@@ -110,7 +112,7 @@ fn a_stopped_child_misses_its_deadline_and_is_killed() {
         assert_eq!(signer.sign(b"text", PATIENCE).unwrap_err(), fault);
         assert!(again.elapsed() < LOSS_BOUND, "a dead signer does not wait");
         until("the stopped child is reaped", || !Path::new(&format!("/proc/{process}")).exists());
-        assert!(told.recv().is_err(), "its owner knew first; the listener is gone and said nothing");
+        assert!(told.recv().is_err(), "its owner knew first; the watcher is gone and said nothing");
     });
 }
 

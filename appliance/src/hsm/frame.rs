@@ -78,6 +78,11 @@ impl<R: Read> FrameReader<R> {
         Self { source, buffer: buffer(), start: 0, end: 0 }
     }
 
+    /// Where it reads, to say how long it may take.
+    pub(super) const fn source_mut(&mut self) -> &mut R {
+        &mut self.source
+    }
+
     /// The next frame's value, still encoded; the frame before it is overwritten.
     pub(super) fn next(&mut self) -> Result<&[u8], FrameError> {
         self.buffer.copy_within(self.start..self.end, 0);
@@ -127,10 +132,6 @@ impl<W: Write> FrameWriter<W> {
         Self { sink, buffer: buffer() }
     }
 
-    pub(super) const fn sink(&self) -> &W {
-        &self.sink
-    }
-
     /// Sends `value` as one frame in one write.
     pub(super) fn send(&mut self, value: &impl Serialize) -> Result<(), FrameError> {
         let (length, room) =
@@ -144,6 +145,19 @@ impl<W: Write> FrameWriter<W> {
     /// Wipes what was sent: the frame with the PIN.
     pub(super) fn wipe(&mut self) {
         self.buffer.as_mut_slice().zeroize();
+    }
+}
+
+// What went through the buffers is nobody's to print.
+impl<R> std::fmt::Debug for FrameReader<R> {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_struct("FrameReader").finish_non_exhaustive()
+    }
+}
+
+impl<W> std::fmt::Debug for FrameWriter<W> {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_struct("FrameWriter").finish_non_exhaustive()
     }
 }
 

@@ -15,6 +15,7 @@ mod point;
 mod remote;
 pub mod signer;
 pub(crate) mod slot;
+mod watch;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

@@ -1,0 +1,298 @@
+//! The watch over the signer: what its owner and the thread that watches it share, and that thread.
+//!
+//! The first fault is the fault: whoever meets it notes it, nobody changes it. The owner holds the answers from its question
+//! to its answer; the watching thread takes them when the child has ended, so that its last words are read once, by one.
+//! `on_loss` is called by that thread alone.
+
+use std::io::{self, Read};
+use std::net::Shutdown;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::process::{Child, Command};
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
+
+use assent_proto::codec;
+use rustix::event::{PollFd, PollFlags, Timespec, epoll, poll};
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
+
+use super::frame::{Answer, FrameError, FrameReader};
+use super::{FaultKind, HsmFault};
+use crate::clock::Stopwatch;
+
+/// How long last words may be on their way when the child has ended: they lie in the socket.
+const LAST_WORDS: Duration = Duration::from_millis(1);
+
+/// The child is not ready yet: what goes wrong is the start's result.
+const STARTING: u8 = 0;
+/// Its end is told to `on_loss`.
+const SERVING: u8 = 1;
+/// Its end was told, or is the owner's own doing.
+const OVER: u8 = 2;
+
+const SOCKET: u64 = 0;
+const PROCESS: u64 = 1;
+
+/// What the owner wants to hear when the child is lost.
+pub(super) type OnLoss = Box<dyn Fn(HsmFault) + Send + Sync>;
+
+pub(super) fn read<'a>(answers: &'a mut FrameReader<Timed>) -> Result<Answer<'a>, HsmFault> {
+    let bytes = answers.next().map_err(|error| frame_fault(&error))?;
+    codec::parse(bytes).map_err(|error| unexpected(&error.to_string()))
+}
+
+pub(super) fn frame_fault(error: &FrameError) -> HsmFault {
+    match error {
+        FrameError::Gone => HsmFault::new(FaultKind::SignerLost, "its socket closed"),
+        FrameError::DoesNotFit => HsmFault::new(FaultKind::TextTooLong, error.to_string()),
+        FrameError::TooLong(_) => unexpected(&error.to_string()),
+        FrameError::Socket(late)
+            if matches!(late.kind(), io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock) =>
+        {
+            HsmFault::new(FaultKind::DeadlineMissed, late.to_string())
+        }
+        FrameError::Socket(error) => HsmFault::new(FaultKind::SignerLost, error.to_string()),
+    }
+}
+
+pub(super) fn unexpected(what: &str) -> HsmFault {
+    HsmFault::new(FaultKind::FrameUnexpected, what)
+}
+
+/// A socket whose reads end at a deadline, to the microsecond: a socket's own timeout counts in the kernel's ticks.
+#[derive(Debug)]
+pub(super) struct Timed {
+    socket: UnixStream,
+    since: Stopwatch,
+    limit: Duration,
+}
+
+impl Timed {
+    pub(super) fn wait_at_most(&mut self, limit: Duration) {
+        self.since = Stopwatch::start();
+        self.limit = limit;
+    }
+}
+
+impl Read for Timed {
+    fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
+        let late =
+            || io::Error::new(io::ErrorKind::TimedOut, format!("waited {} ms", self.limit.as_millis()));
+        let left = self.since.left_of(self.limit).ok_or_else(late)?;
+        let left = Timespec::try_from(left).map_err(io::Error::other)?;
+        match poll(&mut [PollFd::new(&self.socket, PollFlags::IN)], Some(&left))? {
+            0 => Err(late()),
+            _ => self.socket.read(room),
+        }
+    }
+}
+
+/// Whether bytes from the child are somebody's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Quiet {
+    /// The owner waits for them: only the end of the socket is the watcher's.
+    AnswerDue,
+    /// Nobody asked: bytes are a fault too.
+    NothingDue,
+}
+
+impl Quiet {
+    const fn events(self) -> epoll::EventFlags {
+        match self {
+            Self::AnswerDue => epoll::EventFlags::RDHUP,
+            Self::NothingDue => epoll::EventFlags::RDHUP.union(epoll::EventFlags::IN),
+        }
+    }
+}
+
+/// What the owner and the watcher both see.
+#[derive(Debug)]
+pub(super) struct Shared {
+    /// Held by the owner from its question to its answer; by the watcher after the end of the socket, when no read waits.
+    answers: Mutex<FrameReader<Timed>>,
+    socket: UnixStream,
+    watched: OwnedFd,
+    /// The first fault.
+    pub(super) fault: OnceLock<HsmFault>,
+    stage: AtomicU8,
+    /// Open as long as it is watched.
+    process: OnceLock<OwnedFd>,
+    /// Set when the attempt to start it is over: the child's process id, if there is one.
+    pub(super) begun: OnceLock<Option<u32>>,
+    /// Set once it runs. Locked by the watcher while it reaps, which is why the owner only tries.
+    child: OnceLock<Mutex<Child>>,
+}
+
+impl Shared {
+    pub(super) fn new(ours: &UnixStream) -> io::Result<Self> {
+        let timed = Timed { socket: ours.try_clone()?, since: Stopwatch::start(), limit: Duration::ZERO };
+        let watched = epoll::create(epoll::CreateFlags::CLOEXEC)?;
+        let socket = ours.try_clone()?;
+        epoll::add(&watched, &socket, epoll::EventData::new_u64(SOCKET), Quiet::AnswerDue.events())?;
+        Ok(Self {
+            answers: Mutex::new(FrameReader::new(timed)),
+            socket,
+            watched,
+            fault: OnceLock::new(),
+            stage: AtomicU8::new(STARTING),
+            process: OnceLock::new(),
+            begun: OnceLock::new(),
+            child: OnceLock::new(),
+        })
+    }
+
+    /// The start went well, unless the child has ended since.
+    pub(super) fn serve(&self) -> Result<(), HsmFault> {
+        let begun = self.stage.compare_exchange(STARTING, SERVING, Ordering::SeqCst, Ordering::SeqCst);
+        begun.map(drop).map_err(|_| self.known_fault())
+    }
+
+    pub(super) fn known_fault(&self) -> HsmFault {
+        self.fault.get().cloned().unwrap_or_else(|| HsmFault::new(FaultKind::SignerLost, ""))
+    }
+
+    pub(super) fn answers(&self) -> MutexGuard<'_, FrameReader<Timed>> {
+        self.answers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn watch(&self, quiet: Quiet) -> Result<(), HsmFault> {
+        epoll::modify(&self.watched, &self.socket, epoll::EventData::new_u64(SOCKET), quiet.events())
+            .map_err(|errno| HsmFault::new(FaultKind::SignerLost, errno.to_string()))
+    }
+
+    /// Ends the child for a fault that the owner met. What the child brought about, its end or a bad word, the watcher
+    /// tells; the rest is between the owner and itself.
+    pub(super) fn end(&self, fault: HsmFault) -> HsmFault {
+        if matches!(fault.fault(), FaultKind::DeadlineMissed | FaultKind::TextTooLong) {
+            self.stage.store(OVER, Ordering::SeqCst);
+        }
+        // The watcher may have found a better name for the same fault.
+        let first = self.fault.get_or_init(|| fault).clone();
+        self.stop();
+        first
+    }
+
+    /// Ends the child because the owner wants to.
+    pub(super) fn retire(&self, why: HsmFault) {
+        self.stage.store(OVER, Ordering::SeqCst);
+        let _ = self.fault.set(why);
+        self.stop();
+    }
+
+    /// Does not wait: the watcher sees the end of the socket, kills again and reaps.
+    fn stop(&self) {
+        self.kill();
+        let _ = self.socket.shutdown(Shutdown::Both);
+    }
+
+    /// Whoever holds the lock is killing it already.
+    fn kill(&self) {
+        if let Some(Ok(mut child)) = self.child.get().map(Mutex::try_lock) {
+            let _ = child.kill();
+        }
+    }
+}
+
+/// The thread's own part.
+pub(super) struct Watcher {
+    pub(super) shared: Arc<Shared>,
+    pub(super) on_loss: OnLoss,
+}
+
+impl Watcher {
+    pub(super) fn run(self, mut command: Command) {
+        let process = match command.spawn() {
+            Ok(child) => Some(self.adopt(child)),
+            Err(error) => {
+                let _ = self.shared.fault.set(HsmFault::new(FaultKind::SignerUnstarted, error.to_string()));
+                None
+            }
+        };
+        let _ = self.shared.begun.set(process);
+        // The child's end of the socket closes here, or the end of the child would not be the end of the file.
+        drop(command);
+        self.lose(self.first_fault());
+        let Self { shared, on_loss } = self;
+        drop(on_loss);
+        reap(&shared);
+    }
+
+    /// A module may have left a process of its own that holds the socket open, so the end of the child is watched too.
+    fn watch_process(&self, child: &Child) {
+        let process = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
+        let Some(process) = process else { return };
+        let watched = pidfd_open(process, PidfdFlags::empty()).and_then(|process| {
+            epoll::add(
+                &self.shared.watched,
+                &process,
+                epoll::EventData::new_u64(PROCESS),
+                epoll::EventFlags::IN,
+            )?;
+            Ok(process)
+        });
+        match watched {
+            Ok(process) => drop(self.shared.process.set(process)),
+            Err(error) => tracing::warn!(%error, "the signer's process is watched through its socket only"),
+        }
+    }
+
+    fn adopt(&self, child: Child) -> u32 {
+        self.watch_process(&child);
+        let process = child.id();
+        let _ = self.shared.child.set(Mutex::new(child));
+        process
+    }
+
+    /// Waits until the child ends or speaks out of turn.
+    fn first_fault(&self) -> HsmFault {
+        let mut events =
+            [epoll::Event { flags: epoll::EventFlags::empty(), data: epoll::EventData::new_u64(SOCKET) }];
+        let event = loop {
+            match epoll::wait(&self.shared.watched, &mut events, None) {
+                Ok(0) | Err(rustix::io::Errno::INTR) => {}
+                Ok(_) => break events.first().map(|event| (event.data.u64(), { event.flags })),
+                Err(errno) => return HsmFault::new(FaultKind::SignerLost, errno.to_string()),
+            }
+        };
+        let over = epoll::EventFlags::RDHUP.union(epoll::EventFlags::HUP).union(epoll::EventFlags::ERR);
+        match event {
+            Some((SOCKET, flags)) if !flags.intersects(over) => unexpected("a frame that nobody asked for"),
+            Some(_) | None => self.last_words(),
+        }
+    }
+
+    /// What the child said before it ended, if it said why.
+    fn last_words(&self) -> HsmFault {
+        // A read that waits ends now; what lies in the socket is still read.
+        let _ = self.shared.socket.shutdown(Shutdown::Both);
+        let mut answers = self.shared.answers();
+        if let Some(known) = self.shared.fault.get() {
+            return known.clone();
+        }
+        answers.source_mut().wait_at_most(LAST_WORDS);
+        match read(&mut answers) {
+            Ok(Answer::Fault { kind, detail }) => HsmFault::new(kind, detail),
+            Ok(Answer::Ready(_) | Answer::Signature { .. }) => unexpected("a frame that nobody asked for"),
+            Err(fault) if fault.fault() == FaultKind::FrameUnexpected => fault,
+            Err(_) => HsmFault::new(FaultKind::SignerLost, "its process ended"),
+        }
+    }
+
+    fn lose(&self, fault: HsmFault) {
+        let first = self.shared.fault.get_or_init(|| fault).clone();
+        if self.shared.stage.swap(OVER, Ordering::SeqCst) == SERVING {
+            (self.on_loss)(first);
+        }
+    }
+}
+
+/// Makes sure that it ends, and takes its exit status from the kernel.
+fn reap(shared: &Shared) {
+    let Some(Ok(mut child)) = shared.child.get().map(Mutex::lock) else { return };
+    let _ = child.kill();
+    match child.wait() {
+        Ok(status) => tracing::debug!(%status, "signer ended"),
+        Err(error) => tracing::warn!(%error, "signer could not be reaped"),
+    }
+}
