@@ -3,12 +3,16 @@
 //! What is asserted: whatever the module or the child does, the appliance hears of it in time, by the right name, and no PIN
 //! try is spent that need not be.
 
+#[cfg(test)]
 #[path = "hsm_door/scratch.rs"]
 mod scratch;
 
+#[cfg(test)]
 #[path = "hsm_door/commands.rs"]
 mod commands;
+#[cfg(test)]
 #[path = "hsm_door/faults.rs"]
 mod faults;
+#[cfg(test)]
 #[path = "hsm_door/signing.rs"]
 mod signing;

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use super::{Exit, Format, Globals, Place, Target, exit_of, within_deadline};
 use crate::clock::Stopwatch;
+use crate::config::PinSource;
 use crate::hsm::key::hex;
 use crate::hsm::module::{About, Access, Login, Module};
 use crate::hsm::slot::Slot;
@@ -108,8 +109,8 @@ fn real(slot: &Slot, module: &Module, allowed: bool) -> Result<&'static str, Hsm
 }
 
 fn private_file(place: &Place) -> String {
-    match &place.pin_file {
-        Some(path) if Pin::file_is_exposed(path) => {
+    match &place.pin {
+        Some(PinSource::File(path)) if Pin::file_is_exposed(path) => {
             format!("one try; others can read the PIN: chmod 0600 {}", path.display())
         }
         _ => "one try".to_owned(),

@@ -10,10 +10,11 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::sync_channel;
 
-use anyhow::{anyhow, bail};
+use anyhow::anyhow;
 use clap::Subcommand;
 use serde_json::{Value, json};
 
+use target::typed_twice;
 pub(super) use target::{Place, Target};
 
 use super::output::Failure;
@@ -69,7 +70,10 @@ pub(super) fn within_deadline<T: Send + 'static>(
         let waited = format!("waited {} s", HSM_COMMAND_DEADLINE.as_secs());
         HsmFault::new(FaultKind::DeadlineMissed, waited)
     };
-    told.recv_timeout(HSM_COMMAND_DEADLINE).map_err(late).and_then(|outcome| outcome).map_err(|fault| failure(&fault))
+    told.recv_timeout(HSM_COMMAND_DEADLINE)
+        .map_err(late)
+        .and_then(|outcome| outcome)
+        .map_err(|fault| failure(&fault))
 }
 
 fn failure(fault: &HsmFault) -> anyhow::Error {
@@ -124,7 +128,10 @@ fn list(target: &Target, globals: &Globals) -> anyhow::Result<Exit> {
         }
         Format::Table => {
             let rows: Vec<_> = slots.iter().map(|slot| slot_row(slot, &about)).collect();
-            print_table(["SLOT", "LABEL", "SERIAL", "MANUFACTURER", "MODEL", "STATE", "ED25519", "KIND"], &rows)?;
+            print_table(
+                ["SLOT", "LABEL", "SERIAL", "MANUFACTURER", "MODEL", "STATE", "ED25519", "KIND"],
+                &rows,
+            )?;
         }
     }
     if slots.is_empty() {
@@ -176,30 +183,24 @@ fn slot_row(slot: &Slot, about: &About) -> [String; 8] {
 }
 
 fn init(target: &Target, so_pin_file: Option<&Path>, globals: &Globals) -> anyhow::Result<Exit> {
-    let Place { settings, pin_file } = target.slot(globals)?;
-    let so_pin = new_pin(so_pin_file, "new PIN of the security officer")?;
-    let user_pin = new_pin(pin_file.as_deref(), "new user PIN")?;
+    let place = target.slot(globals)?;
+    let so_pin = match so_pin_file {
+        Some(path) => Pin::from_file(path)?,
+        None => typed_twice("new PIN of the security officer")?,
+    };
+    let user_pin = place.new_pin()?;
+    let settings = place.settings;
     let label = settings.slot_label;
-    let slot = within_deadline(move || Module::load(&settings.module)?.initialise(&label, &so_pin, &user_pin))?;
+    let slot =
+        within_deadline(move || Module::load(&settings.module)?.initialise(&label, &so_pin, &user_pin))?;
     match globals.output {
         Format::Json | Format::Jsonl => {
-            let document = json!({"schema": "assent.v1.hsm.init", "label": slot.label, "serial": slot.serial});
+            let document =
+                json!({"schema": "assent.v1.hsm.init", "label": slot.label, "serial": slot.serial});
             writeln!(io::stdout(), "{document}")?;
         }
         Format::Table => print_table(["LABEL", "SERIAL"], &[[slot.label.clone(), slot.serial.clone()]])?,
     }
     eprintln!("next: `assent keys generate --slot-label {}`", slot.label);
     Ok(Exit::Done)
-}
-
-/// A PIN to be set: what is typed is typed twice.
-fn new_pin(file: Option<&Path>, question: &str) -> anyhow::Result<Pin> {
-    let Some(path) = file else {
-        let pin = Pin::prompt(question)?;
-        if !pin.matches(&Pin::prompt("the same again")?) {
-            bail!("the two are not the same; nothing was changed");
-        }
-        return Ok(pin);
-    };
-    Ok(Pin::from_file(path)?)
 }

@@ -12,10 +12,12 @@ use anyhow::{Context as _, bail};
 use clap::Args;
 
 use super::Globals;
+use crate::config::{Config, PinSource};
 use crate::hsm::key::unhex;
 use crate::hsm::module::{Access, Login, Module};
 use crate::hsm::slot::Slot;
 use crate::hsm::{HsmFault, HsmSettings, Pin};
+use crate::provision;
 
 /// Which HSM, slot and key: flags, else the configuration.
 #[derive(Clone, Debug, Args)]
@@ -62,8 +64,8 @@ fn variable(text: &str) -> Result<(String, String), String> {
 #[derive(Clone, Debug)]
 pub(in crate::cli) struct Place {
     pub(in crate::cli) settings: HsmSettings,
-    /// Where its user PIN lies.
-    pub(in crate::cli) pin_file: Option<PathBuf>,
+    /// Where its user PIN lies; asked for when nobody says.
+    pub(in crate::cli) pin: Option<PinSource>,
 }
 
 impl Target {
@@ -73,7 +75,7 @@ impl Target {
         let configured = if self.module.is_none() { Some(configured(globals)?) } else { None };
         let mut place = match (configured, &self.module) {
             (Some(place), _) => place,
-            (None, Some(module)) => Place { settings: defaults(module), pin_file: None },
+            (None, Some(module)) => Place { settings: defaults(module), pin: None },
             (None, None) => bail!("no module; give --module PATH"),
         };
         let settings = &mut place.settings;
@@ -89,8 +91,8 @@ impl Target {
         }
         settings.environment.extend(self.env.iter().cloned());
         settings.allow_simulator |= self.allow_simulator;
-        if self.pin_file.is_some() {
-            place.pin_file.clone_from(&self.pin_file);
+        if let Some(path) = &self.pin_file {
+            place.pin = Some(PinSource::File(path.clone()));
         }
         enter(&place.settings.environment)?;
         Ok(place)
@@ -120,7 +122,8 @@ fn defaults(module: &Path) -> HsmSettings {
 
 /// The HSM that the configuration names.
 fn configured(globals: &Globals) -> anyhow::Result<Place> {
-    bail!("no module; give --module PATH ({} is not read yet)", globals.config.display())
+    let config = Config::load(&globals.config).context("no --module, so the configuration must name it")?;
+    Ok(Place { settings: provision::hsm_settings(&config)?, pin: Some(config.hsm.pin) })
 }
 
 /// Returns in a process that has these variables: this one, or never.
@@ -133,11 +136,19 @@ fn enter(environment: &BTreeMap<String, String>) -> anyhow::Result<()> {
 }
 
 impl Place {
-    /// The user PIN: from the file, else asked for.
+    /// The user PIN: from where it lies, else asked for.
     pub(in crate::cli) fn pin(&self) -> anyhow::Result<Pin> {
-        match &self.pin_file {
-            Some(path) => Ok(Pin::from_file(path)?),
+        match &self.pin {
+            Some(source) => Ok(source.read()?),
             None => Ok(Pin::prompt(&format!("PIN of slot {}", self.settings.slot_label))?),
+        }
+    }
+
+    /// As [`Self::pin`], for a PIN that is to be set: what is typed is typed twice.
+    pub(in crate::cli) fn new_pin(&self) -> anyhow::Result<Pin> {
+        match &self.pin {
+            Some(source) => Ok(source.read()?),
+            None => typed_twice("new user PIN"),
         }
     }
 
@@ -154,4 +165,13 @@ impl Place {
         let login = module.login(&slot, pin.bytes(), access)?;
         Ok((module, slot, login))
     }
+}
+
+/// A PIN that is to be set.
+pub(in crate::cli) fn typed_twice(question: &str) -> anyhow::Result<Pin> {
+    let pin = Pin::prompt(question)?;
+    if !pin.matches(&Pin::prompt("the same again")?) {
+        bail!("the two are not the same; nothing was changed");
+    }
+    Ok(pin)
 }
