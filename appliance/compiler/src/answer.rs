@@ -1,0 +1,269 @@
+//! Answers to requests in Cedar's JSON: `policy eval`, policy tests, and comparison with Cedar.
+//!
+//! The rule it keeps: the request goes through the same classification and evaluation as an intent from the wire. Cedar
+//! reads the JSON, nothing else. It allocates freely; the serving path does not come here.
+
+use crate::bundle::Bundle;
+use crate::constant::Constant;
+use crate::error::draw;
+use crate::literal::of_result;
+use crate::scope::uid;
+use crate::table::EntityName;
+use assent_evaluator::{Cause, Decision, Evaluation, Facts, Intent, Misfit, Refused, Uid, Verdict};
+use cedar_policy::Context;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// A request that cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum AnswerError {
+    /// Not a request in Cedar's JSON.
+    #[error("not a request: {0}")]
+    Request(#[source] serde_json::Error),
+    /// An entity uid that Cedar does not take.
+    #[error("not an entity uid: {0}")]
+    Uid(String),
+    /// A context that Cedar does not take.
+    #[error("the context is rejected\n{0}")]
+    Context(String),
+}
+
+/// A request in Cedar's JSON.
+#[derive(Clone, Debug, Deserialize)]
+struct RequestJson {
+    principal: UidJson,
+    action: UidJson,
+    resource: UidJson,
+    #[serde(default)]
+    context: serde_json::Value,
+}
+
+/// A uid: `{"type", "id"}`, within `__entity` or not.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(untagged)]
+enum UidJson {
+    Plain {
+        #[serde(rename = "type")]
+        type_name: String,
+        id: String,
+    },
+    Escaped {
+        #[serde(rename = "__entity")]
+        uid: Box<Self>,
+    },
+    /// `Type::"id"`
+    Text(String),
+}
+
+impl UidJson {
+    fn name(&self) -> Result<EntityName, AnswerError> {
+        match self {
+            Self::Plain { type_name, id } => Ok(EntityName::new(type_name, id)),
+            Self::Escaped { uid } => uid.name(),
+            Self::Text(text) => text
+                .parse::<cedar_policy::EntityUid>()
+                .map(|uid| EntityName::of(&uid))
+                .map_err(|error| AnswerError::Uid(error.to_string())),
+        }
+    }
+}
+
+/// A request, read.
+#[derive(Debug)]
+pub(crate) struct ReadRequest {
+    principal: EntityName,
+    action: EntityName,
+    resource: EntityName,
+    context: BTreeMap<String, Constant>,
+}
+
+/// What becomes of a request.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Answer {
+    /// Our verdict: `allow` or `deny`.
+    pub decision: &'static str,
+    /// What Cedar's rules give: `allow` or `deny`.
+    pub cedar_decision: &'static str,
+    /// Ids of the policies that decide, sorted.
+    pub reasons: Vec<String>,
+    /// Ids of the policies that failed, sorted.
+    pub errors: Vec<String>,
+    /// The refusal's name, where our verdict is not allow.
+    pub refusal: Option<&'static str>,
+    /// What the refusal is about, in words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+}
+
+impl Bundle {
+    /// Answers a request in Cedar's JSON, as `policy eval` prints it.
+    ///
+    /// # Errors
+    /// A request that cannot be read. A request that fits nothing in the catalog is an answer.
+    pub fn answer(&self, json: &str) -> Result<Answer, AnswerError> {
+        let request = serde_json::from_str(json).map_err(AnswerError::Request)?;
+        Ok(self.answer_to(&self.read_request(request)?))
+    }
+
+    /// Reads a request from JSON. Values are typed by the catalog where it knows the action.
+    pub(crate) fn read_request(&self, json: serde_json::Value) -> Result<ReadRequest, AnswerError> {
+        let request: RequestJson = serde_json::from_value(json).map_err(AnswerError::Request)?;
+        let action = request.action.name()?;
+        let action_uid = uid(&action).map_err(AnswerError::Uid)?;
+        let json = match request.context {
+            serde_json::Value::Null => serde_json::Value::Object(serde_json::Map::new()),
+            given => given,
+        };
+        let is_known = self.schema.actions.iter().any(|known| known.uid == action);
+        // A context that does not fit is read without types: it is refused later, and Cedar's rules still have an answer.
+        let typed = is_known
+            .then(|| Context::from_json_value(json.clone(), Some((&self.schema.schema, &action_uid))).ok())
+            .flatten();
+        let context = match typed {
+            Some(context) => context,
+            None => {
+                Context::from_json_value(json, None).map_err(|error| AnswerError::Context(draw(&error)))?
+            }
+        };
+        let names: Vec<String> = context.clone().into_iter().map(|(name, _)| name).collect();
+        let constants = names.into_iter().map(|name| {
+            let constant = context.get(&name).as_ref().and_then(of_result);
+            constant.map(|constant| (name.clone(), constant)).ok_or_else(|| {
+                AnswerError::Context(format!("`{name}` has a value that the evaluator does not know"))
+            })
+        });
+        Ok(ReadRequest {
+            principal: request.principal.name()?,
+            resource: request.resource.name()?,
+            context: constants.collect::<Result<_, _>>()?,
+            action,
+        })
+    }
+
+    /// Answers a request. What `context.assent` says is taken as the appliance's assertion.
+    pub(crate) fn answer_to(&self, request: &ReadRequest) -> Answer {
+        let asserted = request.context.get("assent").and_then(asserted);
+        let mut context = request.context.clone();
+        let mut as_cedar = request.intent(self, &request.context);
+        if asserted.is_some() {
+            context.remove("assent");
+        }
+        let mut intent = request.intent(self, &context);
+        let (facts, risk) = asserted.unwrap_or_default();
+        match intent.classify(facts) {
+            Ok(mut classified) => {
+                let evaluation = match risk {
+                    Some(risk) => classified.evaluate_at_risk(risk),
+                    None => classified.evaluate(),
+                };
+                self.judged(&evaluation)
+            }
+            Err(refused) => {
+                let (refusal, detail) = match refused {
+                    Refused::Unclassified => ("INTENT_UNCLASSIFIED", None),
+                    Refused::Invalid(misfit) => ("INTENT_INVALID", Some(misfit.to_string())),
+                };
+                let evaluation = as_cedar.evaluate_unclassified();
+                Answer { refusal: Some(refusal), detail, decision: "deny", ..self.judged(&evaluation) }
+            }
+        }
+    }
+
+    fn judged(&self, evaluation: &Evaluation) -> Answer {
+        let refusal = match evaluation.verdict() {
+            Verdict::Allow => None,
+            Verdict::Deny => Some("POLICY_DENIED"),
+            Verdict::Hold => Some("APPROVAL_REQUIRED"),
+            Verdict::Unavailable(Cause::Errors | Cause::Budget | Cause::Unclassified) => {
+                Some("EVALUATION_UNAVAILABLE")
+            }
+        };
+        let ids = |policies: &assent_evaluator::PolicyBits| {
+            let mut ids: Vec<_> = policies.iter().map(|policy| self.policy_id(policy).to_owned()).collect();
+            ids.sort();
+            ids
+        };
+        Answer {
+            decision: if refusal.is_none() { "allow" } else { "deny" },
+            cedar_decision: if evaluation.cedar() == Decision::Allow { "allow" } else { "deny" },
+            reasons: ids(evaluation.reasons()),
+            errors: ids(evaluation.errors()),
+            refusal,
+            detail: None,
+        }
+    }
+}
+
+/// Facts and score out of a record of the shape that the catalog declares for them.
+fn asserted(record: &Constant) -> Option<(Facts, Option<i64>)> {
+    let Constant::Record(fields) = record else { return None };
+    let long = |name| match fields.get(name) {
+        Some(Constant::Long(value)) => Some(*value),
+        _ => None,
+    };
+    let (Some(Constant::Datetime(now_ms)), Some(Constant::Bool(degraded)), 6) =
+        (fields.get("now"), fields.get("degraded"), fields.len())
+    else {
+        return None;
+    };
+    let facts = Facts {
+        now_ms: *now_ms,
+        approvals: long("approvals")?,
+        degraded: *degraded,
+        agent_rate: long("agent_rate")?,
+        epoch: long("epoch")?,
+    };
+    Some((facts, Some(long("risk")?)))
+}
+
+impl ReadRequest {
+    /// The request as an intent. A value that passes a bound is noted there and refused when it is classified.
+    fn intent<'a>(&'a self, bundle: &'a Bundle, context: &'a BTreeMap<String, Constant>) -> Intent<'a> {
+        let mut intent = Intent::new(
+            bundle.view(),
+            self.principal.borrowed(),
+            self.action.borrowed(),
+            self.resource.borrowed(),
+        );
+        // The intent keeps the first misfit itself and answers with it.
+        let _noted = put_record(&mut intent, context);
+        intent
+    }
+}
+
+impl EntityName {
+    fn borrowed(&self) -> Uid<'_> {
+        Uid { type_name: &self.type_name, id: &self.id }
+    }
+}
+
+fn put_record<'a>(intent: &mut Intent<'a>, fields: &'a BTreeMap<String, Constant>) -> Result<(), Misfit<'a>> {
+    intent.begin_record(fields.len())?;
+    for (name, value) in fields {
+        intent.key(name)?;
+        put(intent, value)?;
+    }
+    intent.end()
+}
+
+fn put<'a>(intent: &mut Intent<'a>, constant: &'a Constant) -> Result<(), Misfit<'a>> {
+    match constant {
+        Constant::Bool(value) => intent.bool(*value),
+        Constant::Long(value) => intent.long(*value),
+        Constant::Decimal(value) => intent.decimal(*value),
+        Constant::Datetime(value) => intent.datetime(*value),
+        Constant::Duration(value) => intent.duration(*value),
+        Constant::String(value) => intent.string(value),
+        Constant::Entity(value) => intent.entity(value.borrowed()),
+        Constant::Ip(value) => match value.address() {
+            Some(address) => intent.ip(address),
+            None => Err(Misfit::Malformed),
+        },
+        Constant::Record(fields) => put_record(intent, fields),
+        Constant::Set(elements) => {
+            intent.begin_set(elements.len())?;
+            elements.iter().try_for_each(|element| put(intent, element))?;
+            intent.end()
+        }
+    }
+}

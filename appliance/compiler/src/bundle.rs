@@ -1,0 +1,212 @@
+//! The bundle: catalog, policies, risk model and entities, compiled and verified as one.
+//!
+//! The rule it keeps: a bundle that exists is sound, for its image passed the evaluator's verifier; anything else is a
+//! [`BundleError`] and no bundle. It never changes: other entities make another bundle, and the appliance swaps whole.
+
+use crate::catalog::Catalog;
+use crate::error::BundleError;
+use crate::image::ImageTables;
+use crate::policy::{PolicyNote, accept};
+use crate::schema::{ResolvedSchema, resolve};
+use crate::snapshot::{SnapshotTables, read};
+use assent_evaluator::{DEFAULT_BUDGET, Image, Snapshot, Storage, Verified, View};
+use sha2::{Digest, Sha256};
+use std::sync::Arc;
+
+/// A file of a bundle.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Document {
+    /// Its name within the bundle: `policies/orders.cedar`.
+    pub name: String,
+    /// Its content.
+    pub text: String,
+}
+
+impl Document {
+    /// A file.
+    pub fn new(name: impl Into<String>, text: impl Into<String>) -> Self {
+        Self { name: name.into(), text: text.into() }
+    }
+}
+
+/// How strictly files are taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rules {
+    /// As a bundle of ours: validator warnings and annotations that are not ours reject it.
+    Bundle,
+    /// As anybody's Cedar files: warnings are told, annotations that are not ours are ignored.
+    Plain,
+}
+
+/// The files that make a bundle.
+#[derive(Clone, Debug)]
+pub struct Sources {
+    /// `catalog.cedarschema`
+    pub catalog: Document,
+    /// `policies/*.cedar`
+    pub policies: Vec<Document>,
+    /// `risk/*.cedar`
+    pub risk: Vec<Document>,
+    /// `entities.json` or `entities/*.json`
+    pub entities: Vec<Document>,
+    /// `tests/*.json`
+    pub tests: Vec<Document>,
+    /// How strictly they are taken.
+    pub rules: Rules,
+}
+
+impl Sources {
+    /// Plain Cedar files.
+    pub fn plain(
+        catalog: impl Into<String>,
+        policies: impl Into<String>,
+        entities: impl Into<String>,
+    ) -> Self {
+        Self {
+            catalog: Document::new("schema", catalog),
+            policies: vec![Document::new("policies", policies)],
+            risk: Vec::new(),
+            entities: vec![Document::new("entities", entities)],
+            tests: Vec::new(),
+            rules: Rules::Plain,
+        }
+    }
+
+    fn documents(&self) -> impl Iterator<Item = &Document> {
+        let lists = [&self.policies, &self.risk, &self.entities, &self.tests];
+        std::iter::once(&self.catalog).chain(lists.into_iter().flatten())
+    }
+
+    /// SHA-256 over names and contents, each behind its length, sorted by name.
+    fn digest(&self) -> [u8; 32] {
+        let mut documents: Vec<_> = self.documents().collect();
+        documents.sort_by(|left, right| left.name.cmp(&right.name));
+        let mut hash = Sha256::new();
+        hash.update(b"assent bundle v1\n");
+        for document in documents {
+            for part in [&document.name, &document.text] {
+                hash.update((part.len() as u64).to_be_bytes());
+                hash.update(part.as_bytes());
+            }
+        }
+        hash.finalize().into()
+    }
+}
+
+/// What evaluation reads: the image is shared between bundles that differ in their entities only.
+#[derive(Debug)]
+pub(crate) struct Tables {
+    image: Arc<ImageTables>,
+    snapshot: SnapshotTables,
+}
+
+impl Storage for Tables {
+    fn image(&self) -> Image<'_> {
+        self.image.image()
+    }
+
+    fn snapshot(&self) -> Snapshot<'_> {
+        self.snapshot.snapshot()
+    }
+}
+
+/// A compiled bundle.
+#[derive(Debug)]
+pub struct Bundle {
+    verified: Verified<Tables>,
+    pub(crate) schema: Arc<ResolvedSchema>,
+    catalog: Arc<Catalog>,
+    notes: Arc<[PolicyNote]>,
+    warnings: Arc<[String]>,
+    sources: Sources,
+    digest: [u8; 32],
+}
+
+impl Bundle {
+    /// Compiles a bundle with the default budget.
+    ///
+    /// # Errors
+    /// Whatever is wrong with the files; see [`BundleError`].
+    pub fn compile(sources: Sources) -> Result<Self, BundleError> {
+        Self::compile_within(sources, DEFAULT_BUDGET)
+    }
+
+    /// Compiles a bundle whose evaluations may use so much fuel.
+    ///
+    /// # Errors
+    /// Whatever is wrong with the files; see [`BundleError`].
+    pub fn compile_within(sources: Sources, budget: u64) -> Result<Self, BundleError> {
+        let schema = resolve(&sources.catalog, sources.rules)?;
+        let (accepted, mut warnings) =
+            accept(&sources.policies, &sources.risk, &schema.schema, sources.rules)?;
+        warnings.extend(schema.warnings.iter().cloned());
+        warnings.extend(accepted.iter().filter_map(crate::policy::Accepted::arithmetic_warning));
+        let image = ImageTables::compile(&schema, &accepted, budget, sources.rules)?;
+        let snapshot = SnapshotTables::compile(&image, &read(&sources.entities, &schema)?)?;
+        let verified =
+            Verified::new(Tables { image: Arc::new(image), snapshot }).map_err(BundleError::Flawed)?;
+        Ok(Self {
+            verified,
+            catalog: Arc::new(Catalog::of(&schema)),
+            schema: Arc::new(schema),
+            notes: accepted.into_iter().map(|policy| policy.note).collect(),
+            warnings: warnings.into(),
+            digest: sources.digest(),
+            sources,
+        })
+    }
+
+    /// The same catalog and policies over other entities. Its digest is another one.
+    ///
+    /// # Errors
+    /// Entities that do not conform to the catalog.
+    pub fn with_entities(&self, entities: Vec<Document>) -> Result<Self, BundleError> {
+        let image = Arc::clone(&self.verified.storage().image);
+        let snapshot = SnapshotTables::compile(&image, &read(&entities, &self.schema)?)?;
+        let sources = Sources { entities, ..self.sources.clone() };
+        Ok(Self {
+            verified: Verified::new(Tables { image, snapshot }).map_err(BundleError::Flawed)?,
+            schema: Arc::clone(&self.schema),
+            catalog: Arc::clone(&self.catalog),
+            notes: Arc::clone(&self.notes),
+            warnings: Arc::clone(&self.warnings),
+            digest: sources.digest(),
+            sources,
+        })
+    }
+
+    /// What evaluation reads.
+    pub fn view(&self) -> View<'_> {
+        self.verified.view()
+    }
+
+    /// SHA-256 over the names and contents of all files.
+    pub const fn digest(&self) -> [u8; 32] {
+        self.digest
+    }
+
+    /// The catalog.
+    pub fn catalog(&self) -> &Catalog {
+        &self.catalog
+    }
+
+    /// The policies by index, the risk model's last.
+    pub fn policies(&self) -> &[PolicyNote] {
+        &self.notes
+    }
+
+    /// The id of a policy.
+    pub fn policy_id(&self, index: usize) -> &str {
+        self.notes.get(index).map_or("?", |note| &note.id)
+    }
+
+    /// What does not reject the bundle and should be known.
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
+    }
+
+    /// The files it was made from.
+    pub const fn sources(&self) -> &Sources {
+        &self.sources
+    }
+}

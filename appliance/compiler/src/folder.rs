@@ -1,0 +1,69 @@
+//! A bundle's folder, read from disk.
+//!
+//! The rule it keeps: files are taken in the order of their names, whatever the file system says, and only files that
+//! belong to a bundle are taken.
+
+use crate::bundle::{Bundle, Document, Rules, Sources};
+use crate::error::BundleError;
+use std::path::{Path, PathBuf};
+
+impl Bundle {
+    /// Loads a bundle from its folder.
+    ///
+    /// # Errors
+    /// Whatever is wrong with the folder or its files; see [`BundleError`].
+    pub fn from_folder(folder: &Path) -> Result<Self, BundleError> {
+        Self::compile(Sources::from_folder(folder)?)
+    }
+}
+
+impl Sources {
+    /// Reads a bundle's files.
+    ///
+    /// # Errors
+    /// [`BundleError::Unreadable`].
+    pub fn from_folder(folder: &Path) -> Result<Self, BundleError> {
+        let single = folder.join("entities.json");
+        let entities = match single.exists() {
+            true => vec![read(&single, "entities.json".to_owned())?],
+            false => read_all(folder, "entities", "json")?,
+        };
+        Ok(Self {
+            catalog: read(&folder.join("catalog.cedarschema"), "catalog.cedarschema".to_owned())?,
+            policies: read_all(folder, "policies", "cedar")?,
+            risk: read_all(folder, "risk", "cedar")?,
+            entities,
+            tests: read_all(folder, "tests", "json")?,
+            rules: Rules::Bundle,
+        })
+    }
+}
+
+fn read(path: &Path, name: String) -> Result<Document, BundleError> {
+    let text = std::fs::read_to_string(path).map_err(|error| unreadable(path, error))?;
+    Ok(Document { name, text })
+}
+
+fn unreadable(path: &Path, source: std::io::Error) -> BundleError {
+    BundleError::Unreadable { path: path.to_owned(), source }
+}
+
+/// Files with the extension in a part of the folder, sorted by name. A part that is not there has none.
+fn read_all(folder: &Path, part: &str, extension: &str) -> Result<Vec<Document>, BundleError> {
+    let place = folder.join(part);
+    if !place.exists() {
+        return Ok(Vec::new());
+    }
+    let entries = std::fs::read_dir(&place).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+    let entries = entries.map_err(|error| unreadable(&place, error))?;
+    let mut paths: Vec<PathBuf> = entries.into_iter().map(|entry| entry.path()).collect();
+    paths.retain(|path| path.extension().is_some_and(|found| found == extension));
+    paths.sort();
+    paths
+        .iter()
+        .map(|path| {
+            let file = path.file_name().unwrap_or_default().to_string_lossy();
+            read(path, format!("{part}/{file}"))
+        })
+        .collect()
+}

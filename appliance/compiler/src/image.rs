@@ -1,0 +1,373 @@
+//! The image under construction, and as the evaluator reads it.
+//!
+//! The rule it keeps: the literals' numbers are final as soon as they are handed out, for constants hold them; whatever
+//! depends on how many policies there are is laid out at the end.
+
+use crate::bundle::Rules;
+use crate::constant::{Constant, ValueTable};
+use crate::error::BundleError;
+use crate::policy::Accepted;
+use crate::schema::{ResolvedSchema, TypeJson};
+use crate::scope::{ScopeRows, Scopes};
+use crate::table::{EntityName, EntityTable, NameTable, number};
+use assent_evaluator::{
+    ActionRow, Attribute, Effect, FactNames, Image, Instruction, Literal, MAX_POLICIES, Names, PolicyRow,
+    Range, Shape, Source, TypeRow, Value,
+};
+use std::collections::{BTreeMap, HashMap};
+
+/// The record that the appliance asserts, and its attributes with their types.
+const FACTS: (&str, [(&str, &str); 6]) = (
+    "assent",
+    [
+        ("now", "datetime"),
+        ("risk", "Long"),
+        ("approvals", "Long"),
+        ("degraded", "Bool"),
+        ("agent_rate", "Long"),
+        ("epoch", "Long"),
+    ],
+);
+
+/// An image, owned.
+#[derive(Debug)]
+pub(crate) struct ImageTables {
+    pub(crate) values: ValueTable,
+    pub(crate) names: NameTable,
+    pub(crate) types: NameTable,
+    pub(crate) literals: EntityTable,
+    pub(crate) constants: Vec<Value>,
+    pub(crate) code: Vec<Instruction>,
+    pub(crate) patterns: Vec<Range>,
+    pub(crate) parts: Vec<Range>,
+    pub(crate) paths: Vec<Range>,
+    pub(crate) path_names: Vec<u32>,
+    pub(crate) policies: Vec<PolicyRow>,
+    pub(crate) anchors: Vec<u32>,
+    type_rows: Vec<TypeRow>,
+    shapes: Vec<Shape>,
+    attributes: Vec<Attribute>,
+    actions: Vec<ActionRow>,
+    applies_to: Vec<u32>,
+    facts: Option<FactNames>,
+    /// Enumerated entities: there by declaration.
+    pub(crate) declared: Vec<EntityName>,
+    budget: u64,
+    known_constants: HashMap<Constant, u32>,
+    common_shapes: BTreeMap<String, u32>,
+    finished: Finished,
+}
+
+/// What is laid out at the end.
+#[derive(Debug, Default)]
+struct Finished {
+    name_rows: Vec<Range>,
+    name_slots: Vec<u32>,
+    type_names: Vec<Range>,
+    type_slots: Vec<u32>,
+    literals: Vec<Literal>,
+    forbids: Vec<u64>,
+    approvals: Vec<u64>,
+    scores: Vec<u64>,
+    action_scopes: Vec<u64>,
+    principals: ScopeRows,
+    resources: ScopeRows,
+}
+
+impl ImageTables {
+    /// Compiles a catalog and its policies.
+    pub(crate) fn compile(
+        schema: &ResolvedSchema,
+        policies: &[Accepted],
+        budget: u64,
+        rules: Rules,
+    ) -> Result<Self, BundleError> {
+        if policies.len() > MAX_POLICIES {
+            let (size, limit) = (policies.len() as u64, MAX_POLICIES as u64);
+            return Err(BundleError::TooLarge { what: "number of policies", size, limit });
+        }
+        let mut image = Self::empty(budget);
+        image.lay_catalog(schema, rules)?;
+        let mut scopes = Scopes::default();
+        for policy in policies {
+            scopes.take(&policy.body, &mut image)?;
+            let code = image.compile_policy(policy)?;
+            image.policies.push(PolicyRow { effect: policy.note.effect, code });
+        }
+        image.finish(schema, policies, &scopes)?;
+        Ok(image)
+    }
+
+    fn empty(budget: u64) -> Self {
+        Self {
+            values: ValueTable::new(Source::Image),
+            names: NameTable::default(),
+            types: NameTable::default(),
+            literals: EntityTable::default(),
+            constants: Vec::new(),
+            code: Vec::new(),
+            patterns: Vec::new(),
+            parts: Vec::new(),
+            paths: Vec::new(),
+            path_names: Vec::new(),
+            policies: Vec::new(),
+            anchors: Vec::new(),
+            type_rows: Vec::new(),
+            shapes: Vec::new(),
+            attributes: Vec::new(),
+            actions: Vec::new(),
+            applies_to: Vec::new(),
+            facts: None,
+            declared: Vec::new(),
+            budget,
+            known_constants: HashMap::new(),
+            common_shapes: BTreeMap::new(),
+            finished: Finished::default(),
+        }
+    }
+
+    /// The number of a constant.
+    pub(crate) fn constant(&mut self, constant: &Constant) -> u32 {
+        if let Some(known) = self.known_constants.get(constant) {
+            return *known;
+        }
+        let literals = &mut self.literals;
+        let value = self.values.place(constant, &mut self.names, &mut |entity| literals.keep(entity));
+        self.constants.push(value);
+        let place = number(self.constants.len() - 1);
+        self.known_constants.insert(constant.clone(), place);
+        place
+    }
+
+    /// The number of a path of attribute names.
+    pub(crate) fn path(&mut self, names: Vec<u32>) -> u32 {
+        let range = Range { start: number(self.path_names.len()), length: number(names.len()) };
+        self.path_names.extend(names);
+        self.paths.push(range);
+        number(self.paths.len() - 1)
+    }
+
+    fn lay_catalog(&mut self, schema: &ResolvedSchema, rules: Rules) -> Result<(), BundleError> {
+        for kind in &schema.entity_types {
+            self.types.keep(&kind.name);
+            self.type_rows.push(TypeRow { is_transient: kind.is_transient });
+        }
+        // Actions come first among the literals: an action's entity number is its place in the catalog.
+        for action in &schema.actions {
+            self.literals.keep(&action.uid);
+            if number(self.types.len()) == self.types.keep(&action.uid.type_name) {
+                self.type_rows.push(TypeRow { is_transient: false });
+            }
+        }
+        for kind in &schema.entity_types {
+            for shape in kind.shape.iter().chain(&kind.tags) {
+                self.shape(schema, shape)?;
+            }
+            for choice in &kind.choices {
+                let entity = EntityName::new(&kind.name, choice);
+                self.literals.keep(&entity);
+                self.declared.push(entity);
+            }
+        }
+        for action in &schema.actions {
+            let principals = self.applies_to(&action.principals);
+            let resources = self.applies_to(&action.resources);
+            let is_asserted = self.take_facts(schema, action.context.as_ref(), &action.uid.id, rules)?;
+            let context = match &action.context {
+                Some(context) => self.shape(schema, context)?,
+                None => self.record_shape(Vec::new()),
+            };
+            self.actions.push(ActionRow { principals, resources, context, is_asserted, terms: action.terms });
+        }
+        Ok(())
+    }
+
+    fn applies_to(&mut self, types: &[String]) -> Range {
+        let start = number(self.applies_to.len());
+        for name in types {
+            let kept = self.types.keep(name);
+            self.applies_to.push(kept);
+        }
+        Range { start, length: number(types.len()) }
+    }
+
+    /// Whether a context declares `assent`; if it does, it must be as the appliance fills it.
+    fn take_facts(
+        &mut self,
+        schema: &ResolvedSchema,
+        context: Option<&TypeJson>,
+        action: &str,
+        rules: Rules,
+    ) -> Result<bool, BundleError> {
+        let (record, attributes) = FACTS;
+        let context = context.map(|context| schema.unalias(context));
+        let Some(declared) = context.and_then(|context| context.attributes.get(record)) else {
+            return Ok(false);
+        };
+        let shape = schema.unalias(&declared.shape);
+        let is_ours = declared.required
+            && shape.attributes.len() == attributes.len()
+            && attributes.iter().all(|(name, kind)| {
+                shape.attributes.get(*name).is_some_and(|attribute| {
+                    let declared = schema.unalias(&attribute.shape).kind.trim_start_matches("__cedar::");
+                    attribute.required && (declared == *kind || (declared == "Boolean" && *kind == "Bool"))
+                })
+            });
+        if !is_ours {
+            // In plain Cedar files `assent` may be anybody's word.
+            let listed: Vec<_> = attributes.iter().map(|(name, kind)| format!("{name}: {kind}")).collect();
+            return match rules {
+                Rules::Plain => Ok(false),
+                Rules::Bundle => Err(BundleError::Unsupported {
+                    file: "catalog.cedarschema".to_owned(),
+                    what: format!("action `{action}`"),
+                    problem: format!("context.assent must be declared as {{ {} }}", listed.join(", ")),
+                }),
+            };
+        }
+        let [now, risk, approvals, degraded, agent_rate, epoch] =
+            attributes.map(|(name, _)| self.names.keep(name));
+        let assent = self.names.keep(record);
+        self.facts = Some(FactNames { assent, now, risk, approvals, degraded, agent_rate, epoch });
+        Ok(true)
+    }
+
+    fn record_shape(&mut self, mut attributes: Vec<Attribute>) -> u32 {
+        attributes.sort_by_key(|attribute| attribute.name);
+        let range = Range { start: number(self.attributes.len()), length: number(attributes.len()) };
+        self.attributes.extend(attributes);
+        self.push_shape(Shape::Record(range))
+    }
+
+    fn push_shape(&mut self, shape: Shape) -> u32 {
+        self.shapes.push(shape);
+        number(self.shapes.len() - 1)
+    }
+
+    /// The number of a type's shape.
+    fn shape(&mut self, schema: &ResolvedSchema, json: &TypeJson) -> Result<u32, BundleError> {
+        if let Some(common) = schema.common_types.get(&json.kind) {
+            if let Some(known) = self.common_shapes.get(&json.kind) {
+                return Ok(*known);
+            }
+            let shape = self.shape(schema, common)?;
+            self.common_shapes.insert(json.kind.clone(), shape);
+            return Ok(shape);
+        }
+        let unknown = || BundleError::Unsupported {
+            file: "catalog.cedarschema".to_owned(),
+            what: format!("type `{}`", json.name.as_deref().unwrap_or(&json.kind)),
+            problem: "not a type that the evaluator knows".to_owned(),
+        };
+        let kind = match json.kind.as_str() {
+            "Extension" => json.name.as_deref().unwrap_or_default(),
+            kind => kind.trim_start_matches("__cedar::"),
+        };
+        let shape = match kind {
+            "Bool" | "Boolean" => Shape::Bool,
+            "Long" => Shape::Long,
+            "String" => Shape::String,
+            "decimal" => Shape::Decimal,
+            "datetime" => Shape::Datetime,
+            "duration" => Shape::Duration,
+            "ipaddr" => Shape::Ip,
+            "Entity" => {
+                let name = json.name.as_deref().and_then(|name| self.types.find(name));
+                Shape::Entity(name.ok_or_else(unknown)?)
+            }
+            "Set" => Shape::Set(self.shape(schema, json.element.as_deref().ok_or_else(unknown)?)?),
+            "Record" => {
+                let mut attributes = Vec::new();
+                for (name, attribute) in &json.attributes {
+                    let shape = self.shape(schema, &attribute.shape)?;
+                    attributes.push(Attribute {
+                        name: self.names.keep(name),
+                        shape,
+                        is_required: attribute.required,
+                    });
+                }
+                return Ok(self.record_shape(attributes));
+            }
+            _ => return Err(unknown()),
+        };
+        Ok(self.push_shape(shape))
+    }
+
+    fn finish(
+        &mut self,
+        schema: &ResolvedSchema,
+        policies: &[Accepted],
+        scopes: &Scopes,
+    ) -> Result<(), BundleError> {
+        let mask = |test: &dyn Fn(&Accepted) -> bool| {
+            bits(
+                policies.len(),
+                policies.iter().enumerate().filter(|(_, policy)| test(policy)).map(|(place, _)| place),
+            )
+        };
+        let mut finished = Finished {
+            forbids: mask(&|policy| policy.note.effect == Effect::Forbid),
+            approvals: mask(&|policy| policy.note.approval.is_some()),
+            scores: mask(&|policy| matches!(policy.note.effect, Effect::Score(_))),
+            action_scopes: scopes.action_rows(schema)?,
+            principals: scopes.principal_rows(self),
+            resources: scopes.resource_rows(self),
+            ..Finished::default()
+        };
+        for entity in &self.literals.entities {
+            let type_number = self.types.keep(&entity.type_name);
+            let id = self.values.text.keep(&entity.id);
+            finished.literals.push(Literal { type_number, id });
+        }
+        (finished.name_rows, finished.name_slots) = self.names.finish(&mut self.values.text);
+        (finished.type_names, finished.type_slots) = self.types.finish(&mut self.values.text);
+        self.finished = finished;
+        Ok(())
+    }
+
+    /// As the evaluator reads it.
+    pub(crate) fn image(&self) -> Image<'_> {
+        let finished = &self.finished;
+        Image {
+            text: &self.values.text.text,
+            elements: &self.values.elements,
+            fields: &self.values.fields,
+            addresses: &self.values.addresses,
+            constants: &self.constants,
+            code: &self.code,
+            patterns: &self.patterns,
+            parts: &self.parts,
+            paths: &self.paths,
+            path_names: &self.path_names,
+            policies: &self.policies,
+            forbids: &finished.forbids,
+            approvals: &finished.approvals,
+            scores: &finished.scores,
+            names: Names { rows: &finished.name_rows, slots: &finished.name_slots },
+            types: Names { rows: &finished.type_names, slots: &finished.type_slots },
+            type_rows: &self.type_rows,
+            shapes: &self.shapes,
+            attributes: &self.attributes,
+            actions: &self.actions,
+            applies_to: &self.applies_to,
+            literals: &finished.literals,
+            anchors: &self.anchors,
+            action_scopes: &finished.action_scopes,
+            principals: finished.principals.index(),
+            resources: finished.resources.index(),
+            facts: self.facts,
+            budget: self.budget,
+        }
+    }
+}
+
+/// A row of bits over `policies` policies.
+pub(crate) fn bits(policies: usize, set: impl Iterator<Item = usize>) -> Vec<u64> {
+    let mut row = vec![0; policies.div_ceil(64)];
+    for policy in set {
+        if let Some(word) = row.get_mut(policy / 64) {
+            *word |= 1_u64 << (policy % 64);
+        }
+    }
+    row
+}

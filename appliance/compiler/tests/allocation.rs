@@ -1,0 +1,142 @@
+//! Not one allocation: a million intents are classified and evaluated under a counting allocator.
+//!
+//! The count is this thread's own, so that the harness may do as it likes. A positive control proves that it counts.
+
+#![expect(unsafe_code, reason = "a global allocator cannot be written without")]
+
+use assent_compiler::{Bundle, Document, Rules, Sources};
+use assent_evaluator::{Facts, Intent, Uid, Verdict};
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+
+thread_local! {
+    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
+}
+
+struct Counting;
+
+// SAFETY: everything is handed to the system's allocator as it came.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.with(|count| count.set(count.get() + 1));
+        // SAFETY: the caller's promise.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: the caller's promise.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+
+    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        ALLOCATIONS.with(|count| count.set(count.get() + 1));
+        // SAFETY: the caller's promise.
+        unsafe { System.realloc(pointer, layout, size) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+fn allocations() -> u64 {
+    ALLOCATIONS.with(Cell::get)
+}
+
+const CATALOG: &str = r#"
+type Assent = { now: datetime, risk: Long, approvals: Long, degraded: Bool, agent_rate: Long, epoch: Long };
+entity Team;
+entity Agent in [Team];
+entity Order = { owner: String, status: String, items: Set<String>, total: decimal, placed: datetime } tags String;
+@risk("10")
+action refund appliesTo {
+  principal: [Agent],
+  resource: [Order],
+  context: { assent: Assent, amount: decimal, items: Set<String>, note: String, from: ipaddr, limits: { soft: Long, hard?: Long } },
+};
+"#;
+
+const POLICIES: &str = r#"
+@id("refund") permit (principal in Team::"support", action == Action::"refund", resource)
+when { resource.status == "delivered" && resource.items.containsAll(context.items) }
+when { context.amount.lessThanOrEqual(resource.total) && context.note like "*because*" }
+when { context.from.isInRange(ip("10.0.0.0/8")) && resource.getTag("region") == "eu" }
+when { context.assent.now < resource.placed.offset(duration("30d")) && context.assent.risk < 100 };
+@id("too-much") forbid (principal, action, resource)
+when { context.limits has hard && context.limits.hard * 2 < context.limits.soft };
+@id("two-eyes") @approval("1 of desk") forbid (principal, action, resource)
+when { context.assent.risk >= 40 } unless { context.assent.approvals >= 1 };
+"#;
+
+const RISK: &str = r#"
+@id("big") @score("35") permit (principal, action, resource) when { context.amount.greaterThan(decimal("100.0")) };
+"#;
+
+const ENTITIES: &str = r#"[
+{"uid":{"type":"Team","id":"support"},"attrs":{},"parents":[]},
+{"uid":{"type":"Agent","id":"a"},"attrs":{},"parents":[{"type":"Team","id":"support"}]},
+{"uid":{"type":"Order","id":"o"},"attrs":{"owner":"u","status":"delivered","items":["x","y","z"],"total":"250.0","placed":"2024-05-01"},
+ "parents":[],"tags":{"region":"eu"}}]"#;
+
+fn bundle() -> Bundle {
+    Bundle::compile(Sources {
+        catalog: Document::new("catalog.cedarschema", CATALOG),
+        policies: vec![Document::new("policies/refund.cedar", POLICIES)],
+        risk: vec![Document::new("risk/size.cedar", RISK)],
+        entities: vec![Document::new("entities.json", ENTITIES)],
+        tests: Vec::new(),
+        rules: Rules::Bundle,
+    })
+    .unwrap_or_else(|error| panic!("{}", error.report()))
+}
+
+/// Reads, classifies and evaluates one intent.
+fn decide(bundle: &Bundle, amount: i64, resource: &str) -> Option<(Verdict, i64)> {
+    let uid = |type_name, id| Uid { type_name, id };
+    let mut intent =
+        Intent::new(bundle.view(), uid("Agent", "a"), uid("Action", "refund"), uid("Order", resource));
+    let address = assent_evaluator::Address::v4([10, 1, 2, 3], 32)?;
+    intent.begin_record(5).ok()?;
+    intent.key("amount").ok()?;
+    intent.decimal(amount).ok()?;
+    intent.key("from").ok()?;
+    intent.ip(address).ok()?;
+    intent.key("items").ok()?;
+    intent.begin_set(2).ok()?;
+    intent.string("z").ok()?;
+    intent.string("x").ok()?;
+    intent.end().ok()?;
+    intent.key("limits").ok()?;
+    intent.begin_record(1).ok()?;
+    intent.key("soft").ok()?;
+    intent.long(5).ok()?;
+    intent.end().ok()?;
+    intent.key("note").ok()?;
+    intent.string("a refund because it broke").ok()?;
+    intent.end().ok()?;
+    let facts = Facts { now_ms: 1_715_000_000_000, ..Facts::default() };
+    let mut classified = intent.classify(facts).ok()?;
+    let evaluation = classified.evaluate();
+    Some((evaluation.verdict(), evaluation.risk()))
+}
+
+#[test]
+fn a_million_evaluations_allocate_nothing() {
+    let bundle = bundle();
+    let before = allocations();
+    drop(std::hint::black_box(Box::new(1_u8)));
+    assert_eq!(allocations(), before + 1, "the allocator counts");
+
+    let before = allocations();
+    let (mut allowed, mut held, mut invalid) = (0, 0, 0);
+    for round in 0..1_000_000_u32 {
+        let amount = if round % 3 == 0 { 1_200_000 } else { 500_000 };
+        match decide(&bundle, amount, if round % 7 == 0 { "absent" } else { "o" }) {
+            Some((Verdict::Allow, 10)) => allowed += 1,
+            Some((Verdict::Hold, 45)) => held += 1,
+            None => invalid += 1,
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(allocations(), before);
+    assert_eq!((allowed, held, invalid), (571_428, 285_714, 142_858));
+}

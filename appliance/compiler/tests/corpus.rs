@@ -1,0 +1,150 @@
+//! Cedar's own corpus: decision, reasons and errors must be what Cedar's maintainers recorded.
+//!
+//! Every request of every file that we accept is compared. A file that we reject must be one that Cedar's strict
+//! validation at level 1 rejects as well; how many, and why, is printed.
+
+mod oracle;
+
+use assent_compiler::{Bundle, BundleError, Sources};
+use oracle::Oracle;
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+fn unpack(archive: &str) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let archive = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/cedar-corpus").join(archive);
+    let status = Command::new("tar").arg("-xzf").arg(&archive).arg("-C").arg(folder.path()).status().unwrap();
+    assert!(status.success(), "{}", archive.display());
+    folder
+}
+
+/// Test files: JSON objects that name their policies.
+fn test_files(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.to_string_lossy().into_owned();
+            if path.is_dir() {
+                folders.push(path);
+            } else if name.ends_with(".json") && !name.ends_with("entities.json") {
+                found.push(path);
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+/// What a run saw.
+#[derive(Debug, Default)]
+struct Tally {
+    files: usize,
+    accepted: usize,
+    requests: usize,
+    with_errors: usize,
+    rejected: BTreeMap<String, usize>,
+    differences: Vec<String>,
+}
+
+fn texts(value: &Value) -> BTreeSet<String> {
+    value.as_array().unwrap().iter().map(|text| text.as_str().unwrap().to_owned()).collect()
+}
+
+fn run(archive: &str) -> Tally {
+    let folder = unpack(archive);
+    let mut tally = Tally::default();
+    for path in test_files(folder.path()) {
+        let test: Value = serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
+        // The corpus is flat: a path's folder is dropped. The hand-written tests keep theirs.
+        let read = |key: &str| {
+            let name = test[key].as_str().unwrap();
+            let name = name.strip_prefix("corpus-tests/").unwrap_or(name);
+            std::fs::read_to_string(folder.path().join(name)).unwrap()
+        };
+        tally.files += 1;
+        let (schema, policies, entities) = (read("schema"), read("policies"), read("entities"));
+        let bundle = match Bundle::compile(Sources::plain(&schema, &policies, &entities)) {
+            Ok(bundle) => bundle,
+            Err(error) => {
+                let justified = !Oracle::accepts(&schema, &policies, &entities);
+                if !justified {
+                    tally.differences.push(format!(
+                        "{}: rejected though Cedar accepts: {}",
+                        path.display(),
+                        error.report()
+                    ));
+                }
+                *tally.rejected.entry(reason(&error)).or_default() += 1;
+                continue;
+            }
+        };
+        tally.accepted += 1;
+        let oracle = Oracle::new(&schema, &policies, &entities);
+        for request in test["requests"].as_array().unwrap() {
+            compare(&bundle, &oracle, request, &path, &mut tally);
+        }
+    }
+    tally
+}
+
+fn reason(error: &BundleError) -> String {
+    let report = error.report();
+    let detail = report.lines().find_map(|line| line.trim_start().strip_prefix("\u{d7} "));
+    let kinds = ["level", "type", "attribute", "literal", "empty set", "extension", "entity", "tag"];
+    let detail =
+        detail.and_then(|line| kinds.into_iter().find(|kind| line.contains(kind))).unwrap_or("other");
+    format!("{}: {detail}", error.kind())
+}
+
+fn compare(bundle: &Bundle, oracle: &Oracle, request: &Value, path: &Path, tally: &mut Tally) {
+    tally.requests += 1;
+    let answer = bundle.answer(&request.to_string()).unwrap();
+    let (reasons, errors) = (texts(&request["reason"]), texts(&request["errors"]));
+    tally.with_errors += usize::from(!errors.is_empty());
+    let ours =
+        (answer.cedar_decision, answer.reasons.into_iter().collect(), answer.errors.into_iter().collect());
+    let recorded = (request["decision"].as_str().unwrap(), reasons, errors);
+    // What Cedar says here and now, beside what its maintainers recorded.
+    let cedar = oracle.answer(request);
+    if ours != recorded || (ours.0, &ours.1, &ours.2) != (cedar.decision, &cedar.reasons, &cedar.errors) {
+        tally.differences.push(format!(
+            "{}: {request}\nours {ours:?}\nrecorded {recorded:?}\ncedar {cedar:?}",
+            path.display()
+        ));
+    }
+    let may_allow = recorded.0 == "allow" && recorded.2.is_empty();
+    if answer.decision == "allow" && !may_allow {
+        tally.differences.push(format!("{}: {request}\nours is more lenient", path.display()));
+    }
+}
+
+fn report(name: &str, tally: &Tally) {
+    println!(
+        "{name}: {} of {} files accepted, {} requests compared, {} of them with errors; rejected as Cedar rejects: {:?}",
+        tally.accepted, tally.files, tally.requests, tally.with_errors, tally.rejected
+    );
+    assert!(
+        tally.differences.is_empty(),
+        "{} differences:\n{}",
+        tally.differences.len(),
+        tally.differences[0]
+    );
+}
+
+#[test]
+fn hand_written_tests_are_answered_as_recorded() {
+    let tally = run("handwritten.tar.gz");
+    report("hand-written", &tally);
+    assert_eq!((tally.files, tally.accepted), (22, 22));
+}
+
+#[test]
+fn corpus_tests_are_answered_as_recorded() {
+    let tally = run("corpus.tar.gz");
+    report("corpus", &tally);
+    assert!(tally.accepted > 1000 && tally.with_errors > 100, "{tally:?}");
+}

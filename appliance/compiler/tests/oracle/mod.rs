@@ -1,0 +1,84 @@
+//! The oracle: cedar-policy itself, asked the same question.
+//!
+//! Answers are taken on a thread with a large stack, for Cedar's evaluator fails deep expressions on a small one.
+
+#![expect(dead_code, reason = "each test crate uses its part")]
+
+use cedar_policy::{
+    Authorizer, Context, Decision, Entities, EntityUid, PolicyId, PolicySet, Request, Schema, ValidationMode,
+    Validator,
+};
+use serde_json::Value;
+use std::collections::BTreeSet;
+
+/// What Cedar says.
+#[derive(Debug, PartialEq, Eq)]
+pub struct CedarAnswer {
+    pub decision: &'static str,
+    pub reasons: BTreeSet<String>,
+    pub errors: BTreeSet<String>,
+}
+
+/// Cedar with one set of files.
+#[derive(Debug)]
+pub struct Oracle {
+    pub schema: Schema,
+    pub policies: PolicySet,
+    pub entities: Entities,
+}
+
+impl Oracle {
+    /// Policies are named as ours: by `@id`, or `policy` and their position.
+    pub fn new(schema: &str, policies: &str, entities: &str) -> Self {
+        let (schema, _) = Schema::from_cedarschema_str(schema).unwrap();
+        let parsed: PolicySet = policies.parse().unwrap();
+        let named = parsed.policies().map(|policy| match policy.annotation("id") {
+            Some(id) => policy.new_id(PolicyId::new(id)),
+            None => policy.clone(),
+        });
+        let policies = PolicySet::from_policies(named).unwrap();
+        let entities = Entities::from_json_str(entities, Some(&schema)).unwrap();
+        Self { schema, policies, entities }
+    }
+
+    /// Whether Cedar takes the files: strict validation at level 1, and entities that conform.
+    pub fn accepts(schema: &str, policies: &str, entities: &str) -> bool {
+        let Ok((schema, _)) = Schema::from_cedarschema_str(schema) else { return false };
+        let Ok(policies) = policies.parse::<PolicySet>() else { return false };
+        let validator = Validator::new(schema.clone());
+        let valid = validator.validate_with_level(&policies, ValidationMode::Strict, 1).validation_passed();
+        valid && Entities::from_json_str(entities, Some(&schema)).is_ok()
+    }
+
+    /// Cedar's answer to a request in its JSON.
+    pub fn answer(&self, request: &Value) -> CedarAnswer {
+        self.decide(&self.request(request))
+    }
+
+    /// A request without validation: Cedar answers those that fit nothing, too.
+    pub fn request(&self, request: &Value) -> Request {
+        let uid = |key: &str| EntityUid::from_json(request[key].clone()).unwrap();
+        let context =
+            Context::from_json_value(request["context"].clone(), Some((&self.schema, &uid("action"))))
+                .or_else(|_| Context::from_json_value(request["context"].clone(), None))
+                .unwrap();
+        Request::new(uid("principal"), uid("action"), uid("resource"), context, None).unwrap()
+    }
+
+    pub fn decide(&self, request: &Request) -> CedarAnswer {
+        let response = Authorizer::new().is_authorized(request, &self.policies, &self.entities);
+        CedarAnswer {
+            decision: if response.decision() == Decision::Allow { "allow" } else { "deny" },
+            reasons: response.diagnostics().reason().map(ToString::to_string).collect(),
+            errors: response
+                .diagnostics()
+                .errors()
+                .map(|error| match error {
+                    cedar_policy::AuthorizationError::PolicyEvaluationError(error) => {
+                        error.policy_id().to_string()
+                    }
+                })
+                .collect(),
+        }
+    }
+}
