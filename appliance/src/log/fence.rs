@@ -1,0 +1,114 @@
+//! The fence against rollback: the newest signed checkpoint, kept outside the database.
+//!
+//! No check inside one file sees that the whole file was replaced by an older one. So the newest checkpoint also lies on a
+//! second path, as the signed note that it is. A log that is behind its fence, or contradicts it, is refused at start.
+//! Whoever can replace both files can still roll back; witnesses are the stronger form.
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use assent_proto::checkpoint::Checkpoint;
+use assent_proto::note::{Note, NoteSignature, VerifierKey};
+
+use super::SignedCheckpoint;
+
+/// Why the fence cannot be trusted or moved.
+#[derive(Debug, thiserror::Error)]
+pub enum FenceError {
+    /// The file system could not.
+    #[error("cannot {doing} the fence {}", path.display())]
+    File {
+        /// What was being done.
+        doing: &'static str,
+        /// To which file.
+        path: PathBuf,
+        /// What the system says.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The file is no checkpoint of this log signed by its key.
+    #[error("the fence {} is no signed checkpoint of this log: {why}", path.display())]
+    NotOurs {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
+}
+
+/// The file on the second path.
+#[derive(Debug)]
+pub struct Fence {
+    path: PathBuf,
+    origin: String,
+    /// Size that it holds.
+    size: u64,
+}
+
+impl Fence {
+    /// Reads the fence: what it holds, or none where nothing was ever signed.
+    ///
+    /// # Errors
+    /// [`FenceError`]; a fence that cannot be read refuses the start.
+    pub fn open(path: &Path, key: &VerifierKey<'_>) -> Result<(Self, Option<SignedCheckpoint>), FenceError> {
+        let mut fence = Self { path: path.to_owned(), origin: key.name().to_owned(), size: 0 };
+        let text = match std::fs::read_to_string(path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok((fence, None)),
+            Err(source) => return Err(fence.file("read", source)),
+        };
+        let held = parse(&text, key).map_err(|why| FenceError::NotOurs { path: path.to_owned(), why })?;
+        fence.size = held.size.0;
+        Ok((fence, Some(held)))
+    }
+
+    /// Moves the fence forward; it never moves back.
+    ///
+    /// # Errors
+    /// [`FenceError::File`]; then it stands where it stood.
+    pub fn advance(&mut self, signed: &SignedCheckpoint) -> Result<(), FenceError> {
+        if signed.size.0 <= self.size {
+            return Ok(());
+        }
+        let note = signed_note(&self.origin, signed);
+        let unfinished = self.path.with_extension("unfinished");
+        let folder = self.path.parent().unwrap_or_else(|| Path::new("."));
+        std::fs::create_dir_all(folder).map_err(|source| self.file("make the folder of", source))?;
+        let written = std::fs::File::create(&unfinished).and_then(|mut file| {
+            file.write_all(note.as_bytes())?;
+            file.sync_all()
+        });
+        written.map_err(|source| self.file("write", source))?;
+        std::fs::rename(&unfinished, &self.path).map_err(|source| self.file("replace", source))?;
+        let synced = std::fs::File::open(folder).and_then(|folder| folder.sync_all());
+        synced.map_err(|source| self.file("sync the folder of", source))?;
+        self.size = signed.size.0;
+        Ok(())
+    }
+
+    fn file(&self, doing: &'static str, source: std::io::Error) -> FenceError {
+        FenceError::File { doing, path: self.path.clone(), source }
+    }
+}
+
+/// The checkpoint as a C2SP signed note.
+#[must_use]
+pub fn signed_note(origin: &str, signed: &SignedCheckpoint) -> String {
+    let checkpoint = Checkpoint { origin, size: signed.size, root: signed.root };
+    let line = NoteSignature { name: origin, id: signed.key_id, signature: signed.signature };
+    // INVARIANT: the origin was checked when the log was made, so the text always exists.
+    let text = checkpoint.text().unwrap_or_default();
+    format!("{text}\n{line}")
+}
+
+fn parse(text: &str, key: &VerifierKey<'_>) -> Result<SignedCheckpoint, String> {
+    let note = Note::parse(text).map_err(|error| error.to_string())?;
+    note.verify(key).map_err(|error| error.to_string())?;
+    let checkpoint = Checkpoint::parse(note.text()).map_err(|error| error.to_string())?;
+    if checkpoint.origin != key.name() {
+        return Err(format!("its origin is `{}`", checkpoint.origin));
+    }
+    let line = note.signatures().iter().find(|line| line.id == key.id() && line.name == key.name());
+    let signature = line.map(|line| line.signature).ok_or("no signature of this log's key")?;
+    Ok(SignedCheckpoint { size: checkpoint.size, root: checkpoint.root, key_id: key.id(), signature })
+}

@@ -1,0 +1,190 @@
+//! The log room: the book that every decision stands in before it leaves the building.
+//!
+//! The one rule: a [`Receipt`] exists only after a commit is durable. What a commit did when it reports an error is
+//! unknown, so every such error is [`Fatal`]: the process stops, and start-up recovers.
+//!
+//! The room does not sign and does not decide. Format: `proto/FORMAT.md`, sections "Log" and "Checkpoint".
+
+pub mod fence;
+mod leaves;
+mod recovery;
+pub mod store;
+#[cfg(test)]
+mod tests;
+pub mod verification;
+
+use assent_proto::hash::Hash;
+use assent_proto::note::KeyId;
+use assent_proto::number::{Epoch, LeafIndex, Timestamp, TreeSize};
+use assent_proto::tree::Frontier;
+use serde::{Deserialize, Serialize};
+
+pub use leaves::Leaves;
+pub use recovery::OpenError;
+
+use self::fence::Fence;
+use self::store::{Answer, BatchKey, Store, StoreError};
+
+/// Our own state is unknown. Nothing handles it: the process stops, and start-up finds out what is so.
+#[derive(Debug, thiserror::Error)]
+#[error("the log's state is unknown; stopping, start-up will recover it")]
+pub struct Fatal(#[from] StoreError);
+
+/// Tells its holder that a round is in the log, durably, under its signed checkpoint.
+///
+/// Only [`Log::commit`] makes one, so nothing is released that is not in the log:
+///
+/// ```compile_fail
+/// let forged = appliance::log::Receipt { size: assent_proto::number::TreeSize(1) };
+/// ```
+#[derive(Debug)]
+#[must_use]
+pub struct Receipt {
+    size: TreeSize,
+}
+
+impl Receipt {
+    /// Size of the tree that the durable checkpoint covers.
+    #[must_use]
+    pub const fn size(&self) -> TreeSize {
+        self.size
+    }
+}
+
+/// A checkpoint that the HSM signed, as the log keeps it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SignedCheckpoint {
+    /// How many leaves it covers.
+    pub size: TreeSize,
+    /// Their root hash.
+    pub root: Hash,
+    /// Whose signature.
+    pub key_id: KeyId,
+    /// The signature over the checkpoint's text.
+    pub signature: [u8; 64],
+}
+
+/// What became of intents while no checkpoint could be signed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unsigned {
+    /// When the boundary closed; none: there is no gap.
+    pub since: Option<Timestamp>,
+    /// Denials in the gap.
+    pub denials: u64,
+    /// Holds in the gap.
+    pub holds: u64,
+}
+
+/// A batch's answer, to be recorded with its entries.
+#[derive(Debug)]
+pub struct Recorded<'r> {
+    /// Which batch, of whom.
+    pub key: BatchKey,
+    /// Digest of the request frame.
+    pub request: Hash,
+    /// The reply frame.
+    pub reply: &'r [u8],
+    /// Whether the reply carries tokens.
+    pub allows: bool,
+}
+
+/// All that one commit writes.
+#[derive(Debug)]
+pub struct Commit<'r> {
+    /// Index of the first leaf.
+    pub first: LeafIndex,
+    /// The leaves, run by run.
+    pub leaves: Vec<&'r Leaves>,
+    /// The request frames, with the index of the first entry of each: beside the leaves, not in them.
+    pub requests: Vec<(LeafIndex, &'r [u8])>,
+    /// The answers.
+    pub answers: Vec<Recorded<'r>>,
+    /// The tree after it.
+    pub frontier: &'r Frontier,
+    /// The checkpoint over it; none while the token boundary is closed.
+    pub checkpoint: Option<SignedCheckpoint>,
+    /// The epoch.
+    pub epoch: Epoch,
+    /// The gap that this commit leaves.
+    pub unsigned: Unsigned,
+    /// When: answers that no batch id can name any more are dropped.
+    pub time: Timestamp,
+}
+
+/// The log's state in memory: what the store's last commit says.
+#[derive(Debug)]
+pub struct Log {
+    store: Store,
+    fence: Fence,
+    frontier: Frontier,
+    signed: Option<SignedCheckpoint>,
+    epoch: Epoch,
+    unsigned: Unsigned,
+}
+
+impl Log {
+    /// The tree that the next round appends to.
+    #[must_use]
+    pub const fn frontier(&self) -> &Frontier {
+        &self.frontier
+    }
+
+    /// The newest signed checkpoint.
+    #[must_use]
+    pub const fn signed(&self) -> Option<&SignedCheckpoint> {
+        self.signed.as_ref()
+    }
+
+    /// The epoch of the last commit.
+    #[must_use]
+    pub const fn epoch(&self) -> Epoch {
+        self.epoch
+    }
+
+    /// The gap that no checkpoint covers yet.
+    #[must_use]
+    pub const fn unsigned(&self) -> Unsigned {
+        self.unsigned
+    }
+
+    /// How many leaves no checkpoint covers yet.
+    #[must_use]
+    pub fn unsigned_entries(&self) -> u64 {
+        let covered = self.signed.map_or(0, |signed| signed.size.0);
+        self.frontier.size().0.saturating_sub(covered)
+    }
+
+    /// The answer that was recorded for a batch.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn answer(&self, key: &BatchKey) -> Result<Option<Answer>, Fatal> {
+        Ok(self.store.answer(key)?)
+    }
+
+    /// Makes a round durable.
+    ///
+    /// # Errors
+    /// [`Fatal`], whatever happened: the commit may or may not be there.
+    pub fn commit(&mut self, commit: &Commit<'_>) -> Result<Receipt, Fatal> {
+        assert_eq!(commit.first.0, self.frontier.size().0, "a round begins where the log ends");
+        let signed = commit.checkpoint.or(self.signed);
+        self.store.commit(commit, signed.as_ref())?;
+        self.frontier = commit.frontier.clone();
+        self.signed = signed;
+        self.epoch = commit.epoch;
+        self.unsigned = commit.unsigned;
+        Ok(Receipt { size: self.frontier.size() })
+    }
+
+    /// Brings the fence up to the newest signed checkpoint.
+    ///
+    /// # Errors
+    /// When the fence cannot be written; the log itself is unharmed.
+    pub fn advance_fence(&mut self) -> Result<(), fence::FenceError> {
+        match &self.signed {
+            Some(signed) => self.fence.advance(signed),
+            None => Ok(()),
+        }
+    }
+}

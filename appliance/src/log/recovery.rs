@@ -1,0 +1,177 @@
+//! Opening a log: what must hold before anything is appended to it.
+//!
+//! The file is intact (redb checks all of it). The newest checkpoint is signed by the log's key and covers the tree as it
+//! stood. Every leaf after it leads from that tree to the tree that the head names. The fence is not ahead, and says the
+//! same where both speak of one size. Whatever fails: the log is refused, and nothing is repaired by guessing.
+
+use std::path::Path;
+
+use assent_proto::checkpoint::Checkpoint;
+use assent_proto::hash::Hash;
+use assent_proto::note::VerifierKey;
+use assent_proto::number::{LeafIndex, TreeSize};
+use assent_proto::tree::{Frontier, FrontierError};
+
+use super::fence::{Fence, FenceError};
+use super::store::{Identity, Store, StoreError};
+use super::{Log, SignedCheckpoint};
+
+/// Why a log is refused.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The store cannot be opened or read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The fence cannot be read, or is no fence of this log.
+    #[error(transparent)]
+    Fence(#[from] FenceError),
+    /// It is another log, or one for another key.
+    #[error("the log's {what} is `{found}`, not `{expected}`; point the configuration at the right log")]
+    Identity {
+        /// Origin or verifier key.
+        what: &'static str,
+        /// What the log says.
+        found: String,
+        /// What the configuration says.
+        expected: String,
+    },
+    /// The newest checkpoint is not signed by the log's key.
+    #[error("the log's newest checkpoint is not signed by its key; restore the log from a backup")]
+    Signature,
+    /// The leaves do not lead to the tree that the head names.
+    #[error("the log's leaves do not lead to its {0}; restore the log from a backup")]
+    Tree(&'static str),
+    /// An older state than the fence has seen.
+    #[error(
+        "the log ends at {log} leaves but its fence has seen {fence}: an older log was put back; restore the newest, or open log n+1 by ceremony"
+    )]
+    BehindFence {
+        /// Leaves that the log's newest checkpoint covers.
+        log: u64,
+        /// Leaves that the fence's covers.
+        fence: u64,
+    },
+    /// The same size with another root.
+    #[error(
+        "the log and its fence have different roots at {0} leaves: the log was forked; open log n+1 by ceremony"
+    )]
+    Forked(u64),
+}
+
+impl From<FrontierError> for OpenError {
+    fn from(_: FrontierError) -> Self {
+        Self::Tree("frontier")
+    }
+}
+
+impl Log {
+    /// Opens the log at `path`, fenced by the file at `fence`.
+    ///
+    /// # Errors
+    /// [`OpenError`]: the log is not to be appended to.
+    pub fn open(path: &Path, fence: &Path, key: &VerifierKey<'_>) -> Result<Self, OpenError> {
+        let store = Store::open(path)?;
+        check_identity(&store.identity()?, key)?;
+        let head = store.head()?;
+        let frontier = Frontier::restore(TreeSize(head.size), &head.frontier)?;
+        let signed = head.signed.map(SignedCheckpoint::from);
+        check_tail(&store, signed.as_ref(), &frontier, key)?;
+        let (fence, fenced) = Fence::open(fence, key)?;
+        check_fence(&store, signed.as_ref(), fenced.as_ref())?;
+        Ok(Self { store, fence, frontier, signed, epoch: head.epoch, unsigned: head.unsigned })
+    }
+}
+
+fn check_identity(identity: &Identity, key: &VerifierKey<'_>) -> Result<(), OpenError> {
+    let expected = key.to_string();
+    let differs = |what, found: &str, expected: &str| {
+        Err(OpenError::Identity { what, found: found.to_owned(), expected: expected.to_owned() })
+    };
+    if identity.origin != key.name() {
+        return differs("origin", &identity.origin, key.name());
+    }
+    if identity.verifier_key != expected {
+        return differs("verifier key", &identity.verifier_key, &expected);
+    }
+    Ok(())
+}
+
+/// The newest checkpoint is signed, and the leaves behind it lead to the head.
+fn check_tail(
+    store: &Store,
+    signed: Option<&SignedCheckpoint>,
+    head: &Frontier,
+    key: &VerifierKey<'_>,
+) -> Result<(), OpenError> {
+    if let Some(signed) = signed {
+        verify_checkpoint(signed, key).map_err(|()| OpenError::Signature)?;
+    }
+    let covered = signed.map_or(0, |signed| signed.size.0);
+    if covered == head.size().0 {
+        let root = signed.map_or_else(Hash::of_empty_tree, |signed| signed.root);
+        return if head.root() == root { Ok(()) } else { Err(OpenError::Tree("checkpoint")) };
+    }
+    let mut tree = rebuilt(store, covered)?;
+    if signed.is_some_and(|signed| tree.root() != signed.root) {
+        return Err(OpenError::Tree("checkpoint"));
+    }
+    append_from(store, &mut tree, covered)?;
+    if &tree == head { Ok(()) } else { Err(OpenError::Tree("head")) }
+}
+
+fn check_fence(
+    store: &Store,
+    signed: Option<&SignedCheckpoint>,
+    fenced: Option<&SignedCheckpoint>,
+) -> Result<(), OpenError> {
+    let Some(fenced) = fenced else {
+        return Ok(());
+    };
+    let (log, fence) = (signed.map_or(0, |signed| signed.size.0), fenced.size.0);
+    if fence > log {
+        return Err(OpenError::BehindFence { log, fence });
+    }
+    let at_fence = match signed {
+        Some(signed) if signed.size == fenced.size => signed.root,
+        _ => rebuilt(store, fence)?.root(),
+    };
+    if at_fence == fenced.root { Ok(()) } else { Err(OpenError::Forked(fence)) }
+}
+
+/// Whether the log's key signed this checkpoint.
+pub(super) fn verify_checkpoint(signed: &SignedCheckpoint, key: &VerifierKey<'_>) -> Result<(), ()> {
+    let checkpoint = Checkpoint { origin: key.name(), size: signed.size, root: signed.root };
+    let text = checkpoint.text().map_err(|_| ())?;
+    if signed.key_id != key.id() {
+        return Err(());
+    }
+    key.verify(text.as_bytes(), &signed.signature).map_err(|_| ())
+}
+
+/// The tree over the first `size` leaves, from the leaves.
+fn rebuilt(store: &Store, size: u64) -> Result<Frontier, OpenError> {
+    let mut tree = Frontier::new();
+    for round in store.rounds(LeafIndex(0))? {
+        for leaf in round?.leaves {
+            if tree.size().0 == size {
+                return Ok(tree);
+            }
+            tree.append(Hash::of_leaf(&leaf))?;
+        }
+    }
+    if tree.size().0 == size { Ok(tree) } else { Err(OpenError::Tree("size")) }
+}
+
+/// Appends the leaves of the rounds from `first` on, which is where a round begins.
+fn append_from(store: &Store, tree: &mut Frontier, first: u64) -> Result<(), OpenError> {
+    for round in store.rounds(LeafIndex(first))? {
+        let round = round?;
+        if round.first.0 != tree.size().0 {
+            return Err(OpenError::Tree("rounds"));
+        }
+        for leaf in round.leaves {
+            tree.append(Hash::of_leaf(&leaf))?;
+        }
+    }
+    Ok(())
+}

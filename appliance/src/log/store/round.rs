@@ -1,0 +1,86 @@
+//! The stored form of a round: `count | (length | leaf)* | 0, or 1 | size | root 32 | key ID 4 | signature 64`, numbers
+//! as varints; and of its requests: `count | (first index | length | frame)*`.
+
+use assent_proto::codec::{self, Cursor};
+use assent_proto::hash::Hash;
+use assent_proto::note::KeyId;
+use assent_proto::number::{LeafIndex, TreeSize};
+
+use crate::limits::MAX_ROUND_LEAVES;
+use crate::log::{Leaves, SignedCheckpoint};
+
+/// A round as it was stored.
+#[derive(Clone, Debug)]
+pub struct StoredRound {
+    /// Index of its first leaf.
+    pub first: LeafIndex,
+    /// Bytes of its leaves.
+    pub leaves: Vec<Vec<u8>>,
+    /// The checkpoint over it, if one was signed.
+    pub checkpoint: Option<SignedCheckpoint>,
+}
+
+pub(super) fn encode(runs: &[&Leaves], checkpoint: Option<&SignedCheckpoint>) -> Vec<u8> {
+    let count: usize = runs.iter().map(|run| run.len()).sum();
+    let mut out = Vec::new();
+    codec::append_varint(count as u64, &mut out);
+    for leaf in runs.iter().flat_map(|run| run.iter()) {
+        codec::append_bytes(leaf, &mut out);
+    }
+    match checkpoint {
+        None => out.push(0),
+        Some(signed) => {
+            out.push(1);
+            codec::append_varint(signed.size.0, &mut out);
+            out.extend_from_slice(&signed.root.0);
+            out.extend_from_slice(&signed.key_id.0);
+            out.extend_from_slice(&signed.signature);
+        }
+    }
+    out
+}
+
+impl StoredRound {
+    pub(super) fn parse(first: LeafIndex, blob: &[u8]) -> Option<Self> {
+        let mut cursor = Cursor::new(blob);
+        let count = cursor.count(MAX_ROUND_LEAVES).ok()?;
+        let mut leaves = Vec::with_capacity(count);
+        for _ in 0..count {
+            leaves.push(cursor.bytes(usize::from(u16::MAX)).ok()?.to_vec());
+        }
+        let checkpoint = if cursor.boolean().ok()? { Some(parse_checkpoint(&mut cursor)?) } else { None };
+        cursor.end().ok()?;
+        Some(Self { first, leaves, checkpoint })
+    }
+}
+
+fn parse_checkpoint(cursor: &mut Cursor<'_>) -> Option<SignedCheckpoint> {
+    Some(SignedCheckpoint {
+        size: TreeSize(cursor.varint().ok()?),
+        root: Hash(cursor.array().ok()?),
+        key_id: KeyId(cursor.array().ok()?),
+        signature: cursor.array().ok()?,
+    })
+}
+
+pub(super) fn encode_requests(requests: &[(LeafIndex, &[u8])]) -> Vec<u8> {
+    let mut out = Vec::new();
+    codec::append_varint(requests.len() as u64, &mut out);
+    for (first, frame) in requests {
+        codec::append_varint(first.0, &mut out);
+        codec::append_bytes(frame, &mut out);
+    }
+    out
+}
+
+pub(super) fn parse_requests(blob: &[u8]) -> Option<Vec<(LeafIndex, Vec<u8>)>> {
+    let mut cursor = Cursor::new(blob);
+    let count = cursor.count(MAX_ROUND_LEAVES).ok()?;
+    let mut requests = Vec::with_capacity(count);
+    for _ in 0..count {
+        let first = LeafIndex(cursor.varint().ok()?);
+        requests.push((first, cursor.bytes(assent_proto::limits::MAX_FRAME_BYTES).ok()?.to_vec()));
+    }
+    cursor.end().ok()?;
+    Some(requests)
+}
