@@ -1,0 +1,115 @@
+//! Arming: from nothing to a signer that has proved itself, on a thread of its own.
+//!
+//! An attempt starts a signer process, compares its key with the pinned one, and has it sign the current checkpoint again
+//! as often as the configuration asks, verifying each time. While it runs the sealer goes on answering: a module that hangs
+//! at start delays nobody. The sealer opens the boundary, not the attempt.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::SyncSender;
+use std::time::Duration;
+
+use assent_proto::note::VerifierKey;
+
+use super::boundary::{Cause, TokenBoundary};
+use super::sealer::Message;
+use crate::clock::Clock;
+use crate::hsm::{FaultClass, HsmFault, HsmSettings, Pin, Signer};
+
+/// The HSM and the key that it is held to.
+#[derive(Debug)]
+pub struct Authority {
+    /// How to reach the HSM.
+    pub hsm: HsmSettings,
+    /// Its user PIN.
+    pub pin: Pin,
+    /// The pinned verifier key, in C2SP form; its name is the log's origin.
+    pub verifier_key: String,
+    /// How long one signature may take.
+    pub deadline: Duration,
+    /// How long start-up of the signer may take, login included.
+    pub start_deadline: Duration,
+    /// Verified signatures in a row before the boundary opens.
+    pub probes: u32,
+}
+
+/// A signer that is watched: the moment it is lost, the boundary closes.
+#[derive(Debug)]
+pub(super) struct Watched {
+    signer: Signer,
+    /// Cleared before we end the signer ourselves, so that its end is no fault.
+    watching: Arc<AtomicBool>,
+}
+
+impl Watched {
+    pub(super) fn signer(&self) -> &Signer {
+        &self.signer
+    }
+
+    pub(super) fn sign(&mut self, text: &[u8], deadline: Duration) -> Result<[u8; 64], HsmFault> {
+        self.signer.sign(text, deadline)
+    }
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        self.watching.store(false, Ordering::SeqCst);
+    }
+}
+
+/// What an attempt needs besides the authority.
+#[derive(Clone, Debug)]
+pub(super) struct Attempt {
+    pub(super) boundary: Arc<TokenBoundary>,
+    pub(super) sealer: SyncSender<Message>,
+    pub(super) clock: Clock,
+    /// Text of the current checkpoint: what the probes sign.
+    pub(super) text: String,
+}
+
+impl Attempt {
+    /// Runs the attempt on its own thread; the sealer hears the outcome.
+    pub(super) fn begin(self, authority: Arc<Authority>) -> std::io::Result<()> {
+        let run = move || {
+            let outcome = self.run(&authority);
+            // The sealer is gone only when the process stops; then the signer is dropped, which ends it.
+            let _ = self.sealer.send(Message::Attempted(Box::new(outcome)));
+        };
+        std::thread::Builder::new().name("arming".to_owned()).spawn(run).map(drop)
+    }
+
+    fn run(&self, authority: &Authority) -> Result<Watched, Cause> {
+        let mut watched = self.start(authority).map_err(|fault| Cause::from(&fault))?;
+        let key =
+            VerifierKey::parse(&authority.verifier_key).map_err(|error| wrong_key(&error.to_string()))?;
+        if &watched.signer.identity().public_key != key.key().as_bytes() {
+            return Err(wrong_key("the HSM's key is not the pinned one"));
+        }
+        for _ in 0..authority.probes.max(1) {
+            let signature = watched
+                .sign(self.text.as_bytes(), authority.deadline)
+                .map_err(|fault| Cause::from(&fault))?;
+            key.verify(self.text.as_bytes(), &signature).map_err(|_| Cause::bad_signature())?;
+        }
+        Ok(watched)
+    }
+
+    fn start(&self, authority: &Authority) -> Result<Watched, HsmFault> {
+        let watching = Arc::new(AtomicBool::new(true));
+        let (boundary, sealer, clock) = (Arc::clone(&self.boundary), self.sealer.clone(), self.clock.clone());
+        let still = Arc::clone(&watching);
+        let on_loss = move |fault: HsmFault| {
+            if still.swap(false, Ordering::SeqCst) && boundary.trip(Cause::from(&fault), clock.now()) {
+                // Full means that the sealer is busy, and will see at its next signature that the signer is gone.
+                let _ = sealer.try_send(Message::Lost);
+            }
+        };
+        let signer = Signer::start(&authority.hsm, &authority.pin, authority.start_deadline, on_loss)?;
+        Ok(Watched { signer, watching })
+    }
+}
+
+fn wrong_key(why: &str) -> Cause {
+    let message = format!("{why}; check slot and key id, or pin the new key by rotation");
+    Cause { kind: "wrong_key", class: FaultClass::Integrity, message }
+}

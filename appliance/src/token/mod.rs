@@ -1,0 +1,21 @@
+//! The token room: no HSM signature, no token.
+//!
+//! Connections hand over drafts. The sealer takes all that wait, appends them to the tree, has the HSM sign one checkpoint
+//! over it, verifies the signature, makes the round durable, and only then lets the answers out. Any fault closes the
+//! boundary at once: what is in flight becomes denials before it is written, so that no unsigned allow can become valid
+//! later. Design: `appliance/DESIGN.md`, "The round".
+
+mod arming;
+pub mod boundary;
+pub mod draft;
+mod operation;
+mod round;
+mod sealed;
+mod sealer;
+
+pub use arming::Authority;
+pub use boundary::{Cause, TokenBoundary};
+pub use draft::{Draft, DraftError, Written};
+pub use operation::Operation;
+pub use sealed::Sealed;
+pub use sealer::{Gauges, Reading, Sealer, SealerError, SealerHandle, SealerSettings};

@@ -1,0 +1,90 @@
+//! Entries that the appliance makes about itself, on their way into the next round.
+
+use assent_proto::entry::{Boot, BundleLoaded, Entry, KeyAdded, Outage, Rearm, Salt, Status, Trip};
+use assent_proto::hash::Hash;
+use assent_proto::number::{Epoch, Timestamp, TreeSize};
+
+/// Something that the appliance did or saw.
+#[derive(Clone, Debug)]
+pub enum Operation {
+    /// It started, with this HSM.
+    Booted {
+        /// What the HSM says it is.
+        hsm: String,
+        /// Whether that is a simulator.
+        simulator: bool,
+    },
+    /// The log takes the signatures of this key.
+    KeyAdded {
+        /// In C2SP form.
+        verifier_key: String,
+    },
+    /// It decides by another bundle.
+    BundleLoaded {
+        /// Digest of the one before.
+        before: Hash,
+        /// Digest of the one from here on.
+        after: Hash,
+        /// Whence it came.
+        source: String,
+    },
+    /// The token boundary closed.
+    Tripped {
+        /// The epoch that began with it.
+        epoch: Epoch,
+        /// A bounded label.
+        cause: &'static str,
+        /// When.
+        at: Timestamp,
+    },
+    /// The gap that the next checkpoint covers.
+    Outage {
+        /// Since when the boundary was closed.
+        from: Timestamp,
+        /// What the last checkpoint covered.
+        covered: TreeSize,
+        /// Where the log stands.
+        reached: TreeSize,
+        /// Denials in the gap.
+        denials: u64,
+        /// Holds in the gap.
+        holds: u64,
+    },
+    /// The token boundary opens with this round.
+    Rearmed,
+    /// Nobody asked for anything, and the log is alive.
+    Alive,
+}
+
+impl Operation {
+    /// Its entry, made now in this epoch.
+    #[must_use]
+    pub fn entry(&self, salt: Salt, now: Timestamp, now_epoch: Epoch) -> Entry<'_> {
+        match self {
+            Self::Booted { hsm, simulator } => Entry::Boot(Boot {
+                salt,
+                time: now,
+                epoch: now_epoch,
+                version: env!("CARGO_PKG_VERSION"),
+                hsm,
+                simulator: *simulator,
+            }),
+            Self::KeyAdded { verifier_key } => Entry::Key(KeyAdded { salt, time: now, vkey: verifier_key }),
+            Self::BundleLoaded { before, after, source } => {
+                Entry::Bundle(BundleLoaded { salt, time: now, before: *before, after: *after, source })
+            }
+            Self::Tripped { epoch, cause, at } => Entry::Trip(Trip { salt, time: *at, epoch: *epoch, cause }),
+            Self::Outage { from, covered, reached, denials, holds } => Entry::Outage(Outage {
+                salt,
+                time: now,
+                from: *from,
+                covered: *covered,
+                reached: *reached,
+                denials: *denials,
+                holds: *holds,
+            }),
+            Self::Rearmed => Entry::Rearm(Rearm { salt, time: now, epoch: now_epoch }),
+            Self::Alive => Entry::Status(Status { salt, time: now, epoch: now_epoch }),
+        }
+    }
+}

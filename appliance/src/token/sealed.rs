@@ -1,0 +1,145 @@
+//! A sealed round: the HSM signed a checkpoint that covers these entries, and the signature verified.
+//!
+//! The one rule: the tokens in it have no accessor. [`Sealed::release`] takes the log's receipt, and there is no other way
+//! to their bytes.
+
+use assent_proto::number::{Epoch, Timestamp};
+use assent_proto::refusal::Refusal;
+use assent_proto::wire::{Sealing, append_sealing};
+
+use super::boundary::TokenBoundary;
+use super::round::Round;
+use crate::log::{Commit, Receipt, Recorded, SignedCheckpoint, Unsigned};
+
+/// Tells its holder that the entries are covered by an HSM-signed checkpoint. It does not tell that they are durable, and
+/// until they are there is no way to the tokens:
+///
+/// ```compile_fail
+/// fn peek(sealed: &appliance::token::Sealed) -> &[Vec<u8>] {
+///     &sealed.replies
+/// }
+/// ```
+///
+/// ```compile_fail
+/// fn skip(sealed: appliance::token::Sealed, boundary: &appliance::token::TokenBoundary) {
+///     sealed.release(boundary);
+/// }
+/// ```
+#[derive(Debug)]
+#[must_use]
+pub struct Sealed {
+    round: Round,
+    replies: Vec<Vec<u8>>,
+    checkpoint: SignedCheckpoint,
+    epoch: Epoch,
+}
+
+impl Sealed {
+    /// Joins a round with its signature, which the caller has verified over the round's own checkpoint.
+    pub(super) fn new(mut round: Round, checkpoint: SignedCheckpoint, epoch: Epoch) -> Option<Self> {
+        let firsts = round.firsts();
+        let mut sealings = Vec::with_capacity(firsts.len());
+        let counts: Vec<usize> = round.drafts.iter().map(|draft| draft.leaves.len()).collect();
+        let range = round.range()?;
+        for (first, count) in firsts.into_iter().zip(counts) {
+            let SignedCheckpoint { size, key_id, signature, .. } = checkpoint;
+            sealings.push(Sealing { first, size, key_id, signature, proof: range.proof(first, count)? });
+        }
+        let finish = |(draft, sealing): (&mut super::Draft, Sealing)| {
+            let mut reply = std::mem::take(&mut draft.begun);
+            append_sealing(Some(&sealing), &mut reply);
+            reply
+        };
+        let replies = round.drafts.iter_mut().zip(sealings).map(finish).collect();
+        Some(Self { round, replies, checkpoint, epoch })
+    }
+
+    /// What the log is to make durable.
+    pub(super) fn commit(&self, time: Timestamp) -> Commit<'_> {
+        commit(&self.round, &self.replies, Some(self.checkpoint), self.epoch, Unsigned::default(), time)
+    }
+
+    /// Lets the answers out, which takes the receipt of the very commit that made them durable. Where the boundary closed
+    /// meanwhile nothing goes out; the answers are recorded, and asking again after re-arm fetches them.
+    ///
+    /// Gives how many tokens went out.
+    pub fn release(self, receipt: &Receipt, boundary: &TokenBoundary) -> u64 {
+        assert_eq!(receipt.size(), self.checkpoint.size, "the receipt is for this round");
+        let tokens = self.round.allows();
+        if !boundary.is_open_in(self.epoch) {
+            self.round.drafts.into_iter().for_each(|draft| draft.refuse(Refusal::TokenUnavailable));
+            return 0;
+        }
+        for (draft, reply) in self.round.drafts.into_iter().zip(self.replies) {
+            draft.answer(reply);
+        }
+        tokens
+    }
+}
+
+/// A round without a signature: its allows are void, so what it lets out are refusals only.
+#[derive(Debug)]
+#[must_use]
+pub(super) struct Denied {
+    round: Round,
+    replies: Vec<Vec<u8>>,
+    epoch: Epoch,
+}
+
+impl Denied {
+    /// Takes a round in which nothing is allowed.
+    pub(super) fn new(round: Round, epoch: Epoch) -> Self {
+        assert_eq!(round.allows(), 0, "an unsigned round allows nothing");
+        let finish = |draft: &super::Draft| {
+            let mut reply = draft.begun.clone();
+            append_sealing(None, &mut reply);
+            reply
+        };
+        let replies = round.drafts.iter().map(finish).collect();
+        Self { round, replies, epoch }
+    }
+
+    pub(super) fn commit(&self, unsigned: Unsigned, time: Timestamp) -> Commit<'_> {
+        commit(&self.round, &self.replies, None, self.epoch, unsigned, time)
+    }
+
+    pub(super) fn release(self, receipt: &Receipt) {
+        assert_eq!(receipt.size(), self.round.after.size(), "the receipt is for this round");
+        for (draft, reply) in self.round.drafts.into_iter().zip(self.replies) {
+            draft.answer(reply);
+        }
+    }
+}
+
+fn commit<'r>(
+    round: &'r Round,
+    replies: &'r [Vec<u8>],
+    checkpoint: Option<SignedCheckpoint>,
+    epoch: Epoch,
+    unsigned: Unsigned,
+    time: Timestamp,
+) -> Commit<'r> {
+    let recorded = |(draft, reply): (&'r super::Draft, &'r Vec<u8>)| Recorded {
+        key: draft.key,
+        request: draft.request,
+        reply,
+        allows: draft.allows > 0,
+    };
+    Commit {
+        first: round.first(),
+        leaves: std::iter::once(&round.operations)
+            .chain(round.drafts.iter().map(|draft| &draft.leaves))
+            .collect(),
+        requests: round
+            .firsts()
+            .into_iter()
+            .zip(round.drafts.iter().map(|draft| draft.frame.as_slice()))
+            .collect(),
+        answers: round.drafts.iter().zip(replies).map(recorded).collect(),
+        frontier: &round.after,
+        checkpoint,
+        epoch,
+        unsigned,
+        time,
+    }
+}

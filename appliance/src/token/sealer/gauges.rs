@@ -1,0 +1,81 @@
+//! What the sealer has done, for whoever shows it: counters that only rise, and the newest checkpoint.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use assent_proto::number::{Timestamp, TreeSize};
+
+/// Counters, shared and never locked.
+#[derive(Debug, Default)]
+pub struct Gauges {
+    rounds: AtomicU64,
+    entries: AtomicU64,
+    tokens: AtomicU64,
+    signatures: AtomicU64,
+    trips: AtomicU64,
+    log_size: AtomicU64,
+    checkpoint_time: AtomicU64,
+    signer_process: AtomicU64,
+}
+
+/// One reading of the gauges.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Reading {
+    /// Rounds that were committed.
+    pub rounds: u64,
+    /// Entries about intents.
+    pub entries: u64,
+    /// Tokens that were released.
+    pub tokens_released: u64,
+    /// Signatures that verified, heartbeats included.
+    pub signatures: u64,
+    /// Times that the token boundary closed.
+    pub trips: u64,
+    /// Leaves in the log.
+    pub log_size: u64,
+    /// When the newest checkpoint was signed, in milliseconds since 1970; 0 before the first.
+    pub last_checkpoint_ms: u64,
+    /// Process id of the signer; 0 while there is none.
+    pub signer_process: u64,
+}
+
+impl Gauges {
+    /// Reads all of them; each is exact, together they are of about the same moment.
+    #[must_use]
+    pub fn read(&self) -> Reading {
+        let load = |gauge: &AtomicU64| gauge.load(Ordering::Relaxed);
+        Reading {
+            rounds: load(&self.rounds),
+            entries: load(&self.entries),
+            tokens_released: load(&self.tokens),
+            signatures: load(&self.signatures),
+            trips: load(&self.trips),
+            log_size: load(&self.log_size),
+            last_checkpoint_ms: load(&self.checkpoint_time),
+            signer_process: load(&self.signer_process),
+        }
+    }
+
+    pub(super) fn log_size(&self, size: TreeSize) {
+        self.log_size.store(size.0, Ordering::Relaxed);
+    }
+
+    pub(super) fn round(&self, entries: u64, tokens: u64) {
+        self.rounds.fetch_add(1, Ordering::Relaxed);
+        self.entries.fetch_add(entries, Ordering::Relaxed);
+        self.tokens.fetch_add(tokens, Ordering::Relaxed);
+    }
+
+    pub(super) fn signature(&self, at: Timestamp) {
+        self.signatures.fetch_add(1, Ordering::Relaxed);
+        self.checkpoint_time.store(at.0, Ordering::Relaxed);
+    }
+
+    pub(super) fn trip(&self) {
+        self.trips.fetch_add(1, Ordering::Relaxed);
+        self.signer(0);
+    }
+
+    pub(super) fn signer(&self, process: u32) {
+        self.signer_process.store(u64::from(process), Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,197 @@
+//! How the boundary closes, what is done meanwhile, and how it opens again.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use assent_proto::note::VerifierKey;
+
+use super::{Sealer, SealerError};
+use crate::clock::Stopwatch;
+use crate::hsm::FaultClass;
+use crate::token::arming::{Attempt, Watched};
+use crate::token::boundary::Cause;
+use crate::token::operation::Operation;
+
+/// The pause before the second attempt to arm; each further one is twice as long.
+const FIRST_BACKOFF: Duration = Duration::from_millis(50);
+/// How far behind a busy log its fence may be. An idle one advances it with every heartbeat.
+const FENCE_EVERY: Duration = Duration::from_secs(10);
+/// How often an idle log shows that it is alive.
+const ALIVE_EVERY: Duration = Duration::from_secs(60);
+
+/// Attempts to arm: at most one at a time, further and further apart.
+#[derive(Debug)]
+pub(super) struct Attempts {
+    running: bool,
+    failed: u32,
+    last: Stopwatch,
+}
+
+impl Attempts {
+    pub(super) fn new() -> Self {
+        Self { running: false, failed: 0, last: Stopwatch::start() }
+    }
+
+    fn backoff(&self, longest: Duration) -> Duration {
+        match self.failed {
+            0 => Duration::ZERO,
+            failed => FIRST_BACKOFF.saturating_mul(1 << failed.saturating_sub(1).min(16)).min(longest),
+        }
+    }
+}
+
+impl Sealer {
+    /// Closes the boundary for a fault that this thread saw.
+    pub(super) fn close(&mut self, cause: Cause) {
+        self.boundary.trip(cause, self.clock.now());
+        self.notice_trip();
+    }
+
+    /// Where the boundary has closed, by whomever: the signer is done for, whatever it may still say, and the log is to
+    /// tell of it.
+    pub(super) fn notice_trip(&mut self) {
+        if self.boundary.epoch() == self.noted {
+            return;
+        }
+        self.noted = self.boundary.epoch();
+        self.signer = None;
+        self.gauges.trip();
+        self.attempts = Attempts::new();
+        if let Some(closed) = self.boundary.closed() {
+            tracing::error!(cause = closed.cause.kind, "token boundary closed: {}", closed.cause.message);
+            let (epoch, cause, at) = (self.boundary.epoch(), closed.cause.kind, closed.since);
+            self.operations.push(Operation::Tripped { epoch, cause, at });
+        }
+    }
+
+    /// How long nothing is due.
+    pub(super) fn until_due(&self) -> Duration {
+        if !self.drafts.is_empty() {
+            return Duration::ZERO;
+        }
+        if self.boundary.is_open() {
+            return self.settings.heartbeat.saturating_sub(self.idle.elapsed());
+        }
+        if self.attempts.running || !self.wants_to_arm() {
+            return self.settings.heartbeat;
+        }
+        self.attempts.backoff(self.settings.backoff_max).saturating_sub(self.attempts.last.elapsed())
+    }
+
+    pub(super) fn do_what_is_due(&mut self, key: &VerifierKey<'_>) -> Result<(), SealerError> {
+        if self.boundary.is_open() {
+            if self.fenced.elapsed() >= FENCE_EVERY {
+                self.advance_fence();
+            }
+            return self.prove_life(key);
+        }
+        if self.may_attempt() { self.attempt(key) } else { Ok(()) }
+    }
+
+    /// A heartbeat: the standing checkpoint signed again, for nothing else proves that the HSM can sign.
+    fn prove_life(&mut self, key: &VerifierKey<'_>) -> Result<(), SealerError> {
+        if self.idle.elapsed() < self.settings.heartbeat {
+            return Ok(());
+        }
+        if self.alive.elapsed() >= ALIVE_EVERY {
+            self.alive = Stopwatch::start();
+            self.operations.push(Operation::Alive);
+            return self.turn(key);
+        }
+        if let Err(cause) = self.sign(&self.standing_checkpoint(key.name()), key) {
+            self.close(cause);
+            return self.turn(key);
+        }
+        self.advance_fence();
+        Ok(())
+    }
+
+    fn may_attempt(&self) -> bool {
+        let due = self.attempts.last.elapsed() >= self.attempts.backoff(self.settings.backoff_max);
+        due && !self.stopping && !self.attempts.running && self.wants_to_arm()
+    }
+
+    /// Once at start; afterwards by itself only where the configuration and the class of the fault let it.
+    fn wants_to_arm(&self) -> bool {
+        let cause = self.boundary.closed().map(|closed| closed.cause);
+        let first = !self.booted && self.attempts.failed == 0;
+        let by_itself = self.settings.rearm_automatically
+            && cause.is_some_and(|cause| cause.class == FaultClass::Availability);
+        first || by_itself
+    }
+
+    fn attempt(&mut self, key: &VerifierKey<'_>) -> Result<(), SealerError> {
+        let checkpoint = self.standing_checkpoint(key.name());
+        let text = checkpoint.text().map_err(|_| SealerError::Round("the origin is no origin"))?;
+        self.attempts.running = true;
+        let attempt = Attempt {
+            boundary: Arc::clone(&self.boundary),
+            sealer: self.outbox.clone(),
+            clock: self.clock.clone(),
+            text: text.as_str().to_owned(),
+        };
+        attempt.begin(Arc::clone(&self.authority)).map_err(SealerError::Thread)
+    }
+
+    pub(super) fn end_attempt(
+        &mut self,
+        outcome: Result<Watched, Cause>,
+        key: &VerifierKey<'_>,
+    ) -> Result<(), SealerError> {
+        self.attempts.running = false;
+        self.attempts.last = Stopwatch::start();
+        let armed = match outcome {
+            Ok(watched) => self.arm(watched, key)?,
+            Err(cause) => Err(cause),
+        };
+        if let Err(cause) = armed {
+            self.signer = None;
+            self.attempts.failed = self.attempts.failed.saturating_add(1);
+            tracing::warn!(
+                cause = cause.kind,
+                attempt = self.attempts.failed,
+                "not armed: {}",
+                cause.message
+            );
+            self.boundary.note(cause);
+        }
+        Ok(())
+    }
+
+    /// Records the outage and the re-arm under one signed checkpoint over the whole gap, then opens.
+    fn arm(&mut self, watched: Watched, key: &VerifierKey<'_>) -> Result<Result<(), Cause>, SealerError> {
+        let identity = watched.signer().identity();
+        let hsm = format!("{} {} {}", identity.manufacturer, identity.model, identity.serial);
+        let simulator = identity.simulator;
+        self.gauges.signer(watched.signer().process().unwrap_or_default());
+        self.signer = Some(watched);
+        let mut operations = Vec::new();
+        if self.log.signed().is_none() {
+            operations.push(Operation::KeyAdded { verifier_key: key.to_string() });
+        }
+        if !self.booted {
+            operations.push(Operation::Booted { hsm, simulator });
+        }
+        operations.extend(self.outage());
+        operations.push(Operation::Rearmed);
+        let before = self.operations.len();
+        if let Err(cause) = self.seal_operations(operations, key)? {
+            self.operations.truncate(before);
+            return Ok(Err(cause));
+        }
+        self.booted = true;
+        self.attempts = Attempts::new();
+        let epoch = self.boundary.arm();
+        tracing::info!(epoch = epoch.0, "token boundary open");
+        self.advance_fence();
+        Ok(Ok(()))
+    }
+
+    fn outage(&self) -> Option<Operation> {
+        let unsigned = self.log.unsigned();
+        let from = unsigned.since?;
+        let covered = self.log.signed().map(|signed| signed.size).unwrap_or_default();
+        let (denials, holds) = (unsigned.denials, unsigned.holds);
+        Some(Operation::Outage { from, covered, reached: self.size(), denials, holds })
+    }
+}

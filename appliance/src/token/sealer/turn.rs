@@ -1,0 +1,198 @@
+//! One turn of the sealer: sign, verify, commit, release; or, where it cannot sign, deny, commit, release.
+
+use assent_proto::checkpoint::Checkpoint;
+use assent_proto::entry::Salt;
+use assent_proto::hash::Hash;
+use assent_proto::note::VerifierKey;
+use assent_proto::number::Epoch;
+use assent_proto::refusal::Refusal;
+
+use super::{Sealer, SealerError};
+use crate::limits::MAX_UNSIGNED_ENTRIES;
+use crate::log::{Leaves, SignedCheckpoint};
+use crate::token::boundary::Cause;
+use crate::token::draft::Draft;
+use crate::token::operation::Operation;
+use crate::token::round::Round;
+use crate::token::sealed::{Denied, Sealed};
+
+impl Sealer {
+    /// Makes one round of what waits, if anything does.
+    pub(super) fn turn(&mut self, key: &VerifierKey<'_>) -> Result<(), SealerError> {
+        self.notice_trip();
+        let drafts = self.next_drafts()?;
+        // Until the first arming there is nothing that could not wait for a signature over it.
+        let nothing_urgent = self.operations.is_empty() || !self.booted;
+        if drafts.is_empty() && nothing_urgent {
+            return Ok(());
+        }
+        let epoch = self.boundary.epoch();
+        if self.boundary.is_open_in(epoch) { self.seal(drafts, epoch, key) } else { self.deny(drafts, epoch) }
+    }
+
+    /// Takes drafts up to the limit of a round. One whose batch was decided before is answered from the log instead; a
+    /// second of the same batch in one round waits for the next, where it finds the first one's answer.
+    fn next_drafts(&mut self) -> Result<Vec<Draft>, SealerError> {
+        let (mut chosen, mut entries, mut later): (Vec<Draft>, usize, Vec<Draft>) =
+            (Vec::new(), 0, Vec::new());
+        for draft in std::mem::take(&mut self.drafts) {
+            let fits = chosen.is_empty() || entries + draft.leaves.len() <= self.settings.entries_max;
+            if !fits || chosen.iter().any(|first| first.key == draft.key) {
+                later.push(draft);
+            } else if let Some(draft) = self.answer_from_the_log(draft)? {
+                entries += draft.leaves.len();
+                chosen.push(draft);
+            }
+        }
+        self.drafts = later;
+        Ok(chosen)
+    }
+
+    /// Gives the draft back where its batch is new.
+    fn answer_from_the_log(&self, draft: Draft) -> Result<Option<Draft>, SealerError> {
+        let Some(recorded) = self.log.answer(&draft.key)? else {
+            return Ok(Some(draft));
+        };
+        if recorded.request != draft.request {
+            draft.refuse(Refusal::BatchConflict);
+        } else if recorded.allows && !self.boundary.is_open() {
+            draft.refuse(Refusal::TokenUnavailable);
+        } else {
+            draft.answer(recorded.reply);
+        }
+        Ok(None)
+    }
+
+    fn seal(
+        &mut self,
+        mut drafts: Vec<Draft>,
+        epoch: Epoch,
+        key: &VerifierKey<'_>,
+    ) -> Result<(), SealerError> {
+        for draft in drafts.iter_mut().filter(|draft| draft.epoch != epoch) {
+            draft.void_allows()?;
+        }
+        let operations = self.operation_leaves(epoch)?;
+        let round = gather(self, operations, drafts)?;
+        match self.sign(&round.checkpoint(key.name()), key) {
+            // The signer may have been lost since: then the signature is dropped, nobody has seen it.
+            Ok(checkpoint) if self.boundary.is_open_in(epoch) => self.commit_sealed(round, checkpoint, epoch),
+            Ok(_) => self.deny(round.drafts, self.boundary.epoch()),
+            Err(cause) => {
+                self.close(cause);
+                self.deny(round.drafts, self.boundary.epoch())
+            }
+        }
+    }
+
+    fn commit_sealed(
+        &mut self,
+        round: Round,
+        checkpoint: SignedCheckpoint,
+        epoch: Epoch,
+    ) -> Result<(), SealerError> {
+        let entries = round.entries();
+        let sealed = Sealed::new(round, checkpoint, epoch).ok_or(SealerError::Round("no range proof"))?;
+        let now = self.clock.now();
+        // Commit before release: whoever is answered may act on a token at once.
+        let receipt = self.log.commit(&sealed.commit(now))?;
+        self.operations.clear();
+        let tokens = sealed.release(&receipt, &self.boundary);
+        self.gauges.round(entries, tokens);
+        self.gauges.log_size(self.size());
+        Ok(())
+    }
+
+    /// Has the HSM sign a checkpoint, and believes nothing: the signature must verify over our own copy of the text.
+    pub(super) fn sign(
+        &mut self,
+        checkpoint: &Checkpoint<'_>,
+        key: &VerifierKey<'_>,
+    ) -> Result<SignedCheckpoint, Cause> {
+        let text = checkpoint.text().map_err(|_| Cause::starting())?;
+        let signer = self.signer.as_mut().ok_or_else(Cause::starting)?;
+        let signature =
+            signer.sign(text.as_bytes(), self.authority.deadline).map_err(|fault| Cause::from(&fault))?;
+        key.verify(text.as_bytes(), &signature).map_err(|_| Cause::bad_signature())?;
+        self.gauges.signature(self.clock.now());
+        self.idle = crate::clock::Stopwatch::start();
+        Ok(SignedCheckpoint { size: checkpoint.size, root: checkpoint.root, key_id: key.id(), signature })
+    }
+
+    /// Logs a round without a signature. Its allows become denials before anything is written.
+    pub(super) fn deny(&mut self, mut drafts: Vec<Draft>, epoch: Epoch) -> Result<(), SealerError> {
+        let entries: usize = drafts.iter().map(|draft| draft.leaves.len()).sum();
+        if self.log.unsigned_entries() + entries as u64 > MAX_UNSIGNED_ENTRIES {
+            drafts.into_iter().for_each(|draft| draft.refuse(Refusal::TokenUnavailable));
+            return Ok(());
+        }
+        for draft in &mut drafts {
+            draft.void_allows()?;
+        }
+        let operations = self.operation_leaves(epoch)?;
+        let round = gather(self, operations, drafts)?;
+        if round.is_empty() {
+            return Ok(());
+        }
+        let mut unsigned = self.log.unsigned();
+        unsigned.since = unsigned.since.or_else(|| self.boundary.closed().map(|closed| closed.since));
+        unsigned.holds += round.holds();
+        unsigned.denials += round.entries() - round.holds();
+        let denied = Denied::new(round, epoch);
+        let receipt = self.log.commit(&denied.commit(unsigned, self.clock.now()))?;
+        self.operations.clear();
+        denied.release(&receipt);
+        self.gauges.round(entries as u64, 0);
+        self.gauges.log_size(self.size());
+        Ok(())
+    }
+
+    /// The leaves of what the appliance did. The operations stay until a commit has them.
+    pub(super) fn operation_leaves(&self, epoch: Epoch) -> Result<Leaves, SealerError> {
+        let now = self.clock.now();
+        let mut leaves = Leaves::default();
+        for operation in &self.operations {
+            leaves
+                .push(&operation.entry(fresh_salt()?, now, epoch))
+                .map_err(|_| SealerError::Round("an operation cannot be encoded"))?;
+        }
+        Ok(leaves)
+    }
+
+    /// The checkpoint that the log stands at: what heartbeats and probes sign again.
+    pub(super) fn standing_checkpoint<'o>(&self, origin: &'o str) -> Checkpoint<'o> {
+        let signed = self.log.signed();
+        Checkpoint {
+            origin,
+            size: signed.map(|signed| signed.size).unwrap_or_default(),
+            root: signed.map_or_else(Hash::of_empty_tree, |signed| signed.root),
+        }
+    }
+
+    /// Seals a round of the appliance's own entries, while the boundary is still closed.
+    pub(super) fn seal_operations(
+        &mut self,
+        operations: Vec<Operation>,
+        key: &VerifierKey<'_>,
+    ) -> Result<Result<(), Cause>, SealerError> {
+        let epoch = self.boundary.epoch();
+        self.operations.extend(operations);
+        let round = gather(self, self.operation_leaves(epoch)?, Vec::new())?;
+        match self.sign(&round.checkpoint(key.name()), key) {
+            Ok(checkpoint) => self.commit_sealed(round, checkpoint, epoch).map(Ok),
+            Err(cause) => Ok(Err(cause)),
+        }
+    }
+}
+
+fn gather(sealer: &Sealer, operations: Leaves, drafts: Vec<Draft>) -> Result<Round, SealerError> {
+    Round::gather(sealer.log.frontier(), operations, drafts)
+        .map_err(|_| SealerError::Round("the tree is full"))
+}
+
+/// A salt that nobody can guess.
+pub(in crate::token) fn fresh_salt() -> Result<Salt, SealerError> {
+    let mut salt = Salt::default();
+    getrandom::fill(&mut salt.0).map_err(|_| SealerError::Round("the system gives no random bytes"))?;
+    Ok(salt)
+}
