@@ -1,0 +1,55 @@
+//! The evaluation boundary: do the policies allow it, and at which risk?
+//!
+//! The one rule: what cannot be evaluated is denied, with a refusal of its own, so that it is never taken for a denial by
+//! policy. Cedar's own decision is only the beginning: any policy that errs, any absent entity, any budget passed, and
+//! there is no allow. The evaluator decides; this room gives its verdict the words that the agent hears.
+
+use assent_evaluator as evaluator;
+use assent_proto::entry::{Grounds, Policies};
+use assent_proto::refusal::Refusal;
+use assent_proto::wire::{Ruling, Verdict};
+
+use crate::intent::Classified;
+use crate::policy::Snapshot;
+
+/// Tells its holder what the bundle decides on a classified intent, by which policies and at which risk. It does not tell
+/// that a key exists to sign it.
+///
+/// Only [`evaluate`] makes one:
+///
+/// ```compile_fail
+/// fn forge(ruling: assent_proto::wire::Ruling<'_>) -> appliance::evaluation::Judgement<'_> {
+///     appliance::evaluation::Judgement(ruling)
+/// }
+/// ```
+#[derive(Debug)]
+#[must_use]
+pub struct Judgement<'s>(Ruling<'s>);
+
+impl<'s> Judgement<'s> {
+    /// What is logged and answered.
+    #[must_use]
+    pub fn into_ruling(self) -> Ruling<'s> {
+        self.0
+    }
+}
+
+/// Decides a classified intent under the bundle that classified it.
+pub fn evaluate<'s>(mut classified: Classified<'_, '_>, snapshot: &'s Snapshot) -> Judgement<'s> {
+    let granted = classified.granted;
+    let evaluation = classified.read.evaluate();
+    let (verdict, deciding) = match evaluation.verdict() {
+        evaluator::Verdict::Allow => {
+            let verdict =
+                Verdict::Allow { window_s: granted.window_s, uses: granted.uses, grounds: Grounds::Policy };
+            (verdict, evaluation.reasons())
+        }
+        evaluator::Verdict::Deny => (Verdict::Deny(Refusal::PolicyDenied), evaluation.reasons()),
+        evaluator::Verdict::Hold => (Verdict::Hold(Refusal::ApprovalRequired), evaluation.reasons()),
+        evaluator::Verdict::Unavailable(_) => {
+            (Verdict::Deny(Refusal::EvaluationUnavailable), evaluation.errors())
+        }
+    };
+    let policies: Policies<'s> = deciding.iter().map(|index| snapshot.bundle().policy_id(index)).collect();
+    Judgement(Ruling { verdict, risk: evaluation.risk(), policies })
+}
