@@ -1,0 +1,157 @@
+//! The socket door: QUIC connections of agents, one request and one reply a stream.
+//!
+//! Every limit is explicit, and a peer that stalls, floods or sends garbage costs only itself: its stream is refused or
+//! reset, its connection closed. Nothing is decided here; a frame goes to the pipeline with the principal that the
+//! certificate names, and what comes back is sent.
+
+mod connections;
+
+use std::sync::Arc;
+
+use assent_proto::limits::MAX_FRAME_BYTES;
+use assent_proto::refusal::Refusal;
+use assent_proto::wire::append_refused;
+use quinn::{Connection, Endpoint, Incoming, RecvStream, SendStream, VarInt};
+use tokio::sync::watch;
+
+use self::connections::Connections;
+use crate::identity::{Registry, SpiffeId};
+use crate::limits::{
+    FRAME_DEADLINE, HANDSHAKE_DEADLINE, MAX_CONNECTIONS, MAX_UNVALIDATED_CONNECTIONS, REGISTRY_POLL,
+};
+use crate::pipeline::Pipeline;
+
+/// Accepts agents until it is told to stop.
+#[derive(Debug)]
+pub struct Server {
+    endpoint: Endpoint,
+    pipeline: Arc<Pipeline>,
+    registry: Arc<Registry>,
+    accept_unregistered: bool,
+    connections: Connections,
+}
+
+impl Server {
+    /// A server on an endpoint that is bound already.
+    #[must_use]
+    pub fn new(
+        endpoint: Endpoint,
+        pipeline: Arc<Pipeline>,
+        registry: Arc<Registry>,
+        accept_unregistered: bool,
+    ) -> Self {
+        Self { endpoint, pipeline, registry, accept_unregistered, connections: Connections::default() }
+    }
+
+    /// Runs until `stop` changes; then refuses new connections, lets streams finish, and closes.
+    pub async fn run(self: Arc<Self>, mut stop: watch::Receiver<bool>) {
+        let mut poll = tokio::time::interval(REGISTRY_POLL);
+        loop {
+            tokio::select! {
+                _ = stop.changed() => break,
+                _ = poll.tick() => self.close_revoked(),
+                incoming = self.endpoint.accept() => match incoming {
+                    Some(incoming) => self.meet(incoming),
+                    None => break,
+                },
+            }
+        }
+        self.endpoint.close(code(Refusal::ShuttingDown), b"shutting down");
+        self.endpoint.wait_idle().await;
+    }
+
+    /// Above a threshold a peer must first prove its address; at the limit it is refused.
+    fn meet(self: &Arc<Self>, incoming: Incoming) {
+        let open = self.connections.len();
+        if open >= MAX_CONNECTIONS {
+            incoming.refuse();
+        } else if open >= MAX_UNVALIDATED_CONNECTIONS && !incoming.remote_address_validated() {
+            // Retry fails only where the address is validated already.
+            let _ = incoming.retry();
+        } else {
+            let server = Arc::clone(self);
+            tokio::spawn(async move { server.welcome(incoming).await });
+        }
+    }
+
+    async fn welcome(self: Arc<Self>, incoming: Incoming) {
+        let peer = incoming.remote_address();
+        let connection = match tokio::time::timeout(HANDSHAKE_DEADLINE, incoming).await {
+            Ok(Ok(connection)) => connection,
+            Ok(Err(error)) => return tracing::debug!(%peer, %error, "handshake failed"),
+            Err(_) => return tracing::debug!(%peer, "handshake took too long"),
+        };
+        let peer = match crate::identity::peer(&connection) {
+            Ok(peer) => peer,
+            Err(error) => {
+                tracing::warn!(%error, "peer refused");
+                return connection.close(code(Refusal::Unauthenticated), b"certificate names no agent");
+            }
+        };
+        if !self.registry.admits(&peer, self.accept_unregistered) {
+            tracing::warn!(principal = %peer.id, "agent is revoked or not enrolled");
+            return connection.close(code(Refusal::Unauthenticated), b"agent is revoked or not enrolled");
+        }
+        let principal = Arc::new(peer.id.clone());
+        let _open = self.connections.insert(connection.clone(), peer);
+        self.serve(&connection, principal).await;
+    }
+
+    async fn serve(&self, connection: &Connection, principal: Arc<SpiffeId>) {
+        // Ends when the connection does. QUIC itself bounds how many streams are open at once.
+        while let Ok((send, receive)) = connection.accept_bi().await {
+            let (pipeline, principal) = (Arc::clone(&self.pipeline), Arc::clone(&principal));
+            tokio::spawn(async move { answer(&pipeline, &principal, send, receive).await });
+        }
+    }
+
+    fn close_revoked(&self) {
+        match self.registry.reload_if_changed() {
+            Ok(false) => {}
+            Ok(true) => self.connections.close_where(
+                |peer| !self.registry.admits(peer, self.accept_unregistered),
+                code(Refusal::Unauthenticated),
+                b"agent was revoked",
+            ),
+            Err(error) => tracing::error!(
+                error = &error as &dyn std::error::Error,
+                "the register of agents stays as it was"
+            ),
+        }
+    }
+}
+
+/// Reads one frame, has it answered, and sends the reply.
+async fn answer(pipeline: &Pipeline, principal: &SpiffeId, mut send: SendStream, mut receive: RecvStream) {
+    let reply = match tokio::time::timeout(FRAME_DEADLINE, receive.read_to_end(MAX_FRAME_BYTES)).await {
+        Ok(Ok(frame)) => pipeline.answer(principal, frame).await,
+        Ok(Err(quinn::ReadToEndError::TooLong)) => {
+            let _ = receive.stop(code(Refusal::FrameInvalid));
+            Some(refused(Refusal::FrameInvalid))
+        }
+        Ok(Err(quinn::ReadToEndError::Read(_))) => return,
+        Err(_) => {
+            let _ = receive.stop(code(Refusal::FrameInvalid));
+            return drop(send.reset(code(Refusal::FrameInvalid)));
+        }
+    };
+    match reply {
+        Some(reply) => {
+            // A peer that is gone, or does not read, loses only its own answer, which the log keeps.
+            let _ = tokio::time::timeout(FRAME_DEADLINE, send.write_all(&reply)).await;
+            let _ = send.finish();
+        }
+        None => drop(send.reset(code(Refusal::ShuttingDown))),
+    }
+}
+
+fn refused(refusal: Refusal) -> Vec<u8> {
+    let mut reply = Vec::with_capacity(2);
+    append_refused(refusal, &mut reply);
+    reply
+}
+
+/// The application error code that closes a connection or resets a stream: the refusal's number.
+fn code(refusal: Refusal) -> VarInt {
+    VarInt::from_u32(u32::from(refusal.number()))
+}
