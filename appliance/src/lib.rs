@@ -10,6 +10,17 @@
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod control;
+pub mod evaluation;
 pub mod hsm;
 pub mod identity;
+pub mod intent;
 pub mod limits;
+pub mod log;
+pub mod pipeline;
+pub mod policy;
+pub mod provision;
+pub mod sample;
+pub mod server;
+pub mod serving;
+pub mod token;

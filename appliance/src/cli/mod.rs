@@ -3,16 +3,29 @@
 //! One file a noun. Data goes to standard output, talk to standard error; an error is a chain that ends with what to do
 //! next. Exit codes are in [`Exit`]; clap's own code for a usage error, 2, would read as a denial and is mapped to 1.
 
+mod agent;
+mod config;
+mod demo;
+mod dev;
 mod hsm;
+mod init;
+mod intent;
 mod keys;
+mod log;
 mod output;
+mod policy;
+mod serve;
+mod status;
+mod token;
+mod trust;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-pub use output::{Format, fail};
+pub use output::{Failure, Format, fail};
+pub(crate) use output::{unavailable, utc};
 
 /// How a command ended: what the shell sees. When there is more than one outcome, the worst.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -62,6 +75,51 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Noun {
+    /// Run the main job on a simulated HSM, and see it.
+    Demo(demo::Options),
+    /// Start a development appliance with throw-away keys.
+    Dev(dev::Options),
+    /// Write configuration, certificates and log, stage by stage.
+    Init(init::Options),
+    /// Run the appliance.
+    Serve,
+    /// Show how the running appliance is.
+    Status,
+    /// Who may connect: enroll an agent, list them, revoke one.
+    Agent {
+        #[command(subcommand)]
+        verb: agent::Verb,
+    },
+    /// The configuration: check it, show what holds.
+    Config {
+        #[command(subcommand)]
+        verb: config::Verb,
+    },
+    /// Ask leave, as an agent.
+    Intent {
+        #[command(subcommand)]
+        verb: intent::Verb,
+    },
+    /// Tokens, offline: verify them, look into them.
+    Token {
+        #[command(subcommand)]
+        verb: token::Verb,
+    },
+    /// The trust file that executors and auditors hold.
+    Trust {
+        #[command(subcommand)]
+        verb: trust::Verb,
+    },
+    /// The audit log, offline: verify it, show it.
+    Log {
+        #[command(subcommand)]
+        verb: log::Verb,
+    },
+    /// Bundles: check one, decide requests under one.
+    Policy {
+        #[command(subcommand)]
+        verb: policy::Verb,
+    },
     /// The HSM: list its slots, initialise one, check it.
     Hsm {
         #[command(subcommand)]
@@ -106,6 +164,18 @@ pub fn main() -> ExitCode {
 
 fn run(noun: Noun, globals: &Globals) -> anyhow::Result<Exit> {
     match noun {
+        Noun::Demo(options) => demo::run(&options, globals),
+        Noun::Dev(options) => dev::run(&options, globals),
+        Noun::Init(options) => init::run(&options, globals),
+        Noun::Serve => serve::run(globals),
+        Noun::Status => status::run(globals),
+        Noun::Agent { verb } => agent::run(verb, globals),
+        Noun::Config { verb } => config::run(verb, globals),
+        Noun::Intent { verb } => intent::run(verb, globals),
+        Noun::Token { verb } => token::run(verb, globals),
+        Noun::Trust { verb } => trust::run(verb, globals),
+        Noun::Log { verb } => log::run(verb, globals),
+        Noun::Policy { verb } => policy::run(verb, globals),
         Noun::Hsm { verb } => hsm::run(verb, globals),
         Noun::Keys { verb } => keys::run(verb, globals),
         Noun::Signer => {

@@ -31,7 +31,7 @@ pub use remote::Signer;
 pub struct HsmSettings {
     /// The PKCS#11 module, a shared library.
     pub module: PathBuf,
-    /// The label of the slot's PKCS#11 token.
+    /// The label of the slot.
     pub slot_label: String,
     /// Its serial number, when it is pinned; without it the label must be unique.
     pub slot_serial: Option<String>,

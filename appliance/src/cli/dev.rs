@@ -1,0 +1,55 @@
+//! `assent dev`: everybody's first minute. A whole appliance with throw-away keys, on loopback.
+
+use std::io::Write as _;
+use std::path::PathBuf;
+
+use super::{Exit, Globals};
+use crate::config::Config;
+use crate::provision;
+
+/// Where, and on which port.
+#[derive(Debug, clap::Args)]
+pub(super) struct Options {
+    /// The folder; made when it is missing, used again when it is there.
+    #[arg(long, default_value = ".assent", value_name = "FOLDER")]
+    dir: PathBuf,
+    /// The port on 127.0.0.1. An existing folder keeps the one that it was made with.
+    #[arg(long, default_value_t = 7743)]
+    port: u16,
+}
+
+/// Runs the command, until Ctrl-C.
+pub(super) fn run(options: &Options, _: &Globals) -> anyhow::Result<Exit> {
+    let dev = provision::dev(&options.dir, options.port)?;
+    let config = Config::load(&dev.config)?;
+    let trust = options.dir.join("trust.toml");
+    let now = crate::clock::Clock::system().now();
+    std::fs::write(&trust, super::trust::export(&config, now, 30)?)?;
+    let intents = options.dir.join("intents.jsonl");
+    std::fs::write(&intents, crate::sample::INTENTS)?;
+    let mut talk = std::io::stderr().lock();
+    writeln!(talk, "a development appliance in {}: simulated HSM, throw-away keys", options.dir.display())?;
+    writeln!(talk, "in another shell, as the agent and then as the executor:\n")?;
+    writeln!(talk, "  export ASSENT_ADDR={} ASSENT_CA={}", config.listen.quic, dev.agent.ca.display())?;
+    writeln!(
+        talk,
+        "  export ASSENT_CERT={} ASSENT_KEY={}",
+        dev.agent.certificate.display(),
+        dev.agent.key.display()
+    )?;
+    writeln!(talk, "  assent intent preauthorize {} --tokens tokens.jsonl | tail", intents.display())?;
+    writeln!(
+        talk,
+        "  assent token verify --trust {} --audience {} < tokens.jsonl | sort | uniq -c",
+        trust.display(),
+        crate::sample::AUDIENCE
+    )?;
+    writeln!(talk, "  assent --config {} status", dev.config.display())?;
+    writeln!(
+        talk,
+        "\nCtrl-C stops it; then `assent --config {} log verify` reads what it leaves behind\n",
+        dev.config.display()
+    )?;
+    drop(talk);
+    super::serve::run(&Globals { config: dev.config, output: super::Format::Table })
+}

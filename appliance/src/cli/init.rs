@@ -1,0 +1,71 @@
+//! `assent init`: what an appliance needs before it can serve, stage by stage.
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use super::{Exit, Globals};
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::{provision, sample};
+
+/// How to begin.
+#[derive(Debug, clap::Args)]
+pub(super) struct Options {
+    /// Write the retail sample as the first bundle.
+    #[arg(long)]
+    sample: bool,
+}
+
+/// Runs the command. It may be repeated: each run does what can be done now, and says what comes next.
+pub(super) fn run(options: &Options, globals: &Globals) -> anyhow::Result<Exit> {
+    let mut talk = std::io::stderr().lock();
+    let folder = globals.config.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let folder: PathBuf = folder.unwrap_or_else(|| Path::new(".")).to_owned();
+    if !globals.config.exists() {
+        let path = provision::init_config(&folder, Config::EXAMPLE)?;
+        writeln!(
+            talk,
+            "wrote {}: read it, name your HSM in it, then run `assent init` again",
+            path.display()
+        )?;
+        return Ok(Exit::Pending);
+    }
+    let config = Config::load(&globals.config)?;
+    provision::init_identity(&config, Clock::system().now())?;
+    writeln!(talk, "certificates: {}", config.tls.certificate.display())?;
+    if options.sample && !config.policy.bundle.exists() {
+        sample::write_bundle(&config.policy.bundle)?;
+    }
+    if !config.policy.bundle.exists() {
+        writeln!(
+            talk,
+            "bundle: missing at {}; `assent init --sample` writes an example",
+            config.policy.bundle.display()
+        )?;
+    }
+    if provision::log_file(&config).exists() {
+        writeln!(talk, "log: {}, key {}", config.origin(), provision::verifier_key(&config)?)?;
+        return Ok(Exit::Done);
+    }
+    let made = config
+        .hsm
+        .pin
+        .read()
+        .map_err(anyhow::Error::from)
+        .and_then(|pin| Ok(provision::found_log(&config, &pin)?));
+    match made {
+        Ok(_) => {
+            writeln!(talk, "log: made {} for key {}", config.origin(), provision::verifier_key(&config)?)?;
+            writeln!(talk, "next: `assent agent enroll NAME`, `assent trust export`, `assent serve`")?;
+            Ok(Exit::Done)
+        }
+        Err(error) => {
+            writeln!(talk, "log: not made yet, for the HSM shows no key")?;
+            for cause in error.chain() {
+                writeln!(talk, "  because: {cause}")?;
+            }
+            writeln!(talk, "next: `assent hsm init`, `assent keys generate`, then `assent init` again")?;
+            Ok(Exit::Pending)
+        }
+    }
+}

@@ -1,0 +1,254 @@
+//! `assent log verify|show`: the log, offline, for auditors.
+//!
+//! The appliance holds its log open; these commands read it after a stop, or a copy of it.
+
+use std::io::{IsTerminal as _, Write as _};
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use assent_client::trust::Trust;
+use assent_proto::entry::{Entry, Policies};
+use assent_proto::number::LeafIndex;
+use clap::Subcommand;
+
+use super::{Exit, Format, Globals};
+use crate::config::Config;
+use crate::log::store::Store;
+use crate::log::verification::{Report, Verification};
+
+/// What to do with the log.
+#[derive(Debug, Subcommand)]
+pub(super) enum Verb {
+    /// Verify every leaf, every checkpoint and every gap.
+    Verify {
+        #[command(flatten)]
+        source: Source,
+    },
+    /// Print entries.
+    Show {
+        #[command(flatten)]
+        source: Source,
+        /// Index of the first entry to print.
+        #[arg(long, default_value_t = 0)]
+        from: u64,
+        /// How many entries to print at most.
+        #[arg(long, default_value_t = u64::MAX, hide_default_value = true)]
+        count: u64,
+    },
+}
+
+/// Which log, and whom to trust.
+#[derive(Debug, clap::Args)]
+pub(super) struct Source {
+    /// The log's file; by default the configured appliance's.
+    #[arg(long, value_name = "FILE")]
+    log: Option<PathBuf>,
+    /// The trust file to verify against; by default the configured appliance's own key.
+    #[arg(long, value_name = "FILE")]
+    trust: Option<PathBuf>,
+}
+
+impl Source {
+    fn open(&self, globals: &Globals) -> anyhow::Result<Store> {
+        let path = match &self.log {
+            Some(path) => path.clone(),
+            None => crate::provision::log_file(&Config::load(&globals.config)?),
+        };
+        Store::open(&path).with_context(|| format!("cannot read the log {}", path.display()))
+    }
+
+    fn trust(&self, globals: &Globals) -> anyhow::Result<Trust> {
+        match &self.trust {
+            Some(path) => {
+                let text = std::fs::read_to_string(path).with_context(|| trust_of(path))?;
+                // A log outlives its keys: those that are no longer trusted for tokens still sign its past.
+                Trust::parse_for_audit(&text).with_context(|| trust_of(path))
+            }
+            None => super::trust::own(&Config::load(&globals.config)?),
+        }
+    }
+}
+
+fn trust_of(path: &Path) -> String {
+    format!("cannot use the trust file {}", path.display())
+}
+
+/// Runs the command.
+pub(super) fn run(verb: Verb, globals: &Globals) -> anyhow::Result<Exit> {
+    match verb {
+        Verb::Verify { source } => verify(&source, globals),
+        Verb::Show { source, from, count } => show(&source, from, count, globals),
+    }
+}
+
+fn verify(source: &Source, globals: &Globals) -> anyhow::Result<Exit> {
+    let store = source.open(globals)?;
+    let identity = store.identity()?;
+    let trust = source.trust(globals)?;
+    let total = store.head()?.size;
+    let keys = trust.keys();
+    let mut bar = Progress::new(total);
+    let report =
+        Verification::new(&identity.origin, keys).run(store.rounds(LeafIndex(0))?, |done| bar.show(done))?;
+    bar.clear();
+    let mut out = std::io::stdout().lock();
+    match globals.output {
+        Format::Json | Format::Jsonl => writeln!(out, "{}", report_json(&identity.origin, &report))?,
+        Format::Table => report_table(&mut out, &identity.origin, &report)?,
+    }
+    Ok(if report.verified() { Exit::Done } else { Exit::Invalid })
+}
+
+/// The report as JSON.
+pub(crate) fn report_json(origin: &str, report: &Report) -> serde_json::Value {
+    let kinds: serde_json::Map<String, serde_json::Value> = report
+        .kinds
+        .iter()
+        .map(|(kind, count)| (format!("{kind:?}").to_lowercase(), (*count).into()))
+        .collect();
+    serde_json::json!({
+        "schema": "assent.v1.log.verify",
+        "origin": origin,
+        "verified": report.verified(),
+        "entries": report.entries,
+        "kinds": kinds,
+        "checkpoints": report.checkpoints,
+        "head": report.head.map(|head| serde_json::json!({"size": head.size.0, "root": head.root.to_string()})),
+        "gaps": report.gaps,
+        "findings": report.findings,
+        "findings_total": report.findings_total,
+    })
+}
+
+fn report_table(out: &mut impl std::io::Write, origin: &str, report: &Report) -> std::io::Result<()> {
+    writeln!(out, "{origin}")?;
+    writeln!(out, "  entries      {}", report.entries)?;
+    for (kind, count) in &report.kinds {
+        writeln!(out, "    {:<10} {count}", format!("{kind:?}").to_lowercase())?;
+    }
+    writeln!(out, "  checkpoints  {} signatures verified", report.checkpoints)?;
+    for gap in &report.gaps {
+        let end = if gap.closed { "closed by a checkpoint over it" } else { "open" };
+        writeln!(out, "  gap          {} unsigned entries from {}, {end}", gap.entries, gap.from_size)?;
+    }
+    for finding in &report.findings {
+        writeln!(out, "  WRONG        at {}: {}", finding.index, finding.what)?;
+    }
+    let verdict = if report.verified() { "verified" } else { "DOES NOT VERIFY" };
+    writeln!(out, "  the log {verdict}")
+}
+
+fn show(source: &Source, from: u64, count: u64, globals: &Globals) -> anyhow::Result<Exit> {
+    let store = source.open(globals)?;
+    let mut out = std::io::BufWriter::new(std::io::stdout().lock());
+    let end = from.saturating_add(count);
+    for round in store.rounds(LeafIndex(0))? {
+        let round = round?;
+        for (index, leaf) in (round.first.0..).zip(&round.leaves) {
+            if (from..end).contains(&index) {
+                let entry = Entry::parse(leaf).with_context(|| format!("leaf {index}"))?;
+                match globals.output {
+                    Format::Json | Format::Jsonl => writeln!(out, "{}", entry_json(index, &entry))?,
+                    Format::Table => writeln!(out, "{}", entry_line(index, &entry))?,
+                }
+            }
+        }
+    }
+    out.flush()?;
+    Ok(Exit::Done)
+}
+
+fn entry_json(index: u64, entry: &Entry<'_>) -> serde_json::Value {
+    let mut json = serde_json::json!({
+        "schema": "assent.v1.log.entry",
+        "index": index,
+        "kind": format!("{:?}", entry.kind()).to_lowercase(),
+        "time_ms": entry.time().0,
+    });
+    let details = match entry {
+        Entry::Allow(allow) => serde_json::json!({
+            "epoch": allow.epoch.0, "bundle": allow.bundle.to_string(), "principal": allow.principal,
+            "audience": allow.audience, "action": allow.action.to_string(), "resource": allow.resource.to_string(),
+            "intent": allow.intent.to_string(), "not_before_ms": allow.not_before.0, "not_after_ms": allow.not_after.0,
+            "uses": allow.uses, "risk": allow.risk, "grounds": format!("{:?}", allow.grounds).to_lowercase(),
+            "policies": names(&allow.policies),
+        }),
+        Entry::Deny(deny) | Entry::Hold(deny) => serde_json::json!({
+            "epoch": deny.epoch.0, "bundle": deny.bundle.to_string(), "principal": deny.principal,
+            "audience": deny.audience, "action": deny.action.to_string(), "resource": deny.resource.to_string(),
+            "intent": deny.intent.to_string(), "refusal": deny.refusal.name(), "risk": deny.risk,
+            "policies": names(&deny.policies),
+        }),
+        Entry::Trip(trip) => serde_json::json!({"epoch": trip.epoch.0, "cause": trip.cause}),
+        Entry::Rearm(rearm) => serde_json::json!({"epoch": rearm.epoch.0}),
+        Entry::Status(status) => serde_json::json!({"epoch": status.epoch.0}),
+        Entry::Bundle(bundle) => serde_json::json!({
+            "before": bundle.before.to_string(), "after": bundle.after.to_string(), "source": bundle.source,
+        }),
+        Entry::Key(key) => serde_json::json!({"verifier_key": key.vkey}),
+        Entry::Boot(boot) => serde_json::json!({
+            "epoch": boot.epoch.0, "version": boot.version, "hsm": boot.hsm, "simulator": boot.simulator,
+        }),
+        Entry::Outage(outage) => serde_json::json!({
+            "from_ms": outage.from.0, "covered": outage.covered.0, "reached": outage.reached.0,
+            "denials": outage.denials, "holds": outage.holds,
+        }),
+        _ => serde_json::Value::Null,
+    };
+    if let (Some(json), serde_json::Value::Object(details)) = (json.as_object_mut(), details) {
+        json.extend(details);
+    }
+    json
+}
+
+fn names<'a>(policies: &Policies<'a>) -> Vec<&'a str> {
+    policies.named.iter().copied().collect()
+}
+
+#[expect(clippy::wildcard_enum_match_arm, reason = "kinds of later versions are shown without details")]
+fn entry_line(index: u64, entry: &Entry<'_>) -> String {
+    let kind = format!("{:?}", entry.kind()).to_lowercase();
+    let about = match entry {
+        Entry::Allow(allow) => format!("{} on {} by {}", allow.action, allow.resource, allow.principal),
+        Entry::Deny(deny) | Entry::Hold(deny) => {
+            format!("{} on {} by {}: {}", deny.action, deny.resource, deny.principal, deny.refusal)
+        }
+        Entry::Trip(trip) => format!("{}, epoch {} begins", trip.cause, trip.epoch),
+        Entry::Rearm(rearm) => format!("open in epoch {}", rearm.epoch),
+        Entry::Boot(boot) => format!("version {}, {}", boot.version, boot.hsm),
+        Entry::Bundle(bundle) => format!("{} from {}", bundle.after, bundle.source),
+        Entry::Outage(outage) => {
+            format!("{} denials from {} to {}", outage.denials, outage.covered, outage.reached)
+        }
+        Entry::Key(key) => key.vkey.to_owned(),
+        _ => String::new(),
+    };
+    format!("{index:>10}  {}  {kind:<7} {}", crate::cli::utc(entry.time()), about.escape_debug())
+}
+
+/// A progress bar on a terminal, nothing elsewhere.
+struct Progress {
+    total: u64,
+    shown: u64,
+    on: bool,
+}
+
+impl Progress {
+    fn new(total: u64) -> Self {
+        Self { total, shown: 0, on: std::io::stderr().is_terminal() }
+    }
+
+    fn show(&mut self, done: u64) {
+        let percent = (done * 100).checked_div(self.total).unwrap_or(100);
+        if self.on && percent != self.shown {
+            self.shown = percent;
+            let _ = write!(std::io::stderr(), "\rverifying {percent:>3} % of {} entries", self.total);
+        }
+    }
+
+    fn clear(&self) {
+        if self.on {
+            let _ = write!(std::io::stderr(), "\r\u{1b}[K");
+        }
+    }
+}

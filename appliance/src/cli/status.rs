@@ -1,0 +1,51 @@
+//! `assent status`: how the running appliance is.
+
+use std::io::Write as _;
+
+use super::{Exit, Format, Globals};
+use crate::config::Config;
+use crate::control;
+use crate::serving::status::{BoundaryStatus, Status};
+
+/// Runs the command. Ends with 5 when a boundary is closed, or nobody answers.
+pub(super) fn run(globals: &Globals) -> anyhow::Result<Exit> {
+    let config = Config::load(&globals.config)?;
+    let status = match control::ask_status(&config.appliance.data) {
+        Ok(status) => status,
+        Err(error) => return Err(super::unavailable(&error)),
+    };
+    let mut out = std::io::stdout().lock();
+    match globals.output {
+        Format::Json | Format::Jsonl => writeln!(out, "{}", serde_json::to_string(&status)?)?,
+        Format::Table => table(&mut out, &status)?,
+    }
+    let boundaries = &status.boundaries;
+    let all_open = boundaries.intent.open && boundaries.evaluation.open && boundaries.token.open;
+    Ok(if all_open { Exit::Done } else { Exit::Unavailable })
+}
+
+fn table(out: &mut impl std::io::Write, status: &Status) -> std::io::Result<()> {
+    writeln!(out, "{} {} at {}", status.origin, status.version, status.listen)?;
+    for (name, boundary) in [
+        ("intent", &status.boundaries.intent),
+        ("evaluation", &status.boundaries.evaluation),
+        ("token", &status.boundaries.token),
+    ] {
+        writeln!(out, "  {name:<11} {}", describe(boundary, status.now_ms))?;
+    }
+    let counters = &status.counters;
+    writeln!(out, "  epoch       {}", status.epoch)?;
+    writeln!(out, "  log         {} entries, {} rounds since start", counters.log_size, counters.rounds)?;
+    writeln!(out, "  tokens      {} released since start", counters.tokens_released)?;
+    writeln!(out, "  signatures  {} verified since start", counters.signatures)?;
+    writeln!(out, "  bundle      {}", status.bundle)
+}
+
+fn describe(boundary: &BoundaryStatus, now_ms: u64) -> String {
+    if boundary.open {
+        return "open".to_owned();
+    }
+    let seconds = boundary.since_ms.map_or(0, |since| now_ms.saturating_sub(since) / 1000);
+    let message = boundary.message.as_deref().unwrap_or("");
+    format!("CLOSED for {seconds} s: {message}")
+}

@@ -1,0 +1,164 @@
+//! An appliance with throw-away keys: the same files, commands and processes as in production, made in one go.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use super::{ProvisionError, file, found_log, hsm_settings, init_config, init_identity};
+use crate::clock::Clock;
+use crate::config::{Config, ConfigError};
+use crate::identity::{CertificateAuthority, Record, Registry, RegistryError, write_durably};
+use crate::sample;
+
+/// How long the throw-away agent's certificate lives.
+const AGENT_LIFETIME: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+
+/// Where an agent's credentials lie.
+#[derive(Clone, Debug)]
+pub struct AgentFiles {
+    /// The CA that signed the appliance's certificate.
+    pub ca: PathBuf,
+    /// The agent's certificate.
+    pub certificate: PathBuf,
+    /// Its key.
+    pub key: PathBuf,
+}
+
+/// A provisioned folder.
+#[derive(Clone, Debug)]
+pub struct Dev {
+    /// The configuration.
+    pub config: PathBuf,
+    /// The sample's agent, enrolled.
+    pub agent: AgentFiles,
+}
+
+/// Why it was not provisioned.
+#[derive(Debug, thiserror::Error)]
+pub enum DevError {
+    /// A stage failed.
+    #[error(transparent)]
+    Stage(#[from] ProvisionError),
+    /// The configuration that we wrote is refused.
+    #[error("the configuration is refused")]
+    Config(#[from] ConfigError),
+    /// A command of ours failed.
+    #[error("`assent {command}` failed: {talk}")]
+    Command {
+        /// Which.
+        command: String,
+        /// What it said.
+        talk: String,
+    },
+    /// The agent cannot be registered.
+    #[error("the agent cannot be registered")]
+    Registry(#[from] RegistryError),
+}
+
+/// Provisions `folder` for development, or finds it provisioned. Port 0 takes any that is free.
+///
+/// # Errors
+/// [`DevError`].
+pub fn dev(folder: &Path, port: u16) -> Result<Dev, DevError> {
+    std::fs::create_dir_all(folder).map_err(file("make", folder))?;
+    let folder = &std::fs::canonicalize(folder).map_err(file("find", folder))?;
+    let now = Clock::system().now();
+    let path = init_config(folder, &configuration(folder, port))?;
+    let config = Config::load(&path)?;
+    init_identity(&config, now)?;
+    if !config.policy.bundle.exists() {
+        sample::write_bundle(&config.policy.bundle).map_err(file("write", &config.policy.bundle))?;
+    }
+    let agent = enroll(folder, &config)?;
+    if !super::log_file(&config).exists() {
+        make_authority(folder, &path, &config)?;
+        let pin = config.hsm.pin.read().map_err(ProvisionError::from)?;
+        found_log(&config, &pin)?;
+    }
+    Ok(Dev { config: path, agent })
+}
+
+fn configuration(folder: &Path, port: u16) -> String {
+    let simulator = folder.join("hsm/simulator");
+    format!(
+        r#"# A development appliance: everything is as in production, and the keys are thrown away.
+[appliance]
+name = "dev"
+
+[listen]
+quic = "127.0.0.1:{port}"
+
+[hsm]
+module = "simulator"
+allow_simulator = true
+slot_label = "assent-dev"
+pin_file = "hsm/pin"
+
+[hsm.environment]
+FIRMWARE_SIM_DIR = "{}"
+"#,
+        simulator.display()
+    )
+}
+
+/// Makes the slot and the key with the commands that a security team would use.
+fn make_authority(folder: &Path, config_path: &Path, config: &Config) -> Result<(), DevError> {
+    let hsm = folder.join("hsm");
+    let simulator = hsm.join("simulator");
+    std::fs::create_dir_all(&simulator).map_err(file("make", &simulator))?;
+    let (pin, so_pin) = (hsm.join("pin"), hsm.join("so-pin"));
+    for path in [&pin, &so_pin].into_iter().filter(|path| !path.exists()) {
+        write_durably(path, random_pin().as_bytes(), 0o600).map_err(file("write", path))?;
+    }
+    let label = config.hsm.slot_label.as_str();
+    let pins = ["--so-pin-file".as_ref(), so_pin.as_os_str(), "--pin-file".as_ref(), pin.as_os_str()];
+    let mut init = ours(config_path, config, "hsm init")?;
+    init.args(["--slot-label", label]).args(pins);
+    finish(init, "hsm init")?;
+    finish(ours(config_path, config, "keys generate")?, "keys generate")
+}
+
+fn ours(config_path: &Path, config: &Config, command: &str) -> Result<Command, DevError> {
+    let program = std::env::current_exe().map_err(file("find", Path::new("this program")))?;
+    let mut process = Command::new(program);
+    process.arg("--config").arg(config_path).args(command.split(' '));
+    process.envs(hsm_settings(config)?.environment).stdin(Stdio::null());
+    Ok(process)
+}
+
+fn finish(mut process: Command, command: &str) -> Result<(), DevError> {
+    let output = process.output().map_err(file("run", Path::new("this program")))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let talk = String::from_utf8_lossy(&output.stderr).trim_end().to_owned();
+    Err(DevError::Command { command: command.to_owned(), talk })
+}
+
+fn random_pin() -> String {
+    let mut random = [0; 8];
+    // A throw-away PIN of a simulator: where the system gives no random bytes, nothing else works either.
+    let _ = getrandom::fill(&mut random);
+    format!("{:016x}\n", u64::from_be_bytes(random))
+}
+
+fn enroll(folder: &Path, config: &Config) -> Result<AgentFiles, DevError> {
+    let agents = folder.join("agents");
+    let files = AgentFiles {
+        ca: config.tls.ca.clone(),
+        certificate: agents.join(format!("{}.pem", sample::AGENT)),
+        key: agents.join(format!("{}.key", sample::AGENT)),
+    };
+    if files.certificate.exists() {
+        return Ok(files);
+    }
+    std::fs::create_dir_all(&agents).map_err(file("make", &agents))?;
+    let now = Clock::system().now();
+    let ca = CertificateAuthority::open(&config.tls.ca, &config.ca_key()).map_err(ProvisionError::from)?;
+    let id = config.tls.trust_domain.agent(sample::AGENT).map_err(ProvisionError::from)?;
+    let issued = ca.issue_agent(&id, AGENT_LIFETIME, now).map_err(ProvisionError::from)?;
+    issued.write(&files.certificate, &files.key).map_err(ProvisionError::from)?;
+    let registry = Registry::open(&config.agents_path())?;
+    registry.add(&Record::new(sample::AGENT, id, &issued, now))?;
+    Ok(files)
+}

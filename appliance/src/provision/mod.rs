@@ -1,0 +1,189 @@
+//! Provisioning: from an empty folder to an appliance that can serve.
+//!
+//! Stages, each of which may be repeated and none of which overwrites: configuration, CA and certificates; the HSM's slot
+//! and key (by `assent hsm init` and `assent keys generate`, since keys are the security team's); last the log, which is
+//! made for the key that the HSM shows and holds the appliance to it from then on.
+
+mod dev;
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use assent_proto::note::{NoteError, VerifierKey};
+use assent_proto::number::Timestamp;
+
+pub use dev::{AgentFiles, Dev, DevError, dev};
+
+use crate::config::{Config, Module};
+use crate::hsm::{HsmFault, HsmSettings, Pin, PinError, Signer};
+use crate::identity::{CaError, CertificateAuthority, Name, SpiffeError, write_durably};
+use crate::limits::SIGNER_START_DEADLINE;
+use crate::log::store::{Identity, STORE_VERSION, Store, StoreError};
+
+/// How long a server certificate of the built-in CA lives.
+const SERVER_LIFETIME: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+/// The simulator's file name.
+const SIMULATOR: &str = "libfirmware_sim.so";
+
+/// Why provisioning stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum ProvisionError {
+    /// No log was made yet.
+    #[error("no key is pinned at {}; run `assent hsm init`, `assent keys generate`, then `assent init`", .0.display())]
+    NotPinned(PathBuf),
+    /// The simulator is not where it is built.
+    #[error(
+        "the simulator {SIMULATOR} is not beside this program; build it, or name a module under `hsm.module`"
+    )]
+    NoSimulator,
+    /// A file or folder cannot be made or read.
+    #[error("cannot {doing} {}", path.display())]
+    File {
+        /// What was being done.
+        doing: &'static str,
+        /// To which file.
+        path: PathBuf,
+        /// What the system says.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The CA cannot be made or used.
+    #[error("cannot issue certificates")]
+    Ca(#[from] CaError),
+    /// The appliance's name makes no SPIFFE ID.
+    #[error("the appliance's name makes no SPIFFE ID")]
+    Spiffe(#[from] SpiffeError),
+    /// The HSM does not show its key.
+    #[error("the HSM does not show its key")]
+    Hsm(#[from] HsmFault),
+    /// The PIN cannot be read.
+    #[error("cannot read the PIN")]
+    Pin(#[from] PinError),
+    /// The HSM's key or the origin is none.
+    #[error("the HSM's key cannot sign for `{origin}`")]
+    Key {
+        /// The log's origin.
+        origin: String,
+        /// What is wrong.
+        #[source]
+        source: NoteError,
+    },
+    /// The log cannot be made.
+    #[error("cannot make the log")]
+    Log(#[from] StoreError),
+}
+
+fn file(doing: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> ProvisionError {
+    move |source| ProvisionError::File { doing, path: path.to_owned(), source }
+}
+
+/// The log's database.
+#[must_use]
+pub fn log_file(config: &Config) -> PathBuf {
+    config.appliance.data.join(format!("log-{}.redb", config.appliance.log))
+}
+
+fn verifier_key_file(config: &Config) -> PathBuf {
+    config.appliance.data.join(format!("log-{}.vkey", config.appliance.log))
+}
+
+/// The verifier key that the log was made for, in C2SP form: the HSM is held to it.
+///
+/// # Errors
+/// [`ProvisionError::NotPinned`] where no log was made.
+pub fn verifier_key(config: &Config) -> Result<String, ProvisionError> {
+    let path = verifier_key_file(config);
+    match std::fs::read_to_string(&path) {
+        Ok(text) => Ok(text.trim_end().to_owned()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err(ProvisionError::NotPinned(path)),
+        Err(error) => Err(file("read", &path)(error)),
+    }
+}
+
+/// How the signer reaches the configured HSM.
+///
+/// # Errors
+/// [`ProvisionError::NoSimulator`].
+pub fn hsm_settings(config: &Config) -> Result<HsmSettings, ProvisionError> {
+    let simulator = match config.hsm.module {
+        Module::Simulator => simulator().ok_or(ProvisionError::NoSimulator)?,
+        Module::File(_) => PathBuf::new(),
+    };
+    Ok(config.hsm.settings(&simulator))
+}
+
+/// The simulator: beside this program, where cargo puts what a program depends on, or where a package installs it.
+#[must_use]
+pub fn simulator() -> Option<PathBuf> {
+    let program = std::env::current_exe().ok()?;
+    let folder = program.parent()?;
+    let places = ["", "deps", "..", "../deps", "../lib/assent"];
+    places.into_iter().map(|place| folder.join(place).join(SIMULATOR)).find(|path| path.is_file())
+}
+
+/// Writes a configuration where there is none, and gives its path.
+///
+/// # Errors
+/// [`ProvisionError::File`].
+pub fn init_config(folder: &Path, text: &str) -> Result<PathBuf, ProvisionError> {
+    std::fs::create_dir_all(folder).map_err(file("make", folder))?;
+    let path = folder.join("assent.toml");
+    if !path.exists() {
+        write_durably(&path, text.as_bytes(), 0o644).map_err(file("write", &path))?;
+    }
+    Ok(path)
+}
+
+/// Makes the data folder, and the CA with a server certificate where there is none.
+///
+/// # Errors
+/// [`ProvisionError`].
+pub fn init_identity(config: &Config, now: Timestamp) -> Result<(), ProvisionError> {
+    let data = &config.appliance.data;
+    std::fs::create_dir_all(data).map_err(file("make", data))?;
+    let owner_only = std::os::unix::fs::PermissionsExt::from_mode(0o700);
+    std::fs::set_permissions(data, owner_only).map_err(file("close to others", data))?;
+    let tls = &config.tls;
+    if tls.certificate.exists() {
+        return Ok(());
+    }
+    let folder = tls.ca.parent().unwrap_or_else(|| Path::new("."));
+    std::fs::create_dir_all(folder).map_err(file("make", folder))?;
+    let ca = if tls.ca.exists() {
+        CertificateAuthority::open(&tls.ca, &config.ca_key())?
+    } else {
+        CertificateAuthority::create(folder, &tls.trust_domain, now)?
+    };
+    let id = tls.trust_domain.appliance(&config.appliance.name)?;
+    let names = [
+        Name::Dns("localhost".to_owned()),
+        Name::Dns(config.appliance.host.clone()),
+        Name::Ip(IpAddr::V4(Ipv4Addr::LOCALHOST)),
+        Name::Ip(IpAddr::V6(Ipv6Addr::LOCALHOST)),
+    ];
+    ca.issue_server(&id, &names, SERVER_LIFETIME, now)?.write(&tls.certificate, &tls.key)?;
+    Ok(())
+}
+
+/// Makes the log for the key that the HSM shows, and pins that key. False when there is one already.
+///
+/// # Errors
+/// [`ProvisionError`].
+pub fn found_log(config: &Config, pin: &Pin) -> Result<bool, ProvisionError> {
+    let (log, pinned) = (log_file(config), verifier_key_file(config));
+    if log.exists() {
+        return Ok(false);
+    }
+    let signer = Signer::start(&hsm_settings(config)?, pin, SIGNER_START_DEADLINE, |_| ())?;
+    let origin = config.origin();
+    let key = VerifierKey::new(&origin, &signer.identity().public_key)
+        .map_err(|source| ProvisionError::Key { origin: origin.clone(), source })?
+        .to_string();
+    // The pin first: a log without its pin could not be served, a pin without a log is made again.
+    write_durably(&pinned, format!("{key}\n").as_bytes(), 0o644).map_err(file("write", &pinned))?;
+    let fence = config.fence.path.parent().unwrap_or_else(|| Path::new("."));
+    std::fs::create_dir_all(fence).map_err(file("make", fence))?;
+    Store::create(&log, &Identity { version: STORE_VERSION, origin, verifier_key: key })?;
+    Ok(true)
+}
