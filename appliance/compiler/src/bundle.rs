@@ -34,7 +34,7 @@ impl Document {
 pub enum Rules {
     /// As a bundle of ours: validator warnings and annotations that are not ours reject it.
     Bundle,
-    /// As anybody's Cedar files: warnings are told, annotations that are not ours are ignored.
+    /// As anybody's Cedar files: strict validation at any level, warnings are told, annotations that are not ours ignored.
     Plain,
 }
 
@@ -140,8 +140,10 @@ impl Bundle {
         let (accepted, mut warnings) =
             accept(&sources.policies, &sources.risk, &schema.schema, sources.rules)?;
         warnings.extend(schema.warnings.iter().cloned());
-        warnings.extend(accepted.iter().filter_map(crate::policy::Accepted::arithmetic_warning));
         let image = ImageTables::compile(&schema, &accepted, budget, sources.rules)?;
+        warnings.extend(
+            accepted.iter().enumerate().filter_map(|(place, policy)| image.warning(place, &policy.note)),
+        );
         let snapshot = SnapshotTables::compile(&image, &read(&sources.entities, &schema)?)?;
         let verified =
             Verified::new(Tables { image: Arc::new(image), snapshot }).map_err(BundleError::Flawed)?;

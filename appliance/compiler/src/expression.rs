@@ -147,9 +147,11 @@ impl Program<'_> {
             UnaryOp::ToMinutes => Instruction::ToUnits(60_000),
             UnaryOp::ToHours => Instruction::ToUnits(3_600_000),
             UnaryOp::ToDays => Instruction::ToUnits(86_400_000),
-            // Constants were folded: what is left has an argument that only a request could tell.
+            // Constants were folded. Strict validation takes no other argument than a literal, except where it proved that
+            // the value is never asked for.
             UnaryOp::Datetime | UnaryOp::Decimal | UnaryOp::Duration | UnaryOp::Ip => {
-                return Err(self.unsupported("an extension value that is not made from a literal"));
+                self.emit(Instruction::Fail);
+                return Ok(());
             }
             _ => return Err(self.unsupported("an operator that the evaluator does not know")),
         };

@@ -6,7 +6,7 @@
 use crate::bundle::Rules;
 use crate::constant::{Constant, ValueTable};
 use crate::error::BundleError;
-use crate::policy::Accepted;
+use crate::policy::{Accepted, PolicyNote};
 use crate::schema::{ResolvedSchema, TypeJson};
 use crate::scope::{ScopeRows, Scopes};
 use crate::table::{EntityName, EntityTable, NameTable, number};
@@ -323,6 +323,16 @@ impl ImageTables {
         (finished.type_names, finished.type_slots) = self.types.finish(&mut self.values.text);
         self.finished = finished;
         Ok(())
+    }
+
+    /// Arithmetic in a forbid: an overflow there would lift it in Cedar; here it makes the answer unavailable.
+    pub(crate) fn warning(&self, policy: usize, note: &PolicyNote) -> Option<String> {
+        let row = self.policies.get(policy).filter(|row| row.effect == Effect::Forbid)?;
+        let code = row.code.of(&self.code)?;
+        let PolicyNote { file, id, .. } = note;
+        code.iter().any(|instruction| instruction.can_overflow()).then(|| {
+            format!("{file}: policy `{id}` forbids by arithmetic: an overflow makes evaluation unavailable")
+        })
     }
 
     /// As the evaluator reads it.

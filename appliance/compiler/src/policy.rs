@@ -1,6 +1,6 @@
 //! Policies: parsed and validated by Cedar, named and annotated by us.
 //!
-//! The rule it keeps: strict validation at level 1 over all of them together, and in bundles no warning either. Indices
+//! The rule it keeps: strict validation over all of them together, in bundles at level 1 and without a warning. Indices
 //! are the image's: the policies in the order of their text, then the risk model's.
 
 use crate::annotation::{Annotations, score};
@@ -12,7 +12,7 @@ use miette::Diagnostic;
 use std::collections::{BTreeMap, HashSet};
 use std::str::FromStr;
 
-/// Deepest dereference that validation accepts.
+/// Deepest dereference that validation accepts in a bundle.
 const LEVEL: u32 = 1;
 
 /// Whose approvals lift a forbid.
@@ -123,8 +123,11 @@ impl Intake {
     }
 
     fn validate(&self, schema: &Schema, files: &str) -> Result<Vec<String>, BundleError> {
-        let result =
-            Validator::new(schema.clone()).validate_with_level(&self.all, ValidationMode::Strict, LEVEL);
+        let validator = Validator::new(schema.clone());
+        let result = match self.rules {
+            Rules::Bundle => validator.validate_with_level(&self.all, ValidationMode::Strict, LEVEL),
+            Rules::Plain => validator.validate(&self.all, ValidationMode::Strict),
+        };
         let errors: Vec<&dyn Diagnostic> =
             result.validation_errors().map(|error| error as &dyn Diagnostic).collect();
         // Texts that look alike are among the warnings.
@@ -207,26 +210,4 @@ fn approval(text: &str) -> Option<Approval> {
     let count = count.parse().ok().filter(|count| *count > 0)?;
     let is_group = !group.is_empty() && !group.contains(char::is_whitespace);
     is_group.then(|| Approval { count, group: group.to_owned() })
-}
-
-impl Accepted {
-    /// Arithmetic in a forbid: an overflow there would lift it in Cedar; here it makes the answer unavailable.
-    pub(crate) fn arithmetic_warning(&self) -> Option<String> {
-        let clauses = self.body.clauses();
-        let is_in = clauses.iter().any(|clause| match clause {
-            pst::Clause::When(body) | pst::Clause::Unless(body) => has_arithmetic(body),
-        });
-        (is_in && self.note.effect == Effect::Forbid).then(|| {
-            let PolicyNote { file, id, .. } = &self.note;
-            format!("{file}: policy `{id}` forbids by arithmetic: an overflow makes evaluation unavailable")
-        })
-    }
-}
-
-/// Whether an expression computes anywhere. The text of the tree is searched, for its nodes are many and its operators few.
-fn has_arithmetic(expression: &pst::Expr) -> bool {
-    let text = format!("{expression:?}");
-    ["op: Add", "op: Sub", "op: Mul", "op: Neg", "op: Offset", "op: DurationSince"]
-        .iter()
-        .any(|operator| text.contains(operator))
 }

@@ -121,8 +121,4 @@ impl EntityTable {
             }
         }
     }
-
-    pub(crate) fn find(&self, entity: &EntityName) -> Option<u32> {
-        self.numbers.get(entity).copied()
-    }
 }

@@ -59,7 +59,7 @@ const POLICIES: &str = r#"
 @id("refund") permit (principal in Team::"support", action == Action::"refund", resource)
 when { resource.status == "delivered" && resource.items.containsAll(context.items) }
 when { context.amount.lessThanOrEqual(resource.total) && context.note like "*because*" }
-when { context.from.isInRange(ip("10.0.0.0/8")) && resource.getTag("region") == "eu" }
+when { context.from.isInRange(ip("10.0.0.0/8")) && resource.hasTag("region") && resource.getTag("region") == "eu" }
 when { context.assent.now < resource.placed.offset(duration("30d")) && context.assent.risk < 100 };
 @id("too-much") forbid (principal, action, resource)
 when { context.limits has hard && context.limits.hard * 2 < context.limits.soft };

@@ -1,7 +1,7 @@
 //! Cedar's own corpus: decision, reasons and errors must be what Cedar's maintainers recorded.
 //!
 //! Every request of every file that we accept is compared. A file that we reject must be one that Cedar's strict
-//! validation at level 1 rejects as well; how many, and why, is printed.
+//! validation rejects as well; how many, and why, is printed.
 
 mod oracle;
 
@@ -54,7 +54,13 @@ fn texts(value: &Value) -> BTreeSet<String> {
     value.as_array().unwrap().iter().map(|text| text.as_str().unwrap().to_owned()).collect()
 }
 
-fn run(archive: &str) -> Tally {
+/// Runs on a large stack, for Cedar's evaluator gives up on a small one.
+fn run(archive: &'static str) -> Tally {
+    let run = std::thread::Builder::new().stack_size(256 << 20).spawn(move || run_all(archive)).unwrap();
+    run.join().unwrap()
+}
+
+fn run_all(archive: &str) -> Tally {
     let folder = unpack(archive);
     let mut tally = Tally::default();
     for path in test_files(folder.path()) {
@@ -146,5 +152,5 @@ fn hand_written_tests_are_answered_as_recorded() {
 fn corpus_tests_are_answered_as_recorded() {
     let tally = run("corpus.tar.gz");
     report("corpus", &tally);
-    assert!(tally.accepted > 1000 && tally.with_errors > 100, "{tally:?}");
+    assert!(tally.accepted > 1900 && tally.with_errors > 50, "{tally:?}");
 }

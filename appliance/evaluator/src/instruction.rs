@@ -110,6 +110,8 @@ pub enum Instruction {
     Unless(u32),
     /// Jumps.
     Jump(u32),
+    /// Fails. It stands for what validation proved unreachable, and would fail closed if it were reached.
+    Fail,
     /// Ends the `when` clause of this number: the policy is not satisfied where its value is `false`.
     EndWhen(u32),
     /// Ends the `unless` clause of this number: the policy is not satisfied where its value is `true`.
@@ -119,6 +121,20 @@ pub enum Instruction {
 const _: () = assert!(size_of::<Instruction>() == 8);
 
 impl Instruction {
+    /// Whether its result can lie outside of 64 bits, which is an error.
+    pub const fn can_overflow(self) -> bool {
+        matches!(
+            self,
+            Self::Add
+                | Self::Subtract
+                | Self::Multiply
+                | Self::Negate
+                | Self::Offset
+                | Self::DurationSince
+                | Self::ToDate
+        )
+    }
+
     /// How many values it takes from the stack and leaves there. `SetOf` and `RecordOf` take what their operand says,
     /// and `And`, `Or` leave their one value only on the way of the jump.
     pub const fn effect(self) -> (usize, usize) {
@@ -132,7 +148,8 @@ impl Instruction {
             | Self::ResourceAttribute(_)
             | Self::ContextAttribute(_)
             | Self::SetOf(_)
-            | Self::RecordOf(_) => (0, 1),
+            | Self::RecordOf(_)
+            | Self::Fail => (0, 1),
             Self::Attribute(_)
             | Self::Has(_)
             | Self::HasPath(_)

@@ -35,6 +35,8 @@ pub enum Fault {
     MissingTag,
     /// No fuel is left.
     Budget,
+    /// Validation had proved that this cannot be reached.
+    Unreachable,
     /// The image is not what the verifier saw.
     Image,
 }
@@ -170,6 +172,7 @@ impl<'m, 'a> Machine<'m, 'a> {
             I::Like(place) => self.replace(|world, fuel, value| world.like(value, place, fuel)),
             I::SetOf(length) => self.gather_set(length),
             I::RecordOf(path) => self.gather_record(path),
+            I::Fail => Err(Fault::Unreachable),
             I::Boolean => self.replace(|_, _, value| as_bool(value).map(Value::Bool)),
             binary => {
                 let (right, left) = (self.pop()?, self.pop()?);

@@ -1,8 +1,6 @@
 //! The oracle: cedar-policy itself, asked the same question.
 //!
-//! Answers are taken on a thread with a large stack, for Cedar's evaluator fails deep expressions on a small one.
-
-#![expect(dead_code, reason = "each test crate uses its part")]
+//! Ask it on a thread with a large stack: Cedar's evaluator fails deep expressions on a small one.
 
 use cedar_policy::{
     Authorizer, Context, Decision, Entities, EntityUid, PolicyId, PolicySet, Request, Schema, ValidationMode,
@@ -13,23 +11,23 @@ use std::collections::BTreeSet;
 
 /// What Cedar says.
 #[derive(Debug, PartialEq, Eq)]
-pub struct CedarAnswer {
-    pub decision: &'static str,
-    pub reasons: BTreeSet<String>,
-    pub errors: BTreeSet<String>,
+pub(crate) struct CedarAnswer {
+    pub(crate) decision: &'static str,
+    pub(crate) reasons: BTreeSet<String>,
+    pub(crate) errors: BTreeSet<String>,
 }
 
 /// Cedar with one set of files.
 #[derive(Debug)]
-pub struct Oracle {
-    pub schema: Schema,
-    pub policies: PolicySet,
-    pub entities: Entities,
+pub(crate) struct Oracle {
+    pub(crate) schema: Schema,
+    pub(crate) policies: PolicySet,
+    pub(crate) entities: Entities,
 }
 
 impl Oracle {
     /// Policies are named as ours: by `@id`, or `policy` and their position.
-    pub fn new(schema: &str, policies: &str, entities: &str) -> Self {
+    pub(crate) fn new(schema: &str, policies: &str, entities: &str) -> Self {
         let (schema, _) = Schema::from_cedarschema_str(schema).unwrap();
         let parsed: PolicySet = policies.parse().unwrap();
         let named = parsed.policies().map(|policy| match policy.annotation("id") {
@@ -41,22 +39,22 @@ impl Oracle {
         Self { schema, policies, entities }
     }
 
-    /// Whether Cedar takes the files: strict validation at level 1, and entities that conform.
-    pub fn accepts(schema: &str, policies: &str, entities: &str) -> bool {
+    /// Whether Cedar takes the files: strict validation, and entities that conform.
+    pub(crate) fn accepts(schema: &str, policies: &str, entities: &str) -> bool {
         let Ok((schema, _)) = Schema::from_cedarschema_str(schema) else { return false };
         let Ok(policies) = policies.parse::<PolicySet>() else { return false };
         let validator = Validator::new(schema.clone());
-        let valid = validator.validate_with_level(&policies, ValidationMode::Strict, 1).validation_passed();
+        let valid = validator.validate(&policies, ValidationMode::Strict).validation_passed();
         valid && Entities::from_json_str(entities, Some(&schema)).is_ok()
     }
 
     /// Cedar's answer to a request in its JSON.
-    pub fn answer(&self, request: &Value) -> CedarAnswer {
+    pub(crate) fn answer(&self, request: &Value) -> CedarAnswer {
         self.decide(&self.request(request))
     }
 
     /// A request without validation: Cedar answers those that fit nothing, too.
-    pub fn request(&self, request: &Value) -> Request {
+    pub(crate) fn request(&self, request: &Value) -> Request {
         let uid = |key: &str| EntityUid::from_json(request[key].clone()).unwrap();
         let context =
             Context::from_json_value(request["context"].clone(), Some((&self.schema, &uid("action"))))
@@ -65,7 +63,7 @@ impl Oracle {
         Request::new(uid("principal"), uid("action"), uid("resource"), context, None).unwrap()
     }
 
-    pub fn decide(&self, request: &Request) -> CedarAnswer {
+    pub(crate) fn decide(&self, request: &Request) -> CedarAnswer {
         let response = Authorizer::new().is_authorized(request, &self.policies, &self.entities);
         CedarAnswer {
             decision: if response.decision() == Decision::Allow { "allow" } else { "deny" },

@@ -1,0 +1,105 @@
+//! Evaluation beside cedar-policy's `is_authorized`: the same policies, entities and request, at 1, 10 and 100 policies.
+//!
+//! `cedar` has its request ready, as its best case; `evaluate` has its intent ready too; `intent` reads, classifies and
+//! evaluates one from borrowed text, which is what serving costs.
+
+use assent_compiler::{Bundle, Sources};
+use assent_evaluator::{Decision, Facts, Intent, Uid, Verdict};
+use cedar_policy::{Authorizer, Entities, PolicySet, Request, Schema};
+use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
+use std::fmt::Write;
+use std::hint::black_box;
+
+const SCHEMA: &str = r#"
+entity Team;
+entity Agent in [Team] = { clearance: Long };
+entity Order = { owner: String, status: String, total: Long };
+action refund appliesTo { principal: [Agent], resource: [Order], context: { amount: Long, reason: String, owner: String } };
+"#;
+
+const ENTITIES: &str = r#"[
+{"uid":{"type":"Team","id":"support"},"attrs":{},"parents":[]},
+{"uid":{"type":"Agent","id":"a"},"attrs":{"clearance":3},"parents":[{"type":"Team","id":"support"}]},
+{"uid":{"type":"Order","id":"o"},"attrs":{"owner":"u7","status":"delivered","total":120},"parents":[]}]"#;
+
+/// Every policy's scope holds, so that all conditions run; the first permits, each tenth forbids and does not apply.
+fn policies(count: usize) -> String {
+    (0..count).fold(String::new(), |mut text, number| {
+        let effect = if number % 10 == 9 { "forbid" } else { "permit" };
+        let bound = if number == 0 { 1000 } else { number.min(90) };
+        writeln!(
+            text,
+            "{effect} (principal in Team::\"support\", action == Action::\"refund\", resource) \
+             when {{ resource.owner == context.owner && context.amount + {number} <= {bound} }} \
+             when {{ resource.status == \"delivered\" || principal.clearance > {number} }} \
+             unless {{ context.reason like \"*fraud {number}*\" }};"
+        )
+        .expect("text can be written to text");
+        text
+    })
+}
+
+const CONTEXT: &str = r#"{"amount":100,"reason":"it arrived broken","owner":"u7"}"#;
+
+fn fill(intent: &mut Intent<'_>) -> Option<()> {
+    intent.begin_record(3).ok()?;
+    intent.key("amount").ok()?;
+    intent.long(100).ok()?;
+    intent.key("owner").ok()?;
+    intent.string("u7").ok()?;
+    intent.key("reason").ok()?;
+    intent.string("it arrived broken").ok()?;
+    intent.end().ok()
+}
+
+fn new(bundle: &Bundle) -> Intent<'_> {
+    let uid = |type_name, id| Uid { type_name, id };
+    Intent::new(bundle.view(), uid("Agent", "a"), uid("Action", "refund"), uid("Order", "o"))
+}
+
+fn evaluate(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("evaluate");
+    for count in [1, 10, 100] {
+        let text = policies(count);
+        let bundle = Bundle::compile(Sources::plain(SCHEMA, &text, ENTITIES)).expect("the bundle is sound");
+        let (schema, _) = Schema::from_cedarschema_str(SCHEMA).expect("a schema");
+        let policy_set: PolicySet = text.parse().expect("policies");
+        let entities = Entities::from_json_str(ENTITIES, Some(&schema)).expect("entities");
+        let uid = |text: &str| text.parse().expect("a uid");
+        let action = uid("Action::\"refund\"");
+        let context =
+            cedar_policy::Context::from_json_str(CONTEXT, Some((&schema, &action))).expect("a context");
+        let request = Request::new(uid("Agent::\"a\""), action, uid("Order::\"o\""), context, Some(&schema))
+            .expect("a request");
+        let authorizer = Authorizer::new();
+
+        let cedar = authorizer.is_authorized(&request, &policy_set, &entities);
+        let mut intent = new(&bundle);
+        fill(&mut intent).expect("the values fit");
+        let mut classified = intent.classify(Facts::default()).expect("the intent fits");
+        let ours = classified.evaluate();
+        assert_eq!(ours.cedar() == Decision::Allow, cedar.decision() == cedar_policy::Decision::Allow);
+        assert_eq!(
+            (ours.verdict(), ours.reasons().len()),
+            (Verdict::Allow, cedar.diagnostics().reason().count())
+        );
+
+        group.bench_function(BenchmarkId::new("cedar", count), |bencher| {
+            bencher.iter(|| black_box(authorizer.is_authorized(black_box(&request), &policy_set, &entities)));
+        });
+        group.bench_function(BenchmarkId::new("evaluate", count), |bencher| {
+            bencher.iter(|| black_box(classified.evaluate().verdict()));
+        });
+        group.bench_function(BenchmarkId::new("intent", count), |bencher| {
+            bencher.iter(|| {
+                let mut intent = new(black_box(&bundle));
+                fill(&mut intent)?;
+                Some(intent.classify(Facts::default()).ok()?.evaluate().verdict())
+            });
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, evaluate);
+criterion_main!(benches);
