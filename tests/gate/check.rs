@@ -31,7 +31,7 @@ const FORBIDDEN: &[&str] = &[
 ];
 
 /// Parts, by feature, in which nothing at all may panic or allocate.
-const WITHOUT_EXCEPTION: &[&str] = &["proto"];
+const WITHOUT_EXCEPTION: &[&str] = &["evaluator", "proto"];
 
 /// Functions outside the product that may call the panic machinery: the curve's and SHA-512's own bounds checks, which
 /// the compiler cannot remove. They index tables and blocks of fixed size by the digits of a scalar and the position in

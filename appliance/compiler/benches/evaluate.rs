@@ -3,6 +3,8 @@
 //! `cedar` has its request ready, as its best case; `evaluate` has its intent ready too; `intent` reads, classifies and
 //! evaluates one from borrowed text, which is what serving costs.
 
+#![expect(clippy::expect_used, reason = "a benchmark may fail as loudly as a test")]
+
 use assent_compiler::{Bundle, Sources};
 use assent_evaluator::{Decision, Facts, Intent, Uid, Verdict};
 use cedar_policy::{Authorizer, Entities, PolicySet, Request, Schema};

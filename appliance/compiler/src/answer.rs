@@ -110,9 +110,9 @@ impl Bundle {
         let request: RequestJson = serde_json::from_value(json).map_err(AnswerError::Request)?;
         let action = request.action.name()?;
         let action_uid = uid(&action).map_err(AnswerError::Uid)?;
-        let json = match request.context {
-            serde_json::Value::Null => serde_json::Value::Object(serde_json::Map::new()),
-            given => given,
+        let json = match request.context.is_null() {
+            true => serde_json::Value::Object(serde_json::Map::new()),
+            false => request.context,
         };
         let is_known = self.schema.actions.iter().any(|known| known.uid == action);
         // A context that does not fit is read without types: it is refused later, and Cedar's rules still have an answer.

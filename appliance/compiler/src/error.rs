@@ -97,12 +97,18 @@ pub enum BundleError {
 impl BundleError {
     /// The message and, where there is one, the diagnostic drawn over its source.
     pub fn report(&self) -> String {
-        match self {
-            Self::Catalog { drawn, .. } | Self::Policies { drawn, .. } | Self::Entities { drawn, .. } => {
-                format!("{self}\n{drawn}")
-            }
-            other => other.to_string(),
+        if let Self::Catalog { drawn, .. } | Self::Policies { drawn, .. } | Self::Entities { drawn, .. } =
+            self
+        {
+            return format!("{self}\n{drawn}");
         }
+        let mut report = self.to_string();
+        let mut cause = std::error::Error::source(self);
+        while let Some(error) = cause {
+            report = format!("{report}: {error}");
+            cause = error.source();
+        }
+        report
     }
 
     /// A bounded label for metrics.

@@ -3,6 +3,11 @@
 //! The rule it keeps: the order of evaluation and every type check that Cedar makes are in the program; a kind of node
 //! that this does not know rejects the bundle and is never taken for `false`.
 
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "Cedar's enums are open; what is not named is rejected, or is not the special case that is asked for"
+)]
+
 use crate::constant::Constant;
 use crate::error::BundleError;
 use crate::image::ImageTables;

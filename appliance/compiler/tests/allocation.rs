@@ -3,6 +3,7 @@
 //! The count is this thread's own, so that the harness may do as it likes. A positive control proves that it counts.
 
 #![expect(unsafe_code, reason = "a global allocator cannot be written without")]
+#![expect(clippy::panic, reason = "what stands beside the tests may fail as loudly as a test")]
 
 use assent_compiler::{Bundle, Document, Rules, Sources};
 use assent_evaluator::{Facts, Intent, Uid, Verdict};

@@ -1,5 +1,7 @@
 //! Bundles: what a folder may hold, what rejects it, and what its annotations do.
 
+#![expect(clippy::expect_used, reason = "what stands beside the tests may fail as loudly as a test")]
+
 use assent_compiler::{Bundle, BundleError, Document, Rules, Sources};
 use assent_evaluator::Priority;
 
@@ -44,7 +46,7 @@ fn sources() -> Sources {
 fn rejected(change: impl FnOnce(&mut Sources)) -> BundleError {
     let mut sources = sources();
     change(&mut sources);
-    Bundle::compile(sources).err().expect("it should be rejected")
+    Bundle::compile(sources).expect_err("it should be rejected")
 }
 
 fn request(force: bool, now: &str, approvals: u32) -> String {

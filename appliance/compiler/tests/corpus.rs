@@ -3,6 +3,12 @@
 //! Every request of every file that we accept is compared. A file that we reject must be one that Cedar's strict
 //! validation rejects as well; how many, and why, is printed.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "what stands beside the tests may fail as loudly as a test"
+)]
+
 mod oracle;
 
 use assent_compiler::{Bundle, BundleError, Sources};

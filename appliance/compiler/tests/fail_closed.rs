@@ -2,6 +2,8 @@
 //!
 //! For each, Cedar itself is asked first, so that a change of its mind shows.
 
+#![expect(clippy::unwrap_used, reason = "what stands beside the tests may fail as loudly as a test")]
+
 mod oracle;
 
 use assent_compiler::{Answer, Bundle, Sources};

@@ -12,6 +12,8 @@
 mod control_allocates;
 #[cfg(feature = "control-panics")]
 mod control_panics;
+#[cfg(feature = "evaluator")]
+mod evaluator;
 #[cfg(feature = "proto")]
 mod proto;
 #[cfg(feature = "signature")]
@@ -27,7 +29,7 @@ fn on_panic(_: &core::panic::PanicInfo<'_>) -> ! {
 ///
 /// # Safety
 /// `data` points to `length` bytes that live as long as `'a` and do not change.
-#[cfg(any(feature = "proto", feature = "signature"))]
+#[cfg(any(feature = "evaluator", feature = "proto", feature = "signature"))]
 unsafe fn bytes<'a>(data: *const u8, length: usize) -> &'a [u8] {
     // SAFETY: what the caller promises is what is asked for.
     unsafe { core::slice::from_raw_parts(data, length) }

@@ -2,6 +2,12 @@
 //!
 //! Ask it on a thread with a large stack: Cedar's evaluator fails deep expressions on a small one.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::result_large_err,
+    reason = "beside the tests: it may fail as loudly as they, and errors need not be small"
+)]
+
 use cedar_policy::{
     Authorizer, Context, Decision, Entities, EntityUid, PolicyId, PolicySet, Request, Schema, ValidationMode,
     Validator,
