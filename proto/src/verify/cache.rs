@@ -16,6 +16,7 @@ struct Verified {
     key: Hash,
     size: TreeSize,
     root: Hash,
+    signature: [u8; 64],
 }
 
 /// The newest verified checkpoints.
@@ -31,18 +32,24 @@ impl CheckpointCache {
         Self { verified: heapless::Deque::new() }
     }
 
-    pub(super) fn holds(&self, key: &VerifierKey<'_>, size: TreeSize, root: Hash) -> bool {
-        self.verified
-            .iter()
-            .rev()
-            .any(|seen| seen.size == size && seen.root == root && seen.key == digest(key))
+    /// Whether this very signature was verified: any other is looked at anew, so a token altered in any byte is refused.
+    pub(super) fn holds(
+        &self,
+        key: &VerifierKey<'_>,
+        size: TreeSize,
+        root: Hash,
+        signature: &[u8; 64],
+    ) -> bool {
+        self.verified.iter().rev().any(|seen| {
+            seen.size == size && seen.root == root && &seen.signature == signature && seen.key == digest(key)
+        })
     }
 
-    pub(super) fn insert(&mut self, key: &VerifierKey<'_>, size: TreeSize, root: Hash) {
+    pub(super) fn insert(&mut self, key: &VerifierKey<'_>, size: TreeSize, root: Hash, signature: [u8; 64]) {
         if self.verified.is_full() {
             self.verified.pop_front();
         }
-        let _ = self.verified.push_back(Verified { key: digest(key), size, root });
+        let _ = self.verified.push_back(Verified { key: digest(key), size, root, signature });
     }
 }
 

@@ -207,13 +207,13 @@ fn covering_key<'a>(
         if !in_its_dates(claims.time) || !in_its_dates(expected.now) {
             continue;
         }
-        if cache.holds(&trusted.key, token.size, root) {
+        if cache.holds(&trusted.key, token.size, root, &token.signature) {
             return Ok(trusted.key);
         }
         let checkpoint = Checkpoint { origin: trusted.key.name(), size: token.size, root };
         let text = checkpoint.text().map_err(|_| VerifyError::Signature)?;
         if trusted.key.verify(text.as_bytes(), &token.signature).is_ok() {
-            cache.insert(&trusted.key, token.size, root);
+            cache.insert(&trusted.key, token.size, root, token.signature);
             return Ok(trusted.key);
         }
         outcome = VerifyError::Signature;
