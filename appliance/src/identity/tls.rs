@@ -9,9 +9,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use assent_proto::hash::Hash;
 use assent_proto::wire::ALPN;
+use aws_lc_rs::hmac;
 use quinn::crypto::rustls::QuicServerConfig;
-use quinn::{IdleTimeout, TransportConfig, VarInt};
+use quinn::{EndpointConfig, IdleTimeout, TransportConfig, VarInt};
+use quinn_proto::HashedConnectionIdGenerator;
 use rustls::client::danger::HandshakeSignatureValid;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
@@ -124,6 +127,22 @@ pub fn server_config(settings: &TlsSettings) -> Result<quinn::ServerConfig, TlsE
         .max_incoming(MAX_CONNECTIONS)
         .incoming_buffer_size(MAX_HANDSHAKE_BYTES)
         .incoming_buffer_size_total(MAX_HANDSHAKE_BYTES * MAX_CONNECTIONS as u64);
+    Ok(config)
+}
+
+/// What lets a restarted appliance end what its agents still take for connections: its stateless resets (RFC 9000 section
+/// 10.3) and its connection ids are made with keys that outlive the process. They are derived from the TLS key, so they last
+/// as long and are as secret.
+///
+/// # Errors
+/// [`TlsError::Unreadable`].
+pub fn endpoint_config(settings: &TlsSettings) -> Result<EndpointConfig, TlsError> {
+    let secret = read(&settings.key)?;
+    let reset = Hash::of_labelled(b"assent/stateless-reset/v1\0", [&secret]);
+    let Hash([a, b, c, d, e, f, g, h, ..]) = Hash::of_labelled(b"assent/connection-id/v1\0", [&secret]);
+    let ids = u64::from_be_bytes([a, b, c, d, e, f, g, h]);
+    let mut config = EndpointConfig::new(Arc::new(hmac::Key::new(hmac::HMAC_SHA256, &reset.0)));
+    config.cid_generator(move || Box::new(HashedConnectionIdGenerator::from_key(ids)));
     Ok(config)
 }
 

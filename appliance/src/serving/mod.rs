@@ -6,11 +6,12 @@
 
 pub mod status;
 
+use std::net::UdpSocket;
 use std::sync::Arc;
 use std::time::Duration;
 
 use assent_proto::note::{NoteError, VerifierKey};
-use quinn::Endpoint;
+use quinn::{Endpoint, TokioRuntime};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{oneshot, watch};
 
@@ -91,9 +92,7 @@ pub async fn run(config: &Config) -> Result<(), ServeError> {
         source: config.policy.bundle.display().to_string(),
     });
     let registry = Arc::new(Registry::open(&config.agents_path())?);
-    let endpoint =
-        Endpoint::server(crate::identity::tls::server_config(&config.tls_settings())?, config.listen.quic)
-            .map_err(system("listen for agents"))?;
+    let endpoint = endpoint(config)?;
     let listen = endpoint.local_addr().map_err(system("listen for agents"))?.to_string();
     let control = control::listen(&config.appliance.data)?;
 
@@ -112,6 +111,16 @@ pub async fn run(config: &Config) -> Result<(), ServeError> {
     let outcome = until_stopped(server, handle, ended).await;
     controlling.abort();
     outcome
+}
+
+/// The socket. Agents of a killed appliance hear from the next one that their connections are gone, and need not wait for
+/// silence to tell them.
+fn endpoint(config: &Config) -> Result<Endpoint, ServeError> {
+    let tls = config.tls_settings();
+    let server = crate::identity::tls::server_config(&tls)?;
+    let known = crate::identity::tls::endpoint_config(&tls)?;
+    let socket = UdpSocket::bind(config.listen.quic).map_err(system("listen for agents"))?;
+    Endpoint::new(known, Some(server), socket, Arc::new(TokioRuntime)).map_err(system("listen for agents"))
 }
 
 /// Opens the log under the pinned key, and puts a sealer over it.

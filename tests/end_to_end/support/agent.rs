@@ -1,0 +1,124 @@
+//! An agent, as a test sees it.
+
+use std::path::PathBuf;
+
+use appliance::sample;
+use assent_client::batch::{Batch, Outcomes};
+use assent_client::intent::Intent;
+use assent_client::outcome::Outcome;
+use assent_client::trust::Trust;
+use assent_client::{Client, ClientError, Config};
+use assent_proto::number::Timestamp;
+use assent_proto::wire::BatchId;
+use tokio::runtime::Runtime;
+
+use super::Appliance;
+
+/// The intents of the retail sample, each to be done once; the catalog would grant some of them more uses.
+pub(crate) fn retail() -> Vec<Intent> {
+    let once = |intent: Result<Intent, _>| intent.map(|intent| Intent { uses: Some(1), ..intent });
+    assent_client::json::parse_lines(sample::INTENTS)
+        .map(once)
+        .collect::<Result<_, _>>()
+        .expect("the sample parses")
+}
+
+/// What the store's rules say of each: decision and refusal.
+pub(crate) fn labels() -> Vec<(String, Option<String>)> {
+    let label = |line: &str| {
+        let json: serde_json::Value = serde_json::from_str(line).expect("a label parses");
+        let text = |name: &str| json[name].as_str().map(str::to_owned);
+        (text("decision").expect("a decision"), text("refusal"))
+    };
+    sample::EXPECTED.lines().map(label).collect()
+}
+
+/// An intent of the sample that the store allows.
+pub(crate) fn allowed() -> Intent {
+    let position = labels().iter().position(|(decision, _)| decision == "allow").expect("one is allowed");
+    retail().swap_remove(position)
+}
+
+/// A new batch id.
+pub(crate) fn batch_id() -> BatchId {
+    let mut random = [0; 10];
+    getrandom::fill(&mut random).expect("random bytes");
+    BatchId::new(now(), random)
+}
+
+/// The time.
+pub(crate) fn now() -> Timestamp {
+    appliance::clock::Clock::system().now()
+}
+
+/// Decision and refusal of an outcome, as the labels write them.
+pub(crate) fn label_of(outcome: &Outcome<'_>) -> (String, Option<String>) {
+    match outcome {
+        Outcome::Allowed(_) => ("allow".to_owned(), None),
+        Outcome::Denied(reason)
+        | Outcome::Invalid(reason)
+        | Outcome::Held(reason)
+        | Outcome::Unavailable(reason) => ("deny".to_owned(), Some(reason.refusal.name().to_owned())),
+    }
+}
+
+/// Where an agent's credentials are, and whom it trusts.
+#[derive(Clone, Debug)]
+pub(crate) struct Credentials {
+    pub(crate) ca: PathBuf,
+    pub(crate) certificate: PathBuf,
+    pub(crate) key: PathBuf,
+}
+
+/// A connected agent with a runtime of its own.
+pub(crate) struct Agent {
+    pub(crate) runtime: Runtime,
+    pub(crate) client: Client,
+    pub(crate) trust: Trust,
+}
+
+impl Agent {
+    /// Connects the sample's agent.
+    pub(crate) fn connect(appliance: &Appliance) -> Self {
+        let folder = appliance.folder.path();
+        let credentials = Credentials {
+            ca: folder.join("tls/ca.pem"),
+            certificate: folder.join("agents/retail-support.pem"),
+            key: folder.join("agents/retail-support.key"),
+        };
+        Self::connect_with(appliance, &credentials).expect("the agent connects")
+    }
+
+    /// Connects with any credentials.
+    pub(crate) fn connect_with(
+        appliance: &Appliance,
+        credentials: &Credentials,
+    ) -> Result<Self, ClientError> {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
+        let runtime = runtime.expect("a runtime");
+        let address = appliance.status().expect("the appliance answers").listen;
+        let config = Config::new(&address, &credentials.ca, &credentials.certificate, &credentials.key);
+        let config =
+            Config { server_name: "localhost".to_owned(), ..config.expect("credentials can be read") };
+        let client = runtime.block_on(Client::connect(&config))?;
+        Ok(Self { runtime, client, trust: trust(appliance) })
+    }
+
+    /// Pre-authorizes, and verifies the answer under the trust file.
+    pub(crate) fn preauthorize(&self, intents: &[Intent]) -> Outcomes {
+        let batch = Batch::new(batch_id(), intents).expect("a batch");
+        let reply = self.reply(&batch);
+        batch.open(&reply, Some(&self.trust), now()).expect("a reply that verifies")
+    }
+
+    /// The reply frame to a batch, whatever it says.
+    pub(crate) fn reply(&self, batch: &Batch) -> Vec<u8> {
+        self.runtime.block_on(self.client.reply(batch)).expect("an answer")
+    }
+}
+
+/// What an executor of this appliance holds.
+pub(crate) fn trust(appliance: &Appliance) -> Trust {
+    let text = std::fs::read_to_string(appliance.folder.path().join("trust.toml")).expect("the trust file");
+    Trust::parse(&text, now()).expect("the trust file parses")
+}

@@ -1,0 +1,181 @@
+//! A real appliance in a folder of its own, as its own process, and an agent that talks to it.
+//!
+//! Nothing here is a mock: the binary is the product's, the HSM is the simulator or SoftHSM2, the port is any that is free.
+//! Every wait is for a condition, with a deadline.
+
+#![allow(dead_code, clippy::allow_attributes, reason = "each test program uses a part of it")]
+
+pub(crate) mod agent;
+pub(crate) mod raw;
+pub(crate) mod softhsm;
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use appliance::clock::Stopwatch;
+use appliance::control;
+use appliance::serving::status::Status;
+use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
+
+/// The binary under test.
+pub(crate) const ASSENT: &str = env!("CARGO_BIN_EXE_assent");
+/// How long a condition may take to come true.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Waits until `condition` gives something.
+pub(crate) fn eventually<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
+    let watch = Stopwatch::start();
+    loop {
+        if let Some(value) = condition() {
+            return value;
+        }
+        assert!(watch.elapsed() < PATIENCE, "{what}: not within {PATIENCE:?}");
+        std::thread::sleep(Duration::from_millis(2)); // WAIT: for the condition, up to PATIENCE
+    }
+}
+
+/// Which HSM signs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Hsm {
+    /// The embedded simulator.
+    Simulator,
+    /// Debian's SoftHSM2.
+    SoftHsm,
+}
+
+/// Runs `assent` with these arguments to its end; gives exit code, standard output and standard error.
+pub(crate) fn assent(config: Option<&Path>, arguments: &[&str]) -> (i32, String, String) {
+    let mut command = Command::new(ASSENT);
+    if let Some(config) = config {
+        command.arg("--config").arg(config);
+    }
+    let output = command.args(arguments).stdin(Stdio::null()).output().expect("assent runs");
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("assent prints UTF-8");
+    (output.status.code().unwrap_or(-1), text(output.stdout), text(output.stderr))
+}
+
+/// An appliance that runs until it is dropped.
+pub(crate) struct Appliance {
+    /// Its folder, removed with it.
+    pub(crate) folder: TempDir,
+    /// Where agents connect; the same after a restart.
+    port: u16,
+    process: Option<Child>,
+}
+
+impl Appliance {
+    /// Provisions and starts one.
+    pub(crate) fn start(hsm: Hsm) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let free = std::net::UdpSocket::bind("127.0.0.1:0").and_then(|socket| socket.local_addr());
+        let port = free.expect("a free port").port();
+        if hsm == Hsm::SoftHsm {
+            softhsm::provision(folder.path(), port);
+        }
+        let mut appliance = Self { folder, port, process: None };
+        appliance.launch();
+        appliance
+    }
+
+    /// Starts the process again on what the last one left behind.
+    pub(crate) fn launch(&mut self) {
+        self.launch_closed();
+        self.wait_until_open();
+    }
+
+    /// Starts the process, and waits only until it answers.
+    pub(crate) fn launch_closed(&mut self) {
+        let config = self.config();
+        let mut command = Command::new(ASSENT);
+        if config.exists() && !self.folder.path().join("hsm/simulator").exists() {
+            command.arg("--config").arg(&config).arg("serve");
+        } else {
+            command.args(["dev", "--port", &self.port.to_string(), "--dir"]).arg(self.folder.path());
+        }
+        let traces =
+            std::fs::OpenOptions::new().create(true).append(true).open(self.folder.path().join("traces"));
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(traces.expect("a file for the traces"));
+        // A socket that a killed process left behind would answer nobody; it is gone before the next one starts.
+        let _ = std::fs::remove_file(self.data().join(control::SOCKET));
+        self.process = Some(command.spawn().expect("assent starts"));
+        eventually("the appliance answers", || self.status());
+    }
+
+    /// Waits until a token could be released.
+    pub(crate) fn wait_until_open(&self) -> Status {
+        eventually("the token boundary opens", || self.status().filter(|status| status.boundaries.token.open))
+    }
+
+    /// How it is, if it answers.
+    pub(crate) fn status(&self) -> Option<Status> {
+        control::ask_status(&self.data()).ok()
+    }
+
+    /// Its configuration.
+    pub(crate) fn config(&self) -> PathBuf {
+        self.folder.path().join("assent.toml")
+    }
+
+    /// Its data folder.
+    pub(crate) fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
+    /// Its log.
+    pub(crate) fn log(&self) -> PathBuf {
+        self.data().join("log-1.redb")
+    }
+
+    /// What it traced so far.
+    pub(crate) fn traces(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join("traces")).unwrap_or_default()
+    }
+
+    /// The signer's process id.
+    pub(crate) fn signer(&self) -> Pid {
+        eventually("a signer runs", || {
+            let process = self.status()?.counters.signer_process;
+            i32::try_from(process).ok().and_then(Pid::from_raw)
+        })
+    }
+
+    /// kill -9, as a crash would.
+    pub(crate) fn kill(&mut self) {
+        if let Some(mut process) = self.process.take() {
+            process.kill().expect("the process can be killed");
+            process.wait().expect("the process ends");
+        }
+    }
+
+    /// SIGTERM, as a service manager would; gives whether it ended well.
+    pub(crate) fn stop(&mut self) -> bool {
+        let mut process = self.process.take().expect("it runs");
+        kill_process(Pid::from_child(&process), Signal::TERM).expect("the process can be told to stop");
+        process.wait().expect("the process ends").success()
+    }
+
+    /// Stops it, and verifies its log with the command that an auditor would use.
+    pub(crate) fn stop_and_verify_log(&mut self) -> serde_json::Value {
+        if self.process.is_some() {
+            assert!(self.stop(), "the appliance stops well; traces:\n{}", self.traces());
+        }
+        let (code, out, talk) = assent(Some(&self.config()), &["log", "verify", "-o", "json"]);
+        let report: serde_json::Value = serde_json::from_str(&out).unwrap_or_else(|_| panic!("{out}{talk}"));
+        assert_eq!((code, &report["verified"]), (0, &true.into()), "{out}{talk}");
+        report
+    }
+}
+
+impl Drop for Appliance {
+    fn drop(&mut self) {
+        if let Some(process) = &mut self.process {
+            let _ = process.kill();
+            let _ = process.wait();
+        }
+        if std::thread::panicking() {
+            eprintln!("traces of the appliance:\n{}", self.traces());
+        }
+    }
+}
