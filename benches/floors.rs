@@ -3,6 +3,13 @@
 //! `cargo bench -p assent --bench floors` prints a table, then one line of JSON, and fails when a floor is missed. SoftHSM2
 //! signs where it is installed, else the simulator, and the table says which. The load generator shares the cores.
 
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a benchmark that cannot go on stops"
+)]
+
 #[path = "../tests/end_to_end/support/mod.rs"]
 mod support;
 

@@ -1,7 +1,12 @@
 //! End to end: the real binary, real HSM modules, real sockets and files, each appliance in a folder of its own.
 
+#[cfg(test)]
 mod bad_input;
+#[cfg(test)]
 mod crash;
+#[cfg(test)]
 mod outage;
+#[cfg(test)]
 mod support;
+#[cfg(test)]
 mod walk;

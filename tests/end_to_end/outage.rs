@@ -20,7 +20,9 @@ fn ask_through(appliance: &Appliance, agent: &Agent, before: u64) -> u64 {
                 refused += 1;
             }
             Outcome::Allowed(_) => {}
-            other => panic!("neither allowed nor unavailable: {:?}", label_of(&other)),
+            other @ (Outcome::Denied(_) | Outcome::Held(_) | Outcome::Invalid(_)) => {
+                panic!("neither allowed nor unavailable: {:?}", label_of(&other))
+            }
         }
         appliance.status().filter(|status| status.epoch > before && status.boundaries.token.open)
     });
