@@ -202,6 +202,11 @@ impl Bundle {
         self.notes.get(index).map_or("?", |note| &note.id)
     }
 
+    /// The most fuel that one evaluation can use, over this image and these entities. Compare it with `policy.budget`.
+    pub fn worst_case(&self) -> u64 {
+        crate::cost::worst_case(&self.view())
+    }
+
     /// What does not reject the bundle and should be known.
     pub fn warnings(&self) -> &[String] {
         &self.warnings

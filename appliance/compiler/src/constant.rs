@@ -71,31 +71,31 @@ impl ValueTable {
         entities: &mut dyn FnMut(&EntityName) -> u32,
     ) -> Value {
         match constant {
-            Constant::Bool(value) => Value::Bool(*value),
-            Constant::Long(value) => Value::Long(*value),
-            Constant::Decimal(value) => Value::Decimal(*value),
-            Constant::Datetime(value) => Value::Datetime(*value),
-            Constant::Duration(value) => Value::Duration(*value),
-            Constant::Entity(entity) => Value::Entity(entities(entity)),
+            Constant::Bool(value) => Value::bool(*value),
+            Constant::Long(value) => Value::long(*value),
+            Constant::Decimal(value) => Value::decimal(*value),
+            Constant::Datetime(value) => Value::datetime(*value),
+            Constant::Duration(value) => Value::duration(*value),
+            Constant::Entity(entity) => Value::entity(entities(entity)),
             Constant::String(text) => {
                 let range = self.text.keep(text);
-                Value::String(Span { source: self.source, start: range.start, length: range.length })
+                Value::string(Span { source: self.source, start: range.start, length: range.length })
             }
             Constant::Ip(ip) => {
                 let place = self.addresses.len();
                 self.addresses.extend(ip.address());
-                Value::Ip(self.span(place, 1))
+                Value::ip(self.span(place, 1))
             }
             Constant::Set(elements) => {
                 let values: Vec<_> =
                     elements.iter().map(|element| self.place(element, names, entities)).collect();
                 let start = self.elements.len();
                 self.elements.extend_from_slice(&values);
-                Value::Set(self.span(start, values.len()))
+                Value::set(self.span(start, values.len()))
             }
             Constant::Record(fields) => {
                 let (start, length) = self.place_fields(fields, names, entities);
-                Value::Record(self.span(start, length))
+                Value::record(self.span(start, length))
             }
         }
     }

@@ -223,3 +223,25 @@ fn a_folder_is_read_in_the_order_of_names() {
         Err(BundleError::Unreadable { .. })
     ));
 }
+
+#[test]
+fn the_worst_case_is_known_and_grows_with_what_is_compared() {
+    let bundle = Bundle::compile(sources()).unwrap();
+    let longer = |clause: &str| {
+        let mut sources = sources();
+        let policy = format!(
+            "@id(\"more\") permit (principal, action == Action::\"open\", resource) when {{ {clause} }};"
+        );
+        sources.policies[0].text.push_str(&policy);
+        Bundle::compile(sources).unwrap_or_else(|error| panic!("{}", error.report())).worst_case()
+    };
+    assert!(longer("context.force") > bundle.worst_case());
+    assert!(longer("[1, 2, 3].containsAll([context.assent.risk, 5])") > longer("context.force"));
+}
+
+#[test]
+fn a_budget_that_is_passed_makes_evaluation_unavailable() {
+    let bundle = Bundle::compile_within(sources(), 3).unwrap();
+    let answer = bundle.answer(&request(false, "2024-05-01T12:00:00Z", 0)).unwrap();
+    assert_eq!((answer.decision, answer.refusal), ("deny", Some("EVALUATION_UNAVAILABLE")));
+}

@@ -69,6 +69,21 @@ impl PolicyBits {
         }
         self
     }
+
+    /// Whether it has a policy of `mask`, a row of the image.
+    pub(crate) fn meets(&self, mask: &[u64]) -> bool {
+        self.words.iter().zip(mask).any(|(word, mask)| word & mask != 0)
+    }
+
+    /// Whether it has a policy of `mask` that `except` does not have.
+    pub(crate) fn meets_beyond(&self, mask: &[u64], except: &[u64]) -> bool {
+        self.words.iter().zip(mask).zip(except).any(|((word, mask), except)| word & mask & !except != 0)
+    }
+
+    /// Whether it has a policy that is in neither of two masks.
+    pub(crate) fn exceeds(&self, one: &[u64], other: &[u64]) -> bool {
+        self.words.iter().zip(one).zip(other).any(|((word, one), other)| word & !(one | other) != 0)
+    }
 }
 
 /// The policies that the bits of one word stand for.
@@ -90,12 +105,12 @@ mod tests {
     #[test]
     fn what_is_inserted_is_listed_in_order() {
         let mut bits = PolicyBits::empty(POLICY_WORDS);
-        for policy in [64, 0, 4095, 63, 4096] {
+        for policy in [64, 0, 1023, 63, 1024] {
             bits.insert(policy);
         }
-        assert_eq!(bits.iter().collect::<Vec<_, 8>>(), [0, 63, 64, 4095]);
+        assert_eq!(bits.iter().collect::<Vec<_, 8>>(), [0, 63, 64, 1023]);
         assert_eq!(bits.len(), 4);
-        assert!(bits.contains(63) && !bits.contains(62) && !bits.contains(4096));
+        assert!(bits.contains(63) && !bits.contains(62) && !bits.contains(1024));
     }
 
     #[test]
@@ -103,6 +118,9 @@ mod tests {
         let mut bits = PolicyBits::empty(2);
         bits.insert(1);
         bits.insert(70);
+        assert!(bits.meets(&[0, 1 << 6]) && !bits.meets(&[1, 1]));
+        assert!(bits.meets_beyond(&[2, 0], &[0, 0]) && !bits.meets_beyond(&[2, 0], &[2, 0]));
+        assert!(bits.exceeds(&[2, 0], &[0, 0]) && !bits.exceeds(&[2, 0], &[0, 1 << 6]));
         assert_eq!(bits.clone().within(&[2, 0]).iter().collect::<Vec<_, 8>>(), [1]);
         assert_eq!(bits.clone().without(&[2, 0]).iter().collect::<Vec<_, 8>>(), [70]);
     }

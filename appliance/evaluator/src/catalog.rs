@@ -5,7 +5,7 @@
 
 use crate::classification::Misfit;
 use crate::limits::MAX_VALUE_DEPTH;
-use crate::value::{Field, Range, Value};
+use crate::value::{Content, Field, Range, Value};
 use crate::world::World;
 
 /// An action of the catalog, by its place there.
@@ -137,33 +137,31 @@ impl<'a> World<'_, 'a> {
     ) -> Result<(), Misfit<'a>> {
         let wrong = Misfit::WrongType { attribute: name };
         let depth = depth.checked_sub(1).ok_or(Misfit::TooLarge("nesting of values"))?;
-        match (value, *self.image.shapes.get(shape as usize).ok_or(wrong)?) {
-            (Value::Bool(_), Shape::Bool)
-            | (Value::Long(_), Shape::Long)
-            | (Value::String(_), Shape::String)
-            | (Value::Decimal(_), Shape::Decimal)
-            | (Value::Datetime(_), Shape::Datetime)
-            | (Value::Duration(_), Shape::Duration)
-            | (Value::Ip(_), Shape::Ip) => Ok(()),
-            (Value::Entity(entity), Shape::Entity(type_number))
+        match (value.content(), *self.image.shapes.get(shape as usize).ok_or(wrong)?) {
+            (Content::Bool(_), Shape::Bool)
+            | (Content::Long(_), Shape::Long)
+            | (Content::String(_), Shape::String)
+            | (Content::Decimal(_), Shape::Decimal)
+            | (Content::Datetime(_), Shape::Datetime)
+            | (Content::Duration(_), Shape::Duration)
+            | (Content::Ip(_), Shape::Ip) => Ok(()),
+            (Content::Entity(entity), Shape::Entity(type_number))
                 if self.type_of(entity) == Some(type_number) =>
             {
                 Ok(())
             }
-            (Value::Set(span), Shape::Set(element)) => {
+            (Content::Set(span), Shape::Set(element)) => {
                 let elements = self.elements(span).map_err(|_| wrong)?;
                 elements.iter().try_for_each(|value| self.fit(*value, element, name, depth))
             }
-            (value @ Value::Record(_), Shape::Record(attributes)) => {
-                self.fit_record(value, attributes, depth)
-            }
+            (Content::Record(_), Shape::Record(attributes)) => self.fit_record(value, attributes, depth),
             (_, _) => Err(wrong),
         }
     }
 
     /// Both sides are sorted by name, so one walk over both finds what is missing and what is too much.
     fn fit_record(&self, record: Value, attributes: Range, depth: usize) -> Result<(), Misfit<'a>> {
-        let Value::Record(span) = record else { return Err(Misfit::Malformed) };
+        let Content::Record(span) = record.content() else { return Err(Misfit::Malformed) };
         let mut fields = self.fields(span).map_err(|_| Misfit::Malformed)?.iter().peekable();
         let attributes = attributes.of(self.image.attributes).ok_or(Misfit::Malformed)?;
         for attribute in attributes {

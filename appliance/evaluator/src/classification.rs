@@ -7,7 +7,7 @@ use crate::catalog::{ActionIndex, ActionRow, FactNames, Terms};
 use crate::evaluation::{Evaluation, evaluate};
 use crate::intent::{Intent, Uid};
 use crate::machine::{Machine, Outcome};
-use crate::value::{Field, Range, Source, Span, Value};
+use crate::value::{Content, Field, Range, Source, Span, Value};
 use crate::world::{Scratch, World};
 
 /// What the appliance itself asserts, as `context.assent`. The score is computed.
@@ -136,7 +136,7 @@ impl<'a> Intent<'a> {
             self.assert_facts(names, facts)?;
         }
         let context = self.contents.context.ok_or(Misfit::Malformed)?;
-        self.world().fit_context(context, row.context)?;
+        self.world(&mut Scratch::new()).fit_context(context, row.context)?;
         match self.contents.absent {
             None => Ok(()),
             Some(uid) => Err(Misfit::AbsentEntity(uid)),
@@ -154,7 +154,9 @@ impl<'a> Intent<'a> {
 
     /// Appends `context.assent`. The outermost record was given one field to spare for it.
     fn assert_facts(&mut self, names: FactNames, facts: Facts) -> Result<(), Misfit<'a>> {
-        let Some(Value::Record(mut context)) = self.contents.context else { return Err(Misfit::Malformed) };
+        let Some(Content::Record(mut context)) = self.contents.context.map(Value::content) else {
+            return Err(Misfit::Malformed);
+        };
         let fields = &mut self.contents.fields;
         if context
             .range()
@@ -165,12 +167,12 @@ impl<'a> Intent<'a> {
         }
         let start = u32::try_from(fields.len()).map_err(|_| Misfit::Malformed)?;
         let asserted = [
-            (names.now, Value::Datetime(facts.now_ms)),
-            (names.risk, Value::Long(0)),
-            (names.approvals, Value::Long(facts.approvals)),
-            (names.degraded, Value::Bool(facts.degraded)),
-            (names.agent_rate, Value::Long(facts.agent_rate)),
-            (names.epoch, Value::Long(facts.epoch)),
+            (names.now, Value::datetime(facts.now_ms)),
+            (names.risk, Value::long(0)),
+            (names.approvals, Value::long(facts.approvals)),
+            (names.degraded, Value::bool(facts.degraded)),
+            (names.agent_rate, Value::long(facts.agent_rate)),
+            (names.epoch, Value::long(facts.epoch)),
         ];
         for (name, value) in asserted {
             fields.push(Field { name, value }).map_err(|_| Misfit::TooLarge("attributes"))?;
@@ -178,22 +180,18 @@ impl<'a> Intent<'a> {
         let length = u32::try_from(asserted.len()).map_err(|_| Misfit::Malformed)?;
         let record = Span { source: Source::Intent, start, length };
         let spare = context.start.saturating_add(context.length) as usize;
-        let field = Field { name: names.assent, value: Value::Record(record) };
+        let field = Field { name: names.assent, value: Value::record(record) };
         *fields.get_mut(spare).ok_or(Misfit::Malformed)? = field;
         context.length = context.length.saturating_add(1);
         self.sort_record(record)?;
         self.sort_record(context)?;
-        self.contents.context = Some(Value::Record(context));
+        self.contents.context = Some(Value::record(context));
         Ok(())
     }
 
-    pub(crate) fn world(&self) -> World<'_, 'a> {
-        World {
-            image: self.view.image(),
-            snapshot: self.view.snapshot(),
-            intent: &self.contents,
-            scratch: Scratch::default(),
-        }
+    #[inline(always)]
+    pub(crate) const fn world<'m>(&'m self, scratch: &'m mut Scratch) -> World<'m, 'a> {
+        World { image: self.view.image(), snapshot: self.view.snapshot(), intent: &self.contents, scratch }
     }
 
     /// Sets `context.assent.risk`, where it is declared.
@@ -201,7 +199,7 @@ impl<'a> Intent<'a> {
         let Some(names) = self.view.image().facts else { return };
         for field in self.contents.fields.iter_mut().rev().take(crate::intent::FACT_FIELDS) {
             if field.name == names.risk {
-                field.value = Value::Long(risk);
+                field.value = Value::long(risk);
                 return;
             }
         }
@@ -237,6 +235,6 @@ impl<'a> Classified<'_, 'a> {
 
     /// What became of one policy, for explanations; ask after evaluating, so that the score is in place.
     pub fn outcome(&self, policy: usize) -> Outcome {
-        Machine::new(self.intent.world()).outcome(policy)
+        Machine::new(self.intent.world(&mut Scratch::new())).outcome(policy)
     }
 }

@@ -4,7 +4,7 @@
 //! other's elements. Every element and byte that is looked at costs fuel, so no pair of values takes longer than paid for.
 
 use crate::machine::Fault;
-use crate::value::{Span, Value};
+use crate::value::{Content, Span, Value};
 use crate::world::World;
 
 /// What an evaluation may still spend.
@@ -46,21 +46,18 @@ impl World<'_, '_> {
         depth: usize,
         fuel: &mut Fuel,
     ) -> Result<bool, Fault> {
-        match (left, right) {
-            (Value::Bool(left), Value::Bool(right)) => Ok(left == right),
-            (Value::Long(left), Value::Long(right))
-            | (Value::Decimal(left), Value::Decimal(right))
-            | (Value::Datetime(left), Value::Datetime(right))
-            | (Value::Duration(left), Value::Duration(right)) => Ok(left == right),
-            (Value::Entity(left), Value::Entity(right)) => Ok(left == right),
-            (Value::String(left), Value::String(right)) if left.length == right.length => {
+        if left.is_scalar() || right.is_scalar() {
+            return Ok(left.is_same(right));
+        }
+        match (left.content(), right.content()) {
+            (Content::String(left), Content::String(right)) if left.length == right.length => {
                 fuel.spend(left.length as usize)?;
                 Ok(self.text(left)? == self.text(right)?)
             }
-            (Value::Ip(left), Value::Ip(right)) => Ok(self.address(left)? == self.address(right)?),
-            (Value::Set(left), Value::Set(right)) => Ok(self.contains_all(left, right, depth, fuel)?
+            (Content::Ip(left), Content::Ip(right)) => Ok(self.address(left)? == self.address(right)?),
+            (Content::Set(left), Content::Set(right)) => Ok(self.contains_all(left, right, depth, fuel)?
                 && self.contains_all(right, left, depth, fuel)?),
-            (Value::Record(left), Value::Record(right)) => self.equal_records(left, right, depth, fuel),
+            (Content::Record(left), Content::Record(right)) => self.equal_records(left, right, depth, fuel),
             (_, _) => Ok(false),
         }
     }

@@ -9,6 +9,7 @@ use crate::intent::Intent;
 use crate::limits::POLICY_WORDS;
 use crate::machine::{Fault, Machine, Outcome};
 use crate::scope::Words;
+use crate::world::Scratch;
 
 /// What Cedar's own rules give.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -145,6 +146,7 @@ impl Machine<'_, '_> {
 }
 
 /// Evaluates an intent. Without `base` it was not classified; `stated` replaces the computed score.
+#[inline]
 pub(crate) fn evaluate(intent: &mut Intent<'_>, base: Option<i64>, stated: Option<i64>) -> Evaluation {
     let words = intent.view.image().words();
     let mut findings = Findings {
@@ -152,23 +154,25 @@ pub(crate) fn evaluate(intent: &mut Intent<'_>, base: Option<i64>, stated: Optio
         errors: PolicyBits::empty(words),
         is_out_of_fuel: false,
     };
-    let mut machine = Machine::new(intent.world());
+    let mut scratch = Scratch::new();
+    let mut machine = Machine::new(intent.world(&mut scratch));
     let candidates = machine.candidates();
-    machine.pass(&candidates, true, &mut findings);
+    if machine.world.image.scores.iter().any(|word| *word != 0) {
+        machine.pass(&candidates, true, &mut findings);
+    }
     let fuel = machine.fuel;
 
-    let image = *intent.view.image();
     let scores = findings.satisfied.clone();
-    let risk = stated.unwrap_or_else(|| sum_of_scores(&image, &scores, base.unwrap_or(0)));
+    let risk = stated.unwrap_or_else(|| sum_of_scores(intent.view.image(), &scores, base.unwrap_or(0)));
     if base.is_some() {
         intent.assert_risk(risk);
     }
 
-    let mut machine = Machine::new(intent.world());
+    let mut machine = Machine::new(intent.world(&mut scratch));
     machine.fuel = fuel;
     machine.pass(&candidates, false, &mut findings);
-    let fuel_used = image.budget.saturating_sub(machine.fuel.left());
-    conclude(&image, findings, scores, risk, fuel_used, base.is_some())
+    let fuel_used = machine.world.image.budget.saturating_sub(machine.fuel.left());
+    conclude(intent.view.image(), findings, scores, risk, fuel_used, base.is_some())
 }
 
 fn sum_of_scores(image: &Image<'_>, satisfied: &PolicyBits, base: i64) -> i64 {
@@ -187,13 +191,11 @@ fn conclude(
     is_classified: bool,
 ) -> Evaluation {
     let Findings { satisfied, errors, is_out_of_fuel } = findings;
-    let permits = satisfied.clone().without(image.forbids).without(image.scores);
-    let forbids = satisfied.within(image.forbids);
-    let cedar = match forbids.is_empty() && !permits.is_empty() {
-        true => Decision::Allow,
-        false => Decision::Deny,
-    };
-    let is_liftable = !permits.is_empty() && forbids.clone().without(image.approvals).is_empty();
+    let is_forbidden = satisfied.meets(image.forbids);
+    let is_permitted = satisfied.exceeds(image.forbids, image.scores);
+    let cedar = if is_permitted && !is_forbidden { Decision::Allow } else { Decision::Deny };
+    // What cannot be lifted: forbids without an approval.
+    let is_liftable = is_permitted && !satisfied.meets_beyond(image.forbids, image.approvals);
     let verdict = match cedar {
         _ if !is_classified => Verdict::Unavailable(Cause::Unclassified),
         _ if is_out_of_fuel => Verdict::Unavailable(Cause::Budget),
@@ -202,6 +204,9 @@ fn conclude(
         Decision::Deny if is_liftable => Verdict::Hold,
         Decision::Deny => Verdict::Deny,
     };
-    let reasons = if forbids.is_empty() { permits } else { forbids };
+    let reasons = match is_forbidden {
+        true => satisfied.within(image.forbids),
+        false => satisfied.without(image.forbids).without(image.scores),
+    };
     Evaluation { verdict, cedar, reasons, errors, scores, risk, fuel_used }
 }

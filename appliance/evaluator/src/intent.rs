@@ -12,7 +12,7 @@ use crate::limits::{
     MAX_INTENT_UNKNOWN_NAMES, MAX_INTENT_VALUES,
 };
 use crate::snapshot::Snapshot;
-use crate::value::{Address, Field, Source, Span, Value};
+use crate::value::{Address, Content, Field, Source, Span, Value};
 use crate::view::View;
 use heapless::Vec;
 
@@ -181,7 +181,7 @@ impl<'a> Intent<'a> {
 
     fn reserve_fields(&mut self, length: usize) -> Result<usize, Misfit<'a>> {
         let fields = &mut self.contents.fields;
-        let (start, empty) = (fields.len(), Field { name: u32::MAX, value: Value::Bool(false) });
+        let (start, empty) = (fields.len(), Field { name: u32::MAX, value: Value::bool(false) });
         let end = start.saturating_add(length);
         if end > MAX_INTENT_VALUES.saturating_add(1) {
             return Err(Misfit::TooLarge("attributes"));
@@ -194,7 +194,7 @@ impl<'a> Intent<'a> {
         let elements = &mut self.contents.elements;
         let start = elements.len();
         let end = start.saturating_add(length);
-        elements.resize(end, Value::Bool(false)).map_err(|_| Misfit::TooLarge("elements"))?;
+        elements.resize(end, Value::bool(false)).map_err(|_| Misfit::TooLarge("elements"))?;
         Ok(start)
     }
 
@@ -248,10 +248,10 @@ impl<'a> Intent<'a> {
         }
         let span = Span { source: Source::Intent, start: opening.start, length: opening.length };
         if !opening.is_record {
-            return self.place(Value::Set(span));
+            return self.place(Value::set(span));
         }
         self.sort_record(span)?;
-        self.place(Value::Record(span))
+        self.place(Value::record(span))
     }
 
     /// Sorts a record by name, as every reader expects it. A name that occurs twice is refused.
@@ -267,8 +267,8 @@ impl<'a> Intent<'a> {
 
     fn place(&mut self, value: Value) -> Result<(), Misfit<'a>> {
         let Some(opening) = self.open.last_mut() else {
-            return match (value, self.contents.context) {
-                (Value::Record(_), None) => {
+            return match (value.content(), self.contents.context) {
+                (Content::Record(_), None) => {
                     self.contents.context = Some(value);
                     Ok(())
                 }
@@ -296,27 +296,27 @@ impl<'a> Intent<'a> {
 
     /// A boolean.
     pub fn bool(&mut self, value: bool) -> Result<(), Misfit<'a>> {
-        self.put(Ok(Value::Bool(value)))
+        self.put(Ok(Value::bool(value)))
     }
 
     /// A 64-bit integer.
     pub fn long(&mut self, value: i64) -> Result<(), Misfit<'a>> {
-        self.put(Ok(Value::Long(value)))
+        self.put(Ok(Value::long(value)))
     }
 
     /// A decimal, in ten-thousandths.
     pub fn decimal(&mut self, ten_thousandths: i64) -> Result<(), Misfit<'a>> {
-        self.put(Ok(Value::Decimal(ten_thousandths)))
+        self.put(Ok(Value::decimal(ten_thousandths)))
     }
 
     /// A point in time, in milliseconds since 1970.
     pub fn datetime(&mut self, ms: i64) -> Result<(), Misfit<'a>> {
-        self.put(Ok(Value::Datetime(ms)))
+        self.put(Ok(Value::datetime(ms)))
     }
 
     /// A duration in milliseconds.
     pub fn duration(&mut self, ms: i64) -> Result<(), Misfit<'a>> {
-        self.put(Ok(Value::Duration(ms)))
+        self.put(Ok(Value::duration(ms)))
     }
 
     /// Text.
@@ -332,7 +332,7 @@ impl<'a> Intent<'a> {
         }
         let start = number(self.contents.strings.len())?;
         self.contents.strings.push(value).map_err(|_| Misfit::TooLarge("strings"))?;
-        Ok(Value::String(Span { source: Source::Intent, start, length: number(value.len())? }))
+        Ok(Value::string(Span { source: Source::Intent, start, length: number(value.len())? }))
     }
 
     /// An IP address or range.
@@ -340,13 +340,13 @@ impl<'a> Intent<'a> {
         let place = self.contents.addresses.len();
         let kept = self.contents.addresses.push(value).map_err(|_| Misfit::TooLarge("addresses"));
         let value = kept
-            .and_then(|()| Ok(Value::Ip(Span { source: Source::Intent, start: number(place)?, length: 1 })));
+            .and_then(|()| Ok(Value::ip(Span { source: Source::Intent, start: number(place)?, length: 1 })));
         self.put(value)
     }
 
     /// An entity.
     pub fn entity(&mut self, uid: Uid<'a>) -> Result<(), Misfit<'a>> {
-        let value = self.entity_number(uid).map(Value::Entity);
+        let value = self.entity_number(uid).map(Value::entity);
         self.put(value)
     }
 }
@@ -382,7 +382,7 @@ mod tests {
     use super::*;
 
     fn names(of: &[u32]) -> Vec<Field, 8> {
-        of.iter().map(|name| Field { name: *name, value: Value::Bool(true) }).collect()
+        of.iter().map(|name| Field { name: *name, value: Value::bool(true) }).collect()
     }
 
     #[test]

@@ -46,6 +46,6 @@ pub use machine::{Fault, Outcome};
 pub use names::{EMPTY_SLOT, Names, hash_name, hash_uid};
 pub use scope::ScopeIndex;
 pub use snapshot::{EntityRow, Snapshot, Tag};
-pub use value::{Address, Field, Range, Source, Span, Value};
+pub use value::{Address, Content, Field, Range, Source, Span, Value};
 pub use verification::{Flaw, Storage, Verified};
 pub use view::View;

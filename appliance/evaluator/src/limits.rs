@@ -10,22 +10,22 @@ pub const MAX_INTENT_TEXT_BYTES: usize = 64 * 1024;
 /// Strings in one intent's context.
 pub const MAX_INTENT_STRINGS: usize = 256;
 /// Entities in one intent that the snapshot does not list: transient ones, or those that make it invalid.
-pub const MAX_INTENT_STRANGERS: usize = 64;
+pub const MAX_INTENT_STRANGERS: usize = 32;
 /// Attribute names in one intent that the catalog does not know. One is enough to refuse it.
-pub const MAX_INTENT_UNKNOWN_NAMES: usize = 64;
+pub const MAX_INTENT_UNKNOWN_NAMES: usize = 16;
 /// IP addresses in one intent's context.
-pub const MAX_INTENT_ADDRESSES: usize = 64;
+pub const MAX_INTENT_ADDRESSES: usize = 16;
 /// How deep records and sets may nest in an intent's context, the context itself included.
 pub const MAX_INTENT_DEPTH: usize = 8;
 
 /// Policies in one image, the risk model included.
-pub const MAX_POLICIES: usize = 4096;
+pub const MAX_POLICIES: usize = 1024;
 /// Words of a bitset over policies.
 pub const POLICY_WORDS: usize = MAX_POLICIES / 64;
-/// Values on the machine's stack.
-pub const MAX_STACK: usize = 128;
-/// Values that one policy's evaluation may gather into sets and records of its own.
-pub const MAX_SCRATCH: usize = 256;
+/// Values on the machine's stack. It is cleared for every evaluation, so its size is time.
+pub const MAX_STACK: usize = 32;
+/// Values that one policy's evaluation may gather into sets, and as many into records, of its own.
+pub const MAX_SCRATCH: usize = 32;
 /// Forward jumps that may be open over one instruction.
 pub const MAX_OPEN_JUMPS: usize = 128;
 /// How deep records and sets may nest in images and snapshots.

@@ -13,12 +13,11 @@
 use crate::comparison::Fuel;
 use crate::extension::{to_date, to_time};
 use crate::instruction::Instruction;
-use crate::limits::{MAX_STACK, MAX_VALUE_DEPTH};
+use crate::limits::MAX_VALUE_DEPTH;
 use crate::pattern;
-use crate::value::{Address, Field, Source, Span, Value};
-use crate::world::World;
+use crate::value::{Address, Content, Field, Source, Span, Value};
+use crate::world::{Scratch, World};
 use core::cmp::Ordering;
-use heapless::Vec;
 
 /// Why a policy could not be evaluated. The first five are Cedar's evaluation errors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,13 +61,12 @@ pub enum Outcome {
 pub(crate) struct Machine<'m, 'a> {
     pub(crate) world: World<'m, 'a>,
     pub(crate) fuel: Fuel,
-    stack: Vec<Value, MAX_STACK>,
 }
 
 impl<'m, 'a> Machine<'m, 'a> {
     #[inline]
     pub(crate) fn new(world: World<'m, 'a>) -> Self {
-        Self { fuel: Fuel::of(world.image.budget), world, stack: Vec::new() }
+        Self { fuel: Fuel::of(world.image.budget), world }
     }
 
     /// Runs the program of a policy whose scope holds.
@@ -79,7 +77,7 @@ impl<'m, 'a> Machine<'m, 'a> {
         if code.is_empty() {
             return Outcome::Satisfied;
         }
-        self.stack.clear();
+        self.world.scratch.stack.clear();
         self.world.scratch.elements.clear();
         self.world.scratch.fields.clear();
         match self.fuel.spend(code.len()).and_then(|()| self.walk(code)) {
@@ -136,44 +134,44 @@ impl<'m, 'a> Machine<'m, 'a> {
             I::Constant(place) => {
                 self.push(*self.world.image.constants.get(place as usize).ok_or(Fault::Image)?)
             }
-            I::Principal => self.push(Value::Entity(intent.principal)),
-            I::Action => self.push(Value::Entity(intent.action)),
-            I::Resource => self.push(Value::Entity(intent.resource)),
+            I::Principal => self.push(Value::entity(intent.principal)),
+            I::Action => self.push(Value::entity(intent.action)),
+            I::Resource => self.push(Value::entity(intent.resource)),
             I::Context => self.push(intent.context.ok_or(Fault::Type)?),
-            I::PrincipalAttribute(name) => self.push_attribute(Value::Entity(intent.principal), name),
-            I::ResourceAttribute(name) => self.push_attribute(Value::Entity(intent.resource), name),
+            I::PrincipalAttribute(name) => self.push_attribute(Value::entity(intent.principal), name),
+            I::ResourceAttribute(name) => self.push_attribute(Value::entity(intent.resource), name),
             I::ContextAttribute(name) => self.push_attribute(intent.context.ok_or(Fault::Type)?, name),
             I::Attribute(name) => {
                 let value = self.pop()?;
                 self.push_attribute(value, name)
             }
             I::Has(name) => {
-                self.replace(|world, _, value| Ok(Value::Bool(world.attribute(value, name)?.is_some())))
+                self.replace(|world, _, value| Ok(Value::bool(world.attribute(value, name)?.is_some())))
             }
             I::HasPath(path) => self.replace(|world, _, value| world.has_path(value, path)),
-            I::Not => self.replace(|_, _, value| Ok(Value::Bool(!as_bool(value)?))),
+            I::Not => self.replace(|_, _, value| Ok(Value::bool(!as_bool(value)?))),
             I::Negate => self
-                .replace(|_, _, value| as_long(value)?.checked_neg().map(Value::Long).ok_or(Fault::Overflow)),
-            I::IsEmpty => self.replace(|_, _, value| Ok(Value::Bool(as_set(value)?.length == 0))),
+                .replace(|_, _, value| as_long(value)?.checked_neg().map(Value::long).ok_or(Fault::Overflow)),
+            I::IsEmpty => self.replace(|_, _, value| Ok(Value::bool(as_set(value)?.length == 0))),
             I::IsIpv4 => self.test_address(|address| !address.is_v6()),
             I::IsIpv6 => self.test_address(Address::is_v6),
             I::IsLoopback => self.test_address(Address::is_loopback),
             I::IsMulticast => self.test_address(Address::is_multicast),
             I::ToDate => self.replace(|_, _, value| {
-                to_date(as_datetime(value)?).map(Value::Datetime).ok_or(Fault::Overflow)
+                to_date(as_datetime(value)?).map(Value::datetime).ok_or(Fault::Overflow)
             }),
-            I::ToTime => self.replace(|_, _, value| Ok(Value::Duration(to_time(as_datetime(value)?)))),
+            I::ToTime => self.replace(|_, _, value| Ok(Value::duration(to_time(as_datetime(value)?)))),
             I::ToUnits(unit) => self.replace(|_, _, value| {
-                as_duration(value)?.checked_div(i64::from(unit)).map(Value::Long).ok_or(Fault::Image)
+                as_duration(value)?.checked_div(i64::from(unit)).map(Value::long).ok_or(Fault::Image)
             }),
             I::Is(type_number) => self.replace(|world, _, value| {
-                Ok(Value::Bool(world.type_of(as_entity(value)?) == Some(type_number)))
+                Ok(Value::bool(world.type_of(as_entity(value)?) == Some(type_number)))
             }),
             I::Like(place) => self.replace(|world, fuel, value| world.like(value, place, fuel)),
             I::SetOf(length) => self.gather_set(length),
             I::RecordOf(path) => self.gather_record(path),
             I::Fail => Err(Fault::Unreachable),
-            I::Boolean => self.replace(|_, _, value| as_bool(value).map(Value::Bool)),
+            I::Boolean => self.replace(|_, _, value| as_bool(value).map(Value::bool)),
             binary => {
                 let (right, left) = (self.pop()?, self.pop()?);
                 let result = self.binary(binary, left, right)?;
@@ -206,11 +204,11 @@ impl<'m, 'a> Machine<'m, 'a> {
             I::IsInRange => world.as_address(left)?.is_in_range(&world.as_address(right)?),
             I::Offset => {
                 let sum = as_datetime(left)?.checked_add(as_duration(right)?);
-                return sum.map(Value::Datetime).ok_or(Fault::Overflow);
+                return sum.map(Value::datetime).ok_or(Fault::Overflow);
             }
             I::DurationSince => {
                 let difference = as_datetime(left)?.checked_sub(as_datetime(right)?);
-                return difference.map(Value::Duration).ok_or(Fault::Overflow);
+                return difference.map(Value::duration).ok_or(Fault::Overflow);
             }
             I::DecimalLess => as_decimal(left)? < as_decimal(right)?,
             I::DecimalLessEqual => as_decimal(left)? <= as_decimal(right)?,
@@ -218,17 +216,17 @@ impl<'m, 'a> Machine<'m, 'a> {
             I::DecimalGreaterEqual => as_decimal(left)? >= as_decimal(right)?,
             _ => return Err(Fault::Image),
         };
-        Ok(Value::Bool(answer))
+        Ok(Value::bool(answer))
     }
 
     #[inline(always)]
     fn push(&mut self, value: Value) -> Result<(), Fault> {
-        self.stack.push(value).map_err(|_| Fault::Image)
+        self.world.scratch.stack.push(value).map_err(|_| Fault::Image)
     }
 
     #[inline(always)]
     fn pop(&mut self) -> Result<Value, Fault> {
-        self.stack.pop().ok_or(Fault::Image)
+        self.world.scratch.stack.pop().ok_or(Fault::Image)
     }
 
     #[inline(always)]
@@ -239,7 +237,7 @@ impl<'m, 'a> Machine<'m, 'a> {
     /// Leaves the answer of a short circuit and goes to where it ends.
     #[inline(always)]
     fn jump_with(&mut self, answer: bool, target: u32) -> Result<usize, Fault> {
-        self.push(Value::Bool(answer))?;
+        self.push(Value::bool(answer))?;
         Ok(target as usize)
     }
 
@@ -248,9 +246,9 @@ impl<'m, 'a> Machine<'m, 'a> {
         &mut self,
         by: impl FnOnce(&World<'m, 'a>, &mut Fuel, Value) -> Result<Value, Fault>,
     ) -> Result<(), Fault> {
-        let top = self.stack.last_mut().ok_or(Fault::Image)?;
-        *top = by(&self.world, &mut self.fuel, *top)?;
-        Ok(())
+        let value = self.pop()?;
+        let value = by(&self.world, &mut self.fuel, value)?;
+        self.push(value)
     }
 
     #[inline(always)]
@@ -261,31 +259,31 @@ impl<'m, 'a> Machine<'m, 'a> {
 
     #[inline]
     fn test_address(&mut self, test: impl FnOnce(&Address) -> bool) -> Result<(), Fault> {
-        self.replace(|world, _, value| Ok(Value::Bool(test(&world.as_address(value)?))))
+        self.replace(|world, _, value| Ok(Value::bool(test(&world.as_address(value)?))))
     }
 
     /// Moves the topmost values into a set of the scratch.
     fn gather_set(&mut self, length: u32) -> Result<(), Fault> {
-        let start = self.stack.len().checked_sub(length as usize).ok_or(Fault::Image)?;
-        let elements = &mut self.world.scratch.elements;
+        let Scratch { stack, elements, .. } = &mut *self.world.scratch;
+        let start = stack.len().checked_sub(length as usize).ok_or(Fault::Image)?;
         let place = u32::try_from(elements.len()).map_err(|_| Fault::Image)?;
-        elements.extend_from_slice(self.stack.get(start..).ok_or(Fault::Image)?).map_err(|_| Fault::Image)?;
-        self.stack.truncate(start);
-        self.push(Value::Set(Span { source: Source::Scratch, start: place, length }))
+        elements.extend_from_slice(stack.get(start..).ok_or(Fault::Image)?).map_err(|_| Fault::Image)?;
+        stack.truncate(start);
+        self.push(Value::set(Span { source: Source::Scratch, start: place, length }))
     }
 
     /// Moves the topmost values into a record of the scratch; the path holds its names in ascending order.
     fn gather_record(&mut self, path: u32) -> Result<(), Fault> {
         let names = self.world.path(path)?;
-        let start = self.stack.len().checked_sub(names.len()).ok_or(Fault::Image)?;
-        let fields = &mut self.world.scratch.fields;
+        let Scratch { stack, fields, .. } = &mut *self.world.scratch;
+        let start = stack.len().checked_sub(names.len()).ok_or(Fault::Image)?;
         let place = u32::try_from(fields.len()).map_err(|_| Fault::Image)?;
-        for (name, value) in names.iter().zip(self.stack.get(start..).ok_or(Fault::Image)?) {
+        for (name, value) in names.iter().zip(stack.get(start..).ok_or(Fault::Image)?) {
             fields.push(Field { name: *name, value: *value }).map_err(|_| Fault::Image)?;
         }
         let length = u32::try_from(names.len()).map_err(|_| Fault::Image)?;
-        self.stack.truncate(start);
-        self.push(Value::Record(Span { source: Source::Scratch, start: place, length }))
+        stack.truncate(start);
+        self.push(Value::record(Span { source: Source::Scratch, start: place, length }))
     }
 }
 
@@ -293,9 +291,9 @@ impl<'a> World<'_, 'a> {
     /// An attribute of a record or an entity, if it is there. An entity that is absent has none.
     #[inline(always)]
     fn attribute(&self, of: Value, name: u32) -> Result<Option<Value>, Fault> {
-        match of {
-            Value::Record(span) => Ok(Self::field(self.fields(span)?, name)),
-            Value::Entity(entity) => match self.present(entity) {
+        match of.content() {
+            Content::Record(span) => Ok(Self::field(self.fields(span)?, name)),
+            Content::Entity(entity) => match self.present(entity) {
                 Some(row) => Ok(Self::field(row.fields.of(self.snapshot.fields).ok_or(Fault::Image)?, name)),
                 None => Ok(None),
             },
@@ -306,8 +304,8 @@ impl<'a> World<'_, 'a> {
     /// An attribute that must be there.
     #[inline(always)]
     fn attribute_or_fault(&self, of: Value, name: u32) -> Result<Value, Fault> {
-        self.attribute(of, name)?.ok_or(match of {
-            Value::Entity(entity) if self.present(entity).is_none() => Fault::MissingEntity,
+        self.attribute(of, name)?.ok_or(match of.content() {
+            Content::Entity(entity) if self.present(entity).is_none() => Fault::MissingEntity,
             _ => Fault::MissingAttribute,
         })
     }
@@ -323,25 +321,25 @@ impl<'a> World<'_, 'a> {
         for name in self.path(path)? {
             match self.attribute(value, *name)? {
                 Some(next) => value = next,
-                None => return Ok(Value::Bool(false)),
+                None => return Ok(Value::bool(false)),
             }
         }
-        Ok(Value::Bool(true))
+        Ok(Value::bool(true))
     }
 
     fn like(&self, value: Value, place: u32, fuel: &mut Fuel) -> Result<Value, Fault> {
-        let Value::String(span) = value else { return Err(Fault::Type) };
+        let Content::String(span) = value.content() else { return Err(Fault::Type) };
         let parts = self.image.patterns.get(place as usize).ok_or(Fault::Image)?;
         let parts = parts.of(self.image.parts).ok_or(Fault::Image)?;
-        pattern::matches(self.text(span)?, parts, self.image.text, fuel).map(Value::Bool)
+        pattern::matches(self.text(span)?, parts, self.image.text, fuel).map(Value::bool)
     }
 
     /// `in`: an entity or a set of entities. Every element must be an entity, also behind one that matches.
     fn is_in(&self, left: Value, right: Value, fuel: &mut Fuel) -> Result<bool, Fault> {
         let entity = as_entity(left)?;
-        let span = match right {
-            Value::Entity(ancestor) => return Ok(self.is_within(entity, ancestor)),
-            Value::Set(span) => span,
+        let span = match right.content() {
+            Content::Entity(ancestor) => return Ok(self.is_within(entity, ancestor)),
+            Content::Set(span) => span,
             _ => return Err(Fault::Type),
         };
         let (elements, mut found) = (self.elements(span)?, false);
@@ -355,15 +353,15 @@ impl<'a> World<'_, 'a> {
     /// The tag of an entity, or what is missing.
     fn find_tag(&self, of: Value, key: Value, fuel: &mut Fuel) -> Result<Result<Value, Fault>, Fault> {
         let entity = as_entity(of)?;
-        let Value::String(key) = key else { return Err(Fault::Type) };
+        let Content::String(key) = key.content() else { return Err(Fault::Type) };
         fuel.spend(key.length as usize)?;
         let Some(row) = self.present(entity) else { return Ok(Err(Fault::MissingEntity)) };
         Ok(self.tag(row, self.text(key)?).ok_or(Fault::MissingTag))
     }
 
     fn as_address(&self, value: Value) -> Result<Address, Fault> {
-        match value {
-            Value::Ip(span) => self.address(span),
+        match value.content() {
+            Content::Ip(span) => self.address(span),
             _ => Err(Fault::Type),
         }
     }
@@ -371,56 +369,56 @@ impl<'a> World<'_, 'a> {
 
 #[inline(always)]
 const fn as_bool(value: Value) -> Result<bool, Fault> {
-    match value {
-        Value::Bool(value) => Ok(value),
+    match value.content() {
+        Content::Bool(value) => Ok(value),
         _ => Err(Fault::Type),
     }
 }
 
 #[inline(always)]
 const fn as_long(value: Value) -> Result<i64, Fault> {
-    match value {
-        Value::Long(value) => Ok(value),
+    match value.content() {
+        Content::Long(value) => Ok(value),
         _ => Err(Fault::Type),
     }
 }
 
 #[inline(always)]
 const fn as_entity(value: Value) -> Result<u32, Fault> {
-    match value {
-        Value::Entity(value) => Ok(value),
+    match value.content() {
+        Content::Entity(value) => Ok(value),
         _ => Err(Fault::Type),
     }
 }
 
 #[inline(always)]
 const fn as_set(value: Value) -> Result<Span, Fault> {
-    match value {
-        Value::Set(value) => Ok(value),
+    match value.content() {
+        Content::Set(value) => Ok(value),
         _ => Err(Fault::Type),
     }
 }
 
 #[inline(always)]
 const fn as_decimal(value: Value) -> Result<i64, Fault> {
-    match value {
-        Value::Decimal(value) => Ok(value),
+    match value.content() {
+        Content::Decimal(value) => Ok(value),
         _ => Err(Fault::Type),
     }
 }
 
 #[inline(always)]
 const fn as_datetime(value: Value) -> Result<i64, Fault> {
-    match value {
-        Value::Datetime(value) => Ok(value),
+    match value.content() {
+        Content::Datetime(value) => Ok(value),
         _ => Err(Fault::Type),
     }
 }
 
 #[inline(always)]
 const fn as_duration(value: Value) -> Result<i64, Fault> {
-    match value {
-        Value::Duration(value) => Ok(value),
+    match value.content() {
+        Content::Duration(value) => Ok(value),
         _ => Err(Fault::Type),
     }
 }
@@ -428,15 +426,15 @@ const fn as_duration(value: Value) -> Result<i64, Fault> {
 /// Long, datetime and duration have an order, each among its own.
 #[inline(always)]
 fn order(left: Value, right: Value) -> Result<Ordering, Fault> {
-    match (left, right) {
-        (Value::Long(left), Value::Long(right))
-        | (Value::Datetime(left), Value::Datetime(right))
-        | (Value::Duration(left), Value::Duration(right)) => Ok(left.cmp(&right)),
+    match (left.content(), right.content()) {
+        (Content::Long(left), Content::Long(right))
+        | (Content::Datetime(left), Content::Datetime(right))
+        | (Content::Duration(left), Content::Duration(right)) => Ok(left.cmp(&right)),
         (_, _) => Err(Fault::Type),
     }
 }
 
 #[inline(always)]
 fn arithmetic(left: Value, right: Value, by: impl Fn(i64, i64) -> Option<i64>) -> Result<Value, Fault> {
-    by(as_long(left)?, as_long(right)?).map(Value::Long).ok_or(Fault::Overflow)
+    by(as_long(left)?, as_long(right)?).map(Value::long).ok_or(Fault::Overflow)
 }

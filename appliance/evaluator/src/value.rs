@@ -1,4 +1,4 @@
-//! Values: sixteen-byte handles, copied freely, that own nothing.
+//! Values: handles of two words, copied freely, that own nothing.
 //!
 //! The rule they keep: a value never says more than where its content lies. Text, sets, records and addresses are spans
 //! into the image, the snapshot, the intent or the machine's scratch; [`crate::world::World`] reads them.
@@ -61,9 +61,20 @@ impl Span {
     }
 }
 
-/// A Cedar value.
+/// A Cedar value, in two words: kind, source and length; number, place or start.
+///
+/// It is not the enum [`Content`] itself so that it travels in two registers and is stored and loaded in equal parts.
+#[derive(Clone, Copy)]
+pub struct Value {
+    head: u64,
+    payload: u64,
+}
+
+const _: () = assert!(size_of::<Value>() == 16);
+
+/// What a [`Value`] is.
 #[derive(Clone, Copy, Debug)]
-pub enum Value {
+pub enum Content {
     /// `true` or `false`.
     Bool(bool),
     /// A 64-bit integer.
@@ -86,7 +97,143 @@ pub enum Value {
     Record(Span),
 }
 
-const _: () = assert!(size_of::<Value>() == 16);
+const BOOL: u64 = 0;
+const LONG: u64 = 1;
+const DECIMAL: u64 = 2;
+const DATETIME: u64 = 3;
+const DURATION: u64 = 4;
+const ENTITY: u64 = 5;
+/// From here on a value lies in the tables of a source.
+const STRING: u64 = 6;
+const IP: u64 = 7;
+const SET: u64 = 8;
+const RECORD: u64 = 9;
+
+impl Value {
+    /// A boolean.
+    #[inline(always)]
+    pub const fn bool(value: bool) -> Self {
+        Self { head: BOOL, payload: value as u64 }
+    }
+
+    /// A 64-bit integer.
+    #[inline(always)]
+    pub const fn long(value: i64) -> Self {
+        Self { head: LONG, payload: value.cast_unsigned() }
+    }
+
+    /// A decimal in ten-thousandths.
+    #[inline(always)]
+    pub const fn decimal(value: i64) -> Self {
+        Self { head: DECIMAL, payload: value.cast_unsigned() }
+    }
+
+    /// A point in time in milliseconds since 1970.
+    #[inline(always)]
+    pub const fn datetime(value: i64) -> Self {
+        Self { head: DATETIME, payload: value.cast_unsigned() }
+    }
+
+    /// A duration in milliseconds.
+    #[inline(always)]
+    pub const fn duration(value: i64) -> Self {
+        Self { head: DURATION, payload: value.cast_unsigned() }
+    }
+
+    /// An entity by its number.
+    #[inline(always)]
+    pub const fn entity(number: u32) -> Self {
+        Self { head: ENTITY, payload: number as u64 }
+    }
+
+    /// Text.
+    #[inline(always)]
+    pub const fn string(span: Span) -> Self {
+        Self::spanning(STRING, span)
+    }
+
+    /// An address.
+    #[inline(always)]
+    pub const fn ip(span: Span) -> Self {
+        Self::spanning(IP, span)
+    }
+
+    /// A set.
+    #[inline(always)]
+    pub const fn set(span: Span) -> Self {
+        Self::spanning(SET, span)
+    }
+
+    /// A record.
+    #[inline(always)]
+    pub const fn record(span: Span) -> Self {
+        Self::spanning(RECORD, span)
+    }
+
+    #[inline(always)]
+    const fn spanning(kind: u64, span: Span) -> Self {
+        let source = match span.source {
+            Source::Image => 0,
+            Source::Snapshot => 1,
+            Source::Intent => 2,
+            Source::Scratch => 3,
+        };
+        Self { head: kind | source << 8 | (span.length as u64) << 32, payload: span.start as u64 }
+    }
+
+    #[inline(always)]
+    const fn span(self) -> Span {
+        let source = match self.head >> 8 & 3 {
+            0 => Source::Image,
+            1 => Source::Snapshot,
+            2 => Source::Intent,
+            _ => Source::Scratch,
+        };
+        Span { source, start: low(self.payload), length: low(self.head >> 32) }
+    }
+
+    /// What it is.
+    #[inline(always)]
+    pub const fn content(self) -> Content {
+        match self.head & 0xff {
+            BOOL => Content::Bool(self.payload != 0),
+            LONG => Content::Long(self.payload.cast_signed()),
+            DECIMAL => Content::Decimal(self.payload.cast_signed()),
+            DATETIME => Content::Datetime(self.payload.cast_signed()),
+            DURATION => Content::Duration(self.payload.cast_signed()),
+            ENTITY => Content::Entity(low(self.payload)),
+            STRING => Content::String(self.span()),
+            IP => Content::Ip(self.span()),
+            SET => Content::Set(self.span()),
+            _ => Content::Record(self.span()),
+        }
+    }
+
+    /// Whether it says all by itself: then two of them are equal where both words are.
+    #[inline(always)]
+    pub(crate) const fn is_scalar(self) -> bool {
+        self.head & 0xff < STRING
+    }
+
+    /// Both words are the same.
+    #[inline(always)]
+    pub(crate) const fn is_same(self, other: Self) -> bool {
+        self.head == other.head && self.payload == other.payload
+    }
+}
+
+/// The low half of a word.
+#[inline(always)]
+#[expect(clippy::cast_possible_truncation, reason = "the low half is what is asked for")]
+const fn low(word: u64) -> u32 {
+    word as u32
+}
+
+impl core::fmt::Debug for Value {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        self.content().fmt(f)
+    }
+}
 
 /// An attribute of a record or of an entity.
 #[derive(Clone, Copy, Debug)]

@@ -9,7 +9,7 @@ use crate::limits::MAX_POLICIES;
 use crate::names::{EMPTY_SLOT, Names};
 use crate::program;
 use crate::snapshot::{EntityRow, Snapshot};
-use crate::value::{Field, Range, Source, Span, Value};
+use crate::value::{Content, Field, Range, Source, Span, Value};
 use crate::view::View;
 
 /// Where an image and a snapshot are kept.
@@ -134,21 +134,25 @@ impl Values<'_, '_> {
     }
 
     fn leads_somewhere(&self, value: Value) -> bool {
-        match value {
-            Value::Bool(_) | Value::Long(_) | Value::Decimal(_) | Value::Datetime(_) | Value::Duration(_) => {
-                true
-            }
-            Value::Entity(entity) => {
+        match value.content() {
+            Content::Bool(_)
+            | Content::Long(_)
+            | Content::Decimal(_)
+            | Content::Datetime(_)
+            | Content::Duration(_) => true,
+            Content::Entity(entity) => {
                 let entities = match self.source {
                     Source::Image => self.image.literals.len(),
                     Source::Snapshot | Source::Intent | Source::Scratch => self.snapshot.entities.len(),
                 };
                 (entity as usize) < entities
             }
-            Value::String(span) => span.source == self.source && span.range().of_text(self.text()).is_some(),
-            Value::Ip(span) => span.source == self.source && (span.start as usize) < self.addresses(),
-            Value::Set(span) => span.source == self.source && span.range().of(self.elements()).is_some(),
-            Value::Record(span) => self.is_record(span),
+            Content::String(span) => {
+                span.source == self.source && span.range().of_text(self.text()).is_some()
+            }
+            Content::Ip(span) => span.source == self.source && (span.start as usize) < self.addresses(),
+            Content::Set(span) => span.source == self.source && span.range().of(self.elements()).is_some(),
+            Content::Record(span) => self.is_record(span),
         }
     }
 

@@ -5,16 +5,17 @@
 
 use crate::image::Image;
 use crate::intent::Contents;
-use crate::limits::MAX_SCRATCH;
+use crate::limits::{MAX_SCRATCH, MAX_STACK};
 use crate::machine::Fault;
 use crate::scope::Position;
 use crate::snapshot::{EntityRow, Snapshot};
 use crate::value::{Address, Field, Source, Span, Value};
 use heapless::Vec;
 
-/// Sets and records that the running policy gathered.
-#[derive(Debug, Default)]
+/// What a running policy writes: its stack, and sets and records that it gathered.
+#[derive(Debug)]
 pub(crate) struct Scratch {
+    pub(crate) stack: Vec<Value, MAX_STACK>,
     pub(crate) elements: Vec<Value, MAX_SCRATCH>,
     pub(crate) fields: Vec<Field, MAX_SCRATCH>,
 }
@@ -25,7 +26,16 @@ pub(crate) struct World<'m, 'a> {
     pub(crate) image: &'m Image<'a>,
     pub(crate) snapshot: &'m Snapshot<'a>,
     pub(crate) intent: &'m Contents<'a>,
-    pub(crate) scratch: Scratch,
+    /// Lent, for it is too large to be moved about.
+    pub(crate) scratch: &'m mut Scratch,
+}
+
+impl Scratch {
+    /// Nothing is written; what is not written is not cleared either.
+    #[inline(always)]
+    pub(crate) const fn new() -> Self {
+        Self { stack: Vec::new(), elements: Vec::new(), fields: Vec::new() }
+    }
 }
 
 impl<'a> World<'_, 'a> {
@@ -54,7 +64,7 @@ impl<'a> World<'_, 'a> {
     }
 
     /// The fields of a record.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn fields(&self, span: Span) -> Result<&[Field], Fault> {
         let fields: &[Field] = match span.source {
             Source::Image => self.image.fields,
@@ -103,7 +113,7 @@ impl<'a> World<'_, 'a> {
     }
 
     /// An attribute among fields sorted by name.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn field(fields: &[Field], name: u32) -> Option<Value> {
         const FEW: usize = 8;
         let found = if fields.len() <= FEW {
