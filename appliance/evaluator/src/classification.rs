@@ -39,7 +39,7 @@ pub enum Refused<'a> {
 pub enum Misfit<'a> {
     /// Values out of order: an end without a begin, a value without a key, an attribute twice.
     Malformed,
-    /// More of something than [`crate::limits`] allows.
+    /// More of something than the limits allow.
     TooLarge(&'static str),
     /// The action does not apply to principals of this type.
     PrincipalType,

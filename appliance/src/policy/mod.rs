@@ -9,6 +9,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use assent_compiler::{Bundle, BundleError};
 use assent_evaluator::Uid;
 use assent_proto::hash::Hash;
+use assent_proto::limits::MAX_POLICY_ID_BYTES;
 
 /// Why a bundle is refused; the one before stays in force.
 #[derive(Debug, thiserror::Error)]
@@ -16,6 +17,12 @@ pub enum LoadError {
     /// It does not compile.
     #[error(transparent)]
     Bundle(#[from] BundleError),
+    /// An entry has no room for the id.
+    #[error("the id of policy `{id}` has {} bytes; an id may have {MAX_POLICY_ID_BYTES}", id.len())]
+    PolicyId {
+        /// The id.
+        id: String,
+    },
     /// A SPIFFE ID would not name one entity.
     #[error("the catalog's actions take principals of {0} types; give agents one entity type")]
     Principals(usize),
@@ -79,6 +86,9 @@ impl Policies {
 
 fn read(folder: &Path) -> Result<Snapshot, LoadError> {
     let bundle = Bundle::from_folder(folder)?;
+    if let Some(long) = bundle.policies().iter().find(|policy| policy.id.len() > MAX_POLICY_ID_BYTES) {
+        return Err(LoadError::PolicyId { id: long.id.clone() });
+    }
     let digest = Hash(bundle.digest());
     let principal_type = principal_type(&bundle)?;
     Ok(Snapshot { bundle, digest, principal_type })

@@ -15,7 +15,8 @@ use quinn::{Connection, Endpoint, Incoming, RecvStream, SendStream, VarInt};
 use tokio::sync::watch;
 
 use self::connections::Connections;
-use crate::identity::{Registry, SpiffeId};
+use crate::clock::Clock;
+use crate::identity::{Peer, Registry, SpiffeId};
 use crate::limits::{
     FRAME_DEADLINE, HANDSHAKE_DEADLINE, MAX_CONNECTIONS, MAX_UNVALIDATED_CONNECTIONS, REGISTRY_POLL,
 };
@@ -28,6 +29,7 @@ pub struct Server {
     pipeline: Arc<Pipeline>,
     registry: Arc<Registry>,
     accept_unregistered: bool,
+    clock: Clock,
     connections: Connections,
 }
 
@@ -39,8 +41,9 @@ impl Server {
         pipeline: Arc<Pipeline>,
         registry: Arc<Registry>,
         accept_unregistered: bool,
+        clock: Clock,
     ) -> Self {
-        Self { endpoint, pipeline, registry, accept_unregistered, connections: Connections::default() }
+        Self { endpoint, pipeline, registry, accept_unregistered, clock, connections: Connections::default() }
     }
 
     /// Runs until `stop` changes; then refuses new connections, lets streams finish, and closes.
@@ -49,7 +52,7 @@ impl Server {
         loop {
             tokio::select! {
                 _ = stop.changed() => break,
-                _ = poll.tick() => self.close_revoked(),
+                _ = poll.tick() => self.close_unwelcome(),
                 incoming = self.endpoint.accept() => match incoming {
                     Some(incoming) => self.meet(incoming),
                     None => break,
@@ -105,19 +108,22 @@ impl Server {
         }
     }
 
-    fn close_revoked(&self) {
-        match self.registry.reload_if_changed() {
-            Ok(false) => {}
-            Ok(true) => self.connections.close_where(
-                |peer| !self.registry.admits(peer, self.accept_unregistered),
-                code(Refusal::Unauthenticated),
-                b"agent was revoked",
-            ),
-            Err(error) => tracing::error!(
+    /// Closes the connections of agents that were revoked, or whose certificates have expired, since they were welcome.
+    fn close_unwelcome(&self) {
+        if let Err(error) = self.registry.reload_if_changed() {
+            tracing::error!(
                 error = &error as &dyn std::error::Error,
                 "the register of agents stays as it was"
-            ),
+            );
         }
+        let now = self.clock.now();
+        let unwelcome =
+            |peer: &Peer| peer.is_expired(now) || !self.registry.admits(peer, self.accept_unregistered);
+        self.connections.close_where(
+            unwelcome,
+            code(Refusal::Unauthenticated),
+            b"agent is revoked or expired",
+        );
     }
 }
 

@@ -104,8 +104,8 @@ pub async fn run(config: &Config) -> Result<(), ServeError> {
         clock: clock.clone(),
     };
     let controlling = tokio::spawn(control::serve(control, Arc::new(source)));
-    let pipeline = Arc::new(Pipeline::new(policies, handle.clone(), clock));
-    let server = Arc::new(Server::new(endpoint, pipeline, registry, config.tls.accept_unregistered));
+    let pipeline = Arc::new(Pipeline::new(policies, handle.clone(), clock.clone()));
+    let server = Arc::new(Server::new(endpoint, pipeline, registry, config.tls.accept_unregistered, clock));
     let ended = start(sealer)?;
     tracing::info!(listen, origin = config.origin(), "serving");
     let outcome = until_stopped(server, handle, ended).await;

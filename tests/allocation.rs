@@ -1,0 +1,93 @@
+//! Not one allocation: a million intents of the retail sample walk through the intent and the evaluation boundary under a
+//! counting allocator.
+//!
+//! The count is this thread's own, so that the harness may do as it likes. A positive control proves that it counts.
+
+#![expect(unsafe_code, reason = "a global allocator cannot be written without")]
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+
+use appliance::clock::Stopwatch;
+use appliance::evaluation::evaluate;
+use appliance::intent::Reading;
+use appliance::policy::Policies;
+use appliance::sample;
+use assent_client::batch::Batch;
+use assent_client::intent::Intent;
+use assent_evaluator::Facts;
+use assent_proto::number::Timestamp;
+use assent_proto::wire::{BatchId, Request, Verdict};
+
+/// Intents that are decided.
+const INTENTS: usize = 1_000_000;
+
+thread_local! {
+    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
+}
+
+struct Counting;
+
+// SAFETY: everything is handed to the system's allocator as it came.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.with(|count| count.set(count.get() + 1));
+        // SAFETY: the caller's promise.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: the caller's promise.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// How often `work` allocates.
+fn allocations(work: impl FnOnce()) -> u64 {
+    let before = ALLOCATIONS.with(Cell::get);
+    work();
+    ALLOCATIONS.with(Cell::get) - before
+}
+
+#[test]
+fn the_count_counts() {
+    assert_eq!(allocations(|| drop(std::hint::black_box(Box::new(7)))), 1);
+}
+
+#[test]
+fn a_million_retail_intents_are_decided_without_an_allocation() {
+    let folder = tempfile::tempdir().unwrap();
+    sample::write_bundle(folder.path()).unwrap();
+    let policies = Policies::load(folder.path()).unwrap();
+    let snapshot = policies.snapshot();
+    let intents: Vec<Intent> =
+        assent_client::json::parse_lines(sample::INTENTS).collect::<Result<_, _>>().unwrap();
+    let batch = Batch::new(BatchId::new(Timestamp(0), [0; 10]), &intents).unwrap();
+    let request = Request::parse(batch.frame()).unwrap();
+    let facts = Facts { now_ms: 0, approvals: 0, degraded: false, agent_rate: 0, epoch: 0 };
+    let principal = format!("spiffe://assent.test/agent/{}", sample::AGENT);
+
+    let (mut decided, mut allowed) = (0, 0);
+    let watch = Stopwatch::start();
+    let count = allocations(|| {
+        while decided < INTENTS {
+            for (intent, _) in request.intents() {
+                let mut reading =
+                    Reading::new(snapshot.bundle().view(), snapshot.principal(&principal), &intent);
+                let ruling = match reading.classify(facts) {
+                    Ok(classified) => evaluate(classified, &snapshot).into_ruling(),
+                    Err(unclassified) => unclassified.ruling(),
+                };
+                allowed += usize::from(matches!(ruling.verdict, Verdict::Allow { .. }));
+                decided += 1;
+            }
+        }
+    });
+    let each = watch.elapsed() / u32::try_from(decided).unwrap();
+    println!("{decided} intents decided, {allowed} allowed, {each:?} each, {count} allocations");
+    assert_eq!(count, 0);
+    assert_eq!(allowed, decided / intents.len() * 1436);
+}
