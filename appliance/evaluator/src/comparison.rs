@@ -38,7 +38,7 @@ impl Fuel {
 
 impl World<'_, '_> {
     /// `==`
-    #[inline]
+    #[inline(always)]
     pub(crate) fn equal(
         &self,
         left: Value,
@@ -46,9 +46,20 @@ impl World<'_, '_> {
         depth: usize,
         fuel: &mut Fuel,
     ) -> Result<bool, Fault> {
-        if left.is_scalar() || right.is_scalar() {
-            return Ok(left.is_same(right));
+        match left.is_scalar() || right.is_scalar() {
+            true => Ok(left.is_same(right)),
+            false => self.equal_contents(left, right, depth, fuel),
         }
+    }
+
+    /// `==` of values that lie in tables.
+    fn equal_contents(
+        &self,
+        left: Value,
+        right: Value,
+        depth: usize,
+        fuel: &mut Fuel,
+    ) -> Result<bool, Fault> {
         match (left.content(), right.content()) {
             (Content::String(left), Content::String(right)) if left.length == right.length => {
                 fuel.spend(left.length as usize)?;

@@ -22,7 +22,7 @@ pub const MAX_INTENT_DEPTH: usize = 8;
 pub const MAX_POLICIES: usize = 1024;
 /// Words of a bitset over policies.
 pub const POLICY_WORDS: usize = MAX_POLICIES / 64;
-/// Values on the machine's stack. It is cleared for every evaluation, so its size is time.
+/// Values on the machine's stack. It is cleared for every policy, so its size is time.
 pub const MAX_STACK: usize = 32;
 /// Values that one policy's evaluation may gather into sets, and as many into records, of its own.
 pub const MAX_SCRATCH: usize = 32;

@@ -13,10 +13,10 @@
 use crate::comparison::Fuel;
 use crate::extension::{to_date, to_time};
 use crate::instruction::Instruction;
-use crate::limits::MAX_VALUE_DEPTH;
+use crate::limits::{MAX_STACK, MAX_VALUE_DEPTH};
 use crate::pattern;
 use crate::value::{Address, Content, Field, Source, Span, Value};
-use crate::world::{Scratch, World};
+use crate::world::World;
 use core::cmp::Ordering;
 
 /// Why a policy could not be evaluated. The first five are Cedar's evaluation errors.
@@ -56,6 +56,51 @@ pub enum Outcome {
     Failed(Fault),
 }
 
+/// The stack of one run. It lives in the run itself, so that its height can stay in a register.
+struct Stack {
+    values: [Value; MAX_STACK],
+    height: usize,
+}
+
+impl Stack {
+    #[inline(always)]
+    const fn new() -> Self {
+        Self { values: [Value::bool(false); MAX_STACK], height: 0 }
+    }
+
+    #[inline(always)]
+    fn push(&mut self, value: Value) -> Result<(), Fault> {
+        *self.values.get_mut(self.height).ok_or(Fault::Image)? = value;
+        self.height = self.height.wrapping_add(1);
+        Ok(())
+    }
+
+    #[inline(always)]
+    fn pop(&mut self) -> Result<Value, Fault> {
+        self.height = self.height.wrapping_sub(1);
+        self.values.get(self.height).copied().ok_or(Fault::Image)
+    }
+
+    #[inline(always)]
+    fn pop_bool(&mut self) -> Result<bool, Fault> {
+        as_bool(self.pop()?)
+    }
+
+    /// Leaves the answer of a short circuit and goes to where it ends.
+    #[inline(always)]
+    fn jump_with(&mut self, answer: bool, target: u32) -> Result<usize, Fault> {
+        self.push(Value::bool(answer))?;
+        Ok(target as usize)
+    }
+
+    /// Takes the topmost values, the lowest first.
+    fn take(&mut self, count: usize) -> Result<&[Value], Fault> {
+        let end = self.height;
+        self.height = end.checked_sub(count).ok_or(Fault::Image)?;
+        self.values.get(self.height..end).ok_or(Fault::Image)
+    }
+}
+
 /// The machine.
 #[derive(Debug)]
 pub(crate) struct Machine<'m, 'a> {
@@ -77,7 +122,6 @@ impl<'m, 'a> Machine<'m, 'a> {
         if code.is_empty() {
             return Outcome::Satisfied;
         }
-        self.world.scratch.stack.clear();
         self.world.scratch.elements.clear();
         self.world.scratch.fields.clear();
         match self.fuel.spend(code.len()).and_then(|()| self.walk(code)) {
@@ -89,37 +133,37 @@ impl<'m, 'a> Machine<'m, 'a> {
 
     /// The number of the clause that does not hold, if one does not.
     fn walk(&mut self, code: &[Instruction]) -> Result<Option<u32>, Fault> {
-        let mut at = 0_usize;
+        let (mut at, mut stack) = (0_usize, Stack::new());
         while let Some(instruction) = code.get(at) {
             at = at.wrapping_add(1);
             match *instruction {
                 Instruction::And(target) => {
-                    if !self.pop_bool()? {
-                        at = self.jump_with(false, target)?;
+                    if !stack.pop_bool()? {
+                        at = stack.jump_with(false, target)?;
                     }
                 }
                 Instruction::Or(target) => {
-                    if self.pop_bool()? {
-                        at = self.jump_with(true, target)?;
+                    if stack.pop_bool()? {
+                        at = stack.jump_with(true, target)?;
                     }
                 }
                 Instruction::Unless(target) => {
-                    if !self.pop_bool()? {
+                    if !stack.pop_bool()? {
                         at = target as usize;
                     }
                 }
                 Instruction::Jump(target) => at = target as usize,
                 Instruction::EndWhen(clause) => {
-                    if !self.pop_bool()? {
+                    if !stack.pop_bool()? {
                         return Ok(Some(clause));
                     }
                 }
                 Instruction::EndUnless(clause) => {
-                    if self.pop_bool()? {
+                    if stack.pop_bool()? {
                         return Ok(Some(clause));
                     }
                 }
-                straight => self.step(straight)?,
+                straight => self.step(&mut stack, straight)?,
             }
         }
         Ok(None)
@@ -127,55 +171,55 @@ impl<'m, 'a> Machine<'m, 'a> {
 
     /// Everything that does not jump.
     #[inline(always)]
-    fn step(&mut self, instruction: Instruction) -> Result<(), Fault> {
+    fn step(&mut self, stack: &mut Stack, instruction: Instruction) -> Result<(), Fault> {
         use Instruction as I;
         let intent = self.world.intent;
         match instruction {
             I::Constant(place) => {
-                self.push(*self.world.image.constants.get(place as usize).ok_or(Fault::Image)?)
+                stack.push(*self.world.image.constants.get(place as usize).ok_or(Fault::Image)?)
             }
-            I::Principal => self.push(Value::entity(intent.principal)),
-            I::Action => self.push(Value::entity(intent.action)),
-            I::Resource => self.push(Value::entity(intent.resource)),
-            I::Context => self.push(intent.context.ok_or(Fault::Type)?),
-            I::PrincipalAttribute(name) => self.push_attribute(Value::entity(intent.principal), name),
-            I::ResourceAttribute(name) => self.push_attribute(Value::entity(intent.resource), name),
-            I::ContextAttribute(name) => self.push_attribute(intent.context.ok_or(Fault::Type)?, name),
+            I::Principal => stack.push(Value::entity(intent.principal)),
+            I::Action => stack.push(Value::entity(intent.action)),
+            I::Resource => stack.push(Value::entity(intent.resource)),
+            I::Context => stack.push(intent.context.ok_or(Fault::Type)?),
+            I::PrincipalAttribute(name) => self.push_attribute(stack, Value::entity(intent.principal), name),
+            I::ResourceAttribute(name) => self.push_attribute(stack, Value::entity(intent.resource), name),
+            I::ContextAttribute(name) => self.push_attribute(stack, intent.context.ok_or(Fault::Type)?, name),
             I::Attribute(name) => {
-                let value = self.pop()?;
-                self.push_attribute(value, name)
+                let value = stack.pop()?;
+                self.push_attribute(stack, value, name)
             }
-            I::Has(name) => {
-                self.replace(|world, _, value| Ok(Value::bool(world.attribute(value, name)?.is_some())))
-            }
-            I::HasPath(path) => self.replace(|world, _, value| world.has_path(value, path)),
-            I::Not => self.replace(|_, _, value| Ok(Value::bool(!as_bool(value)?))),
-            I::Negate => self
-                .replace(|_, _, value| as_long(value)?.checked_neg().map(Value::long).ok_or(Fault::Overflow)),
-            I::IsEmpty => self.replace(|_, _, value| Ok(Value::bool(as_set(value)?.length == 0))),
-            I::IsIpv4 => self.test_address(|address| !address.is_v6()),
-            I::IsIpv6 => self.test_address(Address::is_v6),
-            I::IsLoopback => self.test_address(Address::is_loopback),
-            I::IsMulticast => self.test_address(Address::is_multicast),
-            I::ToDate => self.replace(|_, _, value| {
+            I::Has(name) => self
+                .replace(stack, |world, _, value| Ok(Value::bool(world.attribute(value, name)?.is_some()))),
+            I::HasPath(path) => self.replace(stack, |world, _, value| world.has_path(value, path)),
+            I::Not => self.replace(stack, |_, _, value| Ok(Value::bool(!as_bool(value)?))),
+            I::Negate => self.replace(stack, |_, _, value| {
+                as_long(value)?.checked_neg().map(Value::long).ok_or(Fault::Overflow)
+            }),
+            I::IsEmpty => self.replace(stack, |_, _, value| Ok(Value::bool(as_set(value)?.length == 0))),
+            I::IsIpv4 => self.test_address(stack, |address| !address.is_v6()),
+            I::IsIpv6 => self.test_address(stack, Address::is_v6),
+            I::IsLoopback => self.test_address(stack, Address::is_loopback),
+            I::IsMulticast => self.test_address(stack, Address::is_multicast),
+            I::ToDate => self.replace(stack, |_, _, value| {
                 to_date(as_datetime(value)?).map(Value::datetime).ok_or(Fault::Overflow)
             }),
-            I::ToTime => self.replace(|_, _, value| Ok(Value::duration(to_time(as_datetime(value)?)))),
-            I::ToUnits(unit) => self.replace(|_, _, value| {
+            I::ToTime => self.replace(stack, |_, _, value| Ok(Value::duration(to_time(as_datetime(value)?)))),
+            I::ToUnits(unit) => self.replace(stack, |_, _, value| {
                 as_duration(value)?.checked_div(i64::from(unit)).map(Value::long).ok_or(Fault::Image)
             }),
-            I::Is(type_number) => self.replace(|world, _, value| {
+            I::Is(type_number) => self.replace(stack, |world, _, value| {
                 Ok(Value::bool(world.type_of(as_entity(value)?) == Some(type_number)))
             }),
-            I::Like(place) => self.replace(|world, fuel, value| world.like(value, place, fuel)),
-            I::SetOf(length) => self.gather_set(length),
-            I::RecordOf(path) => self.gather_record(path),
+            I::Like(place) => self.replace(stack, |world, fuel, value| world.like(value, place, fuel)),
+            I::SetOf(length) => self.gather_set(stack, length),
+            I::RecordOf(path) => self.gather_record(stack, path),
             I::Fail => Err(Fault::Unreachable),
-            I::Boolean => self.replace(|_, _, value| as_bool(value).map(Value::bool)),
+            I::Boolean => self.replace(stack, |_, _, value| as_bool(value).map(Value::bool)),
             binary => {
-                let (right, left) = (self.pop()?, self.pop()?);
+                let (right, left) = (stack.pop()?, stack.pop()?);
                 let result = self.binary(binary, left, right)?;
-                self.push(result)
+                stack.push(result)
             }
         }
     }
@@ -220,70 +264,47 @@ impl<'m, 'a> Machine<'m, 'a> {
     }
 
     #[inline(always)]
-    fn push(&mut self, value: Value) -> Result<(), Fault> {
-        self.world.scratch.stack.push(value).map_err(|_| Fault::Image)
-    }
-
-    #[inline(always)]
-    fn pop(&mut self) -> Result<Value, Fault> {
-        self.world.scratch.stack.pop().ok_or(Fault::Image)
-    }
-
-    #[inline(always)]
-    fn pop_bool(&mut self) -> Result<bool, Fault> {
-        as_bool(self.pop()?)
-    }
-
-    /// Leaves the answer of a short circuit and goes to where it ends.
-    #[inline(always)]
-    fn jump_with(&mut self, answer: bool, target: u32) -> Result<usize, Fault> {
-        self.push(Value::bool(answer))?;
-        Ok(target as usize)
-    }
-
-    #[inline(always)]
     fn replace(
         &mut self,
+        stack: &mut Stack,
         by: impl FnOnce(&World<'m, 'a>, &mut Fuel, Value) -> Result<Value, Fault>,
     ) -> Result<(), Fault> {
-        let value = self.pop()?;
+        let value = stack.pop()?;
         let value = by(&self.world, &mut self.fuel, value)?;
-        self.push(value)
+        stack.push(value)
     }
 
     #[inline(always)]
-    fn push_attribute(&mut self, of: Value, name: u32) -> Result<(), Fault> {
+    fn push_attribute(&mut self, stack: &mut Stack, of: Value, name: u32) -> Result<(), Fault> {
         let value = self.world.attribute_or_fault(of, name)?;
-        self.push(value)
+        stack.push(value)
     }
 
     #[inline]
-    fn test_address(&mut self, test: impl FnOnce(&Address) -> bool) -> Result<(), Fault> {
-        self.replace(|world, _, value| Ok(Value::bool(test(&world.as_address(value)?))))
+    fn test_address(&mut self, stack: &mut Stack, test: impl FnOnce(&Address) -> bool) -> Result<(), Fault> {
+        self.replace(stack, |world, _, value| Ok(Value::bool(test(&world.as_address(value)?))))
     }
 
     /// Moves the topmost values into a set of the scratch.
-    fn gather_set(&mut self, length: u32) -> Result<(), Fault> {
-        let Scratch { stack, elements, .. } = &mut *self.world.scratch;
-        let start = stack.len().checked_sub(length as usize).ok_or(Fault::Image)?;
+    fn gather_set(&mut self, stack: &mut Stack, length: u32) -> Result<(), Fault> {
+        let elements = &mut self.world.scratch.elements;
+        let values = stack.take(length as usize)?;
         let place = u32::try_from(elements.len()).map_err(|_| Fault::Image)?;
-        elements.extend_from_slice(stack.get(start..).ok_or(Fault::Image)?).map_err(|_| Fault::Image)?;
-        stack.truncate(start);
-        self.push(Value::set(Span { source: Source::Scratch, start: place, length }))
+        elements.extend_from_slice(values).map_err(|_| Fault::Image)?;
+        stack.push(Value::set(Span { source: Source::Scratch, start: place, length }))
     }
 
     /// Moves the topmost values into a record of the scratch; the path holds its names in ascending order.
-    fn gather_record(&mut self, path: u32) -> Result<(), Fault> {
+    fn gather_record(&mut self, stack: &mut Stack, path: u32) -> Result<(), Fault> {
         let names = self.world.path(path)?;
-        let Scratch { stack, fields, .. } = &mut *self.world.scratch;
-        let start = stack.len().checked_sub(names.len()).ok_or(Fault::Image)?;
+        let fields = &mut self.world.scratch.fields;
+        let values = stack.take(names.len())?;
         let place = u32::try_from(fields.len()).map_err(|_| Fault::Image)?;
-        for (name, value) in names.iter().zip(stack.get(start..).ok_or(Fault::Image)?) {
+        for (name, value) in names.iter().zip(values) {
             fields.push(Field { name: *name, value: *value }).map_err(|_| Fault::Image)?;
         }
         let length = u32::try_from(names.len()).map_err(|_| Fault::Image)?;
-        stack.truncate(start);
-        self.push(Value::record(Span { source: Source::Scratch, start: place, length }))
+        stack.push(Value::record(Span { source: Source::Scratch, start: place, length }))
     }
 }
 

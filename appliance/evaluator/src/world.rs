@@ -5,17 +5,16 @@
 
 use crate::image::Image;
 use crate::intent::Contents;
-use crate::limits::{MAX_SCRATCH, MAX_STACK};
+use crate::limits::MAX_SCRATCH;
 use crate::machine::Fault;
 use crate::scope::Position;
 use crate::snapshot::{EntityRow, Snapshot};
 use crate::value::{Address, Field, Source, Span, Value};
 use heapless::Vec;
 
-/// What a running policy writes: its stack, and sets and records that it gathered.
+/// What a running policy gathers: sets and records of its own.
 #[derive(Debug)]
 pub(crate) struct Scratch {
-    pub(crate) stack: Vec<Value, MAX_STACK>,
     pub(crate) elements: Vec<Value, MAX_SCRATCH>,
     pub(crate) fields: Vec<Field, MAX_SCRATCH>,
 }
@@ -34,7 +33,7 @@ impl Scratch {
     /// Nothing is written; what is not written is not cleared either.
     #[inline(always)]
     pub(crate) const fn new() -> Self {
-        Self { stack: Vec::new(), elements: Vec::new(), fields: Vec::new() }
+        Self { elements: Vec::new(), fields: Vec::new() }
     }
 }
 
