@@ -6,10 +6,13 @@
 use crate::catalog::Catalog;
 use crate::error::BundleError;
 use crate::image::ImageTables;
-use crate::policy::{PolicyNote, accept};
+use crate::policy::{Accepted, PolicyNote, accept};
 use crate::schema::{ResolvedSchema, resolve};
 use crate::snapshot::{SnapshotTables, read};
-use assent_evaluator::{DEFAULT_BUDGET, Image, Snapshot, Storage, Verified, View};
+use assent_evaluator::{
+    DEFAULT_BUDGET, Flaw, Image, MAX_OPEN_JUMPS, MAX_SCRATCH, MAX_STACK, PROGRAMS, Snapshot, Storage,
+    Verified, View,
+};
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
 
@@ -110,6 +113,21 @@ impl Storage for Tables {
     }
 }
 
+/// A program that the verifier does not take is one that passes the machine's limits; anything else is our own fault.
+fn flawed(flaw: Flaw, policies: &[Accepted]) -> BundleError {
+    match policies.get(flaw.place).filter(|_| flaw.table == PROGRAMS) {
+        None => BundleError::Flawed(flaw),
+        Some(Accepted { note, .. }) => BundleError::Unsupported {
+            file: note.file.clone(),
+            what: format!("policy `{}`", note.id),
+            problem: format!(
+                "nests deeper or gathers more than the evaluator has room for: {MAX_STACK} values on the stack, \
+                 {MAX_SCRATCH} in sets and records that are not constant, {MAX_OPEN_JUMPS} open branches"
+            ),
+        },
+    }
+}
+
 /// A compiled bundle.
 #[derive(Debug)]
 pub struct Bundle {
@@ -145,8 +163,8 @@ impl Bundle {
             accepted.iter().enumerate().filter_map(|(place, policy)| image.warning(place, &policy.note)),
         );
         let snapshot = SnapshotTables::compile(&image, &read(&sources.entities, &schema)?)?;
-        let verified =
-            Verified::new(Tables { image: Arc::new(image), snapshot }).map_err(BundleError::Flawed)?;
+        let verified = Verified::new(Tables { image: Arc::new(image), snapshot })
+            .map_err(|flaw| flawed(flaw, &accepted))?;
         Ok(Self {
             verified,
             catalog: Arc::new(Catalog::of(&schema)),

@@ -245,3 +245,16 @@ fn a_budget_that_is_passed_makes_evaluation_unavailable() {
     let answer = bundle.answer(&request(false, "2024-05-01T12:00:00Z", 0)).unwrap();
     assert_eq!((answer.decision, answer.refusal), ("deny", Some("EVALUATION_UNAVAILABLE")));
 }
+
+#[test]
+fn a_policy_that_passes_the_machine_s_limits_is_rejected_by_name() {
+    let error = rejected(|sources| {
+        let sum = (0..40).fold("context.assent.risk".to_owned(), |sum, term| format!("{term} + ({sum})"));
+        let policy = format!(
+            "@id(\"deep\") permit (principal, action == Action::\"open\", resource) when {{ {sum} > 1 }};"
+        );
+        sources.policies[0].text.push_str(&policy);
+    });
+    assert_eq!(error.kind(), "unsupported");
+    assert!(error.report().contains("`deep`"), "{}", error.report());
+}

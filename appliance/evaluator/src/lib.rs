@@ -44,6 +44,7 @@ pub use intent::{Intent, Uid};
 pub use limits::*;
 pub use machine::{Fault, Outcome};
 pub use names::{EMPTY_SLOT, Names, hash_name, hash_uid};
+pub use program::PROGRAMS;
 pub use scope::ScopeIndex;
 pub use snapshot::{EntityRow, Snapshot, Tag};
 pub use value::{Address, Content, Field, Range, Source, Span, Value};

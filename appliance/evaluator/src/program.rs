@@ -11,6 +11,9 @@ use crate::limits::{MAX_OPEN_JUMPS, MAX_SCRATCH, MAX_STACK};
 use crate::verification::{Flaw, ensure};
 use heapless::Vec;
 
+/// The table that a [`Flaw`] names where a program is not sound; its place is the policy.
+pub const PROGRAMS: &str = "programs";
+
 /// A jump whose target is still ahead.
 #[derive(Clone, Copy)]
 struct Ahead {
@@ -20,7 +23,7 @@ struct Ahead {
 
 /// Walks the program of one policy.
 pub(crate) fn verify(image: &Image<'_>, policy: usize) -> Result<(), Flaw> {
-    let flaw = Flaw { table: "programs", place: policy };
+    let flaw = Flaw { table: PROGRAMS, place: policy };
     let row = image.policies.get(policy).ok_or(flaw)?;
     let code = row.code.of(image.code).ok_or(flaw)?;
     let mut walk = Walk { image, flaw, height: 0, gathered: 0, ahead: Vec::new(), is_reached: true };
