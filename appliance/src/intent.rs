@@ -60,11 +60,11 @@ impl Unclassified {
     }
 }
 
-/// An intent laid out for the evaluator: some 20 KiB on the stack, and no allocation.
+/// An intent that is to be laid out for the evaluator: some 20 KiB on the stack, and no allocation. It is filled where it
+/// stands, for moving it would cost more than evaluating it.
 pub struct Reading<'a> {
     laid_out: evaluator::Intent<'a>,
-    terms: Terms<'a>,
-    misfit: bool,
+    intent: Intent<'a>,
 }
 
 impl std::fmt::Debug for Reading<'_> {
@@ -74,13 +74,11 @@ impl std::fmt::Debug for Reading<'_> {
 }
 
 impl<'a> Reading<'a> {
-    /// Lays out an intent of a principal.
+    /// Begins to read an intent of a principal.
     #[must_use]
     pub fn new(view: View<'a>, principal: Uid<'a>, intent: &Intent<'a>) -> Self {
         let (action, resource) = (uid(intent.act.action), uid(intent.act.resource));
-        let mut laid_out = evaluator::Intent::new(view, principal, action, resource);
-        let misfit = lay_out(&mut laid_out, &intent.act.context).is_err();
-        Self { laid_out, terms: intent.terms, misfit }
+        Self { laid_out: evaluator::Intent::new(view, principal, action, resource), intent: *intent }
     }
 
     /// Passes the intent through the boundary, or not.
@@ -88,7 +86,7 @@ impl<'a> Reading<'a> {
     /// # Errors
     /// [`Unclassified`], with what the agent hears.
     pub fn classify(&mut self, facts: Facts) -> Result<Classified<'_, 'a>, Unclassified> {
-        let (terms, misfit) = (self.terms, self.misfit);
+        let misfit = lay_out(&mut self.laid_out, &self.intent.act.context).is_err();
         let read = self.laid_out.classify(facts).map_err(|refused| match refused {
             evaluator::Refused::Unclassified => Unclassified(Refusal::IntentUnclassified),
             evaluator::Refused::Invalid(misfit) => {
@@ -100,7 +98,7 @@ impl<'a> Reading<'a> {
         if misfit {
             return Err(Unclassified(Refusal::IntentInvalid));
         }
-        let granted = grant(&terms, read.terms()).ok_or(Unclassified(Refusal::IntentInvalid))?;
+        let granted = grant(&self.intent.terms, read.terms()).ok_or(Unclassified(Refusal::IntentInvalid))?;
         Ok(Classified { read, granted })
     }
 }

@@ -25,6 +25,7 @@ mod intent;
 mod limits;
 mod machine;
 mod names;
+mod operand;
 mod pattern;
 mod program;
 mod scope;

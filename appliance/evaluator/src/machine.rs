@@ -14,10 +14,12 @@ use crate::comparison::Fuel;
 use crate::extension::{to_date, to_time};
 use crate::instruction::Instruction;
 use crate::limits::{MAX_STACK, MAX_VALUE_DEPTH};
+use crate::operand::{
+    arithmetic, as_bool, as_datetime, as_decimal, as_duration, as_entity, as_long, as_set, order,
+};
 use crate::pattern;
 use crate::value::{Address, Content, Field, Source, Span, Value};
 use crate::world::World;
-use core::cmp::Ordering;
 
 /// Why a policy could not be evaluated. The first five are Cedar's evaluation errors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -386,76 +388,4 @@ impl<'a> World<'_, 'a> {
             _ => Err(Fault::Type),
         }
     }
-}
-
-#[inline(always)]
-const fn as_bool(value: Value) -> Result<bool, Fault> {
-    match value.content() {
-        Content::Bool(value) => Ok(value),
-        _ => Err(Fault::Type),
-    }
-}
-
-#[inline(always)]
-const fn as_long(value: Value) -> Result<i64, Fault> {
-    match value.content() {
-        Content::Long(value) => Ok(value),
-        _ => Err(Fault::Type),
-    }
-}
-
-#[inline(always)]
-const fn as_entity(value: Value) -> Result<u32, Fault> {
-    match value.content() {
-        Content::Entity(value) => Ok(value),
-        _ => Err(Fault::Type),
-    }
-}
-
-#[inline(always)]
-const fn as_set(value: Value) -> Result<Span, Fault> {
-    match value.content() {
-        Content::Set(value) => Ok(value),
-        _ => Err(Fault::Type),
-    }
-}
-
-#[inline(always)]
-const fn as_decimal(value: Value) -> Result<i64, Fault> {
-    match value.content() {
-        Content::Decimal(value) => Ok(value),
-        _ => Err(Fault::Type),
-    }
-}
-
-#[inline(always)]
-const fn as_datetime(value: Value) -> Result<i64, Fault> {
-    match value.content() {
-        Content::Datetime(value) => Ok(value),
-        _ => Err(Fault::Type),
-    }
-}
-
-#[inline(always)]
-const fn as_duration(value: Value) -> Result<i64, Fault> {
-    match value.content() {
-        Content::Duration(value) => Ok(value),
-        _ => Err(Fault::Type),
-    }
-}
-
-/// Long, datetime and duration have an order, each among its own.
-#[inline(always)]
-fn order(left: Value, right: Value) -> Result<Ordering, Fault> {
-    match (left.content(), right.content()) {
-        (Content::Long(left), Content::Long(right))
-        | (Content::Datetime(left), Content::Datetime(right))
-        | (Content::Duration(left), Content::Duration(right)) => Ok(left.cmp(&right)),
-        (_, _) => Err(Fault::Type),
-    }
-}
-
-#[inline(always)]
-fn arithmetic(left: Value, right: Value, by: impl Fn(i64, i64) -> Option<i64>) -> Result<Value, Fault> {
-    by(as_long(left)?, as_long(right)?).map(Value::long).ok_or(Fault::Overflow)
 }

@@ -58,7 +58,7 @@ fn check(folder: &Path, format: Format) -> anyhow::Result<Exit> {
         Format::Json | Format::Jsonl => {
             let json = serde_json::json!({
                 "schema": "assent.v1.policy.check", "valid": true, "digest": digest.to_string(),
-                "actions": actions, "policies": policies,
+                "actions": actions, "policies": policies, "worst_case_fuel": bundle.worst_case(),
                 "warnings": bundle.warnings(),
             });
             writeln!(out, "{json}")?;
@@ -68,6 +68,7 @@ fn check(folder: &Path, format: Format) -> anyhow::Result<Exit> {
             writeln!(out, "  digest      {digest}")?;
             writeln!(out, "  actions     {actions}")?;
             writeln!(out, "  policies    {policies}")?;
+            writeln!(out, "  worst case  {} units of fuel an intent", bundle.worst_case())?;
             for warning in bundle.warnings() {
                 writeln!(out, "  warning     {warning}")?;
             }
