@@ -69,7 +69,12 @@ pub fn listen(data: &Path) -> Result<UnixListener, ControlError> {
 
 /// Answers whoever asks, until the task is dropped.
 pub async fn serve(listener: UnixListener, status: Arc<StatusSource>) {
-    while let Ok((stream, _)) = listener.accept().await {
+    loop {
+        let Ok((stream, _)) = listener.accept().await else {
+            // Out of descriptors, most likely: others give some back.
+            tokio::time::sleep(CONTROL_DEADLINE).await;
+            continue;
+        };
         let status = Arc::clone(&status);
         tokio::spawn(async move {
             let _ = tokio::time::timeout(CONTROL_DEADLINE, answer(stream, &status)).await;

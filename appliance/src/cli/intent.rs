@@ -67,7 +67,7 @@ async fn preauthorize(
         let outcomes = client.preauthorize(chunk).await.map_err(|error| super::unavailable(&error))?;
         for (intent, outcome) in chunk.iter().zip(outcomes.iter()) {
             worst = worst.max(exit_of(&outcome));
-            print(intent, &outcome, globals.output, &mut out)?;
+            print(intent, &outcome, globals.output, intents.len() == 1, &mut out)?;
             if let (Outcome::Allowed(token), Some(sink)) = (&outcome, &mut sink) {
                 writeln!(sink, "{{\"token\":\"{token}\",\"intent\":{}}}", intent.to_json()?)?;
             }
@@ -91,6 +91,7 @@ fn print(
     intent: &Intent,
     outcome: &Outcome<'_>,
     format: Format,
+    alone: bool,
     out: &mut impl std::io::Write,
 ) -> std::io::Result<()> {
     let (decision, token, reason) = match outcome {
@@ -114,7 +115,8 @@ fn print(
         Format::Table => {
             let why =
                 refusal.map(|refusal| format!("  {refusal} {}", policies.join(", "))).unwrap_or_default();
-            writeln!(out, "{decision:<5}  {} on {}{why}", intent.action, intent.resource)
+            writeln!(out, "{decision:<5}  {} on {}{why}", intent.action, intent.resource)?;
+            token.filter(|_| alone).map_or(Ok(()), |token| writeln!(out, "{token}"))
         }
     }
 }

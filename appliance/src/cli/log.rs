@@ -91,6 +91,11 @@ fn verify(source: &Source, globals: &Globals) -> anyhow::Result<Exit> {
     let report =
         Verification::new(&identity.origin, keys).run(store.rounds(LeafIndex(0))?, |done| bar.show(done))?;
     bar.clear();
+    let mut report = report;
+    report.compare_with_head(&store.head()?);
+    if source.log.is_none() {
+        report.compare_with_fence(&Config::load(&globals.config)?.fence.path, &identity.verifier_key);
+    }
     let mut out = std::io::stdout().lock();
     match globals.output {
         Format::Json | Format::Jsonl => writeln!(out, "{}", report_json(&identity.origin, &report))?,

@@ -20,7 +20,7 @@ use crate::clock::Clock;
 /// What to do with a token.
 #[derive(Debug, Subcommand)]
 pub(super) enum Verb {
-    /// Verify tokens against what is about to be done. Each use counts: a second one is refused.
+    /// Verify tokens against what is about to be done. Within one run each use counts, and a second one is refused.
     Verify {
         /// The trust file.
         #[arg(long, value_name = "FILE")]
@@ -85,11 +85,7 @@ fn verify_lines(guard: &Guard, globals: &Globals) -> anyhow::Result<Exit> {
     let mut out = std::io::BufWriter::new(std::io::stdout().lock());
     let mut worst = Exit::Done;
     for (number, line) in (1..).zip(std::io::stdin().lock().lines()) {
-        let Line { token, intent } =
-            serde_json::from_str(&line?).with_context(|| format!("line {number} of standard input"))?;
-        let intent =
-            Intent::from_json(&intent.to_string()).with_context(|| format!("intent of line {number}"))?;
-        let verdict = admit(guard, &token, &intent);
+        let verdict = admit_line(guard, &line?).map_err(|why| format!("line {number}: {why}"));
         if verdict.is_err() {
             worst = Exit::Invalid;
         }
@@ -97,6 +93,12 @@ fn verify_lines(guard: &Guard, globals: &Globals) -> anyhow::Result<Exit> {
     }
     out.flush()?;
     Ok(worst)
+}
+
+fn admit_line(guard: &Guard, line: &str) -> Result<(), String> {
+    let Line { token, intent } = serde_json::from_str(line).map_err(|error| error.to_string())?;
+    let intent = Intent::from_json(&intent.to_string()).map_err(|error| error.to_string())?;
+    admit(guard, &token, &intent)
 }
 
 fn admit(guard: &Guard, token: &str, intent: &Intent) -> Result<(), String> {

@@ -10,6 +10,7 @@
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -185,6 +186,8 @@ fn signer_command(settings: &HsmSettings, socket: UnixStream) -> Command {
         .envs(&settings.environment)
         .stdin(Stdio::from(OwnedFd::from(socket)))
         .stdout(Stdio::null())
-        .stderr(Stdio::inherit());
+        .stderr(Stdio::inherit())
+        // A Ctrl-C is for the appliance, which first finishes what it has taken in.
+        .process_group(0);
     command
 }

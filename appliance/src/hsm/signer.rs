@@ -14,6 +14,8 @@ use rustix::process::{
     set_parent_process_death_signal, setrlimit,
 };
 
+use tokio::signal::unix::{SignalKind, signal};
+
 use super::frame::{Answer, FrameError, FrameReader, FrameWriter, Question, Start};
 use super::module::{Access, Handle, Login, Module};
 use super::{FaultKind, HsmFault, HsmIdentity};
@@ -47,6 +49,7 @@ pub fn run() -> ExitCode {
 
 fn serve() -> Result<(), Ending> {
     protect().map_err(|errno| Ending::Unprotected(errno.into()))?;
+    ignore_stop_signals().map_err(Ending::Unprotected)?;
     let socket = socket().ok_or(Ending::NotStartedByAppliance)?;
     let questions = FrameReader::new(socket.try_clone().map_err(FrameError::Socket)?);
     let mut answers = FrameWriter::new(socket);
@@ -63,6 +66,17 @@ fn protect() -> rustix::io::Result<()> {
     setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })?;
     set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
     rustix::thread::set_no_new_privs(true)
+}
+
+/// A service manager may tell every process of a service to stop. The signer ends with its appliance, which needs it until
+/// what was taken in is sealed. Once asked for, a signal stays caught, although nobody waits for it.
+fn ignore_stop_signals() -> std::io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
+    let _guard = runtime.enter();
+    for kind in [SignalKind::terminate(), SignalKind::interrupt()] {
+        drop(signal(kind)?);
+    }
+    Ok(())
 }
 
 /// Standard input, when it is a socket.

@@ -4,7 +4,7 @@
 //! stood. Every leaf after it leads from that tree to the tree that the head names. The fence is not ahead, and says the
 //! same where both speak of one size. Whatever fails: the log is refused, and nothing is repaired by guessing.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use assent_proto::checkpoint::Checkpoint;
 use assent_proto::hash::Hash;
@@ -51,6 +51,9 @@ pub enum OpenError {
         /// Leaves that the fence's covers.
         fence: u64,
     },
+    /// The fence of a log that has released tokens is gone.
+    #[error("the fence {} is missing, so an older log could have been put back; restore it from a backup", .0.display())]
+    FenceMissing(PathBuf),
     /// The same size with another root.
     #[error(
         "the log and its fence have different roots at {0} leaves: the log was forked; open log n+1 by ceremony"
@@ -76,9 +79,12 @@ impl Log {
         let frontier = Frontier::restore(TreeSize(head.size), &head.frontier)?;
         let signed = head.signed.map(SignedCheckpoint::from);
         check_tail(&store, signed.as_ref(), &frontier, key)?;
-        let (fence, fenced) = Fence::open(fence, key)?;
+        let (fence_file, fenced) = Fence::open(fence, key)?;
+        if fenced.is_none() && checkpoints(&store)? > 1 {
+            return Err(OpenError::FenceMissing(fence.to_owned()));
+        }
         check_fence(&store, signed.as_ref(), fenced.as_ref())?;
-        Ok(Self { store, fence, frontier, signed, epoch: head.epoch, unsigned: head.unsigned })
+        Ok(Self { store, fence: fence_file, frontier, signed, epoch: head.epoch, unsigned: head.unsigned })
     }
 }
 
@@ -117,6 +123,19 @@ fn check_tail(
     }
     append_from(store, &mut tree, covered)?;
     if &tree == head { Ok(()) } else { Err(OpenError::Tree("head")) }
+}
+
+/// How many checkpoints there are, as far as it matters. The fence is written behind the first and before any token goes
+/// out, so a log that died in between has one and no fence.
+fn checkpoints(store: &Store) -> Result<usize, StoreError> {
+    let mut count = 0;
+    for round in store.rounds(LeafIndex(0))? {
+        count += usize::from(round?.checkpoint.is_some());
+        if count > 1 {
+            break;
+        }
+    }
+    Ok(count)
 }
 
 fn check_fence(

@@ -159,6 +159,20 @@ fn forked_log_contradicts_its_fence() {
 }
 
 #[test]
+fn missing_fence_is_refused_once_there_was_one() {
+    let scratch = Scratch::new();
+    let mut log = scratch.open().unwrap();
+    scratch.append(&mut log, 1, true);
+    drop(log);
+    let mut log = scratch.open().expect("it died before its first fence");
+    scratch.append(&mut log, 2, true);
+    log.advance_fence().unwrap();
+    drop(log);
+    std::fs::remove_file(scratch.fence()).unwrap();
+    assert!(matches!(scratch.open(), Err(OpenError::FenceMissing(_))));
+}
+
+#[test]
 fn fence_of_another_key_is_refused() {
     let scratch = Scratch::new();
     let mut log = scratch.open().unwrap();
@@ -177,6 +191,7 @@ fn flipped_bits_are_refused_or_change_nothing() {
     for time in 0..20 {
         scratch.append(&mut log, time, true);
     }
+    log.advance_fence().unwrap();
     let frontier = log.frontier().clone();
     drop(log);
     let whole = std::fs::read(scratch.path()).unwrap();

@@ -4,15 +4,19 @@
 //! roots come from one pass over one sequence of leaves, the checkpoints are consistent with one another. It does not
 //! evaluate policies again.
 
+use std::path::Path;
+
 use assent_proto::checkpoint::Checkpoint;
 use assent_proto::entry::{Entry, Grounds, Kind};
 use assent_proto::hash::Hash;
+use assent_proto::note::VerifierKey;
 use assent_proto::number::{Epoch, LeafIndex, TreeSize};
 use assent_proto::tree::Frontier;
 use assent_proto::verify::TrustedKey;
 
 use super::SignedCheckpoint;
-use super::store::{StoreError, StoredRound};
+use super::fence::Fence;
+use super::store::{StoreError, StoredHead, StoredRound};
 
 /// Findings that are kept; more are only counted.
 const MAX_FINDINGS: usize = 100;
@@ -44,6 +48,8 @@ pub struct Finding {
 pub struct Report {
     /// Leaves.
     pub entries: u64,
+    /// Their root hash.
+    pub root: Hash,
     /// Leaves by kind.
     pub kinds: Vec<(Kind, u64)>,
     /// Checkpoints whose signature verified.
@@ -63,6 +69,40 @@ impl Report {
     #[must_use]
     pub const fn verified(&self) -> bool {
         self.findings_total == 0
+    }
+
+    /// The store's own head must be the tree that the leaves lead to.
+    pub fn compare_with_head(&mut self, head: &StoredHead) {
+        let rebuilt = Frontier::restore(TreeSize(head.size), &head.frontier).map(|tree| tree.root());
+        if head.size != self.entries || rebuilt != Ok(self.root) {
+            self.find(head.size, "the log's head is not the tree of its leaves".to_owned());
+        }
+    }
+
+    /// A log that is behind its fence was rolled back, and one that contradicts it was forked.
+    pub fn compare_with_fence(&mut self, fence: &Path, verifier_key: &str) {
+        let size = self.head.map_or(0, |head| head.size.0);
+        let opened = VerifierKey::parse(verifier_key).map_err(|error| error.to_string());
+        let opened = opened.and_then(|key| Fence::open(fence, &key).map_err(|error| error.to_string()));
+        match opened {
+            Err(why) => self.find(size, why),
+            Ok((_, Some(held))) if held.size.0 > size => {
+                self.find(size, format!("the log ends here, but its fence has seen {} leaves", held.size));
+            }
+            Ok((_, Some(held)))
+                if self.head.is_some_and(|head| head.size == held.size && head.root != held.root) =>
+            {
+                self.find(size, "the log and its fence have different roots here".to_owned());
+            }
+            Ok(_) => {}
+        }
+    }
+
+    fn find(&mut self, index: u64, what: String) {
+        self.findings_total += 1;
+        if self.findings.len() < MAX_FINDINGS {
+            self.findings.push(Finding { index, what });
+        }
     }
 
     /// Leaves of one kind.
@@ -113,6 +153,7 @@ impl<'t> Verification<'t> {
             progress(self.tree.size().0);
         }
         self.report.entries = self.tree.size().0;
+        self.report.root = self.tree.root();
         self.report.gaps.extend(self.open_gap.take());
         Ok(self.report)
     }
@@ -226,9 +267,6 @@ impl<'t> Verification<'t> {
     }
 
     fn find(&mut self, index: LeafIndex, what: String) {
-        self.report.findings_total += 1;
-        if self.report.findings.len() < MAX_FINDINGS {
-            self.report.findings.push(Finding { index: index.0, what });
-        }
+        self.report.find(index.0, what);
     }
 }

@@ -21,10 +21,6 @@ pub(super) struct Open {
 }
 
 impl Connections {
-    pub(super) fn len(&self) -> usize {
-        self.lock().len()
-    }
-
     pub(super) fn insert(&self, connection: Connection, peer: Peer) -> Open {
         let id = connection.stable_id();
         self.lock().insert(id, (connection, peer));

@@ -46,7 +46,7 @@ impl Server {
         Self { endpoint, pipeline, registry, accept_unregistered, clock, connections: Connections::default() }
     }
 
-    /// Runs until `stop` changes; then refuses new connections, lets streams finish, and closes.
+    /// Runs until `stop` changes; then closes. An answer that a peer has not read by then it fetches again by its batch id.
     pub async fn run(self: Arc<Self>, mut stop: watch::Receiver<bool>) {
         let mut poll = tokio::time::interval(REGISTRY_POLL);
         loop {
@@ -65,7 +65,8 @@ impl Server {
 
     /// Above a threshold a peer must first prove its address; at the limit it is refused.
     fn meet(self: &Arc<Self>, incoming: Incoming) {
-        let open = self.connections.len();
+        // Handshakes count too: nobody has proved anything yet.
+        let open = self.endpoint.open_connections();
         if open >= MAX_CONNECTIONS {
             incoming.refuse();
         } else if open >= MAX_UNVALIDATED_CONNECTIONS && !incoming.remote_address_validated() {

@@ -46,6 +46,12 @@ impl Watched {
         &self.signer
     }
 
+    /// Whether the signer was lost, although nobody may have been there to be told: while the boundary is closed a loss
+    /// trips nothing.
+    pub(super) fn is_lost(&self) -> bool {
+        !self.watching.load(Ordering::SeqCst)
+    }
+
     pub(super) fn sign(&mut self, text: &[u8], deadline: Duration) -> Result<[u8; 64], HsmFault> {
         self.signer.sign(text, deadline)
     }

@@ -1,7 +1,7 @@
 //! The token boundary: open or closed, and in which epoch.
 //!
-//! Whoever sees a fault trips it, from whatever thread, in one atomic step; no lock and no PKCS#11 call stands on that
-//! path. The epoch rises with every trip, so that what was begun before it can be told from what came after.
+//! Whoever sees a fault trips it, from whatever thread, in one atomic step; no PKCS#11 call stands on that path, and
+//! no lock but the one over the cause, which is never held for long. The epoch rises with every trip, so that what was begun before it can be told from what came after.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -26,6 +26,20 @@ impl Cause {
     #[must_use]
     pub fn starting() -> Self {
         Self { kind: "starting", class: FaultClass::Availability, message: "not armed yet".to_owned() }
+    }
+
+    /// The signer was lost while the boundary was about to open.
+    #[must_use]
+    pub fn lost_while_arming() -> Self {
+        let message = "the signer was lost while the boundary was about to open";
+        Self { kind: "signer_lost", class: FaultClass::Availability, message: message.to_owned() }
+    }
+
+    /// The fence could not be written, so a rollback would go unseen.
+    #[must_use]
+    pub fn fence(error: &dyn std::error::Error) -> Self {
+        let message = format!("{error}; the log would not be fenced against rollback");
+        Self { kind: "fence", class: FaultClass::Availability, message }
     }
 
     /// The signature verified under nothing that we trust.
@@ -89,19 +103,20 @@ impl TokenBoundary {
     /// Why it is closed; none when it is open.
     #[must_use]
     pub fn closed(&self) -> Option<Closed> {
-        let closed = self.closed.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        (!self.is_open()).then_some(closed)
+        let closed = self.closed.lock().unwrap_or_else(PoisonError::into_inner);
+        (!self.is_open()).then(|| closed.clone())
     }
 
     /// Closes it and raises the epoch. False when it was closed already: then it was somebody else's trip.
     pub fn trip(&self, cause: Cause, now: Timestamp) -> bool {
+        // Held while the word changes, so that nobody reads the cause of the outage before.
+        let mut closed = self.closed.lock().unwrap_or_else(PoisonError::into_inner);
         let mut state = self.state.load(Ordering::SeqCst);
         while state & 1 == 1 {
             // Open in epoch e is 2e + 1; closed in epoch e + 1 is 2e + 2.
             match self.state.compare_exchange(state, state + 1, Ordering::SeqCst, Ordering::SeqCst) {
                 Ok(_) => {
-                    *self.closed.lock().unwrap_or_else(PoisonError::into_inner) =
-                        Closed { cause, since: now };
+                    *closed = Closed { cause, since: now };
                     return true;
                 }
                 Err(moved) => state = moved,

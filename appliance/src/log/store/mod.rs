@@ -33,6 +33,9 @@ const HEAD: &str = "head";
 
 /// Pages that are kept in memory.
 const CACHE_BYTES: usize = 32 * 1024 * 1024;
+/// How much longer, in milliseconds, an answer is kept than its batch id is taken: a batch may wait for its round, and the
+/// clock may step back a little.
+const ANSWER_MARGIN_MS: u64 = 60_000;
 /// Answers dropped by one commit beyond as many as it adds, so that a burst of old ones drains without a pause.
 const SPARE_DROPS: usize = 16;
 
@@ -46,7 +49,7 @@ pub enum StoreError {
     #[error("there is a log at {} already", .0.display())]
     Exists(PathBuf),
     /// Another process has it open.
-    #[error("another process has the log open")]
+    #[error("another process has the log open; stop it, or work on a copy")]
     Busy,
     /// redb could not open or create the file.
     #[error("cannot open the log")]
@@ -98,7 +101,7 @@ impl BatchKey {
     }
 
     fn oldest_current(now: Timestamp) -> Self {
-        let oldest = now.minus_ms(assent_proto::limits::MAX_BATCH_AGE_MS + assent_proto::limits::MAX_SKEW_MS);
+        let oldest = now.minus_ms(assent_proto::limits::MAX_BATCH_AGE_MS + ANSWER_MARGIN_MS);
         let mut key = [0; 24];
         for (to, from) in key.iter_mut().zip(BatchId::new(oldest, [0; 10]).0) {
             *to = from;

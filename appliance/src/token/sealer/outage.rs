@@ -43,7 +43,10 @@ impl Attempts {
 impl Sealer {
     /// Closes the boundary for a fault that this thread saw.
     pub(super) fn close(&mut self, cause: Cause) {
-        self.boundary.trip(cause, self.clock.now());
+        if !self.boundary.trip(cause.clone(), self.clock.now()) && cause.class == FaultClass::Integrity {
+            // Somebody saw a lesser fault first; what the HSM cannot be trusted with must not re-arm by itself.
+            self.boundary.note(cause);
+        }
         self.notice_trip();
     }
 
@@ -56,7 +59,7 @@ impl Sealer {
         self.noted = self.boundary.epoch();
         self.signer = None;
         self.gauges.trip();
-        self.attempts = Attempts::new();
+        self.attempts = Attempts { running: self.attempts.running, ..Attempts::new() };
         if let Some(closed) = self.boundary.closed() {
             tracing::error!(cause = closed.cause.kind, "token boundary closed: {}", closed.cause.message);
             let (epoch, cause, at) = (self.boundary.epoch(), closed.cause.kind, closed.since);
@@ -79,6 +82,7 @@ impl Sealer {
     }
 
     pub(super) fn do_what_is_due(&mut self, key: &VerifierKey<'_>) -> Result<(), SealerError> {
+        self.notice_trip();
         if self.boundary.is_open() {
             if self.fenced.elapsed() >= FENCE_EVERY {
                 self.advance_fence();
@@ -179,11 +183,19 @@ impl Sealer {
             self.operations.truncate(before);
             return Ok(Err(cause));
         }
+        // A log that released tokens always has a fence: start-up refuses one without.
+        if let Err(error) = self.log.advance_fence() {
+            return Ok(Err(Cause::fence(&error)));
+        }
         self.booted = true;
         self.attempts = Attempts::new();
         let epoch = self.boundary.arm();
+        // A signer that died during the commit tripped nothing, for the boundary was closed.
+        if self.signer.as_ref().is_none_or(Watched::is_lost) {
+            self.close(Cause::lost_while_arming());
+            return Ok(Ok(()));
+        }
         tracing::info!(epoch = epoch.0, "token boundary open");
-        self.advance_fence();
         Ok(Ok(()))
     }
 
