@@ -13,7 +13,7 @@ use clap::Subcommand;
 
 use super::{Exit, Format, Globals};
 use crate::config::Config;
-use crate::log::store::Store;
+use crate::log::store::{Store, StoreError};
 use crate::log::verification::{Report, Verification};
 
 /// What to do with the log.
@@ -54,7 +54,14 @@ impl Source {
             Some(path) => path.clone(),
             None => crate::provision::log_file(&Config::load(&globals.config)?),
         };
-        Store::open(&path).with_context(|| format!("cannot read the log {}", path.display()))
+        Store::open(&path).map_err(|error| match error {
+            StoreError::Open(_) | StoreError::Access { .. } | StoreError::Unreadable(_) => {
+                super::failure(&error, Exit::Invalid)
+            }
+            StoreError::Missing(_) | StoreError::Exists(_) | StoreError::Busy | StoreError::File { .. } => {
+                super::failure(&error, Exit::Failed)
+            }
+        })
     }
 
     fn trust(&self, globals: &Globals) -> anyhow::Result<Trust> {

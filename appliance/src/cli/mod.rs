@@ -25,7 +25,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 pub use output::{Failure, Format, fail};
-pub(crate) use output::{unavailable, utc};
+pub(crate) use output::{failure, unavailable, utc};
 
 /// How a command ended: what the shell sees. When there is more than one outcome, the worst.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -45,8 +45,13 @@ pub struct Failure {
     pub exit: Exit,
 }
 
-/// An error that means: the appliance or its HSM is not available. The whole chain becomes the message's lines.
+/// An error that means: the appliance or its HSM is not available.
 pub(crate) fn unavailable(error: &(dyn std::error::Error + 'static)) -> anyhow::Error {
+    failure(error, Exit::Unavailable)
+}
+
+/// An error that ends the process so. The whole chain becomes the message's lines.
+pub(crate) fn failure(error: &(dyn std::error::Error + 'static), exit: Exit) -> anyhow::Error {
     let mut message = error.to_string();
     let mut cause = error.source();
     while let Some(because) = cause {
@@ -54,7 +59,7 @@ pub(crate) fn unavailable(error: &(dyn std::error::Error + 'static)) -> anyhow::
         message.push_str(&because.to_string());
         cause = because.source();
     }
-    Failure { message, exit: Exit::Unavailable }.into()
+    Failure { message, exit }.into()
 }
 
 /// A time of day in UTC, as RFC 3339 writes it.

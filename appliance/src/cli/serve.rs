@@ -6,14 +6,35 @@ use tracing_subscriber::EnvFilter;
 
 use super::{Exit, Globals};
 use crate::config::Config;
+use crate::log::OpenError;
+use crate::log::store::StoreError;
+use crate::serving::ServeError;
 
 /// Runs the command. It ends when it is told to stop.
 pub(super) fn run(globals: &Globals) -> anyhow::Result<Exit> {
     let config = Config::load(&globals.config)?;
     trace();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(crate::serving::run(&config)).map_err(|error| super::unavailable(&error))?;
+    runtime
+        .block_on(crate::serving::run(&config))
+        .map_err(|error| super::failure(&error, exit_of(&error)))?;
     Ok(Exit::Done)
+}
+
+/// What cannot be verified ends with 3, what was running and is no more with 5, and what could not begin with 1.
+const fn exit_of(error: &ServeError) -> Exit {
+    match error {
+        ServeError::Log(OpenError::Store(StoreError::Busy | StoreError::Missing(_))) => Exit::Failed,
+        ServeError::Bundle(_) | ServeError::Log(_) => Exit::Invalid,
+        ServeError::Sealer(_) | ServeError::SealerDied => Exit::Unavailable,
+        ServeError::Provision(_)
+        | ServeError::Key(_)
+        | ServeError::Pin(_)
+        | ServeError::Tls(_)
+        | ServeError::Registry(_)
+        | ServeError::Control(_)
+        | ServeError::System { .. } => Exit::Failed,
+    }
 }
 
 /// Traces go to standard error: JSON, or text on a terminal. `ASSENT_TRACE` filters them.
