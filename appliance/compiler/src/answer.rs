@@ -157,7 +157,7 @@ impl Bundle {
                     Some(risk) => classified.evaluate_at_risk(risk),
                     None => classified.evaluate(),
                 };
-                self.judged(&evaluation)
+                self.judged(evaluation)
             }
             Err(refused) => {
                 let (refusal, detail) = match refused {
@@ -165,7 +165,7 @@ impl Bundle {
                     Refused::Invalid(misfit) => ("INTENT_INVALID", Some(misfit.to_string())),
                 };
                 let evaluation = as_cedar.evaluate_unclassified();
-                Answer { refusal: Some(refusal), detail, decision: "deny", ..self.judged(&evaluation) }
+                Answer { refusal: Some(refusal), detail, decision: "deny", ..self.judged(evaluation) }
             }
         }
     }
@@ -220,12 +220,8 @@ fn asserted(record: &Constant) -> Option<(Facts, Option<i64>)> {
 impl ReadRequest {
     /// The request as an intent. A value that passes a bound is noted there and refused when it is classified.
     fn intent<'a>(&'a self, view: &'a View<'a>, context: &'a BTreeMap<String, Constant>) -> Intent<'a> {
-        let mut intent = Intent::new(
-            view,
-            self.principal.borrowed(),
-            self.action.borrowed(),
-            self.resource.borrowed(),
-        );
+        let mut intent = Intent::new(view);
+        intent.ask(self.principal.borrowed(), self.action.borrowed(), self.resource.borrowed());
         // The intent keeps the first misfit itself and answers with it.
         let _noted = put_record(&mut intent, context);
         intent

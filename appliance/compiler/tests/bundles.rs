@@ -122,12 +122,14 @@ fn the_risk_model_adds_to_the_base_before_policies_see_it() {
     let view = bundle.view();
     let verdict = |now_ms| {
         let uid = |type_name, id| Uid { type_name, id };
-        let mut intent = Intent::new(&view, uid("Agent", "a"), uid("Action", "open"), uid("Vault", "v"));
+        let mut intent = Intent::new(&view);
+        intent.ask(uid("Agent", "a"), uid("Action", "open"), uid("Vault", "v"));
         intent.begin_record(1).unwrap();
         intent.key("force").unwrap();
         intent.bool(false).unwrap();
         intent.end().unwrap();
-        let evaluation = intent.classify(Facts { now_ms, ..Facts::default() }).unwrap().evaluate();
+        let mut classified = intent.classify(Facts { now_ms, ..Facts::default() }).unwrap();
+        let evaluation = classified.evaluate();
         (evaluation.verdict(), evaluation.risk(), evaluation.scores().iter().collect::<Vec<_>>())
     };
     assert_eq!(verdict(0), (Verdict::Hold, 60, vec![3]));
@@ -140,7 +142,8 @@ fn the_appliance_alone_asserts_facts() {
     let bundle = Bundle::compile(sources()).unwrap();
     let uid = |type_name, id| Uid { type_name, id };
     let view = bundle.view();
-    let mut intent = Intent::new(&view, uid("Agent", "a"), uid("Action", "open"), uid("Vault", "v"));
+    let mut intent = Intent::new(&view);
+    intent.ask(uid("Agent", "a"), uid("Action", "open"), uid("Vault", "v"));
     intent.begin_record(2).unwrap();
     intent.key("assent").unwrap();
     intent.begin_record(0).unwrap();
