@@ -527,6 +527,7 @@ impl Row for EntityRow {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use proptest::strategy::ValueTree;
 
     /// Whatever is read is written again to the same bytes, and what is shorter or longer is no row.
     fn is_one_encoding<T: Row>(bytes: &[u8; 64], read: &mut usize) {
