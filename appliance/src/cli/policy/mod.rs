@@ -1,0 +1,51 @@
+//! `assent policy ..`: bundles, before they decide anything.
+//!
+//! The verbs and their arguments; what each does is in a file of its own. They work offline: none talks to an appliance
+//! unless its file says so.
+
+mod check;
+mod eval;
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use assent_compiler::{BundleError, Document};
+use clap::Subcommand;
+
+use super::{Exit, Failure, Globals};
+use crate::config::Config;
+
+/// What to do with policies.
+#[derive(Debug, Subcommand)]
+pub(super) enum Verb {
+    /// Compile a bundle, and say what it is.
+    Check(check::Options),
+    /// Decide requests, a JSON line each, under plain Cedar files.
+    Eval(eval::Options),
+}
+
+/// Runs the command.
+pub(super) fn run(verb: Verb, globals: &Globals) -> anyhow::Result<Exit> {
+    match verb {
+        Verb::Check(options) => check::run(options, globals),
+        Verb::Eval(options) => eval::run(&options),
+    }
+}
+
+/// The folder of the bundle that is meant: the named one, or the configured one.
+fn folder(named: Option<PathBuf>, globals: &Globals) -> anyhow::Result<PathBuf> {
+    match named {
+        Some(folder) => Ok(folder),
+        None => Ok(Config::load(&globals.config)?.policy.bundle),
+    }
+}
+
+fn document(path: &Path) -> anyhow::Result<Document> {
+    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    Ok(Document { name: path.display().to_string(), text })
+}
+
+/// A bundle that is refused ends with 3, and with Cedar's own diagnostic.
+fn invalid(error: &BundleError) -> anyhow::Error {
+    Failure { message: error.report(), exit: Exit::Invalid }.into()
+}
