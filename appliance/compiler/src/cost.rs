@@ -69,12 +69,15 @@ impl Extent {
 
 /// The most fuel that one evaluation can use: all policies run, each instruction once.
 pub(crate) fn worst_case(view: &View<'_>) -> u64 {
+    by_policy(view).into_iter().fold(0_u64, u64::saturating_add)
+}
+
+/// The most fuel that each policy can use, by index.
+pub(crate) fn by_policy(view: &View<'_>) -> Vec<u64> {
     let extents = Extents::of(view);
+    let cost = |code: &[Instruction]| extents.program(code).saturating_add(code.len() as u64);
     let policies = view.image().policies.iter();
-    policies.fold(0_u64, |sum, policy| {
-        let code = policy.code.of(view.image().code).unwrap_or_default();
-        sum.saturating_add(extents.program(code)).saturating_add(code.len() as u64)
-    })
+    policies.map(|policy| cost(policy.code.of(view.image().code).unwrap_or_default())).collect()
 }
 
 /// The largest values that attributes can have, by the number of their name.

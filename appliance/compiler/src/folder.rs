@@ -23,15 +23,15 @@ impl Sources {
     /// # Errors
     /// [`BundleError::Unreadable`].
     pub fn from_folder(folder: &Path) -> Result<Self, BundleError> {
-        let single = folder.join("entities.json");
-        let entities = match single.exists() {
-            true => vec![read(&single, "entities.json".to_owned())?],
-            false => read_all(folder, "entities", "json")?,
+        let entities = match read_if_there(folder, "entities.json")? {
+            Some(single) => vec![single],
+            None => read_all(folder, "entities", "json")?,
         };
         Ok(Self {
             catalog: read(&folder.join("catalog.cedarschema"), "catalog.cedarschema".to_owned())?,
             policies: read_all(folder, "policies", "cedar")?,
             risk: read_all(folder, "risk", "cedar")?,
+            links: read_if_there(folder, "links.json")?,
             entities,
             tests: read_all(folder, "tests", "json")?,
             rules: Rules::Bundle,
@@ -42,6 +42,11 @@ impl Sources {
 fn read(path: &Path, name: String) -> Result<Document, BundleError> {
     let text = std::fs::read_to_string(path).map_err(|error| unreadable(path, error))?;
     Ok(Document { name, text })
+}
+
+fn read_if_there(folder: &Path, name: &str) -> Result<Option<Document>, BundleError> {
+    let path = folder.join(name);
+    if path.exists() { read(&path, name.to_owned()).map(Some) } else { Ok(None) }
 }
 
 fn unreadable(path: &Path, source: std::io::Error) -> BundleError {

@@ -17,9 +17,12 @@ pub(in crate::cli) struct Options {
     /// The Cedar schema.
     #[arg(long, value_name = "FILE")]
     schema: PathBuf,
-    /// The policies; may be given several times.
+    /// The policies, in Cedar's syntax or, in files that end in .json, its JSON; may be given several times.
     #[arg(long, value_name = "FILE", required = true)]
     policies: Vec<PathBuf>,
+    /// Links of templates, as Cedar's own command line takes them.
+    #[arg(long, value_name = "FILE")]
+    links: Option<PathBuf>,
     /// The entities, in Cedar's JSON.
     #[arg(long, value_name = "FILE")]
     entities: PathBuf,
@@ -34,6 +37,7 @@ pub(super) fn run(options: &Options) -> anyhow::Result<Exit> {
         catalog: document(&options.schema)?,
         policies: options.policies.iter().map(|path| document(path)).collect::<Result<_, _>>()?,
         risk: Vec::new(),
+        links: options.links.as_deref().map(document).transpose()?,
         entities: vec![document(&options.entities)?],
         tests: Vec::new(),
         rules: Rules::Plain,
