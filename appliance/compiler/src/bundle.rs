@@ -81,7 +81,7 @@ impl Sources {
         }
     }
 
-    fn documents(&self) -> impl Iterator<Item = &Document> {
+    pub(crate) fn documents(&self) -> impl Iterator<Item = &Document> {
         let lists = [&self.policies, &self.risk, &self.entities, &self.tests];
         std::iter::once(&self.catalog).chain(&self.links).chain(lists.into_iter().flatten())
     }
@@ -282,6 +282,11 @@ impl Bundle {
     /// The same for each policy, by index.
     pub fn worst_cases(&self) -> Vec<u64> {
         crate::cost::by_policy(&self.view())
+    }
+
+    /// The greatest height of the stack in each policy, by index; at most [`MAX_STACK`].
+    pub fn stack_heights(&self) -> Vec<usize> {
+        crate::stack::heights(&self.view())
     }
 
     /// What does not reject the bundle and should be known.

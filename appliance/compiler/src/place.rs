@@ -3,9 +3,10 @@
 //! The rule it keeps: lines and columns count from 1, and columns count characters, as editors do.
 
 use crate::bundle::Document;
+use serde::Serialize;
 
 /// A place in a file of a bundle. It is written `policies/orders.cedar:12:3`.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Place {
     /// The file.
     pub file: String,

@@ -51,6 +51,8 @@ pub struct PolicyNote {
     pub place: Place,
     /// Of a link: the id of its template.
     pub template: Option<String>,
+    /// Of a link: what fills its template's slots, as `?principal = User::"alice"`.
+    pub filled: String,
     /// What it does.
     pub effect: Effect,
     /// Why, in the author's words.
@@ -365,6 +367,7 @@ fn note(
         file: document.name.clone(),
         place: document.place(statement.range.start),
         template,
+        filled: filled(policy),
         effect,
         reason: annotations.text("reason").map(str::to_owned),
         advice: annotations.text("advice").map(str::to_owned),
@@ -373,6 +376,13 @@ fn note(
         clauses: statement.clauses.iter().map(clause).collect(),
         id,
     })
+}
+
+fn filled(policy: &Policy) -> String {
+    let slots = policy.template_links().into_iter().flatten();
+    let mut slots: Vec<_> = slots.map(|(slot, uid)| format!("{slot} = {uid}")).collect();
+    slots.sort();
+    slots.join(", ")
 }
 
 /// `2 of payments-oncall`

@@ -313,6 +313,37 @@ impl Reader<'_> {
 }
 
 impl ResolvedSchema {
+    /// Whether the context of an action has room for what the appliance asserts.
+    pub(crate) fn asserts_facts(&self, action: &ActionType) -> bool {
+        let context = action.context.as_ref().map(|context| self.unalias(context));
+        context.is_some_and(|context| context.attributes.contains_key("assent"))
+    }
+
+    /// The contexts of actions by id, written so that equal ones are equal text.
+    pub(crate) fn contexts(&self) -> BTreeMap<String, String> {
+        let context = |action: &ActionType| match &action.context {
+            Some(context) => self.written(context),
+            None => "{}".to_owned(),
+        };
+        self.actions.iter().map(|action| (action.uid.id.clone(), context(action))).collect()
+    }
+
+    /// A type as the catalog could write it, without common types.
+    fn written(&self, json: &TypeJson) -> String {
+        let json = self.unalias(json);
+        match (json.kind.as_str(), &json.element) {
+            ("Record", _) => {
+                let attributes = json.attributes.iter().map(|(name, attribute)| {
+                    let optional = if attribute.required { "" } else { "?" };
+                    format!("{name}{optional}: {}", self.written(&attribute.shape))
+                });
+                format!("{{{}}}", attributes.collect::<Vec<_>>().join(", "))
+            }
+            ("Set", Some(element)) => format!("Set<{}>", self.written(element)),
+            (kind, _) => json.name.clone().unwrap_or_else(|| kind.trim_start_matches("__cedar::").to_owned()),
+        }
+    }
+
     /// The type that a common type stands for, or the type itself.
     pub(crate) fn unalias<'t>(&'t self, json: &'t TypeJson) -> &'t TypeJson {
         match self.common_types.get(&json.kind) {
