@@ -95,12 +95,14 @@ impl Report {
         let links = templates.len();
         templates.sort();
         templates.dedup();
-        let entities = bundle.view().snapshot().entities.iter();
+        // Actions are entities, too, and the first ones.
+        let actions = bundle.catalog().actions().len();
+        let entities = bundle.view().snapshot().entities.iter().skip(actions);
         Self {
             schema: "assent.v1.policy.check",
             valid: true,
             digest: assent_proto::hash::Hash(bundle.digest()).to_string(),
-            actions: bundle.catalog().actions().len(),
+            actions,
             policies: notes.len(),
             templates: templates.len(),
             links,

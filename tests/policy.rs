@@ -1,0 +1,13 @@
+//! `assent policy ..` as a person meets it: the binary, its output and how it ends.
+//!
+//! A bundle is written into a folder, or a real appliance leaves a log behind; nothing is called but the command line.
+
+#[path = "end_to_end/support/mod.rs"]
+mod support;
+
+#[path = "policy/bundles.rs"]
+mod bundles;
+#[path = "policy/diff.rs"]
+mod diff;
+#[path = "policy/requests.rs"]
+mod requests;
