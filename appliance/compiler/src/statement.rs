@@ -69,12 +69,15 @@ mod tests {
                     when { { \"}\": 1 } == context.x } // unless { }\nunless { [1].contains(2) };\n\nforbid (principal, action, resource);";
         let found = statements(text);
         assert_eq!(found.len(), 2);
-        let keys: Vec<_> =
-            found[0].annotations.iter().map(|(key, at)| (key.as_str(), &text[*at..=*at])).collect();
+        let keys: Vec<_> = found[0]
+            .annotations
+            .iter()
+            .map(|(key, at)| (key.as_str(), text.get(*at..=*at).unwrap()))
+            .collect();
         assert_eq!(keys, [("id", "@"), ("when", "@")]);
-        let clauses: Vec<_> = found[0].clauses.iter().map(|range| &text[range.clone()]).collect();
+        let clauses: Vec<_> = found[0].clauses.iter().map(|range| text.get(range.clone()).unwrap()).collect();
         assert_eq!(clauses, ["when { { \"}\": 1 } == context.x }", "unless { [1].contains(2) }"]);
-        assert!(text[found[0].range.clone()].starts_with("@id"));
-        assert_eq!(&text[found[1].range.clone()], "forbid (principal, action, resource);");
+        assert!(text.get(found[0].range.clone()).unwrap().starts_with("@id"));
+        assert_eq!(text.get(found[1].range.clone()).unwrap(), "forbid (principal, action, resource);");
     }
 }

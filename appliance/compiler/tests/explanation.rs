@@ -2,7 +2,7 @@
 
 #![expect(
     clippy::expect_used,
-    clippy::unwrap_used,
+    clippy::panic,
     reason = "what stands beside the tests may fail as loudly as a test"
 )]
 
@@ -93,10 +93,8 @@ fn the_first_clause_that_fails_is_named_with_its_source() {
     let failed = |vault, amount| {
         let explanation = explain("b", vault, amount);
         assert_eq!(explanation.refusal, Some("POLICY_DENIED"));
-        match outcome(&explanation, "may") {
-            Found::Unsatisfied(clause) => (clause.number, clause.place.line, clause.text.clone()),
-            other => panic!("{other:?}"),
-        }
+        let Found::Unsatisfied(clause) = outcome(&explanation, "may") else { panic!("{explanation:?}") };
+        (clause.number, clause.place.line, clause.text.clone())
     };
     assert_eq!(failed("v", 500), (1, 4, "when { context.amount < 100 }".to_owned()));
     assert_eq!(failed("w", 5), (2, 5, "when { resource.open && \"when {\" != \"}\" }".to_owned()));

@@ -3,7 +3,8 @@
 //! What a linked template decides is compared with Cedar's own linking of the same file.
 
 #![expect(
-    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
     clippy::unwrap_used,
     reason = "what stands beside the tests may fail as loudly as a test"
 )]

@@ -141,14 +141,12 @@ fn table(out: &mut impl Write, explanation: &Explanation, all: bool) -> std::io:
     section(out, "could not be evaluated", of(|found| matches!(found, Found::Failed(_))))?;
     section(out, "holds, and a forbid decides over it", of(|found| *found == Found::Overruled))?;
     section(out, "does not hold", of(|found| matches!(found, Found::Unsatisfied(_))))?;
-    let silent: [(&str, fn(&Found) -> bool); 2] = [
-        ("not asked, for the intent does not fit the catalog", |found| *found == Found::NotAsked),
-        ("out of scope", |found| *found == Found::OutOfScope),
-    ];
-    for (title, wanted) in silent {
-        match of(wanted).count() {
+    let titles = ["not asked, for the intent does not fit the catalog", "out of scope"];
+    for (title, outcome) in titles.into_iter().zip([Found::NotAsked, Found::OutOfScope]) {
+        let silent = || policies.iter().filter(|finding| finding.outcome == outcome);
+        match silent().count() {
             0 => {}
-            _ if all => section(out, title, of(wanted))?,
+            _ if all => section(out, title, silent())?,
             count => writeln!(out, "{title}: {count} policies; --all lists them")?,
         }
     }
