@@ -93,14 +93,20 @@ fn a_replay_lists_the_recorded_decisions_that_would_change() {
             && change["principal"].as_str().is_some_and(|principal| principal.ends_with("retail-support"))
     };
     assert!(changes.iter().all(services), "{out}");
-    let (code, out, _) = run(&[]);
+    let (code, table, _) = run(&[]);
     assert_eq!(code, 2);
-    assert!(out.contains(&format!("{}  allow -> deny POLICY_DENIED", changes.len())), "{out}");
+    assert!(table.contains(&format!("{}  allow -> deny POLICY_DENIED", changes.len())), "{table}");
+
+    // The other way round, the log was not recorded under the first of them.
+    let (code, out, _) =
+        assent(None, &["policy", "diff", text(&after), text(&before), "--replay", text(&log)]);
+    assert_eq!(code, 2);
+    assert!(out.contains("304 were recorded under another bundle than the first"), "{out}");
 
     // Without FILE it is the configured appliance's log.
     let arguments = ["policy", "diff", text(&before), text(&after), "--replay"];
     let (code, configured, talk) = assent(Some(&appliance.config()), &arguments);
-    assert_eq!((code, configured), (2, out), "{talk}");
+    assert_eq!((code, configured), (2, table), "{talk}");
 }
 
 #[test]

@@ -209,9 +209,10 @@ impl Bundle {
         warnings.extend(schema.warnings.iter().cloned());
         let image = ImageTables::compile(&schema, &accepted, budget, sources.rules)
             .map_err(|error| placed(error, &sources.catalog, &accepted))?;
-        warnings.extend(
-            accepted.iter().enumerate().filter_map(|(place, policy)| image.warning(place, &policy.note)),
-        );
+        warnings.extend(accepted.iter().enumerate().filter_map(|(index, Accepted { note, .. })| {
+            let warning = image.warning(index, note)?;
+            Some(warning.replacen(&note.file, &note.place.to_string(), 1))
+        }));
         let entities = read_entities(&sources.entities, &schema)?;
         let snapshot = SnapshotTables::compile(&image, &entities)?;
         let verified = Verified::new(Tables { image: Arc::new(image), snapshot })

@@ -137,7 +137,11 @@ fn table(out: &mut impl Write, explanation: &Explanation, all: bool) -> std::io:
             writeln!(out, "    {score} by `{}` at {}", finding.id, finding.place)?;
         }
     }
-    section(out, "decided by", of(|found| *found == Found::Decides))?;
+    let decided = match explanation.refusal {
+        Some("EVALUATION_UNAVAILABLE" | "INTENT_INVALID") => "by Cedar's own rules it would be decided by",
+        _ => "decided by",
+    };
+    section(out, decided, of(|found| *found == Found::Decides))?;
     section(out, "could not be evaluated", of(|found| matches!(found, Found::Failed(_))))?;
     section(out, "holds, and a forbid decides over it", of(|found| *found == Found::Overruled))?;
     section(out, "does not hold", of(|found| matches!(found, Found::Unsatisfied(_))))?;
