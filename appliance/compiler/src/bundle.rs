@@ -159,9 +159,8 @@ fn placed(error: BundleError, catalog: &Document, policies: &[Accepted]) -> Bund
 
 /// Rejects what could use more fuel than an evaluation gets, and names the policy that uses most.
 fn check_budget(view: &View<'_>, policies: &[Accepted], budget: u64) -> Result<(), BundleError> {
-    let by_policy = crate::cost::by_policy(view);
-    let worst_case = by_policy.iter().copied().fold(0, u64::saturating_add);
-    let most = policies.iter().zip(by_policy).max_by_key(|(_, fuel)| *fuel);
+    let worst_case = crate::cost::worst_case(view);
+    let most = policies.iter().zip(crate::cost::policy_costs(view)).max_by_key(|(_, fuel)| *fuel);
     match most.filter(|_| worst_case > budget) {
         None => Ok(()),
         Some((policy, fuel)) => Err(BundleError::OverBudget {
@@ -282,7 +281,7 @@ impl Bundle {
 
     /// The same for each policy, by index.
     pub fn worst_cases(&self) -> Vec<u64> {
-        crate::cost::by_policy(&self.view())
+        crate::cost::policy_costs(&self.view())
     }
 
     /// The greatest height of the stack in each policy, by index; at most [`MAX_STACK`].

@@ -69,11 +69,11 @@ impl Extent {
 
 /// The most fuel that one evaluation can use: all policies run, each instruction once.
 pub(crate) fn worst_case(view: &View<'_>) -> u64 {
-    by_policy(view).into_iter().fold(0_u64, u64::saturating_add)
+    policy_costs(view).into_iter().fold(0_u64, u64::saturating_add)
 }
 
 /// The most fuel that each policy can use, by index.
-pub(crate) fn by_policy(view: &View<'_>) -> Vec<u64> {
+pub(crate) fn policy_costs(view: &View<'_>) -> Vec<u64> {
     let extents = Extents::of(view);
     let cost = |code: &[Instruction]| extents.program(code).saturating_add(code.len() as u64);
     let policies = view.image().policies.iter();
