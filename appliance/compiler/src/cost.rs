@@ -81,7 +81,7 @@ pub(crate) fn worst_case(view: &View<'_>) -> u64 {
     image.environment_scopes.chunks(words).map(of_environment).max().unwrap_or(0)
 }
 
-/// The most fuel that each policy can use.
+/// The most fuel that each policy can use, by index.
 pub(crate) fn policy_costs(view: &View<'_>) -> Vec<u64> {
     let extents = Extents::of(view);
     let cost = |code: &[Instruction]| extents.program(code).saturating_add(code.len() as u64);

@@ -83,6 +83,7 @@ fn bundle() -> Bundle {
         catalog: Document::new("catalog.cedarschema", CATALOG),
         policies: vec![Document::new("policies/refund.cedar", POLICIES)],
         risk: vec![Document::new("risk/size.cedar", RISK)],
+        links: None,
         entities: vec![Document::new("entities.json", ENTITIES)],
         tests: Vec::new(),
         rules: Rules::Bundle,

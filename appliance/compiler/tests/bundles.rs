@@ -37,6 +37,7 @@ fn sources() -> Sources {
         catalog: Document::new("catalog.cedarschema", CATALOG),
         policies: vec![Document::new("policies/vaults.cedar", POLICIES)],
         risk: vec![Document::new("risk/time.cedar", RISK)],
+        links: None,
         entities: vec![Document::new("entities.json", ENTITIES)],
         tests: Vec::new(),
         rules: Rules::Bundle,
@@ -244,8 +245,11 @@ fn the_worst_case_is_known_and_grows_with_what_is_compared() {
 }
 
 #[test]
-fn a_budget_that_is_passed_makes_evaluation_unavailable() {
-    let bundle = Bundle::compile_within(sources(), 3).unwrap();
+fn a_budget_that_can_be_passed_rejects_and_one_that_is_passed_makes_evaluation_unavailable() {
+    let over = Bundle::compile_within(sources(), 3).expect_err("its worst case is known to be more");
+    assert_eq!(over.kind(), "over_budget");
+    // Anybody's Cedar files are taken none the less; then the budget holds while they run.
+    let bundle = Bundle::compile_within(Sources { rules: Rules::Plain, ..sources() }, 3).unwrap();
     let answer = bundle.answer(&request(false, "2024-05-01T12:00:00Z", 0)).unwrap();
     assert_eq!((answer.decision, answer.refusal), ("deny", Some("EVALUATION_UNAVAILABLE")));
 }
