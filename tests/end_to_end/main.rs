@@ -5,6 +5,8 @@ mod bad_input;
 #[cfg(test)]
 mod crash;
 #[cfg(test)]
+mod fail_open;
+#[cfg(test)]
 mod outage;
 #[cfg(test)]
 mod support;

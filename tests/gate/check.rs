@@ -140,10 +140,25 @@ fn locked(file: &Path) -> BTreeSet<(String, String)> {
     packages.filter(|(name, _)| name != "gate").collect()
 }
 
+/// Packages of the product, at the versions that it is built of.
+fn product() -> BTreeSet<(String, String)> {
+    locked(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../Cargo.lock"))
+}
+
 #[test]
 fn what_is_looked_at_is_what_the_product_is_built_of() {
     let gate = locked(&folder().join("Cargo.lock"));
-    let product = locked(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../Cargo.lock"));
     assert!(!gate.is_empty());
-    assert_eq!(gate.difference(&product).collect::<Vec<_>>(), Vec::<&(String, String)>::new());
+    assert_eq!(gate.difference(&product()).collect::<Vec<_>>(), Vec::<&(String, String)>::new());
+}
+
+#[test]
+fn what_is_fuzzed_is_what_the_product_is_built_of() {
+    let (fuzz, product) = (locked(&folder().join("../fuzz/Cargo.lock")), product());
+    // The engine and what it is built with are the fuzzer's own.
+    let is_shared = |name: &str| product.iter().any(|(known, _)| known == name);
+    let shared: Vec<_> = fuzz.iter().filter(|(name, _)| is_shared(name)).collect();
+    assert!(shared.iter().any(|(name, _)| name == "postcard"), "{fuzz:?}");
+    let others: Vec<_> = shared.into_iter().filter(|package| !product.contains(*package)).collect();
+    assert_eq!(others, Vec::<&(String, String)>::new());
 }

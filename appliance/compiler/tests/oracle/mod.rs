@@ -2,6 +2,7 @@
 //!
 //! Ask it on a thread with a large stack: Cedar's evaluator fails deep expressions on a small one.
 
+#![allow(dead_code, clippy::allow_attributes, reason = "each test program uses a part of it")]
 #![expect(
     clippy::unwrap_used,
     clippy::result_large_err,

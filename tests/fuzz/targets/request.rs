@@ -1,0 +1,83 @@
+//! The request: whatever a peer sends, through the decoder, the intent boundary and an evaluation.
+//!
+//! The first byte tells whether the rest is a frame, or decides a frame that must be taken. Bytes that are taken are the
+//! only bytes for what they say: encoding it again gives them back.
+#![no_main]
+
+use assent_evaluator::{Address, Decision, Facts, Intent, Misfit, Uid, Verdict, Verified};
+use assent_proto::context::{Event, Ip};
+use assent_proto::wire::Request;
+use fuzz::choices::Choices;
+use fuzz::frame::{again, sound};
+use fuzz::tables::Tables;
+use libfuzzer_sys::fuzz_target;
+use std::sync::LazyLock;
+
+/// Sound tables: which ones does not matter, as long as they never change.
+static TABLES: LazyLock<Verified<Tables>> = LazyLock::new(|| {
+    let bytes: Vec<u8> = (0..4096_u32).map(|place| (place.wrapping_mul(2_654_435_761) >> 11) as u8).collect();
+    Verified::new(Tables::new(&mut Choices::new(&bytes))).expect("these tables are sound")
+});
+
+fuzz_target!(|data: &[u8]| {
+    let Some((way, rest)) = data.split_first() else { return };
+    match way % 2 {
+        0 => {
+            take(rest);
+        }
+        _ => {
+            let frame = sound(&mut Choices::new(rest));
+            assert!(take(&frame), "a sound frame is refused: {frame:?}");
+        }
+    }
+});
+
+/// Whether the frame is taken; then it has one encoding, and each of its intents an answer.
+fn take(frame: &[u8]) -> bool {
+    let Ok(request) = Request::parse(frame) else { return false };
+    assert_eq!(again(&request), frame, "a frame has another encoding");
+    for (intent, _) in request.intents() {
+        decide(&intent);
+    }
+    true
+}
+
+const fn uid(of: assent_proto::intent::Uid<'_>) -> Uid<'_> {
+    Uid { type_name: of.type_name, id: of.id }
+}
+
+/// What the appliance does with an intent, up to the verdict.
+fn decide(asked: &assent_proto::intent::Intent<'_>) {
+    let principal = Uid { type_name: "U", id: "e0" };
+    let act = &asked.act;
+    let mut intent = Intent::new(TABLES.view(), principal, uid(act.action), uid(act.resource));
+    let laid_out = act
+        .context
+        .events()
+        .try_for_each(|event| lay_out(&mut intent, event.expect("what was taken can be walked")));
+    let Ok(mut classified) = intent.classify(Facts::default()) else { return };
+    assert!(laid_out.is_ok(), "a misfit was classified");
+    let evaluation = classified.evaluate();
+    if evaluation.verdict() == Verdict::Allow {
+        assert_eq!(evaluation.cedar(), Decision::Allow);
+        assert!(evaluation.errors().is_empty());
+    }
+}
+
+fn lay_out<'a>(intent: &mut Intent<'a>, event: Event<'a>) -> Result<(), Misfit<'a>> {
+    match event {
+        Event::Bool(value) => intent.bool(value),
+        Event::Long(value) => intent.long(value),
+        Event::String(text) => intent.string(text),
+        Event::Entity(entity) => intent.entity(uid(entity)),
+        Event::Decimal(value) => intent.decimal(value),
+        Event::Ip(Ip::V4(octets, prefix)) => intent.ip(Address::v4(octets, prefix).expect("the prefix fits")),
+        Event::Ip(Ip::V6(octets, prefix)) => intent.ip(Address::v6(octets, prefix).expect("the prefix fits")),
+        Event::Datetime(value) => intent.datetime(value),
+        Event::Duration(value) => intent.duration(value),
+        Event::Set(count) => intent.begin_set(count),
+        Event::Record(count) => intent.begin_record(count),
+        Event::Key(name) => intent.key(name),
+        Event::End => intent.end(),
+    }
+}
