@@ -118,11 +118,13 @@ impl<'b> Judge<'b> {
             refusal: Some(refusal.name()),
             policies: Vec::new(),
         };
-        let mut reading = Reading::new(self.bundle.view(), principal, intent);
-        let evaluation = match reading.classify(facts) {
-            Ok(mut classified) => classified.read.evaluate(),
+        let view = self.bundle.view();
+        let mut reading = Reading::new(&view);
+        let mut classified = match reading.classify(principal, intent, facts) {
+            Ok(classified) => classified,
             Err(unclassified) => return refused(unclassified.refusal()),
         };
+        let evaluation = classified.read.evaluate();
         let (decision, refusal, deciding) = match evaluation.verdict() {
             Verdict::Allow => ("allow", None, evaluation.reasons()),
             Verdict::Deny => ("deny", Some(Refusal::PolicyDenied), evaluation.reasons()),
