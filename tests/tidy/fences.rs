@@ -18,10 +18,11 @@ struct Crate {
 const CRATES: &[Crate] = &[
     Crate { folder: "proto", package: "assent-proto", may_use: &[] },
     Crate { folder: "appliance/evaluator", package: "assent-evaluator", may_use: &[] },
+    Crate { folder: "appliance/image", package: "assent-image", may_use: &["assent-evaluator"] },
     Crate {
         folder: "appliance/compiler",
         package: "assent-compiler",
-        may_use: &["assent-evaluator", "assent-proto"],
+        may_use: &["assent-evaluator", "assent-image", "assent-proto"],
     },
     Crate { folder: "client", package: "assent-client", may_use: &["assent-proto"] },
     Crate {
