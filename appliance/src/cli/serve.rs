@@ -32,6 +32,7 @@ const fn exit_of(error: &ServeError) -> Exit {
         | ServeError::Pin(_)
         | ServeError::Tls(_)
         | ServeError::Registry(_)
+        | ServeError::Signers(_)
         | ServeError::Control(_)
         | ServeError::System { .. } => Exit::Failed,
     }

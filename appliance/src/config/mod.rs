@@ -16,7 +16,9 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-pub use sections::{Appliance, Fence, Hsm, Listen, Module, PinSource, Policy, Quota, Rearm, Round, Tls};
+pub use sections::{
+    Appliance, Fence, Hsm, Listen, Module, PinSource, Policy, Quota, Rearm, Round, Signers, Tls,
+};
 
 use crate::identity::tls::{TlsSettings, TransportLimits};
 use crate::limits::MAX_CONFIGURATION_BYTES;
