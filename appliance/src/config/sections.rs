@@ -380,14 +380,14 @@ fn signers(section: &mut Section<'_, '_>) -> Result<Option<Signers>, ConfigError
     let folder = section.folder();
     let allowed =
         "a list of lines such as \"ssh-ed25519 AAAA... NAME\", or the path of a file with such lines";
-    section.optional("signers", allowed, |value| match value {
-        Value::Array(lines) => {
-            let lines =
-                lines.iter().map(|line| line.as_str().map(str::to_owned)).collect::<Option<Vec<_>>>()?;
-            let numbered = lines.iter().map(|line| ("policy.signers".to_owned(), line.as_str()));
-            Quorum::new(numbered, 1).is_ok().then_some(Signers::Lines(lines))
-        }
-        _ => value.as_str().filter(|text| is_path(text)).map(|text| Signers::File(folder.join(text))),
+    section.optional("signers", allowed, |value| {
+        let Some(lines) = value.as_array() else {
+            let path = value.as_str().filter(|text| is_path(text))?;
+            return Some(Signers::File(folder.join(path)));
+        };
+        let lines = lines.iter().map(|line| line.as_str().map(str::to_owned)).collect::<Option<Vec<_>>>()?;
+        let numbered = lines.iter().map(|line| ("policy.signers".to_owned(), line.as_str()));
+        Quorum::new(numbered, 1).is_ok().then_some(Signers::Lines(lines))
     })
 }
 

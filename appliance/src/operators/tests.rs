@@ -62,10 +62,8 @@ impl Office {
 
 /// Who signed, what is over something else, and what is by nobody known.
 fn too_few(error: &QuorumError) -> (&[String], &[String], &[String]) {
-    match error {
-        QuorumError::TooFew { signers, stale, unknown, threshold: 2 } => (signers, stale, unknown),
-        other => panic!("{other}"),
-    }
+    let QuorumError::TooFew { signers, stale, unknown, threshold: 2 } = error else { panic!("{error}") };
+    (signers, stale, unknown)
 }
 
 #[test]

@@ -105,23 +105,19 @@ impl LoadError {
     /// Everything that is known of it, with Cedar's diagnostic where there is one.
     #[must_use]
     pub fn report(&self) -> String {
-        match self {
-            Self::Offer(OfferError::Files(error)) | Self::Bundle(error) => error.report(),
-            other => {
-                let mut report = other.to_string();
-                let mut cause = match other {
-                    // Its text is in the message already.
-                    Self::Signatures { .. } => None,
-                    other => std::error::Error::source(other),
-                };
-                while let Some(because) = cause {
-                    report.push_str(": ");
-                    report.push_str(&because.to_string());
-                    cause = because.source();
-                }
-                report
-            }
+        if let Self::Offer(OfferError::Files(error)) | Self::Bundle(error) = self {
+            return error.report();
         }
+        let mut report = self.to_string();
+        // The text of what is wrong with signatures is in the message already.
+        let is_told = matches!(self, Self::Signatures { .. });
+        let mut cause = std::error::Error::source(self).filter(|_| !is_told);
+        while let Some(because) = cause {
+            report.push_str(": ");
+            report.push_str(&because.to_string());
+            cause = because.source();
+        }
+        report
     }
 
     /// One bounded line for log and status: the label, then the report's first words, without what draws the source.
