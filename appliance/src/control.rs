@@ -133,13 +133,16 @@ async fn answer(mut stream: UnixStream, desk: &Desk) -> std::io::Result<()> {
     tokio::time::timeout(CONTROL_DEADLINE, write.write_all(&line)).await?
 }
 
+/// Characters of a user's name that log and status repeat.
+const MAX_USER_CHARS: usize = 64;
+
 /// The user of that number, by the name that the machine's own list has for it.
 fn operator(uid: u32) -> By {
     let users = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
     let name = users.lines().find_map(|line| {
         let mut fields = line.split(':');
         let name = fields.next()?;
-        (fields.nth(1)? == uid.to_string()).then(|| name.to_owned())
+        (fields.nth(1)? == uid.to_string()).then(|| name.chars().take(MAX_USER_CHARS).collect())
     });
     By::Operator { name, uid }
 }

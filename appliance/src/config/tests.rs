@@ -159,6 +159,17 @@ fn a_pin_is_in_one_place() {
 }
 
 #[test]
+fn more_signatures_than_there_are_keys_cannot_be_asked_for() {
+    let key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAILM+rvN+ot98qgEN796jTiQfZfG1KaT0PtFDJ/XFSqti alice";
+    let one = parse(&format!("[policy]\nsigners = [\"{key}\"]\n")).unwrap();
+    let quorum = one.policy.quorum().unwrap().unwrap();
+    assert_eq!((quorum.threshold(), quorum.keys()[0].name()), (1, "alice"));
+    let said = refusal(&format!("[policy]\nsigners = [\"{key}\"]\nthreshold = 2\n"));
+    assert!(said.contains(":3: `policy.threshold` cannot be") && said.contains("1 keys"), "{said}");
+    assert!(parse("").unwrap().policy.quorum().unwrap().is_none());
+}
+
+#[test]
 fn a_pin_itself_has_no_key() {
     assert!(refusal("[hsm]\npin = \"1234\"\n").contains("`hsm.pin` is unknown"));
 }

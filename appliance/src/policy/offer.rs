@@ -39,8 +39,8 @@ pub struct Offer {
 /// Why there is no offer.
 #[derive(Debug, thiserror::Error)]
 pub enum OfferError {
-    /// The folder is not there, or cannot be read.
-    #[error("cannot read the bundle's folder {}", path.display())]
+    /// The folder, or something in it, is not there or cannot be looked at.
+    #[error("cannot look at the bundle's folder {}", path.display())]
     Away {
         /// The folder, or a part of it.
         path: PathBuf,
@@ -150,6 +150,10 @@ impl Seen {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             found => found?,
         };
+        if !found.is_file() {
+            // Whoever reads a pipe waits for somebody to write.
+            return Err(std::io::Error::new(std::io::ErrorKind::InvalidInput, "not a file"));
+        }
         let times = [found.mtime(), found.mtime_nsec(), found.ctime(), found.ctime_nsec()];
         Ok(Some(Self { path: path.to_owned(), size: found.len(), inode: found.ino(), times }))
     }

@@ -63,7 +63,7 @@ fn bundles_that_do_not_compile_leave_the_old_one_deciding() {
         ),
         bad("entities", "entities.json", "[{}]", "entities", "entities.json"),
         bad("manifest", "bundle.toml", "version = 1\nauthor = \"x\"", "manifest", "version = N"),
-        bad("nowhere", "x", "", "away", "cannot read the bundle's folder"),
+        bad("nowhere", "x", "", "away", "cannot look at the bundle's folder"),
     ];
     std::fs::remove_dir_all(&bundles[4].folder).expect("it goes away");
     each_is_refused(appliance, &bundles);

@@ -5,16 +5,20 @@
 //! thread, so that loads have an order; not one that serves intents, so that a large bundle delays none. What it replaces it
 //! holds until nobody else does, and frees it itself.
 
+mod begin;
+mod order;
+
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::time::Duration;
 
 use assent_proto::hash::Hash;
-use assent_proto::number::Timestamp;
-use serde::{Deserialize, Serialize};
-use tokio::sync::oneshot;
+
+pub use order::{Answer, LoaderHandle, Order};
+
+use order::Ask;
 
 use super::admission::{LoadError, Rules, bounded};
 use super::offer::{Look, Offer, OfferError};
@@ -26,7 +30,6 @@ use super::watch::{Finding, Watch};
 use super::{Policies, cached};
 use crate::clock::{Clock, Stopwatch};
 use crate::limits::{LOADER_STACK_BYTES, MAX_REPORT_BYTES, MAX_SOURCE_BYTES, MAX_WAITING_LOADS};
-use crate::operators::SignatureFile;
 use crate::token::Operation;
 
 /// How often a confirmation is written down at most, for the next start.
@@ -47,80 +50,6 @@ pub struct LoaderSettings {
     pub rules: Rules,
     /// The store of the last good bundle.
     pub store: PathBuf,
-}
-
-/// What an operator wants to be loaded.
-#[derive(Clone, Debug)]
-pub struct Order {
-    /// From which folder; the source where none is named.
-    pub folder: Option<PathBuf>,
-    /// Whether it may be older than the one in force.
-    pub downgrade: bool,
-    /// Signatures beside those in the folder.
-    pub signatures: Vec<SignatureFile>,
-    /// Who orders it.
-    pub by: By,
-}
-
-/// What became of an order.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "outcome", rename_all = "snake_case")]
-pub enum Answer {
-    /// It is in force.
-    Loaded {
-        /// Its digest.
-        digest: String,
-        /// Digest of the bundle before.
-        before: String,
-        /// The version that it states.
-        version: Option<u64>,
-        /// Whence it came.
-        source: String,
-        /// Who signed it.
-        signers: Vec<String>,
-        /// What does not refuse it and should be known.
-        warnings: Vec<String>,
-    },
-    /// The one before stays in force.
-    Refused {
-        /// A bounded label.
-        kind: String,
-        /// Digest of the bundle in force.
-        in_force: String,
-        /// All that is wrong with it.
-        report: String,
-    },
-    /// Others are being loaded.
-    Busy,
-}
-
-struct Ask {
-    order: Order,
-    answer: oneshot::Sender<Answer>,
-}
-
-/// How the rest of the appliance reaches the loader.
-#[derive(Clone, Debug)]
-pub struct LoaderHandle {
-    outbox: SyncSender<Ask>,
-}
-
-impl std::fmt::Debug for Ask {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Ask({:?})", self.order)
-    }
-}
-
-impl LoaderHandle {
-    /// Has a bundle loaded. None: the appliance is stopping.
-    pub async fn load(&self, order: Order) -> Option<Answer> {
-        let (answer, answered) = oneshot::channel();
-        match self.outbox.try_send(Ask { order, answer }) {
-            Ok(()) => answered.await.ok(),
-            Err(TrySendError::Full(_)) => Some(Answer::Busy),
-            Err(TrySendError::Disconnected(_)) => None,
-        }
-    }
 }
 
 /// The loader, and what it alone holds.
@@ -172,72 +101,6 @@ pub fn start(
 }
 
 impl Loader {
-    /// Puts the first bundle in force: that of the source, or else the one that was kept.
-    fn begin(
-        settings: LoaderSettings,
-        clock: Clock,
-        shadow: Option<Arc<Shadow>>,
-        mut record: Box<dyn FnMut(Operation) + Send>,
-    ) -> Result<Self, LoadError> {
-        let store = Store::open(&settings.store)?;
-        let state = store.state()?;
-        let (now, source) = (clock.now(), shown(&settings.folder));
-        let provenance = Provenance { source: source.clone(), by: By::Start, at: now };
-        let mut watch = Watch::default();
-        let offered = Look::at(&settings.folder).and_then(|look| {
-            watch.judge(look.clone(), true);
-            Offer::read_as(&settings.folder, &look, Vec::new())
-        });
-        let first = offered.map_err(LoadError::from).and_then(|offer| {
-            guarded(|| settings.rules.admit(offer, provenance, None, state.version, false))
-        });
-        let (snapshot, state, refused) = match first {
-            Ok(snapshot) => {
-                let state = State { version: snapshot.version(), confirmed: now };
-                store.keep(&cached::encode(&snapshot)?, &state)?;
-                (snapshot, state, None)
-            }
-            Err(error) => {
-                watch.reject();
-                let snapshot = kept(&settings.rules, &store, now)?;
-                let Some(snapshot) = snapshot else { return Err(error) };
-                (snapshot, state, Some(error))
-            }
-        };
-        let snapshot = Arc::new(snapshot);
-        let (budget, max_age) = (settings.rules.budget, settings.max_age);
-        let policies =
-            Policies::new(Arc::clone(&snapshot), &settings.folder, budget, max_age, state.confirmed, now);
-        if let Some(error) = refused {
-            tracing::error!(
-                source,
-                reason = error.reason(),
-                "the source's bundle is not taken; the last good one decides"
-            );
-            policies.note_refused(RefusedOffer::new(
-                now,
-                source.clone(),
-                By::Start.to_string(),
-                error.reason(),
-            ));
-            record(refusal(Hash::default(), source, &By::Start, None, error.reason()));
-        }
-        record(loaded(Hash::default(), &snapshot));
-        Ok(Self {
-            settings,
-            policies: Arc::new(policies),
-            store,
-            state,
-            clock,
-            record,
-            watch,
-            shadow,
-            retired: Vec::new(),
-            recorded: None,
-            remembered: Stopwatch::start(),
-        })
-    }
-
     /// Loads what is ordered, and looks at the source, until nobody can order any more.
     fn run(mut self, inbox: &Receiver<Ask>) {
         let mut looked = Stopwatch::start();
@@ -311,7 +174,10 @@ impl Loader {
             Finding::Changed(look) if self.settings.watch => self.take_change(&folder, look),
             Finding::Changed(_) | Finding::Unsettled | Finding::Away(None) => {}
             Finding::Away(Some(error)) => {
-                tracing::error!(error = &error as &dyn std::error::Error, "the bundle's source is away");
+                tracing::error!(
+                    error = &error as &dyn std::error::Error,
+                    "the bundle's source cannot be looked at; nothing confirms the bundle in force"
+                );
             }
         }
         // Looked at here too, so that it is traced when nobody asks anything.
@@ -422,18 +288,6 @@ impl Loader {
             shadow.look(&self.settings.rules, self.clock.now());
         }
     }
-}
-
-/// The bundle that was kept, held to the rules of now.
-fn kept(rules: &Rules, store: &Store, now: Timestamp) -> Result<Option<Snapshot>, LoadError> {
-    let Some(bytes) = store.bundle()? else {
-        return Ok(None);
-    };
-    let cached = cached::decode(&bytes)?;
-    let source = bounded(&format!("last good bundle of {}", cached.source), MAX_SOURCE_BYTES);
-    let replaces = cached.replaces;
-    let provenance = Provenance { source, by: By::Start, at: now };
-    guarded(|| rules.admit_replacing(cached.into_offer(), provenance, None, replaces)).map(Some)
 }
 
 /// Whatever a bundle does to the compiler, the loader goes on.
