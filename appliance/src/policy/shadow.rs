@@ -15,7 +15,7 @@ use assent_proto::wire::{Request, Ruling, Verdict};
 use serde::{Deserialize, Serialize};
 
 use super::admission::{Rules, bounded};
-use super::loader::guarded;
+use super::loader::{guarded, make_way};
 use super::offer::{Look, Offer};
 use super::snapshot::{By, Provenance, Snapshot};
 use super::watch::{Finding, Watch};
@@ -234,6 +234,7 @@ impl Shadow {
     }
 
     fn run(&self, inbox: &Receiver<Work>) {
+        make_way();
         while let Ok(work) = inbox.recv() {
             self.waiting_bytes.fetch_sub(work.frame.len(), Ordering::Relaxed);
             if let Some(snapshot) = self.snapshot() {

@@ -108,18 +108,17 @@ fn reloads_under_load_leave_each_decision_with_one_bundle_that_agrees_with_it() 
     assert!(seen.iter().all(|count| *count > 10), "both bundles decided: {seen:?}");
 
     let (mut announced, mut decided) = (Vec::new(), 0);
-    read_log(&mut appliance, |index, entry| match entry {
-        Entry::Bundle(offer) => announced.push(offer.after),
-        Entry::Allow(allow) => {
+    read_log(&mut appliance, |index, entry| {
+        if let Entry::Bundle(offer) = entry {
+            announced.push(offer.after);
+        } else if let Entry::Allow(allow) = entry {
             decided += 1;
             assert_eq!(allow.bundle.to_string(), open_digest, "leaf {index}");
-        }
-        Entry::Deny(deny) => {
+        } else if let Entry::Deny(deny) = entry {
             decided += 1;
             assert!(announced.contains(&deny.bundle), "leaf {index} comes before the leaf of its bundle");
             assert_ne!(deny.bundle.to_string(), open_digest, "leaf {index}");
         }
-        _ => {}
     });
     assert_eq!((announced.len(), decided), (22, (seen[0] + seen[1]) * 50));
 }

@@ -35,6 +35,9 @@ use crate::token::Operation;
 /// How often a confirmation is written down at most, for the next start.
 const REMEMBER_EVERY: Duration = Duration::from_secs(60);
 
+/// How far the threads in the background stand back: most of the way.
+const BACKGROUND_NICENESS: i32 = 15;
+
 /// What the loader is told at its start.
 #[derive(Clone, Debug)]
 pub struct LoaderSettings {
@@ -64,7 +67,7 @@ pub struct Loader {
     shadow: Option<Arc<Shadow>>,
     /// Bundles that were replaced and may still be in use.
     retired: Vec<Arc<Snapshot>>,
-    /// The last offer of the watch that was refused and recorded, with its reason.
+    /// The last offer that was refused and recorded, with the kind of its fault.
     recorded: Option<(Hash, String)>,
     remembered: Stopwatch,
 }
@@ -90,6 +93,7 @@ pub fn start(
     let run = move || match Loader::begin(settings, clock, shadow, Box::new(record)) {
         Ok(loader) => {
             let _ = tell.send(Ok(Arc::clone(&loader.policies)));
+            make_way();
             loader.run(&inbox);
         }
         Err(error) => drop(tell.send(Err(error))),
@@ -257,12 +261,14 @@ impl Loader {
         tracing::error!(source, %by, reason, "bundle refused; the one before stays");
         let now = self.clock.now();
         self.policies.note_refused(RefusedOffer::new(now, source.clone(), by.to_string(), reason.clone()));
-        let recorded = (fingerprint, reason);
+        // What is wrong with one content may be told in another order each time; that it is of one kind stays.
+        let is_known = fingerprint != Hash::default();
+        let recorded = (fingerprint, if is_known { error.kind().to_owned() } else { reason.clone() });
         // The watch may meet one bad bundle many times; what an operator does is recorded each time.
         if *by == By::Watch && self.recorded.as_ref() == Some(&recorded) {
             return;
         }
-        (self.record)(refusal(self.policies.digest(), source, by, version, recorded.1.clone()));
+        (self.record)(refusal(self.policies.digest(), source, by, version, reason));
         self.recorded = Some(recorded);
     }
 
@@ -288,6 +294,12 @@ impl Loader {
             shadow.look(&self.settings.rules, self.clock.now());
         }
     }
+}
+
+/// Lets the threads that serve intents go first: on Linux a niceness is that of the calling thread.
+pub(super) fn make_way() {
+    // Where the system does not let us, there is no harm but a slower answer.
+    let _ = rustix::process::setpriority_process(None, BACKGROUND_NICENESS);
 }
 
 /// Whatever a bundle does to the compiler, the loader goes on.
