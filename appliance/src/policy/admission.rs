@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 
-use assent_compiler::{Bundle, BundleError};
+use assent_compiler::{Bundle, BundleError, Sources};
 use assent_evaluator::DEFAULT_BUDGET;
 use assent_proto::hash::Hash;
 use assent_proto::limits::MAX_POLICY_ID_BYTES;
@@ -91,7 +91,7 @@ impl LoadError {
             Self::Offer(OfferError::Manifest { .. }) => "manifest",
             Self::Offer(OfferError::Changing) => "changing",
             Self::Offer(OfferError::Files(error)) | Self::Bundle(error) => error.kind(),
-            Self::Budget { .. } => "budget",
+            Self::Budget { .. } => "over_budget",
             Self::PolicyId { .. } => "policy_id",
             Self::Principals(_) => "principals",
             Self::Downgrade { .. } => "downgrade",
@@ -123,11 +123,13 @@ impl LoadError {
     /// One bounded line for log and status: the label, then the report's first words, without what draws the source.
     #[must_use]
     pub fn reason(&self) -> String {
+        let is_drawing = |c: char| c.is_control() || ('\u{2500}'..='\u{25ff}').contains(&c);
         let report = self.report();
-        let says = |line: &&str| line.contains(|c: char| c.is_alphabetic()) && !line.contains('\u{2502}');
-        let lines: Vec<&str> = report.lines().filter(says).take(3).map(str::trim).collect();
-        let plain =
-            lines.join(": ").replace(|c: char| c.is_control() || ('\u{2500}'..='\u{25ff}').contains(&c), " ");
+        let lines = report.lines().filter(|line| !line.contains('\u{2502}'));
+        let words = lines.map(|line| line.trim_matches(|c: char| is_drawing(c) || c.is_whitespace()));
+        // A place in brackets stands over the drawn source; the first line has it too.
+        let says = |line: &&str| line.contains(char::is_alphabetic) && !line.starts_with('[');
+        let plain = words.filter(says).take(2).collect::<Vec<_>>().join(": ").replace(is_drawing, " ");
         bounded(&format!("{}: {plain}", self.kind()), MAX_REASON_BYTES)
     }
 }
@@ -222,13 +224,10 @@ impl Rules {
     }
 }
 
-fn is_same_but_for_entities(known: &Bundle, offered: &assent_compiler::Sources) -> bool {
-    let known = known.sources();
-    known.rules == offered.rules
-        && known.catalog == offered.catalog
-        && known.policies == offered.policies
-        && known.risk == offered.risk
-        && known.tests == offered.tests
+fn is_same_but_for_entities(known: &Bundle, offered: &Sources) -> bool {
+    let Sources { catalog, policies, risk, links, entities: _, tests, rules } = known.sources();
+    (catalog, policies, risk) == (&offered.catalog, &offered.policies, &offered.risk)
+        && (links, tests, rules) == (&offered.links, &offered.tests, &offered.rules)
 }
 
 /// The one entity type of all agents: a SPIFFE ID is an entity of it.

@@ -19,6 +19,7 @@ pub(super) struct Cached {
     catalog: (String, String),
     policies: Vec<(String, String)>,
     risk: Vec<(String, String)>,
+    links: Option<(String, String)>,
     entities: Vec<(String, String)>,
     tests: Vec<(String, String)>,
     version: Option<u64>,
@@ -30,23 +31,25 @@ pub(super) struct Cached {
     loaded: Timestamp,
 }
 
-fn kept(documents: &[Document]) -> Vec<(String, String)> {
-    documents.iter().map(|Document { name, text }| (name.clone(), text.clone())).collect()
+fn kept(Document { name, text }: &Document) -> (String, String) {
+    (name.clone(), text.clone())
 }
 
-fn given(documents: Vec<(String, String)>) -> Vec<Document> {
-    documents.into_iter().map(|(name, text)| Document { name, text }).collect()
+fn given((name, text): (String, String)) -> Document {
+    Document { name, text }
 }
 
 /// A bundle in force, as bytes.
 pub(super) fn encode(snapshot: &Snapshot) -> Result<Vec<u8>, StoreError> {
-    let sources = snapshot.bundle.sources();
+    let Sources { catalog, policies, risk, links, entities, tests, rules: _ } = snapshot.bundle.sources();
+    let all = |documents: &[Document]| documents.iter().map(kept).collect();
     let cached = Cached {
-        catalog: (sources.catalog.name.clone(), sources.catalog.text.clone()),
-        policies: kept(&sources.policies),
-        risk: kept(&sources.risk),
-        entities: kept(&sources.entities),
-        tests: kept(&sources.tests),
+        catalog: kept(catalog),
+        policies: all(policies),
+        risk: all(risk),
+        links: links.as_ref().map(kept),
+        entities: all(entities),
+        tests: all(tests),
         version: snapshot.version,
         replaces: snapshot.replaces,
         signatures: snapshot.signatures.clone(),
@@ -66,13 +69,14 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Cached, StoreError> {
 impl Cached {
     /// Offers it again.
     pub(super) fn into_offer(self) -> Offer {
-        let (name, text) = self.catalog;
+        let all = |documents: Vec<_>| documents.into_iter().map(given).collect();
         let sources = Sources {
-            catalog: Document { name, text },
-            policies: given(self.policies),
-            risk: given(self.risk),
-            entities: given(self.entities),
-            tests: given(self.tests),
+            catalog: given(self.catalog),
+            policies: all(self.policies),
+            risk: all(self.risk),
+            links: self.links.map(given),
+            entities: all(self.entities),
+            tests: all(self.tests),
             rules: Rules::Bundle,
         };
         Offer { sources, manifest: Manifest { version: self.version }, signatures: self.signatures }

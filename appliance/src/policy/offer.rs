@@ -103,7 +103,7 @@ const PARTS: &[(&str, &str)] = &[
     ("signatures", "sig"),
 ];
 /// The parts that are files.
-const FILES: &[&str] = &["catalog.cedarschema", "entities.json", "bundle.toml"];
+const FILES: &[&str] = &["catalog.cedarschema", "links.json", "entities.json", "bundle.toml"];
 
 impl Look {
     /// Looks at a bundle's folder.
@@ -185,33 +185,31 @@ impl Offer {
 
     /// Whether it is, file for file, what a bundle in force was made from.
     pub(super) fn is_in_force(&self, snapshot: &Snapshot) -> bool {
-        let (own, known) = (&self.sources, snapshot.bundle.sources());
-        let same = |pick: fn(&Sources) -> &Vec<Document>| pick(own) == pick(known);
-        own.catalog == known.catalog
-            && same(|sources| &sources.policies)
-            && same(|sources| &sources.risk)
-            && same(|sources| &sources.entities)
-            && same(|sources| &sources.tests)
+        documents(&self.sources).eq(documents(snapshot.bundle.sources()))
             && self.manifest.version == snapshot.version
             && self.signatures == snapshot.signatures
     }
 
     /// Tells offers apart: over every file, whatever it says.
     pub(super) fn fingerprint(&self) -> Hash {
-        let sources = &self.sources;
-        let lists = [&sources.policies, &sources.risk, &sources.entities, &sources.tests];
-        let documents = std::iter::once(&sources.catalog).chain(lists.into_iter().flatten());
         let mut all = Hash::default();
         let mut add = |name: &str, text: &str| {
             let length = (name.len() as u64).to_be_bytes();
             all =
                 Hash::of_labelled(b"assent/offer/v1\0", [&all.0, &length, name.as_bytes(), text.as_bytes()]);
         };
-        documents.for_each(|Document { name, text }| add(name, text));
+        documents(&self.sources).for_each(|Document { name, text }| add(name, text));
         self.signatures.iter().for_each(|SignatureFile { name, text }| add(name, text));
         add("version", &format!("{:?}", self.manifest.version));
         all
     }
+}
+
+/// Every file that is compiled, each behind the part that it belongs to.
+fn documents(sources: &Sources) -> impl Iterator<Item = &Document> {
+    let Sources { catalog, policies, risk, links, entities, tests, rules: _ } = sources;
+    let lists = [policies, risk, entities, tests];
+    std::iter::once(catalog).chain(links).chain(lists.into_iter().flatten())
 }
 
 fn manifest(path: &Path) -> Result<Manifest, OfferError> {

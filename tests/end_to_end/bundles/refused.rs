@@ -1,6 +1,8 @@
 //! Bad bundles, pushed at a live appliance: the old one decides on, and log and status say what was refused and why.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+
+use appliance::policy::loader::Answer;
 
 use super::{CLOSED, Operators, ask, digest, load, offers, policy, show, source, start, variant, write};
 use crate::support::agent::Agent;
@@ -70,6 +72,35 @@ fn bundles_that_do_not_compile_leave_the_old_one_deciding() {
 }
 
 #[test]
+fn every_bad_bundle_that_the_compiler_is_tested_with_leaves_the_old_one_deciding() {
+    let mut appliance = start("watch = false");
+    let agent = Agent::connect(&appliance);
+    let before = digest(&appliance);
+    let bad = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/bundles/bad");
+    let folders = std::fs::read_dir(bad).expect("bad bundles").map(|entry| entry.expect("a bundle").path());
+    let mut pushed = 0;
+    for folder in folders {
+        let expected = std::fs::read_to_string(folder.join("expected.txt")).expect("what is expected");
+        if expected.contains("# budget:") {
+            // This one is bad under a smaller budget only.
+            continue;
+        }
+        pushed += 1;
+        let answer = appliance::control::ask_load(&appliance.data(), Some(folder.clone()), false, Vec::new());
+        let Ok(Answer::Refused { report, in_force, .. }) = answer else { panic!("{folder:?}: {answer:?}") };
+        let is_text = |line: &&str| !line.starts_with('#') && *line != "no line";
+        for text in expected.lines().filter(is_text) {
+            assert!(report.contains(text), "{folder:?} lacks `{text}`:\n{report}");
+        }
+        assert_eq!((&in_force, &digest(&appliance)), (&before, &before), "{folder:?}");
+    }
+    assert_eq!(ask(&agent), None);
+    drop(agent);
+    let refused = offers(&mut appliance).into_iter().filter(|offer| offer.refused.is_some()).count();
+    assert!(pushed > 30 && refused == pushed, "{refused} of {pushed}");
+}
+
+#[test]
 fn a_bundle_over_the_budget_leaves_the_old_one_deciding() {
     let first = start("");
     let worst = show(&first)["worst_case_fuel"].as_u64().expect("a worst case");
@@ -84,7 +115,7 @@ fn a_bundle_over_the_budget_leaves_the_old_one_deciding() {
         })
         .collect();
     let folder = variant(&appliance, "costly", &[("policies/more.cedar", &more)]);
-    each_is_refused(appliance, &[Bad { folder, kind: "budget", says: "policy.budget" }]);
+    each_is_refused(appliance, &[Bad { folder, kind: "over_budget", says: "over the budget of" }]);
 }
 
 #[test]

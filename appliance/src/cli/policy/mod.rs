@@ -7,10 +7,10 @@ mod check;
 mod diff;
 mod eval;
 mod explain;
-mod test;
 mod load;
 mod show;
 mod statement;
+mod test;
 
 use std::path::{Path, PathBuf};
 

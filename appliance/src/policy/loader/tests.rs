@@ -121,7 +121,7 @@ fn one_bad_bundle_is_recorded_once_however_often_it_is_seen() {
     assert_eq!((loader.policies.digest(), place.refusals().len()), (good, 1));
     let (by, reason) = place.refusals().swap_remove(0);
     assert_eq!(by, "watch");
-    assert!(reason.starts_with("policies: policies/bad.cedar: ") && !reason.contains('\n'), "{reason}");
+    assert!(reason.starts_with("policies: policies/bad.cedar:1:45: ") && !reason.contains('\n'), "{reason}");
     let shown = loader.policies.status(0, None).refused.unwrap();
     assert_eq!((shown.reason, shown.at_ms), (reason, NOW.0));
     assert_eq!(refused(&loader.obey(order(Some(place.folder.path().join("nowhere")), false))), "away");
@@ -220,7 +220,7 @@ fn a_bundle_over_the_budget_is_refused_with_both_numbers() {
     loader.settings.rules.budget = 1;
     place.write("bundle.toml", "version = 1");
     let answer = loader.obey(order(None, false));
-    assert_eq!(refused(&answer), "budget");
+    assert_eq!(refused(&answer), "over_budget");
     assert!(matches!(answer, Answer::Refused { report, .. } if report.contains("`policy.budget` is 1;")));
     assert_eq!(place.loads(), 1);
 }
