@@ -53,7 +53,7 @@ impl Policies {
     pub fn load(folder: &Path) -> Result<Self, LoadError> {
         let now = Clock::system().now();
         let rules = Rules::default();
-        let offer = Offer::read(folder, None)?;
+        let offer = Offer::read(folder)?;
         let provenance = Provenance { source: folder.display().to_string(), by: By::Start, at: now };
         let snapshot = rules.admit(offer, provenance, None, None, false)?;
         Ok(Self::new(Arc::new(snapshot), folder, rules.budget, None, now, now))

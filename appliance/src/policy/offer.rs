@@ -168,8 +168,8 @@ impl Offer {
     ///
     /// # Errors
     /// [`OfferError`].
-    pub fn read(folder: &Path, extra: Option<Vec<SignatureFile>>) -> Result<Self, OfferError> {
-        Self::read_as(folder, &Look::at(folder)?, extra.unwrap_or_default())
+    pub fn read(folder: &Path) -> Result<Self, OfferError> {
+        Self::read_as(folder, &Look::at(folder)?, Vec::new())
     }
 
     pub(super) fn read_as(folder: &Path, look: &Look, extra: Vec<SignatureFile>) -> Result<Self, OfferError> {
@@ -300,17 +300,17 @@ mod tests {
     #[test]
     fn a_folder_that_is_not_there_is_away_and_a_file_that_is_not_there_is_missing() {
         let folder = folder();
-        let away = Offer::read(&folder.path().join("nowhere"), None);
+        let away = Offer::read(&folder.path().join("nowhere"));
         assert!(matches!(away, Err(OfferError::Away { .. })), "{away:?}");
         std::fs::remove_file(folder.path().join("catalog.cedarschema")).unwrap();
-        let missing = Offer::read(folder.path(), None);
+        let missing = Offer::read(folder.path());
         assert!(matches!(missing, Err(OfferError::Files(_))), "{missing:?}");
     }
 
     #[test]
     fn every_part_of_an_offer_is_in_its_fingerprint() {
         let folder = folder();
-        let offer = Offer::read(folder.path(), None).unwrap();
+        let offer = Offer::read(folder.path()).unwrap();
         let signature = SignatureFile { name: "a".to_owned(), text: String::new() };
         let others = [
             Offer { manifest: Manifest { version: Some(1) }, ..offer.clone() },

@@ -25,7 +25,7 @@ pub(in crate::cli) struct Options {
 /// Runs the command.
 pub(super) fn run(options: Options, globals: &Globals) -> anyhow::Result<Exit> {
     let folder = folder(options.bundle, globals)?;
-    let offer = Offer::read(&folder, None)?;
+    let offer = Offer::read(&folder)?;
     let version = offer.manifest.version;
     // Nobody should sign what cannot be loaded.
     let bundle = Bundle::compile(offer.sources).map_err(|error| invalid(&error))?;
