@@ -94,6 +94,8 @@ pub const MAX_WAITING_LOADS: usize = 4;
 pub const LOAD_DEADLINE: Duration = Duration::from_secs(300);
 /// Bytes of the report on a refused bundle that a command is given.
 pub const MAX_REPORT_BYTES: usize = 32 * 1024;
+/// Warnings about a loaded bundle that a command is given.
+pub const MAX_SHOWN_WARNINGS: usize = 16;
 /// Intents between two looks at a batch's deadline.
 pub const INTENTS_PER_DEADLINE_LOOK: usize = 16;
 /// Batches that wait for the shadow bundle; more are dropped and counted.

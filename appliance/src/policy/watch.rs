@@ -58,9 +58,12 @@ impl Watch {
         }
     }
 
-    /// Notes what became of what a look saw.
+    /// Notes what became of what a look saw. What was accepted stays so: whoever orders it again, with a signature too many
+    /// perhaps, does not make it worse.
     pub(super) fn judge(&mut self, look: Look, is_accepted: bool) {
-        self.judged = Some((look, is_accepted));
+        let was_accepted =
+            self.judged.as_ref().is_some_and(|(judged, accepted)| *accepted && *judged == look);
+        self.judged = Some((look, is_accepted || was_accepted));
     }
 
     /// Notes that what was judged last is not what decides.
@@ -130,6 +133,8 @@ mod tests {
         }
         watch.settle();
         assert!(matches!(watch.take(source.look()), Finding::Confirmed));
+        watch.judge(source.look().unwrap(), false);
+        assert!(matches!(watch.take(source.look()), Finding::Confirmed), "it was accepted once");
     }
 
     #[test]

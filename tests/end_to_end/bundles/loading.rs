@@ -67,6 +67,24 @@ fn a_change_of_the_source_is_seen_and_loaded_without_anybody_asking() {
 }
 
 #[test]
+fn a_source_that_is_a_symbolic_link_is_changed_in_one_step() {
+    let appliance = start("poll = \"20ms\"");
+    let before = digest(&appliance);
+    let closed = variant(&appliance, "closed", &[("policies/closed.cedar", CLOSED)]);
+    let (link, first) = (source(&appliance), appliance.folder.path().join("first"));
+    std::fs::rename(&link, &first).unwrap();
+    std::os::unix::fs::symlink(&closed, &link).unwrap();
+    let after =
+        eventually("the change is loaded", || Some(digest(&appliance)).filter(|digest| *digest != before));
+    let beside = appliance.folder.path().join("beside");
+    std::os::unix::fs::symlink(&first, &beside).unwrap();
+    std::fs::rename(&beside, &link).unwrap();
+    eventually("the change back is loaded", || (digest(&appliance) == before).then_some(()));
+    assert_ne!(after, before);
+    assert!(appliance.status().unwrap().policy.refused.is_none());
+}
+
+#[test]
 fn reloads_under_load_leave_each_decision_with_one_bundle_that_agrees_with_it() {
     let mut appliance = start("watch = false");
     let closed = variant(&appliance, "closed", &[("policies/closed.cedar", CLOSED)]);

@@ -29,14 +29,14 @@ use super::store::{State, Store};
 use super::watch::{Finding, Watch};
 use super::{Policies, cached};
 use crate::clock::{Clock, Stopwatch};
-use crate::limits::{LOADER_STACK_BYTES, MAX_REPORT_BYTES, MAX_SOURCE_BYTES, MAX_WAITING_LOADS};
+use crate::limits::{LOADER_STACK_BYTES, MAX_SOURCE_BYTES, MAX_WAITING_LOADS};
 use crate::token::Operation;
 
 /// How often a confirmation is written down at most, for the next start.
 const REMEMBER_EVERY: Duration = Duration::from_secs(60);
 
-/// How far the threads in the background stand back: most of the way.
-const BACKGROUND_NICENESS: i32 = 15;
+/// How far the threads in the background stand back: on a busy machine they get a tenth of what the others get.
+const BACKGROUND_NICENESS: i32 = 10;
 
 /// What the loader is told at its start.
 #[derive(Clone, Debug)]
@@ -140,34 +140,14 @@ impl Loader {
         };
         let outcome = self.load(&folder, offer, by, downgrade);
         match look.filter(|_| is_source) {
-            Some(look) => self.watch.judge(look, outcome.is_ok()),
+            Some(look) => self.judge(look, &outcome),
             None if outcome.is_ok() => self.watch.settle(),
             None => {}
         }
-        match outcome {
-            Ok(snapshot) => {
-                self.policies.boundary().accept_clock(self.policies.moment(self.clock.now()));
-                Answer::Loaded {
-                    digest: snapshot.digest().to_string(),
-                    before: before.to_string(),
-                    version: snapshot.version(),
-                    source: snapshot.provenance().source.clone(),
-                    signers: snapshot.signers.clone(),
-                    warnings: snapshot
-                        .bundle()
-                        .warnings()
-                        .iter()
-                        .take(16)
-                        .map(|text| bounded(text, 512))
-                        .collect(),
-                }
-            }
-            Err(error) => Answer::Refused {
-                kind: error.kind().to_owned(),
-                in_force: before.to_string(),
-                report: bounded(&error.report(), MAX_REPORT_BYTES),
-            },
+        if outcome.is_ok() {
+            self.policies.boundary().accept_clock(self.policies.moment(self.clock.now()));
         }
+        Answer::of(outcome, before)
     }
 
     /// One look at the source.
@@ -198,10 +178,14 @@ impl Loader {
             self.watch.judge(look, true);
             return self.confirm();
         }
-        match self.load(folder, offer, By::Watch, false) {
-            // It may be kept another time: the disk was full, perhaps.
-            Err(LoadError::Store(_)) => {}
-            outcome => self.watch.judge(look, outcome.is_ok()),
+        let outcome = self.load(folder, offer, By::Watch, false);
+        self.judge(look, &outcome);
+    }
+
+    fn judge(&mut self, look: Look, outcome: &Result<Arc<Snapshot>, LoadError>) {
+        // What could not be kept may be another time: the disk was full, perhaps.
+        if !matches!(outcome, Err(LoadError::Store(_))) {
+            self.watch.judge(look, outcome.is_ok());
         }
     }
 

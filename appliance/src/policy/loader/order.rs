@@ -1,13 +1,17 @@
 //! What operators order of the loader, and how it answers.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, TrySendError};
 
+use assent_proto::hash::Hash;
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
+use crate::limits::{MAX_REASON_BYTES, MAX_REPORT_BYTES, MAX_SHOWN_WARNINGS};
 use crate::operators::SignatureFile;
-use crate::policy::By;
+use crate::policy::admission::{LoadError, bounded};
+use crate::policy::{By, Snapshot};
 
 /// What an operator wants to be loaded.
 #[derive(Clone, Debug)]
@@ -52,6 +56,30 @@ pub enum Answer {
     },
     /// Others are being loaded.
     Busy,
+}
+
+impl Answer {
+    /// Tells what became of an order, where this bundle was in force before.
+    pub(super) fn of(outcome: Result<Arc<Snapshot>, LoadError>, before: Hash) -> Self {
+        match outcome {
+            Ok(snapshot) => {
+                let warnings = snapshot.bundle.warnings().iter().take(MAX_SHOWN_WARNINGS);
+                Self::Loaded {
+                    digest: snapshot.digest.to_string(),
+                    before: before.to_string(),
+                    version: snapshot.version,
+                    source: snapshot.provenance.source.clone(),
+                    signers: snapshot.signers.clone(),
+                    warnings: warnings.map(|text| bounded(text, MAX_REASON_BYTES)).collect(),
+                }
+            }
+            Err(error) => Self::Refused {
+                kind: error.kind().to_owned(),
+                in_force: before.to_string(),
+                report: bounded(&error.report(), MAX_REPORT_BYTES),
+            },
+        }
+    }
 }
 
 pub(super) struct Ask {
