@@ -161,18 +161,37 @@ impl BundleFile {
     }
 }
 
+fn read_file(path: &Path) -> Result<BundleFile, BundleError> {
+    let bytes =
+        std::fs::read(path).map_err(|source| BundleError::Unreadable { path: path.to_owned(), source })?;
+    BundleFile::from_bytes(path, &bytes)
+}
+
+impl Sources {
+    /// Reads a bundle's files from its folder or its file; what is compiled in a file is held against its sources.
+    ///
+    /// # Errors
+    /// Whatever is wrong with it; see [`BundleError`].
+    pub fn from_path(path: &Path) -> Result<Self, BundleError> {
+        if !path.is_file() {
+            return Self::from_folder(path);
+        }
+        let file = read_file(path)?;
+        file.open(path)?;
+        Ok(file.sources())
+    }
+}
+
 impl Bundle {
     /// Loads a bundle from its folder or its file.
     ///
     /// # Errors
     /// Whatever is wrong with it; see [`BundleError`].
     pub fn from_path(path: &Path) -> Result<Self, BundleError> {
-        if path.is_dir() {
-            return Self::from_folder(path);
+        match path.is_file() {
+            true => read_file(path)?.open(path),
+            false => Self::from_folder(path),
         }
-        let bytes = std::fs::read(path)
-            .map_err(|source| BundleError::Unreadable { path: path.to_owned(), source })?;
-        BundleFile::from_bytes(path, &bytes)?.open(path)
     }
 
     /// SHA-256 of the image's bytes: what was compiled of catalog and policies, without the entities.
