@@ -86,10 +86,13 @@ pub async fn run(config: &Config) -> Result<(), ServeError> {
     let clock = Clock::system();
     let policies = Arc::new(Policies::load(&config.policy.bundle)?);
     let (sealer, handle) = sealer(config, &clock)?;
-    handle.record(Operation::BundleLoaded {
+    handle.record(Operation::BundleOffered {
         before: assent_proto::hash::Hash::default(),
         after: policies.digest(),
         source: config.policy.bundle.display().to_string(),
+        by: "start".to_owned(),
+        version: None,
+        refused: None,
     });
     let registry = Arc::new(Registry::open(&config.agents_path())?);
     let endpoint = endpoint(config)?;
