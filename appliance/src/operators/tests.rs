@@ -3,6 +3,9 @@
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use aws_lc_rs::digest::{SHA256, SHA512, digest};
+use ed25519_dalek::{Signer as _, SigningKey};
+
 use super::{KeyError, ListError, OperatorKey, Quorum, QuorumError, SignatureFile};
 
 const NAMESPACE: &str = "assent-bundle@v1";
@@ -62,10 +65,8 @@ impl Office {
 
 /// Who signed, what is over something else, and what is by nobody known.
 fn too_few(error: &QuorumError) -> (&[String], &[String], &[String]) {
-    match error {
-        QuorumError::TooFew { signers, stale, unknown, threshold: 2 } => (signers, stale, unknown),
-        other => panic!("{other}"),
-    }
+    let QuorumError::TooFew { signers, stale, unknown, threshold: 2 } = error else { panic!("{error}") };
+    (signers, stale, unknown)
 }
 
 #[test]
@@ -147,6 +148,60 @@ fn ecdsa_keys_sign_too() {
         let signature = sign(folder.path(), "carol", NAMESPACE, &statement);
         let signers = quorum.verify(NAMESPACE, &statement, std::slice::from_ref(&signature)).unwrap();
         assert_eq!(signers.names(), ["carol"]);
+        assert!(quorum.verify(NAMESPACE, b"another", &[signature]).is_err());
+    }
+}
+
+/// A string as SSH writes it: its length, then its bytes.
+fn string(bytes: &[u8]) -> Vec<u8> {
+    [&u32::try_from(bytes.len()).unwrap().to_be_bytes(), bytes].concat()
+}
+
+/// What a security key and `ssh-keygen` would make of a statement, with these flags: the key's line, and the signature.
+fn touched(flags: u8) -> (String, SignatureFile) {
+    let secret = SigningKey::from_bytes(&[7; 32]);
+    let (name, application) = (b"sk-ssh-ed25519@openssh.com", b"ssh:");
+    let public = [string(name), string(secret.verifying_key().as_bytes()), string(application)].concat();
+    let message = digest(&SHA512, STATEMENT);
+    let parts = [NAMESPACE.as_bytes(), b"", b"sha512", message.as_ref()];
+    let signed = [b"SSHSIG".to_vec(), parts.map(string).concat()].concat();
+    let trailer = [flags, 0, 0, 0, 9];
+    let (application, signed) = (digest(&SHA256, application), digest(&SHA256, &signed));
+    let asserted = [application.as_ref(), &trailer, signed.as_ref()].concat();
+    let signature = [string(name), string(&secret.sign(&asserted).to_bytes()), trailer.to_vec()].concat();
+    let rest =
+        [string(&public), parts[..3].iter().map(|part| string(part)).collect::<Vec<_>>().concat()].concat();
+    let blob = [b"SSHSIG\0\0\0\x01".to_vec(), rest, string(&signature)].concat();
+    let mut text = "-----BEGIN SSH SIGNATURE-----\n".to_owned();
+    for line in base64(&blob).as_bytes().chunks(70) {
+        text.push_str(std::str::from_utf8(line).unwrap());
+        text.push('\n');
+    }
+    text.push_str("-----END SSH SIGNATURE-----\n");
+    let line = format!("sk-ssh-ed25519@openssh.com {} dave", base64(&public));
+    (line, SignatureFile { name: "dave.sig".to_owned(), text })
+}
+
+fn base64(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = String::new();
+    for chunk in bytes.chunks(3) {
+        let number = (0..3).fold(0, |number, at| number << 8 | usize::from(*chunk.get(at).unwrap_or(&0)));
+        for at in 0..4 {
+            let digit = char::from(DIGITS[number >> (18 - 6 * at) & 63]);
+            text.push(if at > chunk.len() { '=' } else { digit });
+        }
+    }
+    text
+}
+
+#[test]
+fn a_security_key_signs_where_somebody_touched_it() {
+    for (flags, counts) in [(1, true), (5, true), (0, false), (4, false)] {
+        let (line, signature) = touched(flags);
+        let quorum = quorum(&[line], 1).unwrap();
+        let verified = quorum.verify(NAMESPACE, STATEMENT, std::slice::from_ref(&signature));
+        assert_eq!(verified.is_ok(), counts, "flags {flags}: {verified:?}");
         assert!(quorum.verify(NAMESPACE, b"another", &[signature]).is_err());
     }
 }
