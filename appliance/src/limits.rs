@@ -78,6 +78,8 @@ pub const MAX_RATED_PRINCIPALS: usize = 4 * MAX_CONNECTIONS;
 pub const RATE_SHARDS: usize = 16;
 /// Files of one bundle.
 pub const MAX_BUNDLE_FILES: usize = 10_000;
+/// Folders within one another below a bundle's own: a link to itself has no end.
+pub const MAX_BUNDLE_LEVELS: usize = 4;
 /// Bytes of one bundle's files together.
 pub const MAX_BUNDLE_BYTES: u64 = 1024 * 1024 * 1024;
 /// Bytes of `bundle.toml`.
@@ -94,6 +96,8 @@ pub const MAX_WAITING_LOADS: usize = 4;
 pub const LOAD_DEADLINE: Duration = Duration::from_secs(300);
 /// Bytes of the report on a refused bundle that a command is given.
 pub const MAX_REPORT_BYTES: usize = 32 * 1024;
+/// Warnings about a loaded bundle that a command is given.
+pub const MAX_SHOWN_WARNINGS: usize = 16;
 /// Intents between two looks at a batch's deadline.
 pub const INTENTS_PER_DEADLINE_LOOK: usize = 16;
 /// Batches that wait for the shadow bundle; more are dropped and counted.

@@ -148,8 +148,8 @@ impl Parts {
                 after: intent,
                 source: word,
                 by: audience,
-                version: (self.numbers[0] % 2 == 0).then_some(self.numbers[1]),
-                outcome: if self.numbers[2] % 2 == 0 {
+                version: (self.numbers[0].is_multiple_of(2)).then_some(self.numbers[1]),
+                outcome: if self.numbers[2].is_multiple_of(2) {
                     OfferOutcome::Loaded
                 } else {
                     OfferOutcome::Refused(principal)

@@ -7,6 +7,9 @@ mod check;
 mod diff;
 mod eval;
 mod explain;
+mod load;
+mod show;
+mod statement;
 mod test;
 
 use std::path::{Path, PathBuf};
@@ -31,6 +34,12 @@ pub(super) enum Verb {
     Explain(explain::Options),
     /// Compare two bundles, and replay recorded intents under both.
     Diff(diff::Options),
+    /// Have the running appliance put a bundle in force.
+    Load(load::Options),
+    /// Show the bundle that decides in the running appliance.
+    Show,
+    /// Print what operators sign for a bundle.
+    Statement(statement::Options),
 }
 
 /// Runs the command.
@@ -41,6 +50,9 @@ pub(super) fn run(verb: Verb, globals: &Globals) -> anyhow::Result<Exit> {
         Verb::Eval(options) => eval::run(&options),
         Verb::Explain(options) => explain::run(&options, globals),
         Verb::Diff(options) => diff::run(&options, globals),
+        Verb::Load(options) => load::run(options, globals),
+        Verb::Show => show::run(globals),
+        Verb::Statement(options) => statement::run(options, globals),
     }
 }
 
