@@ -78,6 +78,8 @@ pub const MAX_RATED_PRINCIPALS: usize = 4 * MAX_CONNECTIONS;
 pub const RATE_SHARDS: usize = 16;
 /// Files of one bundle.
 pub const MAX_BUNDLE_FILES: usize = 10_000;
+/// Folders within one another below a bundle's own: a link to itself has no end.
+pub const MAX_BUNDLE_LEVELS: usize = 4;
 /// Bytes of one bundle's files together.
 pub const MAX_BUNDLE_BYTES: u64 = 1024 * 1024 * 1024;
 /// Bytes of a bundle's file: its sources, and what was compiled from them.

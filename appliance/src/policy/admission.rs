@@ -4,8 +4,6 @@
 //! names one entity, it is no older than the one in force unless an operator says so, and enough operators signed just
 //! this. Compiling is the compiler's; whether the result is put in force is the loader's.
 
-use std::collections::BTreeSet;
-
 use assent_compiler::{Bundle, BundleError, Sources};
 use assent_evaluator::DEFAULT_BUDGET;
 use assent_proto::hash::Hash;
@@ -44,9 +42,9 @@ pub enum LoadError {
         /// The id.
         id: String,
     },
-    /// A SPIFFE ID would not name one entity.
-    #[error("the catalog's actions take principals of {0} types; give agents one entity type")]
-    Principals(usize),
+    /// Nobody could ask for anything.
+    #[error("no action of the catalog takes a principal; give agents an entity type")]
+    Principals,
     /// It is older than the one in force.
     #[error(
         "{} would replace version {in_force}; load it with `assent policy load --downgrade` if you mean that",
@@ -87,13 +85,13 @@ impl LoadError {
         match self {
             Self::Offer(OfferError::Away { .. }) => "away",
             Self::Offer(OfferError::Unreadable { .. }) => "unreadable",
-            Self::Offer(OfferError::TooLarge { .. }) => "too_large",
+            Self::Offer(OfferError::TooLarge { .. } | OfferError::TooDeep { .. }) => "too_large",
             Self::Offer(OfferError::Manifest { .. }) => "manifest",
             Self::Offer(OfferError::Changing) => "changing",
             Self::Offer(OfferError::Files(error)) | Self::Bundle(error) => error.kind(),
             Self::Budget { .. } => "over_budget",
             Self::PolicyId { .. } => "policy_id",
-            Self::Principals(_) => "principals",
+            Self::Principals => "principals",
             Self::Downgrade { .. } => "downgrade",
             Self::Signatures { .. } => "signatures",
             Self::Store(_) => "store",
@@ -196,7 +194,8 @@ impl Rules {
         if let Some(long) = bundle.policies().iter().find(|policy| policy.id.len() > MAX_POLICY_ID_BYTES) {
             return Err(LoadError::PolicyId { id: long.id.clone() });
         }
-        let principal_type = principal_type(&bundle)?;
+        // A SPIFFE ID is an entity of this type.
+        let principal_type = bundle.agent_type()?.ok_or(LoadError::Principals)?.to_owned();
         let digest = Hash(bundle.digest());
         let statement = Statement { digest, version: manifest.version, replaces }.to_string();
         let signers = match &self.quorum {
@@ -228,14 +227,4 @@ fn is_same_but_for_entities(known: &Bundle, offered: &Sources) -> bool {
     let Sources { catalog, policies, risk, links, entities: _, tests, rules } = known.sources();
     (catalog, policies, risk) == (&offered.catalog, &offered.policies, &offered.risk)
         && (links, tests, rules) == (&offered.links, &offered.tests, &offered.rules)
-}
-
-/// The one entity type of all agents: a SPIFFE ID is an entity of it.
-fn principal_type(bundle: &Bundle) -> Result<String, LoadError> {
-    let types: BTreeSet<&String> =
-        bundle.catalog().actions().iter().flat_map(|action| &action.principals).collect();
-    match types.first() {
-        Some(only) if types.len() == 1 => Ok((*only).clone()),
-        _ => Err(LoadError::Principals(types.len())),
-    }
 }

@@ -10,6 +10,7 @@ mod admission;
 mod cached;
 pub mod loader;
 mod offer;
+mod packed;
 mod report;
 pub mod shadow;
 mod snapshot;

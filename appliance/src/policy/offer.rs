@@ -1,22 +1,26 @@
 //! An offer: a bundle's files as they were found, before anything about them is believed.
 //!
-//! They lie in a folder, or in the one file that `policy compile` makes. The rule it keeps: bounded, and of one moment. A folder is looked at before and after it is read; where it changed in
+//! The rule it keeps: bounded, and of one moment. A folder is looked at before and after it is read; where it changed in
 //! between, what was read may be half of one bundle and half of another, and is not offered.
 
+use std::fs::Metadata;
 use std::io::Read as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use assent_compiler::{BundleError, BundleFile, Document, Sources};
+use assent_compiler::{BundleError, Document, Sources};
 use assent_proto::hash::Hash;
 use serde::Deserialize;
 
 use super::snapshot::Snapshot;
 use crate::limits::{
-    MAX_BUNDLE_BYTES, MAX_BUNDLE_FILE_BYTES, MAX_BUNDLE_FILES, MAX_MANIFEST_BYTES, MAX_SIGNATURE_BYTES,
+    MAX_BUNDLE_BYTES, MAX_BUNDLE_FILES, MAX_BUNDLE_LEVELS, MAX_MANIFEST_BYTES, MAX_SIGNATURE_BYTES,
     MAX_SIGNATURES,
 };
 use crate::operators::SignatureFile;
+
+/// What a bundle says of itself.
+pub(super) const MANIFEST: &str = "bundle.toml";
 
 /// What `bundle.toml` may say.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -71,6 +75,12 @@ pub enum OfferError {
         /// How many there may be.
         limit: u64,
     },
+    /// Folders nest deeper than those of any bundle.
+    #[error("{}: a bundle's folders nest at most {MAX_BUNDLE_LEVELS} deep; move this one out of it", path.display())]
+    TooDeep {
+        /// The folder.
+        path: PathBuf,
+    },
     /// `bundle.toml` says what it may not.
     #[error("bundle.toml: {problem}; it may say `version = N`, a whole number from 1 on")]
     Manifest {
@@ -84,90 +94,80 @@ pub enum OfferError {
 
 /// How a bundle's files looked, without what is in them.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Look(Vec<Seen>);
+pub(super) struct Look(pub(super) Vec<Seen>);
 
+/// How one file looked.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Seen {
+pub(super) struct Seen {
     path: PathBuf,
-    size: u64,
+    pub(super) size: u64,
     inode: u64,
     /// Seconds and nanoseconds of the last change of content, and of anything.
     times: [i64; 4],
 }
 
-/// The parts of a bundle that are folders, and the ending of their files.
-const PARTS: &[(&str, &str)] = &[
-    ("policies", "cedar"),
-    ("risk", "cedar"),
-    ("entities", "json"),
-    ("tests", "json"),
-    ("signatures", "sig"),
-];
-/// What a bundle says of itself.
-const MANIFEST: &str = "bundle.toml";
-/// The parts that are files.
-const FILES: &[&str] = &["catalog.cedarschema", "links.json", "entities.json", MANIFEST];
-
 impl Look {
-    /// Looks at a bundle's folder.
+    /// Looks at everything in a bundle's folder: a file that belongs to no bundle may be why one is refused, and its going
+    /// away why the same is taken.
     pub(super) fn at(folder: &Path) -> Result<Self, OfferError> {
-        let away = |path: &Path| {
-            let path = path.to_owned();
-            move |source| OfferError::Away { path, source }
-        };
         if folder.is_file() {
-            let seen: Vec<Seen> = Seen::of(folder).map_err(away(folder))?.into_iter().collect();
-            bounded("bytes", seen.iter().map(|seen| seen.size).sum(), MAX_BUNDLE_FILE_BYTES)?;
-            return Ok(Self(seen));
+            return super::packed::look(folder);
         }
-        std::fs::read_dir(folder).map_err(away(folder))?;
         let mut seen = Vec::new();
-        for name in FILES {
-            let path = folder.join(name);
-            seen.extend(Seen::of(&path).map_err(away(&path))?);
-        }
-        for (part, ending) in PARTS {
-            let place = folder.join(part);
-            let entries = match std::fs::read_dir(&place) {
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
-                entries => entries.map_err(away(&place))?,
-            };
-            for entry in entries {
-                let path = entry.map_err(away(&place))?.path();
-                if path.extension().is_some_and(|found| found == *ending) {
-                    seen.extend(Seen::of(&path).map_err(away(&path))?);
-                }
-                bounded("files", seen.len() as u64, MAX_BUNDLE_FILES as u64)?;
-            }
-        }
+        walk(folder, MAX_BUNDLE_LEVELS, &mut seen)?;
         bounded("bytes", seen.iter().map(|seen| seen.size).sum(), MAX_BUNDLE_BYTES)?;
         seen.sort();
         Ok(Self(seen))
     }
 
-    /// The files of a part, in the order of their names.
-    fn of_part(&self, part: &Path) -> impl Iterator<Item = &Path> {
-        self.0.iter().map(|seen| seen.path.as_path()).filter(move |path| path.parent() == Some(part))
+    /// The files of a part that end so, in the order of their names.
+    fn of_part<'l>(&'l self, part: &'l Path, ending: &'l str) -> impl Iterator<Item = &'l Path> {
+        let paths = self.0.iter().map(|seen| seen.path.as_path());
+        paths.filter(move |path| {
+            path.parent() == Some(part) && path.extension().is_some_and(|found| found == ending)
+        })
     }
+}
+
+/// Lists the files of a folder and of those in it, so many levels down.
+fn walk(place: &Path, levels: usize, seen: &mut Vec<Seen>) -> Result<(), OfferError> {
+    let away = |path: &Path| {
+        let path = path.to_owned();
+        move |source| OfferError::Away { path, source }
+    };
+    for entry in std::fs::read_dir(place).map_err(away(place))? {
+        let path = entry.map_err(away(place))?.path();
+        if path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b".")) {
+            continue;
+        }
+        let found = match std::fs::metadata(&path) {
+            // It went away while the folder was listed, or points nowhere.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+            found => found.map_err(away(&path))?,
+        };
+        if found.is_dir() {
+            let below = levels.checked_sub(1);
+            let too_deep = || OfferError::TooDeep { path: path.clone() };
+            walk(&path, below.ok_or_else(too_deep)?, seen)?;
+        } else if found.is_file() {
+            seen.push(Seen::of(path, &found));
+            bounded("files", seen.len() as u64, MAX_BUNDLE_FILES as u64)?;
+        } else {
+            // Whoever reads a pipe waits for somebody to write.
+            return Err(away(&path)(std::io::Error::new(std::io::ErrorKind::InvalidInput, "not a file")));
+        }
+    }
+    Ok(())
 }
 
 impl Seen {
-    /// None where there is no such file, also where it went away while the folder was listed.
-    fn of(path: &Path) -> std::io::Result<Option<Self>> {
-        let found = match std::fs::metadata(path) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            found => found?,
-        };
-        if !found.is_file() {
-            // Whoever reads a pipe waits for somebody to write.
-            return Err(std::io::Error::new(std::io::ErrorKind::InvalidInput, "not a file"));
-        }
+    pub(super) fn of(path: PathBuf, found: &Metadata) -> Self {
         let times = [found.mtime(), found.mtime_nsec(), found.ctime(), found.ctime_nsec()];
-        Ok(Some(Self { path: path.to_owned(), size: found.len(), inode: found.ino(), times }))
+        Self { path, size: found.len(), inode: found.ino(), times }
     }
 }
 
-fn bounded(what: &'static str, found: u64, limit: u64) -> Result<(), OfferError> {
+pub(super) fn bounded(what: &'static str, found: u64, limit: u64) -> Result<(), OfferError> {
     if found > limit { Err(OfferError::TooLarge { what, found, limit }) } else { Ok(()) }
 }
 
@@ -193,33 +193,6 @@ impl Offer {
             return Err(OfferError::Changing);
         }
         Ok(Self { sources: sources?, manifest: manifest?, signatures: signatures? })
-    }
-
-    /// Reads a bundle from its file. What is compiled in it is held against its sources here; what decides is compiled
-    /// again within the budget, as for every offer.
-    fn unpack(path: &Path, extra: Vec<SignatureFile>) -> Result<Self, OfferError> {
-        let bytes =
-            std::fs::read(path).map_err(|source| OfferError::Unreadable { path: path.to_owned(), source })?;
-        let file = BundleFile::from_bytes(path, &bytes)?;
-        file.open(path)?;
-        let (mut manifest, mut signatures) = (Manifest::default(), extra);
-        for Document { name, text } in file.attachments() {
-            match name.as_str() {
-                MANIFEST => manifest = Manifest::parse(&text)?,
-                _ => signatures.push(SignatureFile { name, text }),
-            }
-        }
-        bounded("signatures", signatures.len() as u64, MAX_SIGNATURES as u64)?;
-        Ok(Self { sources: file.sources(), manifest, signatures })
-    }
-
-    /// What travels along with its file.
-    #[must_use]
-    pub fn attachments(&self) -> Vec<Document> {
-        let manifest =
-            self.manifest.version.map(|version| Document::new(MANIFEST, format!("version = {version}\n")));
-        let signatures = self.signatures.iter().map(|SignatureFile { name, text }| Document::new(name, text));
-        manifest.into_iter().chain(signatures).collect()
     }
 
     /// Whether it is, file for file, what a bundle in force was made from.
@@ -260,7 +233,7 @@ fn manifest(path: &Path) -> Result<Manifest, OfferError> {
 }
 
 impl Manifest {
-    fn parse(text: &str) -> Result<Self, OfferError> {
+    pub(super) fn parse(text: &str) -> Result<Self, OfferError> {
         let manifest: Self = toml::from_str(text)
             .map_err(|error| OfferError::Manifest { problem: error.message().to_owned() })?;
         if manifest.version == Some(0) {
@@ -272,7 +245,7 @@ impl Manifest {
 
 fn signatures(look: &Look, part: &Path, extra: Vec<SignatureFile>) -> Result<Vec<SignatureFile>, OfferError> {
     let mut all = extra;
-    for path in look.of_part(part) {
+    for path in look.of_part(part, "sig") {
         let text = bounded_text(path, MAX_SIGNATURE_BYTES as u64)
             .map_err(|source| OfferError::Unreadable { path: path.to_owned(), source })?;
         let file = path.file_name().unwrap_or_default().to_string_lossy();
@@ -312,10 +285,15 @@ mod tests {
     }
 
     #[test]
-    fn any_change_of_a_file_changes_the_look_and_other_files_do_not() {
+    fn any_change_of_a_file_changes_the_look_and_hidden_files_do_not() {
         let folder = folder();
         let before = Look::at(folder.path()).unwrap();
-        std::fs::write(folder.path().join("README.md"), "not of the bundle").unwrap();
+        std::fs::write(folder.path().join(".gitignore"), "not of the bundle").unwrap();
+        assert_eq!(Look::at(folder.path()).unwrap(), before);
+        let stray = folder.path().join("misspelt.cedar");
+        std::fs::write(&stray, "not of the bundle either, which may be why it is refused").unwrap();
+        assert_ne!(Look::at(folder.path()).unwrap(), before);
+        std::fs::remove_file(stray).unwrap();
         assert_eq!(Look::at(folder.path()).unwrap(), before);
         let policies = folder.path().join("policies/orders.cedar");
         let text = std::fs::read_to_string(&policies).unwrap();
@@ -344,6 +322,18 @@ mod tests {
         std::fs::remove_file(folder.path().join("catalog.cedarschema")).unwrap();
         let missing = Offer::read(folder.path());
         assert!(matches!(missing, Err(OfferError::Files(_))), "{missing:?}");
+    }
+
+    #[test]
+    fn a_pipe_and_a_folder_without_end_are_refused_and_not_waited_for() {
+        let folder = folder();
+        let pipe = folder.path().join("policies/pipe.cedar");
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        let said = Offer::read(folder.path()).unwrap_err();
+        assert!(matches!(&said, OfferError::Away { path, .. } if *path == pipe), "{said}");
+        std::fs::remove_file(&pipe).unwrap();
+        std::os::unix::fs::symlink(folder.path(), folder.path().join("policies/itself")).unwrap();
+        assert!(matches!(Offer::read(folder.path()), Err(OfferError::TooDeep { .. })));
     }
 
     #[test]

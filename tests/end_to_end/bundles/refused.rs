@@ -191,6 +191,10 @@ fn going_back_needs_the_word_of_an_operator_and_the_signatures_of_two() {
     let (code, _, talk) = policy(&appliance, &arguments);
     assert_eq!(code, 0, "{talk}");
     assert_eq!(show(&appliance)["version"], 6);
+    // An answer comes after its round is durable, and with it every line before.
+    let agent = Agent::connect(&appliance);
+    assert_eq!(ask(&agent), None);
+    drop(agent);
 
     // The source still has version 7, which is no way back.
     std::fs::rename(&bundle, appliance.folder.path().join("elsewhere")).unwrap();

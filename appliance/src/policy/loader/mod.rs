@@ -157,11 +157,15 @@ impl Loader {
             Finding::Confirmed => self.confirm(),
             Finding::Changed(look) if self.settings.watch => self.take_change(&folder, look),
             Finding::Changed(_) | Finding::Unsettled | Finding::Away(None) => {}
-            Finding::Away(Some(error)) => {
+            Finding::Away(Some(error @ OfferError::Away { .. })) => {
                 tracing::error!(
                     error = &error as &dyn std::error::Error,
                     "the bundle's source cannot be looked at; nothing confirms the bundle in force"
                 );
+            }
+            // It is there, and so large that it is not looked at.
+            Finding::Away(Some(error)) => {
+                self.refuse(&error.into(), shown(&folder), &By::Watch, None, Hash::default());
             }
         }
         // Looked at here too, so that it is traced when nobody asks anything.

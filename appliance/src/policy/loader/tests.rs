@@ -129,6 +129,21 @@ fn one_bad_bundle_is_recorded_once_however_often_it_is_seen() {
 }
 
 #[test]
+fn a_source_that_is_too_large_to_be_looked_at_is_refused_and_one_that_is_away_is_not() {
+    let place = Place::new();
+    let mut loader = place.begin();
+    std::os::unix::fs::symlink(place.bundle(), place.bundle().join("itself")).unwrap();
+    (0..3).for_each(|_| loader.look());
+    let refusals = place.refusals();
+    assert!(refusals.len() == 1 && refusals[0].1.starts_with("too_large: "), "{refusals:?}");
+    std::fs::remove_file(place.bundle().join("itself")).unwrap();
+    loader.look();
+    std::fs::rename(place.bundle(), place.folder.path().join("elsewhere")).unwrap();
+    (0..3).for_each(|_| loader.look());
+    assert_eq!(place.refusals().len(), 1);
+}
+
+#[test]
 fn versions_do_not_go_down_unless_an_operator_says_so_and_a_restart_remembers() {
     let place = Place::new();
     place.write("bundle.toml", "version = 7");
