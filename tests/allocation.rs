@@ -72,11 +72,11 @@ fn a_million_retail_intents_are_decided_without_an_allocation() {
 
     let (mut decided, mut allowed) = (0, 0);
     let watch = Stopwatch::start();
+    let view = snapshot.bundle().view();
     let count = allocations(|| {
         while decided < INTENTS {
             for (intent, _) in request.intents() {
-                let mut reading =
-                    Reading::new(snapshot.bundle().view(), snapshot.principal(&principal), &intent);
+                let mut reading = Reading::new(&view, snapshot.principal(&principal), &intent);
                 let ruling = match reading.classify(facts) {
                     Ok(classified) => evaluate(classified, &snapshot).into_ruling(),
                     Err(unclassified) => unclassified.ruling(),

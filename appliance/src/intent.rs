@@ -76,7 +76,7 @@ impl std::fmt::Debug for Reading<'_> {
 impl<'a> Reading<'a> {
     /// Begins to read an intent of a principal.
     #[must_use]
-    pub fn new(view: View<'a>, principal: Uid<'a>, intent: &Intent<'a>) -> Self {
+    pub fn new(view: &'a View<'a>, principal: Uid<'a>, intent: &Intent<'a>) -> Self {
         let (action, resource) = (uid(intent.act.action), uid(intent.act.resource));
         Self { laid_out: evaluator::Intent::new(view, principal, action, resource), intent: *intent }
     }

@@ -105,7 +105,7 @@ fn decide(
     let mut outcomes = Vec::with_capacity(intents.len());
     let mut leaves = Leaves::with_capacity(intents.len(), intents.len() * 512);
     for (position, (intent, _)) in intents.enumerate() {
-        let ruling = match Reading::new(view, subject, &intent).classify(facts) {
+        let ruling = match Reading::new(&view, subject, &intent).classify(facts) {
             Ok(classified) => evaluate(classified, snapshot).into_ruling(),
             Err(unclassified) => unclassified.ruling(),
         };

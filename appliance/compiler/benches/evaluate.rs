@@ -6,7 +6,7 @@
 #![expect(clippy::expect_used, reason = "a benchmark may fail as loudly as a test")]
 
 use assent_compiler::{Bundle, Sources};
-use assent_evaluator::{Decision, Facts, Intent, Uid, Verdict};
+use assent_evaluator::{Decision, Facts, Intent, Uid, Verdict, View};
 use cedar_policy::{Authorizer, Entities, PolicySet, Request, Schema};
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use std::fmt::Write;
@@ -54,9 +54,9 @@ fn fill(intent: &mut Intent<'_>) -> Option<()> {
     intent.end().ok()
 }
 
-fn new(bundle: &Bundle) -> Intent<'_> {
+fn new<'v>(view: &'v View<'v>) -> Intent<'v> {
     let uid = |type_name, id| Uid { type_name, id };
-    Intent::new(bundle.view(), uid("Agent", "a"), uid("Action", "refund"), uid("Order", "o"))
+    Intent::new(view, uid("Agent", "a"), uid("Action", "refund"), uid("Order", "o"))
 }
 
 fn evaluate(criterion: &mut Criterion) {
@@ -76,7 +76,8 @@ fn evaluate(criterion: &mut Criterion) {
         let authorizer = Authorizer::new();
 
         let cedar = authorizer.is_authorized(&request, &policy_set, &entities);
-        let mut intent = new(&bundle);
+        let view = bundle.view();
+        let mut intent = new(&view);
         fill(&mut intent).expect("the values fit");
         let mut classified = intent.classify(Facts::default()).expect("the intent fits");
         let ours = classified.evaluate();
@@ -94,7 +95,7 @@ fn evaluate(criterion: &mut Criterion) {
         });
         group.bench_function(BenchmarkId::new("intent", count), |bencher| {
             bencher.iter(|| {
-                let mut intent = new(black_box(&bundle));
+                let mut intent = new(black_box(&view));
                 fill(&mut intent)?;
                 Some(intent.classify(Facts::default()).ok()?.evaluate().verdict())
             });

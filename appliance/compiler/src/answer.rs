@@ -9,7 +9,7 @@ use crate::error::draw;
 use crate::literal::of_result;
 use crate::scope::uid;
 use crate::table::EntityName;
-use assent_evaluator::{Cause, Decision, Evaluation, Facts, Intent, Misfit, Refused, Uid, Verdict};
+use assent_evaluator::{Cause, Decision, Evaluation, Facts, Intent, Misfit, Refused, Uid, Verdict, View};
 use cedar_policy::Context;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -142,13 +142,14 @@ impl Bundle {
 
     /// Answers a request. What `context.assent` says is taken as the appliance's assertion.
     pub(crate) fn answer_to(&self, request: &ReadRequest) -> Answer {
+        let view = self.view();
         let asserted = request.context.get("assent").and_then(asserted);
         let mut context = request.context.clone();
-        let mut as_cedar = request.intent(self, &request.context);
+        let mut as_cedar = request.intent(&view, &request.context);
         if asserted.is_some() {
             context.remove("assent");
         }
-        let mut intent = request.intent(self, &context);
+        let mut intent = request.intent(&view, &context);
         let (facts, risk) = asserted.unwrap_or_default();
         match intent.classify(facts) {
             Ok(mut classified) => {
@@ -218,9 +219,9 @@ fn asserted(record: &Constant) -> Option<(Facts, Option<i64>)> {
 
 impl ReadRequest {
     /// The request as an intent. A value that passes a bound is noted there and refused when it is classified.
-    fn intent<'a>(&'a self, bundle: &'a Bundle, context: &'a BTreeMap<String, Constant>) -> Intent<'a> {
+    fn intent<'a>(&'a self, view: &'a View<'a>, context: &'a BTreeMap<String, Constant>) -> Intent<'a> {
         let mut intent = Intent::new(
-            bundle.view(),
+            view,
             self.principal.borrowed(),
             self.action.borrowed(),
             self.resource.borrowed(),

@@ -7,8 +7,8 @@
 #![expect(clippy::wildcard_enum_match_arm, reason = "what is not named is a scalar, or costs its step only")]
 
 use assent_evaluator::{
-    Content, Field, Image, Instruction, MAX_INTENT_DEPTH, MAX_INTENT_TEXT_BYTES, MAX_INTENT_VALUES, Range,
-    Shape, Snapshot, Source, Span, Value, View,
+    Binary, Content, Field, Image, Instruction, MAX_INTENT_DEPTH, MAX_INTENT_TEXT_BYTES, MAX_INTENT_VALUES, Operand, Place,
+    Range, Shape, Snapshot, Source, Span, Value, Variable, View,
 };
 
 /// How large a value can be.
@@ -67,14 +67,25 @@ impl Extent {
     }
 }
 
-/// The most fuel that one evaluation can use: all policies run, each instruction once.
+/// The most fuel that one evaluation can use: in the environment whose policies cost most, all of them run, each
+/// instruction once. A specialised program never costs more than the general one that is counted here.
 pub(crate) fn worst_case(view: &View<'_>) -> u64 {
+    let (image, costs) = (view.image(), policy_costs(view));
+    let words = image.words().max(1);
+    let of_environment = |scopes: &[u64]| {
+        let is_candidate = |place: usize| scopes.get(place / 64).is_some_and(|word| word & 1 << (place % 64) != 0);
+        let candidates = costs.iter().enumerate().filter(|(place, _)| is_candidate(*place));
+        candidates.fold(0_u64, |sum, (_, cost)| sum.saturating_add(*cost))
+    };
+    image.environment_scopes.chunks(words).map(of_environment).max().unwrap_or(0)
+}
+
+/// The most fuel that each policy can use.
+pub(crate) fn policy_costs(view: &View<'_>) -> Vec<u64> {
     let extents = Extents::of(view);
+    let cost = |code: &[Instruction]| extents.program(code).saturating_add(code.len() as u64);
     let policies = view.image().policies.iter();
-    policies.fold(0_u64, |sum, policy| {
-        let code = policy.code.of(view.image().code).unwrap_or_default();
-        sum.saturating_add(extents.program(code)).saturating_add(code.len() as u64)
-    })
+    policies.map(|policy| cost(policy.code.of(view.image().code).unwrap_or_default())).collect()
 }
 
 /// The largest values that attributes can have, by the number of their name.
@@ -101,6 +112,13 @@ impl<'m, 'a> Extents<'m, 'a> {
         for Field { name, value } in snapshot.fields.iter().chain(image.fields) {
             note(*name, held(image, snapshot, *value));
         }
+        for row in snapshot.entities {
+            let declared = image.type_rows.get(row.type_number as usize).map(|row| part(row.attributes, image.attributes));
+            let values = part(row.attributes, snapshot.attributes).iter();
+            for (attribute, value) in declared.unwrap_or_default().iter().zip(values) {
+                note(attribute.name, held(image, snapshot, *value));
+            }
+        }
         let tags = snapshot.tags.iter().map(|tag| held(image, snapshot, tag.value));
         let tag = tags.fold(Extent::SCALAR, Extent::or);
         Self { image, snapshot, by_name, tag, context: Extent::CONTEXT }
@@ -125,15 +143,42 @@ impl<'m, 'a> Extents<'m, 'a> {
                 other => other.effect(),
             };
             let taken = stack.split_off(stack.len().saturating_sub(takes));
-            cost = cost.saturating_add(self.spent(*instruction, &taken));
+            let operands = self.operands(*instruction, &taken);
+            cost = cost.saturating_add(self.spent(*instruction, &operands));
             if let (Instruction::Jump(target), Some(value)) = (instruction, taken.first()) {
                 joins.push((*target as usize, *value));
             }
             if leaves == 1 {
-                stack.push(self.left(*instruction, &taken));
+                stack.push(self.left(*instruction, &operands));
             }
         }
         cost
+    }
+
+    /// What an instruction works on: what it took from the stack, and what its operands say.
+    fn operands(&self, instruction: Instruction, taken: &[Extent]) -> Vec<Extent> {
+        let mut from_stack = taken.iter().copied();
+        let mut of = |operand: Operand| match operand.place() {
+            Place::Stack => from_stack.next().unwrap_or(self.context),
+            Place::Constant(place) => self.constant(u32::from(place)),
+            Place::Variable(Variable::Context) => self.context,
+            Place::Variable(_) => Extent::SCALAR,
+            Place::Pattern(pattern) => {
+                Extent { bytes: self.pattern_bytes(u32::from(pattern)), ..Extent::SCALAR }
+            }
+            // Slots are read by specialised programs only, and those are not counted.
+            Place::Principal(_) | Place::Resource(_) | Place::Context(_) => self.context,
+        };
+        match instruction {
+            Instruction::Binary { left, right, .. } => vec![of(left), of(right)],
+            Instruction::Load(operand) => vec![of(operand)],
+            _ => taken.to_vec(),
+        }
+    }
+
+    fn constant(&self, place: u32) -> Extent {
+        let constant = self.image.constants.get(place as usize);
+        constant.map_or(self.context, |value| held(self.image, self.snapshot, *value))
     }
 
     fn path_length(&self, path: u32) -> usize {
@@ -143,15 +188,19 @@ impl<'m, 'a> Extents<'m, 'a> {
     /// Fuel beyond the step itself.
     fn spent(&self, instruction: Instruction, taken: &[Extent]) -> u64 {
         let at = |place: usize| taken.get(place).copied().unwrap_or(self.context);
-        match instruction {
-            Instruction::Equal | Instruction::NotEqual => at(0).compared(at(1)),
-            Instruction::Contains => at(0).compared(at(1).with(Extent::SCALAR)),
-            Instruction::ContainsAll | Instruction::ContainsAny => at(0).compared(at(1)),
-            Instruction::In => at(1).values,
-            Instruction::HasTag | Instruction::GetTag => at(1).bytes,
-            Instruction::Like(pattern) => {
-                at(0).bytes.saturating_mul(self.pattern_bytes(pattern).saturating_add(1))
-            }
+        let like = |pattern_bytes: u64| at(0).bytes.saturating_mul(pattern_bytes.saturating_add(1));
+        let operator = match instruction {
+            Instruction::Like(pattern) => return like(self.pattern_bytes(pattern)),
+            Instruction::Binary { operator, .. } => operator,
+            _ => return 0,
+        };
+        match operator {
+            Binary::Equal | Binary::NotEqual => at(0).compared(at(1)),
+            Binary::Contains => at(0).compared(at(1).with(Extent::SCALAR)),
+            Binary::ContainsAll | Binary::ContainsAny => at(0).compared(at(1)),
+            Binary::In => at(1).values,
+            Binary::HasTag | Binary::GetTag => at(1).bytes,
+            Binary::Like => like(at(1).bytes),
             _ => 0,
         }
     }
@@ -159,16 +208,10 @@ impl<'m, 'a> Extents<'m, 'a> {
     /// What an instruction leaves.
     fn left(&self, instruction: Instruction, taken: &[Extent]) -> Extent {
         match instruction {
-            Instruction::Constant(place) => {
-                let constant = self.image.constants.get(place as usize);
-                constant.map_or(self.context, |value| held(self.image, self.snapshot, *value))
-            }
-            Instruction::Context => self.context,
-            Instruction::PrincipalAttribute(name)
-            | Instruction::ResourceAttribute(name)
-            | Instruction::ContextAttribute(name)
-            | Instruction::Attribute(name) => self.name(name),
-            Instruction::GetTag => self.tag,
+            Instruction::Constant(place) => self.constant(place),
+            Instruction::Load(_) => taken.first().copied().unwrap_or(self.context),
+            Instruction::Attribute(name) => self.name(name),
+            Instruction::Binary { operator: Binary::GetTag, .. } => self.tag,
             Instruction::SetOf(_) | Instruction::RecordOf(_) => {
                 taken.iter().fold(Extent::SCALAR, |sum, part| sum.with(*part))
             }

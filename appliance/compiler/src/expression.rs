@@ -9,40 +9,80 @@
 )]
 
 use crate::constant::Constant;
+use crate::environment::{Environment, Side};
 use crate::error::BundleError;
 use crate::image::ImageTables;
 use crate::literal::construct;
 use crate::policy::{Accepted, PolicyNote};
 use crate::table::{EntityName, number};
-use assent_evaluator::{Instruction, Range};
+use assent_evaluator::{Binary, Instruction, Operand, Place, ProgramRow, Range, Then, Unary, Variable};
 use cedar_policy::pst::{BinaryOp, Clause, Expr, Literal, PatternElem, UnaryOp, Var};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-impl ImageTables {
-    /// Compiles the clauses of a policy and returns where its program lies.
-    pub(crate) fn compile_policy(&mut self, policy: &Accepted) -> Result<Range, BundleError> {
-        let start = self.code.len();
-        let mut program = Program { image: self, note: &policy.note, start };
-        for (clause, body) in policy.body.clauses().iter().enumerate() {
-            match body {
-                Clause::When(body) => {
-                    program.clause(body, BinaryOp::And, Instruction::EndWhen(number(clause)))?
-                }
-                Clause::Unless(body) => {
-                    program.clause(body, BinaryOp::Or, Instruction::EndUnless(number(clause)))?
-                }
-            }
+/// What is left of a policy's clauses.
+#[derive(Debug)]
+pub(crate) enum Compiled {
+    /// Instructions; none where the scope is all.
+    Code(Vec<Instruction>),
+    /// It can neither be satisfied nor fail: the clause of this number is plainly false, and all before it plainly true.
+    Never(u32),
+}
+
+/// Compiles the clauses of a policy: for an environment, or for requests that fit none.
+pub(crate) fn compile(
+    image: &mut ImageTables,
+    policy: &Accepted,
+    environment: Option<&Environment>,
+) -> Result<Compiled, BundleError> {
+    let mut program = Program { image, note: &policy.note, environment, code: Vec::new() };
+    for (place, clause) in policy.body.clauses().iter().enumerate() {
+        let goes_on = match clause {
+            Clause::When(body) => program.clause(body, true, number(place))?,
+            Clause::Unless(body) => program.clause(body, false, number(place))?,
+        };
+        if !goes_on && program.code.is_empty() {
+            return Ok(Compiled::Never(number(place)));
         }
-        Ok(Range { start: number(start), length: number(self.code.len() - start) })
+        if !goes_on {
+            // What comes behind it is never reached.
+            let (constant, end) = (program.constant(&Constant::Bool(false)), Instruction::EndWhen(number(place)));
+            program.code.extend([constant, end]);
+            break;
+        }
     }
+    Ok(Compiled::Code(program.code))
+}
+
+/// How many slots a program reads, on each side.
+pub(crate) fn slots(code: &[Instruction]) -> ProgramRow {
+    let mut row =
+        ProgramRow { code: Range::default(), principal_slots: 0, resource_slots: 0, context_slots: 0 };
+    let mut note = |operand: Operand| match operand.place() {
+        Place::Principal(slot) => row.principal_slots = row.principal_slots.max(u32::from(slot) + 1),
+        Place::Resource(slot) => row.resource_slots = row.resource_slots.max(u32::from(slot) + 1),
+        Place::Context(slot) => row.context_slots = row.context_slots.max(u32::from(slot) + 1),
+        Place::Stack | Place::Constant(_) | Place::Variable(_) | Place::Pattern(_) => {}
+    };
+    for instruction in code {
+        match instruction {
+            Instruction::Load(operand) | Instruction::HasSlot(operand) => note(*operand),
+            Instruction::Binary { left, right, .. } => {
+                note(*left);
+                note(*right);
+            }
+            _ => {}
+        }
+    }
+    row
 }
 
 /// A program under construction.
 struct Program<'i> {
     image: &'i mut ImageTables,
     note: &'i PolicyNote,
-    start: usize,
+    environment: Option<&'i Environment>,
+    code: Vec<Instruction>,
 }
 
 impl Program<'_> {
@@ -55,72 +95,94 @@ impl Program<'_> {
     }
 
     fn emit(&mut self, instruction: Instruction) {
-        self.image.code.push(instruction);
+        self.code.push(instruction);
     }
 
     /// The place of the next instruction, as jumps count it.
     fn here(&self) -> u32 {
-        number(self.image.code.len() - self.start)
+        number(self.code.len())
     }
 
     /// Leaves room for a jump that is aimed later.
     fn reserve(&mut self) -> usize {
         self.emit(Instruction::Boolean);
-        self.image.code.len() - 1
+        self.code.len() - 1
     }
 
     fn aim(&mut self, place: usize, jump: fn(u32) -> Instruction) {
         let here = self.here();
-        if let Some(instruction) = self.image.code.get_mut(place) {
+        if let Some(instruction) = self.code.get_mut(place) {
             *instruction = jump(here);
         }
     }
 
-    /// A clause ends at the first part of its conjunction (for `unless`, its disjunction) that settles it.
-    fn clause(&mut self, body: &Expr, splits: BinaryOp, end: Instruction) -> Result<(), BundleError> {
-        if let Expr::BinaryOp { op, left, right } = body
-            && *op == splits
-        {
-            self.clause(left, splits, end)?;
-            return self.clause(right, splits, end);
+    /// Pushes a constant.
+    fn constant(&mut self, constant: &Constant) -> Instruction {
+        let place = self.image.constant(constant);
+        Operand::constant(place).map_or(Instruction::Constant(place), Instruction::Load)
+    }
+
+    /// The value of an expression that needs nothing but itself and the environment, and cannot fail.
+    fn fold(&self, expression: &Expr) -> Option<Constant> {
+        let known = self.environment.and_then(|environment| environment.decide(expression, &self.image.names));
+        known.map(Constant::Bool).or_else(|| fold(expression))
+    }
+
+    /// A clause that must come out as `wanted`: it ends at the first part of its conjunction (for `unless`, its
+    /// disjunction) that settles it. Whether anything behind it can be reached.
+    fn clause(&mut self, body: &Expr, wanted: bool, clause: u32) -> Result<bool, BundleError> {
+        if let Some(Constant::Bool(value)) = self.fold(body) {
+            return Ok(value == wanted);
+        }
+        let splits = if wanted { BinaryOp::And } else { BinaryOp::Or };
+        match body {
+            Expr::BinaryOp { op, left, right } if *op == splits => {
+                Ok(self.clause(left, wanted, clause)? && self.clause(right, wanted, clause)?)
+            }
+            Expr::UnaryOp { op: UnaryOp::Not, expr } => self.clause(expr, !wanted, clause),
+            _ => {
+                self.end(body, wanted, clause)?;
+                Ok(true)
+            }
+        }
+    }
+
+    /// Ends a clause: with the operator that gives its answer, where that is one of two values.
+    fn end(&mut self, body: &Expr, wanted: bool, clause: u32) -> Result<(), BundleError> {
+        let then = if wanted { Then::when(clause) } else { Then::unless(clause) };
+        match (body, then) {
+            (Expr::BinaryOp { op, left, right }, Some(then)) => {
+                if let Some(operator) = operator(*op) {
+                    return self.apply(operator, left, right, then);
+                }
+            }
+            (Expr::Like { expr, pattern }, Some(then)) => {
+                let pattern = self.pattern(pattern);
+                return self.like(expr, pattern, then, &[if wanted { Instruction::EndWhen(clause) } else { Instruction::EndUnless(clause) }]);
+            }
+            (_, _) => {}
         }
         self.expression(body)?;
-        self.emit(end);
+        self.emit(if wanted { Instruction::EndWhen(clause) } else { Instruction::EndUnless(clause) });
         Ok(())
     }
 
+    /// Pushes the value of an expression.
     fn expression(&mut self, expression: &Expr) -> Result<(), BundleError> {
-        if let Some(constant) = fold(expression) {
-            let place = self.image.constant(&constant);
-            self.emit(Instruction::Constant(place));
+        if let Some(constant) = self.fold(expression) {
+            let push = self.constant(&constant);
+            self.emit(push);
             return Ok(());
         }
         match expression {
-            Expr::Var(variable) => self.emit(match variable {
-                Var::Principal => Instruction::Principal,
-                Var::Action => Instruction::Action,
-                Var::Resource => Instruction::Resource,
-                Var::Context => Instruction::Context,
-            }),
+            Expr::Var(variable) => self.emit(Instruction::Load(Operand::variable(variable_of(variable)))),
             Expr::UnaryOp { op, expr } => self.unary(*op, expr)?,
             Expr::BinaryOp { op, left, right } => self.binary(*op, left, right)?,
             Expr::GetAttr { expr, attr } => self.attribute(expr, attr)?,
-            Expr::HasAttr { expr, attrs } => {
-                self.expression(expr)?;
-                let mut names: Vec<_> = attrs.iter().map(|name| self.image.names.keep(name)).collect();
-                let test = match names.pop() {
-                    Some(only) if names.is_empty() => Instruction::Has(only),
-                    last => {
-                        names.extend(last);
-                        Instruction::HasPath(self.image.path(names))
-                    }
-                };
-                self.emit(test);
-            }
+            Expr::HasAttr { expr, attrs } => self.has(expr, attrs)?,
             Expr::Like { expr, pattern } => {
-                self.expression(expr)?;
                 let pattern = self.pattern(pattern);
-                self.emit(Instruction::Like(pattern));
+                self.like(expr, pattern, Then::PUSH, &[])?;
             }
             Expr::Is { expr, entity_type, in_expr } => {
                 self.is(expr, &entity_type.0.to_string(), in_expr.as_deref())?;
@@ -136,17 +198,49 @@ impl Program<'_> {
         Ok(())
     }
 
+    /// Where the value of an expression lies: in place if it can be, else on the stack.
+    fn operand(&mut self, expression: &Expr) -> Result<Operand, BundleError> {
+        if let Some(constant) = self.fold(expression) {
+            let place = self.image.constant(&constant);
+            if let Some(operand) = Operand::constant(place) {
+                return Ok(operand);
+            }
+        }
+        match expression {
+            Expr::Var(variable) => return Ok(Operand::variable(variable_of(variable))),
+            Expr::GetAttr { expr, attr } => {
+                if let Some(slot) = self.slot(expr, attr) {
+                    return Ok(slot);
+                }
+            }
+            _ => {}
+        }
+        self.expression(expression)?;
+        Ok(Operand::STACK)
+    }
+
+    /// The slot of an attribute of the principal, the resource or the context, where the environment has it.
+    fn slot(&mut self, of: &Expr, name: &str) -> Option<Operand> {
+        let side = match of {
+            Expr::Var(Var::Principal) => Side::Principal,
+            Expr::Var(Var::Resource) => Side::Resource,
+            Expr::Var(Var::Context) => Side::Context,
+            _ => return None,
+        };
+        self.environment?.slot(side, self.image.names.find(name)?)
+    }
+
     fn unary(&mut self, op: UnaryOp, operand: &Expr) -> Result<(), BundleError> {
         let instruction = match op {
-            UnaryOp::Not => Instruction::Not,
-            UnaryOp::Neg => Instruction::Negate,
-            UnaryOp::IsEmpty => Instruction::IsEmpty,
-            UnaryOp::IsIPv4 => Instruction::IsIpv4,
-            UnaryOp::IsIPV6 => Instruction::IsIpv6,
-            UnaryOp::IsLoopback => Instruction::IsLoopback,
-            UnaryOp::IsMulticast => Instruction::IsMulticast,
-            UnaryOp::ToDate => Instruction::ToDate,
-            UnaryOp::ToTime => Instruction::ToTime,
+            UnaryOp::Not => Instruction::Unary(Unary::Not),
+            UnaryOp::Neg => Instruction::Unary(Unary::Negate),
+            UnaryOp::IsEmpty => Instruction::Unary(Unary::IsEmpty),
+            UnaryOp::IsIPv4 => Instruction::Unary(Unary::IsIpv4),
+            UnaryOp::IsIPV6 => Instruction::Unary(Unary::IsIpv6),
+            UnaryOp::IsLoopback => Instruction::Unary(Unary::IsLoopback),
+            UnaryOp::IsMulticast => Instruction::Unary(Unary::IsMulticast),
+            UnaryOp::ToDate => Instruction::Unary(Unary::ToDate),
+            UnaryOp::ToTime => Instruction::Unary(Unary::ToTime),
             UnaryOp::ToMilliseconds => Instruction::ToUnits(1),
             UnaryOp::ToSeconds => Instruction::ToUnits(1_000),
             UnaryOp::ToMinutes => Instruction::ToUnits(60_000),
@@ -166,57 +260,72 @@ impl Program<'_> {
     }
 
     fn binary(&mut self, op: BinaryOp, left: &Expr, right: &Expr) -> Result<(), BundleError> {
-        let instruction = match op {
-            BinaryOp::And => return self.short_circuit(left, right, Instruction::And),
-            BinaryOp::Or => return self.short_circuit(left, right, Instruction::Or),
-            BinaryOp::Eq => Instruction::Equal,
-            BinaryOp::NotEq => Instruction::NotEqual,
-            BinaryOp::Less => Instruction::Less,
-            BinaryOp::LessEq => Instruction::LessEqual,
-            BinaryOp::Greater => Instruction::Greater,
-            BinaryOp::GreaterEq => Instruction::GreaterEqual,
-            BinaryOp::Add => Instruction::Add,
-            BinaryOp::Sub => Instruction::Subtract,
-            BinaryOp::Mul => Instruction::Multiply,
-            BinaryOp::In => Instruction::In,
-            BinaryOp::Contains => Instruction::Contains,
-            BinaryOp::ContainsAll => Instruction::ContainsAll,
-            BinaryOp::ContainsAny => Instruction::ContainsAny,
-            BinaryOp::GetTag => Instruction::GetTag,
-            BinaryOp::HasTag => Instruction::HasTag,
-            BinaryOp::IsInRange => Instruction::IsInRange,
-            BinaryOp::Offset => Instruction::Offset,
-            BinaryOp::DurationSince => Instruction::DurationSince,
-            BinaryOp::DecimalLessThan => Instruction::DecimalLess,
-            BinaryOp::DecimalLessEq => Instruction::DecimalLessEqual,
-            BinaryOp::DecimalGreater => Instruction::DecimalGreater,
-            BinaryOp::DecimalGreaterEq => Instruction::DecimalGreaterEqual,
-            _ => return Err(self.unsupported("an operator that the evaluator does not know")),
-        };
-        self.expression(left)?;
-        self.expression(right)?;
-        self.emit(instruction);
+        match op {
+            BinaryOp::And => self.short_circuit(left, right, true, Instruction::And),
+            BinaryOp::Or => self.short_circuit(left, right, false, Instruction::Or),
+            _ => match operator(op) {
+                Some(operator) => self.apply(operator, left, right, Then::PUSH),
+                None => Err(self.unsupported("an operator that the evaluator does not know")),
+            },
+        }
+    }
+
+    /// Both sides are evaluated, whatever the first one gives.
+    fn apply(&mut self, operator: Binary, left: &Expr, right: &Expr, then: Then) -> Result<(), BundleError> {
+        let left = self.operand(left)?;
+        let right = self.operand(right)?;
+        self.emit(Instruction::Binary { operator, left, right, then });
         Ok(())
     }
 
-    /// The right side must be a boolean too, but only where it is evaluated.
+    /// A pattern whose number does not fit an operand has an instruction of its own, and `end` behind it.
+    fn like(&mut self, text: &Expr, pattern: u32, then: Then, end: &[Instruction]) -> Result<(), BundleError> {
+        match Operand::pattern(pattern) {
+            Some(right) => {
+                let left = self.operand(text)?;
+                self.emit(Instruction::Binary { operator: Binary::Like, left, right, then });
+            }
+            None => {
+                self.expression(text)?;
+                self.emit(Instruction::Like(pattern));
+                self.code.extend_from_slice(end);
+            }
+        }
+        Ok(())
+    }
+
+    /// The right side must be a boolean too, but only where it is evaluated: a left side that is not `neutral` is the answer.
     fn short_circuit(
         &mut self,
         left: &Expr,
         right: &Expr,
+        neutral: bool,
         jump: fn(u32) -> Instruction,
     ) -> Result<(), BundleError> {
+        // A left side that is plainly the answer was folded, together with the whole.
+        if self.fold(left) == Some(Constant::Bool(neutral)) {
+            return self.boolean(right);
+        }
         self.expression(left)?;
         let place = self.reserve();
-        self.expression(right)?;
-        if !is_boolean(right) {
-            self.emit(Instruction::Boolean);
-        }
+        self.boolean(right)?;
         self.aim(place, jump);
         Ok(())
     }
 
+    /// Pushes a value that must be a boolean.
+    fn boolean(&mut self, expression: &Expr) -> Result<(), BundleError> {
+        self.expression(expression)?;
+        if !is_boolean(expression) {
+            self.emit(Instruction::Boolean);
+        }
+        Ok(())
+    }
+
     fn choice(&mut self, condition: &Expr, then: &Expr, otherwise: &Expr) -> Result<(), BundleError> {
+        if let Some(Constant::Bool(holds)) = self.fold(condition) {
+            return self.expression(if holds { then } else { otherwise });
+        }
         self.expression(condition)?;
         let to_else = self.reserve();
         self.expression(then)?;
@@ -228,17 +337,32 @@ impl Program<'_> {
     }
 
     fn attribute(&mut self, of: &Expr, name: &str) -> Result<(), BundleError> {
-        let name = self.image.names.keep(name);
-        let direct = match of {
-            Expr::Var(Var::Principal) => Some(Instruction::PrincipalAttribute(name)),
-            Expr::Var(Var::Resource) => Some(Instruction::ResourceAttribute(name)),
-            Expr::Var(Var::Context) => Some(Instruction::ContextAttribute(name)),
-            _ => None,
-        };
-        if direct.is_none() {
-            self.expression(of)?;
+        if let Some(slot) = self.slot(of, name) {
+            self.emit(Instruction::Load(slot));
+            return Ok(());
         }
-        self.emit(direct.unwrap_or(Instruction::Attribute(name)));
+        let name = self.image.names.keep(name);
+        self.expression(of)?;
+        self.emit(Instruction::Attribute(name));
+        Ok(())
+    }
+
+    /// `has a.b.c` walks while each is there.
+    fn has<'n>(&mut self, of: &Expr, path: impl IntoIterator<Item = &'n (impl AsRef<str> + 'n)>) -> Result<(), BundleError> {
+        let path: Vec<_> = path.into_iter().map(AsRef::as_ref).collect();
+        if let [only] = path.as_slice()
+            && let Some(slot) = self.slot(of, only)
+        {
+            self.emit(Instruction::HasSlot(slot));
+            return Ok(());
+        }
+        self.expression(of)?;
+        let names: Vec<_> = path.iter().map(|name| self.image.names.keep(name)).collect();
+        let test = match names.as_slice() {
+            [only] => Instruction::Has(*only),
+            _ => Instruction::HasPath(self.image.path(names)),
+        };
+        self.emit(test);
         Ok(())
     }
 
@@ -247,7 +371,12 @@ impl Program<'_> {
         let number = self.image.types.find(type_name);
         let number =
             number.ok_or_else(|| self.unsupported("`is` asks for a type that the catalog does not have"))?;
-        self.expression(of)?;
+        let known = self.environment.and_then(|environment| environment.is_of(of, type_name));
+        match (known, within) {
+            // Another type was folded; of this type, `in` is all that is left.
+            (Some(true), Some(within)) => return self.binary(BinaryOp::In, of, within),
+            (_, _) => self.expression(of)?,
+        }
         self.emit(Instruction::Is(number));
         if let Some(within) = within {
             let place = self.reserve();
@@ -278,14 +407,46 @@ impl Program<'_> {
                 (PatternElem::Wildcard, _) | (_, None) => parts.push(String::new()),
             }
         }
-        let start = number(self.image.parts.len());
-        for part in &parts {
-            let range = self.image.values.text.keep(part);
-            self.image.parts.push(range);
-        }
-        self.image.patterns.push(Range { start, length: number(parts.len()) });
-        number(self.image.patterns.len() - 1)
+        self.image.pattern(parts)
     }
+}
+
+const fn variable_of(variable: &Var) -> Variable {
+    match variable {
+        Var::Principal => Variable::Principal,
+        Var::Action => Variable::Action,
+        Var::Resource => Variable::Resource,
+        Var::Context => Variable::Context,
+    }
+}
+
+/// The machine's operator of two values, where Cedar's is one that evaluates both.
+fn operator(op: BinaryOp) -> Option<Binary> {
+    Some(match op {
+        BinaryOp::Eq => Binary::Equal,
+        BinaryOp::NotEq => Binary::NotEqual,
+        BinaryOp::Less => Binary::Less,
+        BinaryOp::LessEq => Binary::LessEqual,
+        BinaryOp::Greater => Binary::Greater,
+        BinaryOp::GreaterEq => Binary::GreaterEqual,
+        BinaryOp::Add => Binary::Add,
+        BinaryOp::Sub => Binary::Subtract,
+        BinaryOp::Mul => Binary::Multiply,
+        BinaryOp::In => Binary::In,
+        BinaryOp::Contains => Binary::Contains,
+        BinaryOp::ContainsAll => Binary::ContainsAll,
+        BinaryOp::ContainsAny => Binary::ContainsAny,
+        BinaryOp::GetTag => Binary::GetTag,
+        BinaryOp::HasTag => Binary::HasTag,
+        BinaryOp::IsInRange => Binary::IsInRange,
+        BinaryOp::Offset => Binary::Offset,
+        BinaryOp::DurationSince => Binary::DurationSince,
+        BinaryOp::DecimalLessThan => Binary::DecimalLess,
+        BinaryOp::DecimalLessEq => Binary::DecimalLessEqual,
+        BinaryOp::DecimalGreater => Binary::DecimalGreater,
+        BinaryOp::DecimalGreaterEq => Binary::DecimalGreaterEqual,
+        _ => return None,
+    })
 }
 
 /// Whether an expression gives a boolean or fails.

@@ -5,7 +5,9 @@
 
 use crate::bundle::Rules;
 use crate::constant::{Constant, ValueTable};
+use crate::environment::Programs;
 use crate::error::BundleError;
+use crate::expression::{Compiled, compile};
 use crate::policy::{Accepted, PolicyNote};
 use crate::schema::{ResolvedSchema, TypeJson};
 use crate::scope::{ScopeRows, Scopes};
@@ -44,16 +46,18 @@ pub(crate) struct ImageTables {
     pub(crate) path_names: Vec<u32>,
     pub(crate) policies: Vec<PolicyRow>,
     pub(crate) anchors: Vec<u32>,
-    type_rows: Vec<TypeRow>,
-    shapes: Vec<Shape>,
-    attributes: Vec<Attribute>,
-    actions: Vec<ActionRow>,
+    pub(crate) type_rows: Vec<TypeRow>,
+    pub(crate) shapes: Vec<Shape>,
+    pub(crate) attributes: Vec<Attribute>,
+    pub(crate) actions: Vec<ActionRow>,
     applies_to: Vec<u32>,
     facts: Option<FactNames>,
     /// Enumerated entities: there by declaration.
     pub(crate) declared: Vec<EntityName>,
     budget: u64,
     known_constants: HashMap<Constant, u32>,
+    known_paths: HashMap<Vec<u32>, u32>,
+    known_patterns: HashMap<Vec<String>, u32>,
     common_shapes: BTreeMap<String, u32>,
     finished: Finished,
 }
@@ -72,6 +76,7 @@ struct Finished {
     action_scopes: Vec<u64>,
     principals: ScopeRows,
     resources: ScopeRows,
+    programs: Programs,
 }
 
 impl ImageTables {
@@ -91,10 +96,19 @@ impl ImageTables {
         let mut scopes = Scopes::default();
         for policy in policies {
             scopes.take(&policy.body, &mut image)?;
-            let code = image.compile_policy(policy)?;
+            let code = match compile(&mut image, policy, None)? {
+                Compiled::Code(code) => code,
+                // The general program says so itself, and which clause it is.
+                Compiled::Never(clause) => {
+                    let place = image.constant(&Constant::Bool(false));
+                    vec![Instruction::Constant(place), Instruction::EndWhen(clause)]
+                }
+            };
+            let code = image.keep_code(&code);
             image.policies.push(PolicyRow { effect: policy.note.effect, code });
         }
-        image.finish(schema, policies, &scopes)?;
+        let programs = Programs::specialise(&mut image, schema, policies, &scopes)?;
+        image.finish(schema, policies, &scopes, programs)?;
         Ok(image)
     }
 
@@ -121,6 +135,8 @@ impl ImageTables {
             declared: Vec::new(),
             budget,
             known_constants: HashMap::new(),
+            known_paths: HashMap::new(),
+            known_patterns: HashMap::new(),
             common_shapes: BTreeMap::new(),
             finished: Finished::default(),
         }
@@ -141,27 +157,65 @@ impl ImageTables {
 
     /// The number of a path of attribute names.
     pub(crate) fn path(&mut self, names: Vec<u32>) -> u32 {
+        if let Some(known) = self.known_paths.get(&names) {
+            return *known;
+        }
         let range = Range { start: number(self.path_names.len()), length: number(names.len()) };
-        self.path_names.extend(names);
+        self.path_names.extend_from_slice(&names);
         self.paths.push(range);
-        number(self.paths.len() - 1)
+        let place = number(self.paths.len() - 1);
+        self.known_paths.insert(names, place);
+        place
+    }
+
+    /// The number of a pattern: the text between its wildcards.
+    pub(crate) fn pattern(&mut self, parts: Vec<String>) -> u32 {
+        if let Some(known) = self.known_patterns.get(&parts) {
+            return *known;
+        }
+        let start = number(self.parts.len());
+        for part in &parts {
+            let range = self.values.text.keep(part);
+            self.parts.push(range);
+        }
+        self.patterns.push(Range { start, length: number(parts.len()) });
+        let place = number(self.patterns.len() - 1);
+        self.known_patterns.insert(parts, place);
+        place
+    }
+
+    /// Keeps a program.
+    pub(crate) fn keep_code(&mut self, code: &[Instruction]) -> Range {
+        let start = number(self.code.len());
+        self.code.extend_from_slice(code);
+        Range { start, length: number(code.len()) }
     }
 
     fn lay_catalog(&mut self, schema: &ResolvedSchema, rules: Rules) -> Result<(), BundleError> {
+        // Facts are asserted without sorting: their names are the first.
+        let (record, facts) = FACTS;
+        for name in std::iter::once(record).chain(facts.map(|(name, _)| name)) {
+            self.names.keep(name);
+        }
         for kind in &schema.entity_types {
             self.types.keep(&kind.name);
-            self.type_rows.push(TypeRow { is_transient: kind.is_transient });
+            self.type_rows.push(TypeRow { is_transient: kind.is_transient, attributes: Range::default() });
         }
         // Actions come first among the literals: an action's entity number is its place in the catalog.
         for action in &schema.actions {
             self.literals.keep(&action.uid);
             if number(self.types.len()) == self.types.keep(&action.uid.type_name) {
-                self.type_rows.push(TypeRow { is_transient: false });
+                self.type_rows.push(TypeRow { is_transient: false, attributes: Range::default() });
             }
         }
-        for kind in &schema.entity_types {
-            for shape in kind.shape.iter().chain(&kind.tags) {
-                self.shape(schema, shape)?;
+        for (place, kind) in schema.entity_types.iter().enumerate() {
+            if let Some(tags) = &kind.tags {
+                self.shape(schema, tags)?;
+            }
+            let shape = kind.shape.as_ref().map(|shape| self.shape(schema, shape)).transpose()?;
+            let shape = shape.and_then(|shape| self.shapes.get(shape as usize));
+            if let (Some(Shape::Record(attributes)), Some(row)) = (shape, self.type_rows.get_mut(place)) {
+                row.attributes = *attributes;
             }
             for choice in &kind.choices {
                 let entity = EntityName::new(&kind.name, choice);
@@ -169,6 +223,7 @@ impl ImageTables {
                 self.declared.push(entity);
             }
         }
+        let mut environments = 0;
         for action in &schema.actions {
             let principals = self.applies_to(&action.principals);
             let resources = self.applies_to(&action.resources);
@@ -177,7 +232,9 @@ impl ImageTables {
                 Some(context) => self.shape(schema, context)?,
                 None => self.record_shape(Vec::new()),
             };
-            self.actions.push(ActionRow { principals, resources, context, is_asserted, terms: action.terms });
+            let terms = action.terms;
+            self.actions.push(ActionRow { principals, resources, context, environments, is_asserted, terms });
+            environments += principals.length * resources.length;
         }
         Ok(())
     }
@@ -298,6 +355,7 @@ impl ImageTables {
         schema: &ResolvedSchema,
         policies: &[Accepted],
         scopes: &Scopes,
+        programs: Programs,
     ) -> Result<(), BundleError> {
         let mask = |test: &dyn Fn(&Accepted) -> bool| {
             bits(
@@ -312,6 +370,7 @@ impl ImageTables {
             action_scopes: scopes.action_rows(schema)?,
             principals: scopes.principal_rows(self),
             resources: scopes.resource_rows(self),
+            programs,
             ..Finished::default()
         };
         for entity in &self.literals.entities {
@@ -353,6 +412,7 @@ impl ImageTables {
             forbids: &finished.forbids,
             approvals: &finished.approvals,
             scores: &finished.scores,
+            has_scores: finished.scores.iter().any(|word| *word != 0),
             names: Names { rows: &finished.name_rows, slots: &finished.name_slots },
             types: Names { rows: &finished.type_names, slots: &finished.type_slots },
             type_rows: &self.type_rows,
@@ -363,6 +423,9 @@ impl ImageTables {
             literals: &finished.literals,
             anchors: &self.anchors,
             action_scopes: &finished.action_scopes,
+            environment_scopes: &finished.programs.scopes,
+            environment_programs: &finished.programs.places,
+            programs: &finished.programs.rows,
             principals: finished.principals.index(),
             resources: finished.resources.index(),
             facts: self.facts,

@@ -12,6 +12,7 @@ mod bundle;
 mod catalog;
 mod constant;
 mod cost;
+mod environment;
 mod error;
 mod expression;
 mod folder;

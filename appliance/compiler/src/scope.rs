@@ -61,27 +61,37 @@ impl Scopes {
 
     /// A row for each action of the catalog, and one for actions that are unknown.
     pub(crate) fn action_rows(&self, schema: &ResolvedSchema) -> Result<Vec<u64>, BundleError> {
-        let rejected = |problem: String| BundleError::Unsupported {
-            file: "catalog.cedarschema".to_owned(),
-            what: "actions".to_owned(),
-            problem,
-        };
-        let entities = schema.schema.action_entities().map_err(|error| rejected(error.to_string()))?;
         let mut rows = Vec::new();
         for action in &schema.actions {
-            let uid = uid(&action.uid).map_err(rejected)?;
-            let above: Vec<_> = entities.ancestors(&uid).into_iter().flatten().map(EntityName::of).collect();
-            let is_within = |wanted: &EntityName| *wanted == action.uid || above.contains(wanted);
-            rows.extend(self.action_row(|constraint| match constraint {
-                ActionConstraint::Any => true,
-                ActionConstraint::Eq(wanted) => EntityName::of_pst(wanted) == action.uid,
-                ActionConstraint::In(wanted) => {
-                    wanted.iter().map(EntityName::of_pst).any(|wanted| is_within(&wanted))
-                }
-            }));
+            let above = self.above(schema, &action.uid)?;
+            rows.extend(self.action_row(|constraint| accepts_action(constraint, &action.uid, &above)));
         }
         rows.extend(self.action_row(|constraint| *constraint == ActionConstraint::Any));
         Ok(rows)
+    }
+
+    /// The groups that an action is in, at any height.
+    pub(crate) fn above(&self, schema: &ResolvedSchema, action: &EntityName) -> Result<Vec<EntityName>, BundleError> {
+        let entities = schema.schema.action_entities().map_err(|error| rejected(error.to_string()))?;
+        let uid = uid(action).map_err(rejected)?;
+        Ok(entities.ancestors(&uid).into_iter().flatten().map(EntityName::of).collect())
+    }
+
+    /// Whether a policy's scope can accept an intent of these types, as far as they and the action tell.
+    pub(crate) fn accept(
+        &self,
+        policy: usize,
+        principal: &str,
+        action: &EntityName,
+        above: &[EntityName],
+        resource: &str,
+    ) -> bool {
+        let accepts = |sides: &[Side], type_name: &str| {
+            sides.get(policy).is_some_and(|side| side.type_name.as_deref().is_none_or(|is| is == type_name))
+        };
+        self.actions.get(policy).is_some_and(|constraint| accepts_action(constraint, action, above))
+            && accepts(&self.principals, principal)
+            && accepts(&self.resources, resource)
     }
 
     fn action_row(&self, accepts: impl Fn(&ActionConstraint) -> bool) -> Vec<u64> {
@@ -95,6 +105,24 @@ impl Scopes {
 
     pub(crate) fn resource_rows(&self, image: &ImageTables) -> ScopeRows {
         ScopeRows::of(&self.resources, image)
+    }
+}
+
+fn accepts_action(constraint: &ActionConstraint, action: &EntityName, above: &[EntityName]) -> bool {
+    match constraint {
+        ActionConstraint::Any => true,
+        ActionConstraint::Eq(wanted) => EntityName::of_pst(wanted) == *action,
+        ActionConstraint::In(wanted) => {
+            wanted.iter().map(EntityName::of_pst).any(|wanted| wanted == *action || above.contains(&wanted))
+        }
+    }
+}
+
+fn rejected(problem: String) -> BundleError {
+    BundleError::Unsupported {
+        file: "catalog.cedarschema".to_owned(),
+        what: "actions".to_owned(),
+        problem,
     }
 }
 

@@ -10,7 +10,7 @@ use crate::image::ImageTables;
 use crate::literal::of_result;
 use crate::schema::ResolvedSchema;
 use crate::table::{EntityName, EntityTable, NameTable, number, open_addressed};
-use assent_evaluator::{EMPTY_SLOT, EntityRow, Range, Snapshot, Source, Tag, hash_uid};
+use assent_evaluator::{EMPTY_SLOT, EntityRow, Range, Snapshot, Source, Tag, Value, hash_uid};
 use cedar_policy::{Entities, Entity, EvalResult};
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -18,6 +18,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 #[derive(Debug)]
 pub(crate) struct SnapshotTables {
     values: ValueTable,
+    attributes: Vec<Value>,
     entities: Vec<EntityRow>,
     slots: Vec<u32>,
     ancestors: Vec<u32>,
@@ -54,6 +55,7 @@ impl SnapshotTables {
             rows: HashMap::new(),
             tables: Self {
                 values: ValueTable::new(Source::Snapshot),
+                attributes: Vec::new(),
                 entities: Vec::new(),
                 slots: Vec::new(),
                 ancestors: Vec::new(),
@@ -75,6 +77,7 @@ impl SnapshotTables {
         Snapshot {
             text: &self.values.text.text,
             elements: &self.values.elements,
+            attributes: &self.attributes,
             fields: &self.values.fields,
             addresses: &self.values.addresses,
             entities: &self.entities,
@@ -89,7 +92,7 @@ impl SnapshotTables {
 /// What an entity has, laid out.
 #[derive(Clone, Copy, Default)]
 struct Laid {
-    fields: Range,
+    attributes: Range,
     tags: Range,
     ancestors: Range,
 }
@@ -112,10 +115,9 @@ impl Layout<'_> {
         let attributes = constants(entity.attrs(), &name)?;
         let tags = constants(entity.tags(), &name)?;
 
+        let attributes = self.lay_attributes(&name, &attributes)?;
         let known = &mut self.known;
         let values = &mut self.tables.values;
-        let (start, length) = values.place_fields(&attributes, &mut self.names, &mut |uid| known.keep(uid));
-        let fields = Range { start: number(start), length: number(length) };
 
         // A map by key: sorted by bytes, as the evaluator searches.
         let start = self.tables.tags.len();
@@ -133,9 +135,37 @@ impl Layout<'_> {
         let ancestors = Range { start: number(self.tables.ancestors.len()), length: number(above.len()) };
         self.tables.ancestors.extend(above);
 
-        self.rows.insert(own, Laid { fields, tags, ancestors });
+        self.rows.insert(own, Laid { attributes, tags, ancestors });
         self.present.insert(name);
         Ok(())
+    }
+
+    /// One value for each attribute that the type declares, in the order of their names.
+    fn lay_attributes(
+        &mut self,
+        entity: &EntityName,
+        attributes: &BTreeMap<String, Constant>,
+    ) -> Result<Range, BundleError> {
+        let mut values = BTreeMap::new();
+        for (name, value) in attributes {
+            let known = &mut self.known;
+            let value = self.tables.values.place(value, &mut self.names, &mut |uid| known.keep(uid));
+            values.insert(self.names.keep(name), value);
+        }
+        let row = self.image.types.find(&entity.type_name).and_then(|number| self.image.type_rows.get(number as usize));
+        let declared = row.and_then(|row| row.attributes.of(&self.image.attributes)).unwrap_or_default();
+        let start = self.tables.attributes.len();
+        for attribute in declared {
+            self.tables.attributes.push(values.remove(&attribute.name).unwrap_or(Value::ABSENT));
+        }
+        match values.is_empty() {
+            true => Ok(Range { start: number(start), length: number(declared.len()) }),
+            false => Err(BundleError::Unsupported {
+                file: "entities".to_owned(),
+                what: format!("entity {}::\"{}\"", entity.type_name, entity.id),
+                problem: "it has attributes that the catalog does not declare".to_owned(),
+            }),
+        }
     }
 
     fn finish(mut self) -> Result<SnapshotTables, BundleError> {
@@ -154,7 +184,7 @@ impl Layout<'_> {
                 type_number,
                 id: self.tables.values.text.keep(&entity.id),
                 is_present: self.present.contains(entity),
-                fields: laid.fields,
+                attributes: laid.attributes,
                 tags: laid.tags,
                 ancestors: laid.ancestors,
                 anchors: self.lay_anchors(own, laid.ancestors),

@@ -110,6 +110,10 @@ pub(crate) struct EntityTable {
 }
 
 impl EntityTable {
+    pub(crate) fn find(&self, entity: &EntityName) -> Option<u32> {
+        self.numbers.get(entity).copied()
+    }
+
     pub(crate) fn keep(&mut self, entity: &EntityName) -> u32 {
         match self.numbers.get(entity) {
             Some(known) => *known,

@@ -93,8 +93,8 @@ fn bundle() -> Bundle {
 /// Reads, classifies and evaluates one intent.
 fn decide(bundle: &Bundle, amount: i64, resource: &str) -> Option<(Verdict, i64)> {
     let uid = |type_name, id| Uid { type_name, id };
-    let mut intent =
-        Intent::new(bundle.view(), uid("Agent", "a"), uid("Action", "refund"), uid("Order", resource));
+    let view = bundle.view();
+    let mut intent = Intent::new(&view, uid("Agent", "a"), uid("Action", "refund"), uid("Order", resource));
     let address = assent_evaluator::Address::v4([10, 1, 2, 3], 32)?;
     intent.begin_record(5).ok()?;
     intent.key("amount").ok()?;

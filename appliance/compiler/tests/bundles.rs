@@ -119,10 +119,10 @@ fn a_forbid_with_approval_holds_where_it_alone_decides() {
 fn the_risk_model_adds_to_the_base_before_policies_see_it() {
     use assent_evaluator::{Facts, Intent, Uid, Verdict};
     let bundle = Bundle::compile(sources()).unwrap();
+    let view = bundle.view();
     let verdict = |now_ms| {
         let uid = |type_name, id| Uid { type_name, id };
-        let mut intent =
-            Intent::new(bundle.view(), uid("Agent", "a"), uid("Action", "open"), uid("Vault", "v"));
+        let mut intent = Intent::new(&view, uid("Agent", "a"), uid("Action", "open"), uid("Vault", "v"));
         intent.begin_record(1).unwrap();
         intent.key("force").unwrap();
         intent.bool(false).unwrap();
@@ -139,7 +139,8 @@ fn the_appliance_alone_asserts_facts() {
     use assent_evaluator::{Facts, Intent, Misfit, Refused, Uid};
     let bundle = Bundle::compile(sources()).unwrap();
     let uid = |type_name, id| Uid { type_name, id };
-    let mut intent = Intent::new(bundle.view(), uid("Agent", "a"), uid("Action", "open"), uid("Vault", "v"));
+    let view = bundle.view();
+    let mut intent = Intent::new(&view, uid("Agent", "a"), uid("Action", "open"), uid("Vault", "v"));
     intent.begin_record(2).unwrap();
     intent.key("assent").unwrap();
     intent.begin_record(0).unwrap();
@@ -249,7 +250,8 @@ fn a_budget_that_is_passed_makes_evaluation_unavailable() {
 #[test]
 fn a_policy_that_passes_the_machine_s_limits_is_rejected_by_name() {
     let error = rejected(|sources| {
-        let sum = (0..40).fold("context.assent.risk".to_owned(), |sum, term| format!("{term} + ({sum})"));
+        let risk = "context.assent.risk";
+        let sum = (0..40).fold(risk.to_owned(), |sum, _| format!("{risk} + ({sum})"));
         let policy = format!(
             "@id(\"deep\") permit (principal, action == Action::\"open\", resource) when {{ {sum} > 1 }};"
         );

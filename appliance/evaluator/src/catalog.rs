@@ -4,9 +4,10 @@
 //! What an action allows or forbids is not here, that is for policies.
 
 use crate::classification::Misfit;
-use crate::limits::MAX_VALUE_DEPTH;
+use crate::limits::{MAX_CONTEXT_SLOTS, MAX_VALUE_DEPTH};
 use crate::value::{Content, Field, Range, Value};
 use crate::world::World;
+use heapless::Vec;
 
 /// An action of the catalog, by its place there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,6 +61,8 @@ pub struct Attribute {
 pub struct TypeRow {
     /// Annotated `@transient`: its entities are in no snapshot.
     pub is_transient: bool,
+    /// What its entities have, sorted by name: a range of the image's attributes.
+    pub attributes: Range,
 }
 
 /// An action.
@@ -71,10 +74,22 @@ pub struct ActionRow {
     pub resources: Range,
     /// Number of the context's shape, a record.
     pub context: u32,
+    /// Its request environments: the first one's number; one follows for each type of resource, and that for each type
+    /// of principal.
+    pub environments: u32,
     /// Whether the context declares the record that the appliance asserts.
     pub is_asserted: bool,
     /// Its terms.
     pub terms: Terms,
+}
+
+impl ActionRow {
+    /// The request environment of a principal's and a resource's type, by their places among those it applies to.
+    #[inline]
+    pub(crate) fn environment(&self, principal: usize, resource: usize) -> usize {
+        let row = principal.wrapping_mul(self.resources.length as usize);
+        (self.environments as usize).wrapping_add(row).wrapping_add(resource)
+    }
 }
 
 /// Where a waiting intent stands.
@@ -107,7 +122,8 @@ pub struct Terms {
     pub queue_ms: Option<u64>,
 }
 
-/// Numbers of the names of `context.assent` and its attributes.
+/// Numbers of the names of `context.assent` and its attributes: the first numbers of all, in this order, so that the
+/// record and the context are sorted by name as soon as they are filled.
 #[derive(Clone, Copy, Debug)]
 pub struct FactNames {
     /// The record.
@@ -127,17 +143,11 @@ pub struct FactNames {
 }
 
 impl<'a> World<'_, 'a> {
-    /// Checks a value against a shape. `name` is the nearest attribute, for the message.
-    pub(crate) fn fit(
-        &self,
-        value: Value,
-        shape: u32,
-        name: &'a str,
-        depth: usize,
-    ) -> Result<(), Misfit<'a>> {
-        let wrong = Misfit::WrongType { attribute: name };
+    /// Checks a value against a shape. `name` is that of the nearest attribute, for the message.
+    pub(crate) fn fit(&self, value: Value, shape: u32, name: u32, depth: usize) -> Result<(), Misfit<'a>> {
+        let wrong = || Misfit::WrongType { attribute: self.name(name) };
         let depth = depth.checked_sub(1).ok_or(Misfit::TooLarge("nesting of values"))?;
-        match (value.content(), *self.image.shapes.get(shape as usize).ok_or(wrong)?) {
+        match (value.content(), *self.image.shapes.get(shape as usize).ok_or_else(wrong)?) {
             (Content::Bool(_), Shape::Bool)
             | (Content::Long(_), Shape::Long)
             | (Content::String(_), Shape::String)
@@ -151,27 +161,41 @@ impl<'a> World<'_, 'a> {
                 Ok(())
             }
             (Content::Set(span), Shape::Set(element)) => {
-                let elements = self.elements(span).map_err(|_| wrong)?;
+                let elements = self.elements(span).map_err(|_| wrong())?;
                 elements.iter().try_for_each(|value| self.fit(*value, element, name, depth))
             }
             (Content::Record(_), Shape::Record(attributes)) => self.fit_record(value, attributes, depth),
-            (_, _) => Err(wrong),
+            (_, _) => Err(wrong()),
         }
     }
 
-    /// Both sides are sorted by name, so one walk over both finds what is missing and what is too much.
     fn fit_record(&self, record: Value, attributes: Range, depth: usize) -> Result<(), Misfit<'a>> {
+        self.walk_record(record, attributes, depth, &mut |_| ())
+    }
+
+    /// Both sides are sorted by name, so one walk over both finds what is missing and what is too much. `each` is given
+    /// one value for each declared attribute, in their order.
+    #[inline(always)]
+    fn walk_record(
+        &self,
+        record: Value,
+        attributes: Range,
+        depth: usize,
+        each: &mut impl FnMut(Value),
+    ) -> Result<(), Misfit<'a>> {
         let Content::Record(span) = record.content() else { return Err(Misfit::Malformed) };
         let mut fields = self.fields(span).map_err(|_| Misfit::Malformed)?.iter().peekable();
         let attributes = attributes.of(self.image.attributes).ok_or(Misfit::Malformed)?;
         for attribute in attributes {
-            let name = self.name(attribute.name);
             match fields.next_if(|field| field.name == attribute.name) {
-                Some(field) => self.fit(field.value, attribute.shape, name, depth)?,
-                None if attribute.is_required => {
-                    return Err(self.missing_or_unknown(fields, attributes, name));
+                Some(field) => {
+                    self.fit(field.value, attribute.shape, attribute.name, depth)?;
+                    each(field.value);
                 }
-                None => {}
+                None if attribute.is_required => {
+                    return Err(self.missing_or_unknown(fields, attributes, self.name(attribute.name)));
+                }
+                None => each(Value::ABSENT),
             }
         }
         match fields.next() {
@@ -193,8 +217,20 @@ impl<'a> World<'_, 'a> {
         }
     }
 
-    /// Checks a whole context.
-    pub(crate) fn fit_context(&self, context: Value, shape: u32) -> Result<(), Misfit<'a>> {
-        self.fit(context, shape, "context", MAX_VALUE_DEPTH)
+    /// Checks a whole context, and lays its attributes into slots.
+    pub(crate) fn fit_context(
+        &self,
+        context: Value,
+        shape: u32,
+        slots: &mut Vec<Value, MAX_CONTEXT_SLOTS>,
+    ) -> Result<(), Misfit<'a>> {
+        let Some(Shape::Record(attributes)) = self.image.shapes.get(shape as usize) else {
+            return Err(Misfit::Malformed);
+        };
+        slots.clear();
+        // No program asks for a slot beyond the last one that has room.
+        self.walk_record(context, *attributes, MAX_VALUE_DEPTH, &mut |value| {
+            let _beyond = slots.push(value);
+        })
     }
 }

@@ -4,9 +4,9 @@
 //! shape, and every entity that the intent names is in the snapshot or of a transient type. It does not decide.
 
 use crate::catalog::{ActionIndex, ActionRow, FactNames, Terms};
-use crate::evaluation::{Evaluation, evaluate};
-use crate::intent::{Intent, Uid};
-use crate::machine::{Machine, Outcome};
+use crate::evaluation::{Evaluation, evaluate, outcome};
+use crate::intent::{Intent, SPARE_FIELDS, Uid};
+use crate::machine::Outcome;
 use crate::value::{Content, Field, Range, Source, Span, Value};
 use crate::world::{Scratch, World};
 
@@ -24,6 +24,9 @@ pub struct Facts {
     /// The revocation epoch.
     pub epoch: i64,
 }
+
+/// How many facts there are.
+const FACTS: u32 = 6;
 
 /// Why an intent is not evaluated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -119,56 +122,71 @@ impl<'a> Intent<'a> {
     /// [`Refused::Unclassified`] where the action is unknown, before anything else is looked at.
     pub fn classify(&mut self, facts: Facts) -> Result<Classified<'_, 'a>, Refused<'a>> {
         let action = ActionIndex(self.contents.action);
-        let row = self.view.image().actions.get(action.place()).copied();
+        let row = self.view.image().actions.get(action.place());
         let row = row.filter(|row| row.principals.length > 0).ok_or(Refused::Unclassified)?;
-        self.check(&row, facts).map_err(Refused::Invalid)?;
+        self.environment = None;
+        self.environment = Some(self.check(row, facts).map_err(Refused::Invalid)?);
         Ok(Classified { intent: self, action, terms: row.terms })
     }
 
-    fn check(&mut self, row: &ActionRow, facts: Facts) -> Result<(), Misfit<'a>> {
+    /// The request environment of an intent that fits.
+    fn check(&mut self, row: &ActionRow, facts: Facts) -> Result<usize, Misfit<'a>> {
         if let Some(misfit) = self.misfit {
             return Err(misfit);
         }
-        let image = *self.view.image();
-        self.check_type(row.principals, self.contents.principal, Misfit::PrincipalType)?;
-        self.check_type(row.resources, self.contents.resource, Misfit::ResourceType)?;
-        if let Some(names) = image.facts.filter(|_| row.is_asserted) {
-            self.assert_facts(names, facts)?;
+        let principal = self.place_of_type(row.principals, self.contents.principal);
+        let principal = principal.ok_or(Misfit::PrincipalType)?;
+        let resource = self.place_of_type(row.resources, self.contents.resource);
+        let resource = resource.ok_or(Misfit::ResourceType)?;
+        if let Some(names) = self.view.image().facts.filter(|_| row.is_asserted) {
+            self.assert_facts(names, row.terms.risk, facts)?;
         }
-        let context = self.contents.context.ok_or(Misfit::Malformed)?;
-        self.world(&mut Scratch::new()).fit_context(context, row.context)?;
+        self.fit_context(row.context)?;
         match self.contents.absent {
-            None => Ok(()),
+            None => Ok(row.environment(principal, resource)),
             Some(uid) => Err(Misfit::AbsentEntity(uid)),
         }
     }
 
-    fn check_type(&self, types: Range, entity: u32, misfit: Misfit<'a>) -> Result<(), Misfit<'a>> {
+    /// Where an entity's type stands among those that an action applies to.
+    fn place_of_type(&self, types: Range, entity: u32) -> Option<usize> {
         let type_number = match self.view.snapshot().entities.get(entity as usize) {
-            Some(row) => Some(row.type_number),
-            None => self.contents.stranger(self.view.snapshot(), entity).and_then(|known| known.type_number),
+            Some(row) => row.type_number,
+            None => self.contents.stranger(self.view.snapshot(), entity)?.type_number?,
         };
-        let accepted = types.of(self.view.image().applies_to).unwrap_or(&[]);
-        type_number.filter(|number| accepted.contains(number)).map(|_| ()).ok_or(misfit)
+        types.of(self.view.image().applies_to)?.iter().position(|accepted| *accepted == type_number)
     }
 
-    /// Appends `context.assent`. The outermost record was given one field to spare for it.
-    fn assert_facts(&mut self, names: FactNames, facts: Facts) -> Result<(), Misfit<'a>> {
-        let Some(Content::Record(mut context)) = self.contents.context.map(Value::content) else {
+    fn fit_context(&mut self, shape: u32) -> Result<(), Misfit<'a>> {
+        let context = self.contents.context.ok_or(Misfit::Malformed)?;
+        let mut scratch = Scratch::new();
+        let world = World {
+            image: self.view.image(),
+            snapshot: self.view.snapshot(),
+            intent: &self.contents,
+            slots: &[],
+            principal: None,
+            resource: None,
+            scratch: &mut scratch,
+        };
+        world.fit_context(context, shape, &mut self.slots)
+    }
+
+    /// Asserts `context.assent`. The outermost record has room before its first field, and there the record belongs: the
+    /// numbers of its names are the first of all.
+    fn assert_facts(&mut self, names: FactNames, risk: i64, facts: Facts) -> Result<(), Misfit<'a>> {
+        let Some(Content::Record(context)) = self.contents.context.map(Value::content) else {
             return Err(Misfit::Malformed);
         };
         let fields = &mut self.contents.fields;
-        if context
-            .range()
-            .of(fields)
-            .is_some_and(|fields| fields.iter().any(|field| field.name == names.assent))
-        {
+        let brought = context.range().of(fields).and_then(|fields| fields.first());
+        if brought.is_some_and(|field| field.name == names.assent) {
             return Err(Misfit::Reserved);
         }
         let start = u32::try_from(fields.len()).map_err(|_| Misfit::Malformed)?;
         let asserted = [
             (names.now, Value::datetime(facts.now_ms)),
-            (names.risk, Value::long(0)),
+            (names.risk, Value::long(risk)),
             (names.approvals, Value::long(facts.approvals)),
             (names.degraded, Value::bool(facts.degraded)),
             (names.agent_rate, Value::long(facts.agent_rate)),
@@ -177,27 +195,33 @@ impl<'a> Intent<'a> {
         for (name, value) in asserted {
             fields.push(Field { name, value }).map_err(|_| Misfit::TooLarge("attributes"))?;
         }
-        let length = u32::try_from(asserted.len()).map_err(|_| Misfit::Malformed)?;
-        let record = Span { source: Source::Intent, start, length };
-        let spare = context.start.saturating_add(context.length) as usize;
+        let record = Span { source: Source::Intent, start, length: FACTS };
+        let spare = context.start.checked_sub(SPARE_FIELDS).ok_or(Misfit::Malformed)?;
         let field = Field { name: names.assent, value: Value::record(record) };
-        *fields.get_mut(spare).ok_or(Misfit::Malformed)? = field;
-        context.length = context.length.saturating_add(1);
-        self.sort_record(record)?;
-        self.sort_record(context)?;
-        self.contents.context = Some(Value::record(context));
+        *fields.get_mut(spare as usize).ok_or(Misfit::Malformed)? = field;
+        let length = context.length.saturating_add(1);
+        self.contents.context = Some(Value::record(Span { start: spare, length, ..context }));
         Ok(())
     }
 
     #[inline(always)]
-    pub(crate) const fn world<'m>(&'m self, scratch: &'m mut Scratch) -> World<'m, 'a> {
-        World { image: self.view.image(), snapshot: self.view.snapshot(), intent: &self.contents, scratch }
+    pub(crate) fn world<'m>(&'m self, scratch: &'m mut Scratch) -> World<'m, 'a> {
+        let snapshot = self.view.snapshot();
+        World {
+            image: self.view.image(),
+            snapshot,
+            intent: &self.contents,
+            slots: &self.slots,
+            principal: snapshot.attributes_of(self.contents.principal),
+            resource: snapshot.attributes_of(self.contents.resource),
+            scratch,
+        }
     }
 
     /// Sets `context.assent.risk`, where it is declared.
     pub(crate) fn assert_risk(&mut self, risk: i64) {
         let Some(names) = self.view.image().facts else { return };
-        for field in self.contents.fields.iter_mut().rev().take(crate::intent::FACT_FIELDS) {
+        for field in self.contents.fields.iter_mut().rev().take(FACTS as usize) {
             if field.name == names.risk {
                 field.value = Value::long(risk);
                 return;
@@ -235,6 +259,6 @@ impl<'a> Classified<'_, 'a> {
 
     /// What became of one policy, for explanations; ask after evaluating, so that the score is in place.
     pub fn outcome(&self, policy: usize) -> Outcome {
-        Machine::new(self.intent.world(&mut Scratch::new())).outcome(policy)
+        outcome(self.intent, policy)
     }
 }

@@ -8,7 +8,7 @@ use crate::value::{Content, Span, Value};
 use crate::world::World;
 
 /// What an evaluation may still spend.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Fuel {
     left: u64,
 }
@@ -63,7 +63,7 @@ impl World<'_, '_> {
         match (left.content(), right.content()) {
             (Content::String(left), Content::String(right)) if left.length == right.length => {
                 fuel.spend(left.length as usize)?;
-                Ok(self.text(left)? == self.text(right)?)
+                Ok(left == right || self.bytes(left)? == self.bytes(right)?)
             }
             (Content::Ip(left), Content::Ip(right)) => Ok(self.address(left)? == self.address(right)?),
             (Content::Set(left), Content::Set(right)) => Ok(self.contains_all(left, right, depth, fuel)?

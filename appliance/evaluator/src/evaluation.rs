@@ -4,12 +4,12 @@
 //! allows and no policy failed. The intent's fitness was settled by classification.
 
 use crate::bits::{PolicyBits, ones};
+use crate::comparison::Fuel;
 use crate::image::{Effect, Image};
 use crate::intent::Intent;
-use crate::limits::POLICY_WORDS;
 use crate::machine::{Fault, Machine, Outcome};
-use crate::scope::Words;
-use crate::world::Scratch;
+use crate::scope::{Position, word_of};
+use crate::world::{Scratch, World};
 
 /// What Cedar's own rules give.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,119 +94,174 @@ impl Evaluation {
     }
 }
 
-/// What a pass over policies found.
-struct Findings {
-    satisfied: PolicyBits,
-    errors: PolicyBits,
-    is_out_of_fuel: bool,
+/// Which of a word's policies a pass runs.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Part {
+    /// The risk model.
+    Scores,
+    /// The policies, without the risk model.
+    Policies,
 }
 
-impl Machine<'_, '_> {
-    /// Policies whose scope accepts the intent.
-    fn candidates(&self) -> Words {
-        let (image, intent) = (self.world.image, self.world.intent);
-        let mut candidates = [0; POLICY_WORDS];
-        // The row after the last action's is for actions that the catalog does not know.
-        let action = (intent.action as usize).min(image.actions.len());
-        let row = image.row(image.action_scopes, action).unwrap_or(&[]);
-        for (to, from) in candidates.iter_mut().zip(row) {
-            *to = *from;
+/// Where an intent stands: what decides which policies are candidates.
+#[derive(Clone, Copy)]
+struct Standing<'a> {
+    environment: Option<usize>,
+    action: usize,
+    principal: Position<'a>,
+    resource: Position<'a>,
+}
+
+impl<'a> Standing<'a> {
+    #[inline(always)]
+    fn of(world: &World<'_, 'a>, environment: Option<usize>) -> Self {
+        Self {
+            environment,
+            // The row after the last action's is for actions that the catalog does not know.
+            action: (world.intent.action as usize).min(world.image.actions.len()),
+            principal: world.position(world.intent.principal),
+            resource: world.position(world.intent.resource),
         }
-        image.principals.restrict(image, self.world.position(intent.principal), &mut candidates);
-        image.resources.restrict(image, self.world.position(intent.resource), &mut candidates);
-        candidates
     }
 
-    /// Runs those of the candidates that belong to the risk model, or those that do not.
-    fn pass(&mut self, candidates: &Words, of_risk_model: bool, findings: &mut Findings) {
+    /// Of the policies of one word, those whose scope accepts the intent.
+    #[inline(always)]
+    fn candidates(&self, image: &Image<'_>, index: usize) -> u64 {
+        let (words, principals, resources) = (image.words(), &image.principals, &image.resources);
+        let of_types = match self.environment {
+            Some(environment) => word_of(image.environment_scopes, words, environment, index),
+            None => {
+                word_of(image.action_scopes, words, self.action, index)
+                    & principals.accepting(words, &self.principal, index)
+                    & resources.accepting(words, &self.resource, index)
+            }
+        };
+        // Most words are empty when there are many policies.
+        if of_types == 0 {
+            return 0;
+        }
+        of_types
+            & principals.naming(words, &self.principal, index)
+            & resources.naming(words, &self.resource, index)
+    }
+}
+
+impl<'a> Machine<'_, 'a> {
+    /// Runs the candidates of one part, and adds those that are satisfied and those that fail.
+    #[inline(always)]
+    fn pass(&mut self, standing: &Standing<'a>, part: Part, evaluation: &mut Evaluation) {
         let image = self.world.image;
-        for (index, (candidate, scores)) in candidates.iter().zip(image.scores).enumerate() {
-            let wanted = if of_risk_model { candidate & scores } else { candidate & !scores };
-            for policy in ones(index, wanted) {
-                match self.run(policy) {
-                    Outcome::Satisfied => findings.satisfied.insert(policy),
+        for (index, scores) in image.scores.iter().enumerate() {
+            let of_part = if part == Part::Scores { *scores } else { !scores };
+            for policy in ones(index, standing.candidates(image, index) & of_part) {
+                let program = image.program(standing.environment, policy);
+                match program.map_or(Outcome::Failed(Fault::Image), |program| self.run(program)) {
+                    Outcome::Satisfied => evaluation.reasons.insert(policy),
                     Outcome::Failed(fault) => {
-                        findings.errors.insert(policy);
-                        findings.is_out_of_fuel |= fault == Fault::Budget;
+                        evaluation.errors.insert(policy);
+                        if fault == Fault::Budget {
+                            evaluation.verdict = Verdict::Unavailable(Cause::Budget);
+                        }
                     }
                     Outcome::OutOfScope | Outcome::Unsatisfied { .. } => {}
                 }
             }
         }
     }
+}
 
-    /// What becomes of one policy.
-    pub(crate) fn outcome(&mut self, policy: usize) -> Outcome {
-        let word = self.candidates().get(policy / 64).copied().unwrap_or(0);
-        match word & (1 << (policy % 64)) {
-            0 => Outcome::OutOfScope,
-            _ => self.run(policy),
-        }
+/// What becomes of one policy. It runs the program that says which clause does not hold.
+pub(crate) fn outcome(intent: &Intent<'_>, policy: usize) -> Outcome {
+    let mut scratch = Scratch::new();
+    let image = intent.view.image();
+    let mut machine = Machine::new(intent.world(&mut scratch), Fuel::of(image.budget));
+    let standing = Standing::of(&machine.world, None);
+    match (standing.candidates(image, policy / 64) & 1 << (policy % 64), image.program(None, policy)) {
+        (0, _) => Outcome::OutOfScope,
+        (_, Some(program)) => machine.run(program),
+        (_, None) => Outcome::Failed(Fault::Image),
     }
 }
 
 /// Evaluates an intent. Without `base` it was not classified; `stated` replaces the computed score.
-#[inline]
 pub(crate) fn evaluate(intent: &mut Intent<'_>, base: Option<i64>, stated: Option<i64>) -> Evaluation {
-    let words = intent.view.image().words();
-    let mut findings = Findings {
-        satisfied: PolicyBits::empty(words),
-        errors: PolicyBits::empty(words),
-        is_out_of_fuel: false,
-    };
+    let image = intent.view.image();
+    let environment = intent.environment.filter(|_| base.is_some());
+    let mut evaluation = Evaluation::nothing(image, base);
+    let mut fuel = Fuel::of(image.budget);
     let mut scratch = Scratch::new();
-    let mut machine = Machine::new(intent.world(&mut scratch));
-    let candidates = machine.candidates();
-    if machine.world.image.scores.iter().any(|word| *word != 0) {
-        machine.pass(&candidates, true, &mut findings);
+    let standing = {
+        let mut machine = Machine::new(intent.world(&mut scratch), fuel);
+        let standing = Standing::of(&machine.world, environment);
+        if image.has_scores {
+            machine.pass(&standing, Part::Scores, &mut evaluation);
+        }
+        fuel = machine.fuel;
+        standing
+    };
+    if image.has_scores || stated.is_some() {
+        evaluation.keep_scores(image, stated);
+        if base.is_some() {
+            intent.assert_risk(evaluation.risk);
+        }
     }
-    let fuel = machine.fuel;
-
-    let scores = findings.satisfied.clone();
-    let risk = stated.unwrap_or_else(|| sum_of_scores(intent.view.image(), &scores, base.unwrap_or(0)));
-    if base.is_some() {
-        intent.assert_risk(risk);
-    }
-
-    let mut machine = Machine::new(intent.world(&mut scratch));
-    machine.fuel = fuel;
-    machine.pass(&candidates, false, &mut findings);
-    let fuel_used = machine.world.image.budget.saturating_sub(machine.fuel.left());
-    conclude(intent.view.image(), findings, scores, risk, fuel_used, base.is_some())
+    let mut machine = Machine::new(intent.world(&mut scratch), fuel);
+    machine.pass(&standing, Part::Policies, &mut evaluation);
+    evaluation.fuel_used = image.budget.saturating_sub(machine.fuel.left());
+    evaluation.conclude(image);
+    evaluation
 }
 
-fn sum_of_scores(image: &Image<'_>, satisfied: &PolicyBits, base: i64) -> i64 {
-    satisfied.iter().fold(base, |sum, policy| match image.policies.get(policy).map(|row| row.effect) {
-        Some(Effect::Score(score)) => sum.saturating_add(score),
-        Some(Effect::Permit | Effect::Forbid) | None => sum,
-    })
-}
+impl Evaluation {
+    /// Nothing is satisfied yet. The verdict is what it is until [`Self::conclude`]: unavailable where it will stay so.
+    #[inline(always)]
+    fn nothing(image: &Image<'_>, base: Option<i64>) -> Self {
+        let words = image.words();
+        Self {
+            verdict: match base {
+                Some(_) => Verdict::Deny,
+                None => Verdict::Unavailable(Cause::Unclassified),
+            },
+            cedar: Decision::Deny,
+            reasons: PolicyBits::empty(words),
+            errors: PolicyBits::empty(words),
+            scores: PolicyBits::empty(words),
+            risk: base.unwrap_or(0),
+            fuel_used: 0,
+        }
+    }
 
-fn conclude(
-    image: &Image<'_>,
-    findings: Findings,
-    scores: PolicyBits,
-    risk: i64,
-    fuel_used: u64,
-    is_classified: bool,
-) -> Evaluation {
-    let Findings { satisfied, errors, is_out_of_fuel } = findings;
-    let is_forbidden = satisfied.meets(image.forbids);
-    let is_permitted = satisfied.exceeds(image.forbids, image.scores);
-    let cedar = if is_permitted && !is_forbidden { Decision::Allow } else { Decision::Deny };
-    // What cannot be lifted: forbids without an approval.
-    let is_liftable = is_permitted && !satisfied.meets_beyond(image.forbids, image.approvals);
-    let verdict = match cedar {
-        _ if !is_classified => Verdict::Unavailable(Cause::Unclassified),
-        _ if is_out_of_fuel => Verdict::Unavailable(Cause::Budget),
-        _ if !errors.is_empty() => Verdict::Unavailable(Cause::Errors),
-        Decision::Allow => Verdict::Allow,
-        Decision::Deny if is_liftable => Verdict::Hold,
-        Decision::Deny => Verdict::Deny,
-    };
-    let reasons = match is_forbidden {
-        true => satisfied.within(image.forbids),
-        false => satisfied.without(image.forbids).without(image.scores),
-    };
-    Evaluation { verdict, cedar, reasons, errors, scores, risk, fuel_used }
+    /// What is satisfied so far is the risk model's: it gives the score.
+    fn keep_scores(&mut self, image: &Image<'_>, stated: Option<i64>) {
+        core::mem::swap(&mut self.scores, &mut self.reasons);
+        let score = |policy: usize| match image.policies.get(policy).map(|row| row.effect) {
+            Some(Effect::Score(score)) => score,
+            Some(Effect::Permit | Effect::Forbid) | None => 0,
+        };
+        let computed = self.scores.iter().fold(self.risk, |sum, policy| sum.saturating_add(score(policy)));
+        self.risk = stated.unwrap_or(computed);
+    }
+
+    /// What follows from what is satisfied and what failed.
+    #[inline(always)]
+    fn conclude(&mut self, image: &Image<'_>) {
+        let satisfied = &mut self.reasons;
+        let is_forbidden = satisfied.meets(image.forbids);
+        let is_permitted = satisfied.exceeds(image.forbids);
+        // What cannot be lifted: forbids without an approval.
+        let is_liftable = is_permitted && !satisfied.meets_beyond(image.forbids, image.approvals);
+        if is_forbidden {
+            satisfied.retain(image.forbids);
+        }
+        if is_permitted && !is_forbidden {
+            self.cedar = Decision::Allow;
+        }
+        self.verdict = match (self.verdict, self.cedar) {
+            (Verdict::Unavailable(cause), _) => Verdict::Unavailable(cause),
+            (_, _) if !self.errors.is_empty() => Verdict::Unavailable(Cause::Errors),
+            (_, Decision::Allow) => Verdict::Allow,
+            (_, Decision::Deny) if is_liftable => Verdict::Hold,
+            (_, Decision::Deny) => Verdict::Deny,
+        };
+    }
 }

@@ -40,6 +40,8 @@ pub struct Image<'a> {
     pub approvals: &'a [u64],
     /// Policies of the risk model, as bits.
     pub scores: &'a [u64],
+    /// Whether there are any.
+    pub has_scores: bool,
     /// Attribute names, of catalog and policies.
     pub names: Names<'a>,
     /// Entity type names.
@@ -60,6 +62,14 @@ pub struct Image<'a> {
     pub anchors: &'a [u32],
     /// Which policies' action scopes accept an action: a row of words for each, and one for actions that are unknown.
     pub action_scopes: &'a [u64],
+    /// Which policies can be satisfied or fail in a request environment, as far as its action and types tell: a row of
+    /// words for each. Which environment is which, [`ActionRow::environments`] tells.
+    pub environment_scopes: &'a [u64],
+    /// The program of each policy in each environment: a row of places in `programs` for each environment. Where a policy
+    /// has no bit in the environment it has no program there, and the place is [`EMPTY_SLOT`](crate::EMPTY_SLOT).
+    pub environment_programs: &'a [u32],
+    /// Programs that were specialised for environments.
+    pub programs: &'a [ProgramRow],
     /// Which policies' principal scopes accept a principal.
     pub principals: ScopeIndex<'a>,
     /// Which policies' resource scopes accept a resource.
@@ -77,12 +87,21 @@ impl<'a> Image<'a> {
         self.policies.len().div_ceil(64)
     }
 
-    /// A row of a table of bits over the policies.
-    #[inline]
-    pub(crate) fn row(&self, table: &'a [u64], row: usize) -> Option<&'a [u64]> {
-        let words = self.words();
-        let start = row.checked_mul(words)?;
-        table.get(start..start.checked_add(words)?)
+    /// The program of a policy: in an environment, or for requests that fit none.
+    #[inline(always)]
+    pub(crate) fn program(&self, environment: Option<usize>, policy: usize) -> Option<Range> {
+        let Some(environment) = environment else { return self.policies.get(policy).map(|row| row.code) };
+        let place = environment.wrapping_mul(self.policies.len()).wrapping_add(policy);
+        let program = *self.environment_programs.get(place)?;
+        self.programs.get(program as usize).map(|row| row.code)
+    }
+
+    /// How many request environments there are.
+    pub const fn environments(&self) -> usize {
+        match self.environment_scopes.len().checked_div(self.words()) {
+            Some(environments) => environments,
+            None => 0,
+        }
     }
 }
 
@@ -102,8 +121,21 @@ pub enum Effect {
 pub struct PolicyRow {
     /// What it does.
     pub effect: Effect,
-    /// Its program; empty where its scope is all it says.
+    /// Its program for requests that fit no environment, and for explanations; empty where its scope is all it says.
     pub code: Range,
+}
+
+/// A program that was specialised: it reads attributes by their slots.
+#[derive(Clone, Copy, Debug)]
+pub struct ProgramRow {
+    /// Its instructions; none where the scope is all that is left.
+    pub code: Range,
+    /// How many slots a principal must have.
+    pub principal_slots: u32,
+    /// How many slots a resource must have.
+    pub resource_slots: u32,
+    /// How many slots a context must have.
+    pub context_slots: u32,
 }
 
 /// An entity that the image names.

@@ -8,7 +8,7 @@
 use crate::classification::Misfit;
 use crate::image::Image;
 use crate::limits::{
-    MAX_INTENT_ADDRESSES, MAX_INTENT_DEPTH, MAX_INTENT_STRANGERS, MAX_INTENT_STRINGS, MAX_INTENT_TEXT_BYTES,
+    MAX_CONTEXT_SLOTS, MAX_INTENT_ADDRESSES, MAX_INTENT_DEPTH, MAX_INTENT_STRANGERS, MAX_INTENT_STRINGS, MAX_INTENT_TEXT_BYTES,
     MAX_INTENT_UNKNOWN_NAMES, MAX_INTENT_VALUES,
 };
 use crate::snapshot::Snapshot;
@@ -52,6 +52,8 @@ pub(crate) struct Contents<'a> {
 
 /// `context.assent` and its attributes, and one more to spare.
 pub(crate) const FACT_FIELDS: usize = 8;
+/// Fields that stand before the outermost record's own: room for what the appliance asserts.
+pub(crate) const SPARE_FIELDS: u32 = 1;
 
 /// A record or set that is being read.
 #[derive(Clone, Copy, Debug)]
@@ -67,8 +69,12 @@ struct Opening {
 /// One intent.
 #[derive(Debug)]
 pub struct Intent<'a> {
-    pub(crate) view: View<'a>,
+    pub(crate) view: &'a View<'a>,
     pub(crate) contents: Contents<'a>,
+    /// Attributes of the context by their slots, once it is classified.
+    pub(crate) slots: Vec<Value, MAX_CONTEXT_SLOTS>,
+    /// The request environment, once it is classified.
+    pub(crate) environment: Option<usize>,
     open: Vec<Opening, MAX_INTENT_DEPTH>,
     text_bytes: usize,
     pub(crate) misfit: Option<Misfit<'a>>,
@@ -123,7 +129,7 @@ fn number<'a>(place: usize) -> Result<u32, Misfit<'a>> {
 
 impl<'a> Intent<'a> {
     /// Begins an intent. Its context follows as one record; without one it has none and fits no action.
-    pub fn new(view: View<'a>, principal: Uid<'a>, action: Uid<'a>, resource: Uid<'a>) -> Self {
+    pub fn new(view: &'a View<'a>, principal: Uid<'a>, action: Uid<'a>, resource: Uid<'a>) -> Self {
         let mut intent = Self {
             view,
             contents: Contents {
@@ -139,6 +145,8 @@ impl<'a> Intent<'a> {
                 unknown_names: Vec::new(),
                 absent: None,
             },
+            slots: Vec::new(),
+            environment: None,
             open: Vec::new(),
             text_bytes: 0,
             misfit: None,
@@ -165,11 +173,10 @@ impl<'a> Intent<'a> {
 
     /// Begins a record of `length` attributes; each is a [`Self::key`] and a value.
     pub fn begin_record(&mut self, length: usize) -> Result<(), Misfit<'a>> {
-        // The outermost record leaves room for what the appliance asserts.
-        let spare = usize::from(self.open.is_empty());
+        let spare = if self.open.is_empty() { SPARE_FIELDS as usize } else { 0 };
         let result = self
             .reserve_fields(length.saturating_add(spare))
-            .and_then(|start| self.begin(true, start, length));
+            .and_then(|start| self.begin(true, start.saturating_add(spare), length));
         self.noting(result)
     }
 

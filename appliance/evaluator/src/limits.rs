@@ -18,11 +18,14 @@ pub const MAX_INTENT_ADDRESSES: usize = 16;
 /// How deep records and sets may nest in an intent's context, the context itself included.
 pub const MAX_INTENT_DEPTH: usize = 8;
 
+/// Attributes of a context that have a slot of their own; further ones are found by name.
+pub const MAX_CONTEXT_SLOTS: usize = 128;
+
 /// Policies in one image, the risk model included.
 pub const MAX_POLICIES: usize = 1024;
 /// Words of a bitset over policies.
 pub const POLICY_WORDS: usize = MAX_POLICIES / 64;
-/// Values on the machine's stack. It is cleared for every policy, so its size is time.
+/// Values on the machine's stack.
 pub const MAX_STACK: usize = 32;
 /// Values that one policy's evaluation may gather into sets, and as many into records, of its own.
 pub const MAX_SCRATCH: usize = 32;

@@ -12,14 +12,14 @@
 
 use crate::comparison::Fuel;
 use crate::extension::{to_date, to_time};
-use crate::instruction::Instruction;
-use crate::limits::{MAX_STACK, MAX_VALUE_DEPTH};
+use crate::instruction::{Binary, Fate, Instruction, Operand, Place, Unary, Variable};
+use crate::limits::MAX_VALUE_DEPTH;
 use crate::operand::{
     arithmetic, as_bool, as_datetime, as_decimal, as_duration, as_entity, as_long, as_set, order,
 };
 use crate::pattern;
-use crate::value::{Address, Content, Field, Source, Span, Value};
-use crate::world::World;
+use crate::value::{Address, Content, Field, Range, Source, Span, Value};
+use crate::world::{Scratch, World};
 
 /// Why a policy could not be evaluated. The first five are Cedar's evaluation errors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,29 +58,93 @@ pub enum Outcome {
     Failed(Fault),
 }
 
-/// The stack of one run. It lives in the run itself, so that its height can stay in a register.
-struct Stack {
-    values: [Value; MAX_STACK],
-    height: usize,
+/// The machine.
+#[derive(Debug)]
+pub(crate) struct Machine<'m, 'a> {
+    pub(crate) world: World<'m, 'a>,
+    pub(crate) fuel: Fuel,
 }
 
-impl Stack {
-    #[inline(always)]
-    const fn new() -> Self {
-        Self { values: [Value::bool(false); MAX_STACK], height: 0 }
+impl<'m, 'a> Machine<'m, 'a> {
+    #[inline]
+    pub(crate) const fn new(world: World<'m, 'a>, fuel: Fuel) -> Self {
+        Self { world, fuel }
+    }
+
+    /// Runs a program. Its policy's scope holds.
+    #[inline]
+    pub(crate) fn run(&mut self, program: Range) -> Outcome {
+        let Some(code) = program.of(self.world.image.code) else { return Outcome::Failed(Fault::Image) };
+        if code.is_empty() {
+            return Outcome::Satisfied;
+        }
+        self.world.scratch.clear();
+        match self.fuel.spend(code.len()).and_then(|()| self.walk(code)) {
+            Ok(None) => Outcome::Satisfied,
+            Ok(Some(clause)) => Outcome::Unsatisfied { clause },
+            Err(fault) => Outcome::Failed(fault),
+        }
+    }
+
+    /// The number of the clause that does not hold, if one does not.
+    fn walk(&mut self, code: &[Instruction]) -> Result<Option<u32>, Fault> {
+        use Instruction as I;
+        let mut at = 0_usize;
+        while let Some(instruction) = code.get(at) {
+            at = at.wrapping_add(1);
+            match *instruction {
+                I::Binary { operator, left, right, then } => {
+                    // The topmost value is the right one.
+                    let right = self.load(right)?;
+                    let left = self.load(left)?;
+                    let value = self.binary(operator, left, right)?;
+                    match then.fate() {
+                        Fate::Push => self.push(value)?,
+                        Fate::When(clause) if !as_bool(value)? => return Ok(Some(u32::from(clause))),
+                        Fate::Unless(clause) if as_bool(value)? => return Ok(Some(u32::from(clause))),
+                        Fate::When(_) | Fate::Unless(_) => {}
+                    }
+                }
+                I::And(target) => {
+                    if !self.pop_bool()? {
+                        at = self.jump_with(false, target)?;
+                    }
+                }
+                I::Or(target) => {
+                    if self.pop_bool()? {
+                        at = self.jump_with(true, target)?;
+                    }
+                }
+                I::Unless(target) => {
+                    if !self.pop_bool()? {
+                        at = target as usize;
+                    }
+                }
+                I::Jump(target) => at = target as usize,
+                I::EndWhen(clause) => {
+                    if !self.pop_bool()? {
+                        return Ok(Some(clause));
+                    }
+                }
+                I::EndUnless(clause) => {
+                    if self.pop_bool()? {
+                        return Ok(Some(clause));
+                    }
+                }
+                straight => self.step(straight)?,
+            }
+        }
+        Ok(None)
     }
 
     #[inline(always)]
     fn push(&mut self, value: Value) -> Result<(), Fault> {
-        *self.values.get_mut(self.height).ok_or(Fault::Image)? = value;
-        self.height = self.height.wrapping_add(1);
-        Ok(())
+        self.world.scratch.stack.push(value).map_err(|_| Fault::Image)
     }
 
     #[inline(always)]
     fn pop(&mut self) -> Result<Value, Fault> {
-        self.height = self.height.wrapping_sub(1);
-        self.values.get(self.height).copied().ok_or(Fault::Image)
+        self.world.scratch.stack.pop().ok_or(Fault::Image)
     }
 
     #[inline(always)]
@@ -95,231 +159,197 @@ impl Stack {
         Ok(target as usize)
     }
 
-    /// Takes the topmost values, the lowest first.
-    fn take(&mut self, count: usize) -> Result<&[Value], Fault> {
-        let end = self.height;
-        self.height = end.checked_sub(count).ok_or(Fault::Image)?;
-        self.values.get(self.height..end).ok_or(Fault::Image)
-    }
-}
-
-/// The machine.
-#[derive(Debug)]
-pub(crate) struct Machine<'m, 'a> {
-    pub(crate) world: World<'m, 'a>,
-    pub(crate) fuel: Fuel,
-}
-
-impl<'m, 'a> Machine<'m, 'a> {
-    #[inline]
-    pub(crate) fn new(world: World<'m, 'a>) -> Self {
-        Self { fuel: Fuel::of(world.image.budget), world }
-    }
-
-    /// Runs the program of a policy whose scope holds.
-    #[inline]
-    pub(crate) fn run(&mut self, policy: usize) -> Outcome {
-        let code = self.world.image.policies.get(policy).and_then(|row| row.code.of(self.world.image.code));
-        let Some(code) = code else { return Outcome::Failed(Fault::Image) };
-        if code.is_empty() {
-            return Outcome::Satisfied;
-        }
-        self.world.scratch.elements.clear();
-        self.world.scratch.fields.clear();
-        match self.fuel.spend(code.len()).and_then(|()| self.walk(code)) {
-            Ok(None) => Outcome::Satisfied,
-            Ok(Some(clause)) => Outcome::Unsatisfied { clause },
-            Err(fault) => Outcome::Failed(fault),
-        }
-    }
-
-    /// The number of the clause that does not hold, if one does not.
-    fn walk(&mut self, code: &[Instruction]) -> Result<Option<u32>, Fault> {
-        let (mut at, mut stack) = (0_usize, Stack::new());
-        while let Some(instruction) = code.get(at) {
-            at = at.wrapping_add(1);
-            match *instruction {
-                Instruction::And(target) => {
-                    if !stack.pop_bool()? {
-                        at = stack.jump_with(false, target)?;
-                    }
-                }
-                Instruction::Or(target) => {
-                    if stack.pop_bool()? {
-                        at = stack.jump_with(true, target)?;
-                    }
-                }
-                Instruction::Unless(target) => {
-                    if !stack.pop_bool()? {
-                        at = target as usize;
-                    }
-                }
-                Instruction::Jump(target) => at = target as usize,
-                Instruction::EndWhen(clause) => {
-                    if !stack.pop_bool()? {
-                        return Ok(Some(clause));
-                    }
-                }
-                Instruction::EndUnless(clause) => {
-                    if stack.pop_bool()? {
-                        return Ok(Some(clause));
-                    }
-                }
-                straight => self.step(&mut stack, straight)?,
-            }
-        }
-        Ok(None)
-    }
-
-    /// Everything that does not jump.
+    /// The value of an operand. A pattern travels as its number; the verifier lets only `like` take one.
     #[inline(always)]
-    fn step(&mut self, stack: &mut Stack, instruction: Instruction) -> Result<(), Fault> {
-        use Instruction as I;
-        let intent = self.world.intent;
-        match instruction {
-            I::Constant(place) => {
-                stack.push(*self.world.image.constants.get(place as usize).ok_or(Fault::Image)?)
+    fn load(&mut self, operand: Operand) -> Result<Value, Fault> {
+        let world = &self.world;
+        let slot = match operand.place() {
+            Place::Stack => return self.pop(),
+            Place::Constant(place) => {
+                return world.image.constants.get(usize::from(place)).copied().ok_or(Fault::Image);
             }
-            I::Principal => stack.push(Value::entity(intent.principal)),
-            I::Action => stack.push(Value::entity(intent.action)),
-            I::Resource => stack.push(Value::entity(intent.resource)),
-            I::Context => stack.push(intent.context.ok_or(Fault::Type)?),
-            I::PrincipalAttribute(name) => self.push_attribute(stack, Value::entity(intent.principal), name),
-            I::ResourceAttribute(name) => self.push_attribute(stack, Value::entity(intent.resource), name),
-            I::ContextAttribute(name) => self.push_attribute(stack, intent.context.ok_or(Fault::Type)?, name),
-            I::Attribute(name) => {
-                let value = stack.pop()?;
-                self.push_attribute(stack, value, name)
-            }
-            I::Has(name) => self
-                .replace(stack, |world, _, value| Ok(Value::bool(world.attribute(value, name)?.is_some()))),
-            I::HasPath(path) => self.replace(stack, |world, _, value| world.has_path(value, path)),
-            I::Not => self.replace(stack, |_, _, value| Ok(Value::bool(!as_bool(value)?))),
-            I::Negate => self.replace(stack, |_, _, value| {
-                as_long(value)?.checked_neg().map(Value::long).ok_or(Fault::Overflow)
-            }),
-            I::IsEmpty => self.replace(stack, |_, _, value| Ok(Value::bool(as_set(value)?.length == 0))),
-            I::IsIpv4 => self.test_address(stack, |address| !address.is_v6()),
-            I::IsIpv6 => self.test_address(stack, Address::is_v6),
-            I::IsLoopback => self.test_address(stack, Address::is_loopback),
-            I::IsMulticast => self.test_address(stack, Address::is_multicast),
-            I::ToDate => self.replace(stack, |_, _, value| {
-                to_date(as_datetime(value)?).map(Value::datetime).ok_or(Fault::Overflow)
-            }),
-            I::ToTime => self.replace(stack, |_, _, value| Ok(Value::duration(to_time(as_datetime(value)?)))),
-            I::ToUnits(unit) => self.replace(stack, |_, _, value| {
-                as_duration(value)?.checked_div(i64::from(unit)).map(Value::long).ok_or(Fault::Image)
-            }),
-            I::Is(type_number) => self.replace(stack, |world, _, value| {
-                Ok(Value::bool(world.type_of(as_entity(value)?) == Some(type_number)))
-            }),
-            I::Like(place) => self.replace(stack, |world, fuel, value| world.like(value, place, fuel)),
-            I::SetOf(length) => self.gather_set(stack, length),
-            I::RecordOf(path) => self.gather_record(stack, path),
-            I::Fail => Err(Fault::Unreachable),
-            I::Boolean => self.replace(stack, |_, _, value| as_bool(value).map(Value::bool)),
-            binary => {
-                let (right, left) = (stack.pop()?, stack.pop()?);
-                let result = self.binary(binary, left, right)?;
-                stack.push(result)
-            }
+            Place::Principal(slot) => Self::slot(world.principal, slot)?,
+            Place::Resource(slot) => Self::slot(world.resource, slot)?,
+            Place::Context(slot) => Self::slot(Some(world.slots), slot)?,
+            Place::Variable(variable) => return world.variable(variable),
+            Place::Pattern(number) => return Ok(Value::long(i64::from(number))),
+        };
+        if slot.is_absent() { Err(Fault::MissingAttribute) } else { Ok(slot) }
+    }
+
+    /// The value in a slot, or the mark that there is none. An entity that is absent has no slots.
+    #[inline(always)]
+    fn slot(slots: Option<&[Value]>, slot: u16) -> Result<Value, Fault> {
+        slots.ok_or(Fault::MissingEntity)?.get(usize::from(slot)).copied().ok_or(Fault::Image)
+    }
+
+    /// Whether the attribute in a slot is there.
+    fn has_slot(&self, operand: Operand) -> Result<bool, Fault> {
+        let world = &self.world;
+        let slot = match operand.place() {
+            Place::Principal(slot) => Self::slot(world.principal, slot),
+            Place::Resource(slot) => Self::slot(world.resource, slot),
+            Place::Context(slot) => Self::slot(Some(world.slots), slot),
+            Place::Stack | Place::Constant(_) | Place::Variable(_) | Place::Pattern(_) => Err(Fault::Image),
+        };
+        match slot {
+            Ok(slot) => Ok(!slot.is_absent()),
+            Err(Fault::MissingEntity) => Ok(false),
+            Err(fault) => Err(fault),
         }
     }
 
-    /// Operators of two values.
-    #[inline(always)]
-    fn binary(&mut self, instruction: Instruction, left: Value, right: Value) -> Result<Value, Fault> {
+    /// Everything that neither jumps nor takes two values.
+    fn step(&mut self, instruction: Instruction) -> Result<(), Fault> {
         use Instruction as I;
+        let value = match instruction {
+            I::Load(operand) => self.load(operand)?,
+            I::Constant(place) => *self.world.image.constants.get(place as usize).ok_or(Fault::Image)?,
+            I::HasSlot(operand) => Value::bool(self.has_slot(operand)?),
+            I::SetOf(length) => self.gather_set(length)?,
+            I::RecordOf(path) => self.gather_record(path)?,
+            I::Fail => return Err(Fault::Unreachable),
+            other => {
+                let value = self.pop()?;
+                self.replaced(other, value)?
+            }
+        };
+        self.push(value)
+    }
+
+    /// What an instruction puts in the place of the topmost value.
+    #[inline(always)]
+    fn replaced(&mut self, instruction: Instruction, value: Value) -> Result<Value, Fault> {
+        use Instruction as I;
+        let world = &self.world;
+        let test = match instruction {
+            I::Unary(operator) => return self.unary(operator, value),
+            I::Attribute(name) => return world.attribute_or_fault(value, name),
+            I::HasPath(path) => return world.has_path(value, path),
+            I::Has(name) => world.attribute(value, name)?.is_some(),
+            I::Is(number) => world.type_of(as_entity(value)?) == Some(number),
+            I::Like(place) => world.like(value, place, &mut self.fuel)?,
+            I::Boolean => as_bool(value)?,
+            I::ToUnits(unit) => {
+                let units = as_duration(value)?.checked_div(i64::from(unit));
+                return units.map(Value::long).ok_or(Fault::Image);
+            }
+            _ => return Err(Fault::Image),
+        };
+        Ok(Value::bool(test))
+    }
+
+    /// Operators of one value.
+    fn unary(&self, operator: Unary, value: Value) -> Result<Value, Fault> {
+        let address = || self.world.as_address(value);
+        let test = match operator {
+            Unary::Not => !as_bool(value)?,
+            Unary::IsEmpty => as_set(value)?.length == 0,
+            Unary::IsIpv4 => !address()?.is_v6(),
+            Unary::IsIpv6 => address()?.is_v6(),
+            Unary::IsLoopback => address()?.is_loopback(),
+            Unary::IsMulticast => address()?.is_multicast(),
+            Unary::Negate => {
+                return as_long(value)?.checked_neg().map(Value::long).ok_or(Fault::Overflow);
+            }
+            Unary::ToDate => return to_date(as_datetime(value)?).map(Value::datetime).ok_or(Fault::Overflow),
+            Unary::ToTime => return Ok(Value::duration(to_time(as_datetime(value)?))),
+        };
+        Ok(Value::bool(test))
+    }
+
+    /// Operators of two values. What most policies ask most often is answered in place.
+    #[inline(always)]
+    fn binary(&mut self, operator: Binary, left: Value, right: Value) -> Result<Value, Fault> {
         let (world, fuel) = (&self.world, &mut self.fuel);
-        let answer = match instruction {
-            I::Equal => world.equal(left, right, MAX_VALUE_DEPTH, fuel)?,
-            I::NotEqual => !world.equal(left, right, MAX_VALUE_DEPTH, fuel)?,
-            I::Less => order(left, right)?.is_lt(),
-            I::LessEqual => order(left, right)?.is_le(),
-            I::Greater => order(left, right)?.is_gt(),
-            I::GreaterEqual => order(left, right)?.is_ge(),
-            I::Add => return arithmetic(left, right, i64::checked_add),
-            I::Subtract => return arithmetic(left, right, i64::checked_sub),
-            I::Multiply => return arithmetic(left, right, i64::checked_mul),
-            I::In => world.is_in(left, right, fuel)?,
-            I::Contains => world.contains(as_set(left)?, right, MAX_VALUE_DEPTH, fuel)?,
-            I::ContainsAll => world.contains_all(as_set(left)?, as_set(right)?, MAX_VALUE_DEPTH, fuel)?,
-            I::ContainsAny => world.contains_any(as_set(left)?, as_set(right)?, MAX_VALUE_DEPTH, fuel)?,
-            I::HasTag => world.find_tag(left, right, fuel)?.is_ok(),
-            I::GetTag => return world.find_tag(left, right, fuel)?,
-            I::IsInRange => world.as_address(left)?.is_in_range(&world.as_address(right)?),
-            I::Offset => {
+        let answer = match operator {
+            Binary::Equal => world.equal(left, right, MAX_VALUE_DEPTH, fuel)?,
+            Binary::NotEqual => !world.equal(left, right, MAX_VALUE_DEPTH, fuel)?,
+            Binary::Less => order(left, right)?.is_lt(),
+            Binary::LessEqual => order(left, right)?.is_le(),
+            Binary::Greater => order(left, right)?.is_gt(),
+            Binary::GreaterEqual => order(left, right)?.is_ge(),
+            Binary::Add => return arithmetic(left, right, i64::checked_add),
+            Binary::Subtract => return arithmetic(left, right, i64::checked_sub),
+            Binary::Multiply => return arithmetic(left, right, i64::checked_mul),
+            Binary::In => world.is_in(left, right, fuel)?,
+            Binary::Contains => world.contains(as_set(left)?, right, MAX_VALUE_DEPTH, fuel)?,
+            Binary::Like => world.like_numbered(left, right, fuel)?,
+            rare => return self.rare(rare, left, right),
+        };
+        Ok(Value::bool(answer))
+    }
+
+    /// The operators that few policies use: out of line, so that the common ones stay close together.
+    #[inline(never)]
+    fn rare(&mut self, operator: Binary, left: Value, right: Value) -> Result<Value, Fault> {
+        let (world, fuel) = (&self.world, &mut self.fuel);
+        let answer = match operator {
+            Binary::ContainsAll => world.contains_all(as_set(left)?, as_set(right)?, MAX_VALUE_DEPTH, fuel)?,
+            Binary::ContainsAny => world.contains_any(as_set(left)?, as_set(right)?, MAX_VALUE_DEPTH, fuel)?,
+            Binary::HasTag => world.find_tag(left, right, fuel)?.is_ok(),
+            Binary::GetTag => return world.find_tag(left, right, fuel)?,
+            Binary::IsInRange => world.as_address(left)?.is_in_range(&world.as_address(right)?),
+            Binary::Offset => {
                 let sum = as_datetime(left)?.checked_add(as_duration(right)?);
                 return sum.map(Value::datetime).ok_or(Fault::Overflow);
             }
-            I::DurationSince => {
+            Binary::DurationSince => {
                 let difference = as_datetime(left)?.checked_sub(as_datetime(right)?);
                 return difference.map(Value::duration).ok_or(Fault::Overflow);
             }
-            I::DecimalLess => as_decimal(left)? < as_decimal(right)?,
-            I::DecimalLessEqual => as_decimal(left)? <= as_decimal(right)?,
-            I::DecimalGreater => as_decimal(left)? > as_decimal(right)?,
-            I::DecimalGreaterEqual => as_decimal(left)? >= as_decimal(right)?,
+            Binary::DecimalLess => as_decimal(left)? < as_decimal(right)?,
+            Binary::DecimalLessEqual => as_decimal(left)? <= as_decimal(right)?,
+            Binary::DecimalGreater => as_decimal(left)? > as_decimal(right)?,
+            Binary::DecimalGreaterEqual => as_decimal(left)? >= as_decimal(right)?,
             _ => return Err(Fault::Image),
         };
         Ok(Value::bool(answer))
     }
 
-    #[inline(always)]
-    fn replace(
-        &mut self,
-        stack: &mut Stack,
-        by: impl FnOnce(&World<'m, 'a>, &mut Fuel, Value) -> Result<Value, Fault>,
-    ) -> Result<(), Fault> {
-        let value = stack.pop()?;
-        let value = by(&self.world, &mut self.fuel, value)?;
-        stack.push(value)
-    }
-
-    #[inline(always)]
-    fn push_attribute(&mut self, stack: &mut Stack, of: Value, name: u32) -> Result<(), Fault> {
-        let value = self.world.attribute_or_fault(of, name)?;
-        stack.push(value)
-    }
-
-    #[inline]
-    fn test_address(&mut self, stack: &mut Stack, test: impl FnOnce(&Address) -> bool) -> Result<(), Fault> {
-        self.replace(stack, |world, _, value| Ok(Value::bool(test(&world.as_address(value)?))))
-    }
-
     /// Moves the topmost values into a set of the scratch.
-    fn gather_set(&mut self, stack: &mut Stack, length: u32) -> Result<(), Fault> {
-        let elements = &mut self.world.scratch.elements;
-        let values = stack.take(length as usize)?;
-        let place = u32::try_from(elements.len()).map_err(|_| Fault::Image)?;
-        elements.extend_from_slice(values).map_err(|_| Fault::Image)?;
-        stack.push(Value::set(Span { source: Source::Scratch, start: place, length }))
+    fn gather_set(&mut self, length: u32) -> Result<Value, Fault> {
+        let Scratch { stack, elements, .. } = &mut *self.world.scratch;
+        let below = stack.len().checked_sub(length as usize).ok_or(Fault::Image)?;
+        let start = u32::try_from(elements.len()).map_err(|_| Fault::Image)?;
+        elements.extend_from_slice(stack.get(below..).ok_or(Fault::Image)?).map_err(|_| Fault::Image)?;
+        stack.truncate(below);
+        Ok(Value::set(Span { source: Source::Scratch, start, length }))
     }
 
     /// Moves the topmost values into a record of the scratch; the path holds its names in ascending order.
-    fn gather_record(&mut self, stack: &mut Stack, path: u32) -> Result<(), Fault> {
+    fn gather_record(&mut self, path: u32) -> Result<Value, Fault> {
         let names = self.world.path(path)?;
-        let fields = &mut self.world.scratch.fields;
-        let values = stack.take(names.len())?;
-        let place = u32::try_from(fields.len()).map_err(|_| Fault::Image)?;
-        for (name, value) in names.iter().zip(values) {
+        let Scratch { stack, fields, .. } = &mut *self.world.scratch;
+        let below = stack.len().checked_sub(names.len()).ok_or(Fault::Image)?;
+        let start = u32::try_from(fields.len()).map_err(|_| Fault::Image)?;
+        for (name, value) in names.iter().zip(stack.get(below..).ok_or(Fault::Image)?) {
             fields.push(Field { name: *name, value: *value }).map_err(|_| Fault::Image)?;
         }
+        stack.truncate(below);
         let length = u32::try_from(names.len()).map_err(|_| Fault::Image)?;
-        stack.push(Value::record(Span { source: Source::Scratch, start: place, length }))
+        Ok(Value::record(Span { source: Source::Scratch, start, length }))
     }
 }
 
 impl<'a> World<'_, 'a> {
+    /// One of the four.
+    #[inline(always)]
+    fn variable(&self, variable: Variable) -> Result<Value, Fault> {
+        match variable {
+            Variable::Principal => Ok(Value::entity(self.intent.principal)),
+            Variable::Action => Ok(Value::entity(self.intent.action)),
+            Variable::Resource => Ok(Value::entity(self.intent.resource)),
+            Variable::Context => self.intent.context.ok_or(Fault::Type),
+        }
+    }
+
     /// An attribute of a record or an entity, if it is there. An entity that is absent has none.
     #[inline(always)]
     fn attribute(&self, of: Value, name: u32) -> Result<Option<Value>, Fault> {
         match of.content() {
             Content::Record(span) => Ok(Self::field(self.fields(span)?, name)),
-            Content::Entity(entity) => match self.present(entity) {
-                Some(row) => Ok(Self::field(row.fields.of(self.snapshot.fields).ok_or(Fault::Image)?, name)),
-                None => Ok(None),
-            },
+            Content::Entity(entity) => self.attribute_of_entity(entity, name),
             _ => Err(Fault::Type),
         }
     }
@@ -350,11 +380,17 @@ impl<'a> World<'_, 'a> {
         Ok(Value::bool(true))
     }
 
-    fn like(&self, value: Value, place: u32, fuel: &mut Fuel) -> Result<Value, Fault> {
+    fn like(&self, value: Value, place: u32, fuel: &mut Fuel) -> Result<bool, Fault> {
         let Content::String(span) = value.content() else { return Err(Fault::Type) };
         let parts = self.image.patterns.get(place as usize).ok_or(Fault::Image)?;
         let parts = parts.of(self.image.parts).ok_or(Fault::Image)?;
-        pattern::matches(self.text(span)?, parts, self.image.text, fuel).map(Value::bool)
+        pattern::matches(self.bytes(span)?, parts, self.image.text, fuel)
+    }
+
+    /// `like` with a pattern that travelled as an operand.
+    fn like_numbered(&self, value: Value, pattern: Value, fuel: &mut Fuel) -> Result<bool, Fault> {
+        let place = u32::try_from(as_long(pattern)?).map_err(|_| Fault::Image)?;
+        self.like(value, place, fuel)
     }
 
     /// `in`: an entity or a set of entities. Every element must be an entity, also behind one that matches.

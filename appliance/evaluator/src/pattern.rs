@@ -8,9 +8,8 @@ use crate::machine::Fault;
 use crate::value::Range;
 
 /// Whether `text` is the first part, then anything, then the second part and so on to the last.
-pub(crate) fn matches(text: &str, parts: &[Range], names: &str, fuel: &mut Fuel) -> Result<bool, Fault> {
-    let part = |range: &Range| range.of_text(names).map(str::as_bytes).ok_or(Fault::Image);
-    let text = text.as_bytes();
+pub(crate) fn matches(text: &[u8], parts: &[Range], names: &str, fuel: &mut Fuel) -> Result<bool, Fault> {
+    let part = |range: &Range| range.of(names.as_bytes()).ok_or(Fault::Image);
     fuel.spend(text.len())?;
     let (first, rest) = parts.split_first().ok_or(Fault::Image)?;
     let Some((last, middle)) = rest.split_last() else {
@@ -32,16 +31,17 @@ pub(crate) fn matches(text: &str, parts: &[Range], names: &str, fuel: &mut Fuel)
 /// What follows the leftmost occurrence of `part`.
 fn after<'t>(text: &'t [u8], part: &[u8], fuel: &mut Fuel) -> Result<Option<&'t [u8]>, Fault> {
     fuel.spend(text.len().saturating_mul(part.len()))?;
+    let Some((first, others)) = part.split_first() else { return Ok(Some(text)) };
     let mut rest = text;
-    loop {
-        if let Some(tail) = rest.strip_prefix(part) {
+    // Most places are ruled out by their first byte.
+    while let Some((_, behind)) = rest.iter().position(|byte| byte == first).and_then(|at| rest.split_at_checked(at)) {
+        let Some((_, behind)) = behind.split_first() else { break };
+        if let Some(tail) = behind.strip_prefix(others) {
             return Ok(Some(tail));
         }
-        match rest.split_first() {
-            Some((_, tail)) => rest = tail,
-            None => return Ok(None),
-        }
+        rest = behind;
     }
+    Ok(None)
 }
 
 #[cfg(test)]
@@ -56,7 +56,7 @@ mod tests {
             parts.push(Range { start: number(names.len()), length: number(part.len()) }).unwrap();
             names.push_str(part).unwrap();
         }
-        matches(text, &parts, &names, &mut Fuel::of(10_000)).unwrap()
+        matches(text.as_bytes(), &parts, &names, &mut Fuel::of(10_000)).unwrap()
     }
 
     #[test]
@@ -83,6 +83,6 @@ mod tests {
     fn a_pattern_that_runs_out_of_fuel_is_a_fault() {
         let parts =
             [Range { start: 0, length: 0 }, Range { start: 0, length: 1 }, Range { start: 0, length: 0 }];
-        assert_eq!(matches("bbbbbbbb", &parts, "a", &mut Fuel::of(9)), Err(Fault::Budget));
+        assert_eq!(matches(b"bbbbbbbb", &parts, "a", &mut Fuel::of(9)), Err(Fault::Budget));
     }
 }

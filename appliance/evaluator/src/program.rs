@@ -6,12 +6,13 @@
 #![expect(clippy::wildcard_enum_match_arm, reason = "most instructions have no operand and do not jump")]
 
 use crate::image::Image;
-use crate::instruction::Instruction;
+use crate::instruction::{Binary, Fate, Instruction, Operand, Place};
 use crate::limits::{MAX_OPEN_JUMPS, MAX_SCRATCH, MAX_STACK};
-use crate::verification::{Flaw, ensure};
+use crate::value::Range;
+use crate::verification::Flaw;
 use heapless::Vec;
 
-/// The table that a [`Flaw`] names where a program is not sound; its place is the policy.
+/// The table that a [`Flaw`] names where a policy's program is not sound; its place is the policy.
 pub const PROGRAMS: &str = "programs";
 
 /// A jump whose target is still ahead.
@@ -21,22 +22,29 @@ struct Ahead {
     height: usize,
 }
 
-/// Walks the program of one policy.
-pub(crate) fn verify(image: &Image<'_>, policy: usize) -> Result<(), Flaw> {
-    let flaw = Flaw { table: PROGRAMS, place: policy };
-    let row = image.policies.get(policy).ok_or(flaw)?;
-    let code = row.code.of(image.code).ok_or(flaw)?;
-    let mut walk = Walk { image, flaw, height: 0, gathered: 0, ahead: Vec::new(), is_reached: true };
+/// How many slots a program may ask for.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Slots {
+    pub(crate) principal: u32,
+    pub(crate) resource: u32,
+    pub(crate) context: u32,
+}
+
+/// Walks a program, which may read so many slots. Where it is not sound, `flaw` is found.
+pub(crate) fn verify(image: &Image<'_>, code: Range, slots: Slots, flaw: Flaw) -> Result<(), Flaw> {
+    let code = code.of(image.code).ok_or(flaw)?;
+    let mut walk = Walk { image, slots, flaw, height: 0, gathered: 0, ahead: Vec::new(), is_reached: true };
     for (place, instruction) in code.iter().enumerate() {
         walk.land(place)?;
         walk.step(*instruction, place, code.len())?;
     }
     walk.land(code.len())?;
-    ensure(walk.is_reached && walk.height == 0 && walk.ahead.is_empty(), flaw.table, policy)
+    walk.ensure(walk.is_reached && walk.height == 0 && walk.ahead.is_empty())
 }
 
 struct Walk<'m, 'a> {
     image: &'m Image<'a>,
+    slots: Slots,
     flaw: Flaw,
     height: usize,
     gathered: usize,
@@ -84,11 +92,15 @@ impl Walk<'_, '_> {
                 self.is_reached = false;
                 Ok(())
             }
-            Instruction::EndWhen(_) | Instruction::EndUnless(_) => {
-                self.ensure(self.height == 0 && self.ahead.is_empty())
-            }
+            Instruction::EndWhen(_) | Instruction::EndUnless(_) => self.end_clause(),
+            Instruction::Binary { then, .. } if then.fate() != Fate::Push => self.end_clause(),
             _ => Ok(()),
         }
+    }
+
+    /// A clause leaves nothing behind, and no jump leads out of it.
+    fn end_clause(&self) -> Result<(), Flaw> {
+        self.ensure(self.height == 0 && self.ahead.is_empty())
     }
 
     fn jump(&mut self, target: u32, height: usize, place: usize, length: usize) -> Result<(), Flaw> {
@@ -114,12 +126,14 @@ impl Walk<'_, '_> {
     fn operand_leads_somewhere(&self, instruction: Instruction) -> bool {
         let image = self.image;
         let (operand, length) = match instruction {
+            Instruction::Load(operand) => return !operand.is_stack() && self.is_value(operand),
+            Instruction::HasSlot(operand) => return self.is_slot(operand),
+            Instruction::Binary { operator: Binary::Like, left, right, .. } => {
+                return self.is_value(left) && self.is_pattern(right);
+            }
+            Instruction::Binary { left, right, .. } => return self.is_value(left) && self.is_value(right),
             Instruction::Constant(place) => (place, image.constants.len()),
-            Instruction::PrincipalAttribute(name)
-            | Instruction::ResourceAttribute(name)
-            | Instruction::ContextAttribute(name)
-            | Instruction::Attribute(name)
-            | Instruction::Has(name) => (name, image.names.rows.len()),
+            Instruction::Attribute(name) | Instruction::Has(name) => (name, image.names.rows.len()),
             Instruction::HasPath(path) => (path, image.paths.len()),
             Instruction::RecordOf(path) => return self.is_sorted_path(path),
             Instruction::Like(pattern) => (pattern, image.patterns.len()),
@@ -128,6 +142,28 @@ impl Walk<'_, '_> {
             _ => return true,
         };
         (operand as usize) < length
+    }
+
+    fn is_value(&self, operand: Operand) -> bool {
+        match operand.place() {
+            Place::Stack | Place::Variable(_) => true,
+            Place::Constant(place) => usize::from(place) < self.image.constants.len(),
+            Place::Principal(_) | Place::Resource(_) | Place::Context(_) => self.is_slot(operand),
+            Place::Pattern(_) => false,
+        }
+    }
+
+    fn is_slot(&self, operand: Operand) -> bool {
+        match operand.place() {
+            Place::Principal(slot) => u32::from(slot) < self.slots.principal,
+            Place::Resource(slot) => u32::from(slot) < self.slots.resource,
+            Place::Context(slot) => u32::from(slot) < self.slots.context,
+            Place::Stack | Place::Constant(_) | Place::Variable(_) | Place::Pattern(_) => false,
+        }
+    }
+
+    fn is_pattern(&self, operand: Operand) -> bool {
+        matches!(operand.place(), Place::Pattern(pattern) if usize::from(pattern) < self.image.patterns.len())
     }
 
     fn is_sorted_path(&self, path: u32) -> bool {

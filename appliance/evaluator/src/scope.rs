@@ -3,9 +3,6 @@
 //! The rule it keeps: a scope test cannot fail, so leaving out a policy whose scope does not hold changes neither
 //! decision nor reasons nor errors. The cost is a few words for each ancestor that some scope names, not for each policy.
 
-use crate::image::Image;
-use crate::limits::POLICY_WORDS;
-
 /// Index over one side's scopes. Every table holds rows of [`Image::words`] words.
 #[derive(Clone, Copy, Debug)]
 pub struct ScopeIndex<'a> {
@@ -30,22 +27,30 @@ pub(crate) struct Position<'a> {
     pub(crate) above: &'a [u32],
 }
 
-/// A bit for each policy, as many words as the image uses.
-pub(crate) type Words = [u64; POLICY_WORDS];
-
-impl<'a> ScopeIndex<'a> {
-    /// Removes from `candidates` the policies whose scope does not accept the entity.
-    pub(crate) fn restrict(&self, image: &Image<'a>, position: Position<'_>, candidates: &mut Words) {
-        let row = |table, number| image.row(table, number).unwrap_or(&[]);
-        let accepts_type = row(self.by_type, position.type_row);
-        let equal = position.anchor.map_or(&[][..], |anchor| row(self.equal, anchor));
-        for (index, candidate) in candidates.iter_mut().take(image.words()).enumerate() {
-            let word = |row: &[u64]| row.get(index).copied().unwrap_or(0);
-            let mut named = word(self.unnamed) | word(equal);
-            for anchor in position.above {
-                named |= word(row(self.within, *anchor as usize));
-            }
-            *candidate &= named & word(accepts_type);
+impl ScopeIndex<'_> {
+    /// Of the policies of one word, those that name the entity, an entity above it, or none on this side.
+    #[inline(always)]
+    pub(crate) fn naming(&self, words: usize, position: &Position<'_>, index: usize) -> u64 {
+        let word = |table: &[u64], row: usize| word_of(table, words, row, index);
+        let mut naming = word(self.unnamed, 0);
+        if let Some(anchor) = position.anchor {
+            naming |= word(self.equal, anchor);
         }
+        for anchor in position.above {
+            naming |= word(self.within, *anchor as usize);
+        }
+        naming
     }
+
+    /// Of the policies of one word, those whose `is` accepts the type.
+    pub(crate) fn accepting(&self, words: usize, position: &Position<'_>, index: usize) -> u64 {
+        word_of(self.by_type, words, position.type_row, index)
+    }
+}
+
+/// A word of a row of a table of bits; none are set beyond the table.
+#[inline(always)]
+pub(crate) fn word_of(table: &[u64], words: usize, row: usize, index: usize) -> u64 {
+    let place = row.wrapping_mul(words).wrapping_add(index);
+    table.get(place).copied().unwrap_or(0)
 }

@@ -13,7 +13,10 @@ pub struct Snapshot<'a> {
     pub text: &'a str,
     /// Elements of sets.
     pub elements: &'a [Value],
-    /// Attributes of entities and fields of records, sorted by name within each.
+    /// Attributes of entities: for each that is listed one value for each attribute that its type declares, in the
+    /// order of their names, and [`Value::ABSENT`] where an optional one is not there.
+    pub attributes: &'a [Value],
+    /// Fields of records, sorted by name within each.
     pub fields: &'a [Field],
     /// Addresses.
     pub addresses: &'a [Address],
@@ -38,8 +41,8 @@ pub struct EntityRow {
     pub id: Range,
     /// Whether the snapshot lists it.
     pub is_present: bool,
-    /// Its attributes, in `fields`.
-    pub fields: Range,
+    /// Its attributes; none where it is not listed.
+    pub attributes: Range,
     /// Its tags.
     pub tags: Range,
     /// Its ancestors.
@@ -59,7 +62,14 @@ pub struct Tag {
     pub value: Value,
 }
 
-impl Snapshot<'_> {
+impl<'a> Snapshot<'a> {
+    /// The attributes of an entity by their slots, where it is listed.
+    #[inline(always)]
+    pub(crate) fn attributes_of(&self, entity: u32) -> Option<&'a [Value]> {
+        let row = self.entities.get(entity as usize).filter(|row| row.is_present)?;
+        row.attributes.of(self.attributes)
+    }
+
     /// The number of an entity.
     #[inline]
     pub fn find(&self, type_number: u32, id: &str) -> Option<u32> {

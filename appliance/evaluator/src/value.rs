@@ -95,6 +95,8 @@ pub enum Content {
     Set(Span),
     /// A record; its fields are sorted by name.
     Record(Span),
+    /// No value: the mark of an optional attribute that is not there. It stands in slots only and never in an operation.
+    Absent,
 }
 
 const BOOL: u64 = 0;
@@ -108,8 +110,18 @@ const STRING: u64 = 6;
 const IP: u64 = 7;
 const SET: u64 = 8;
 const RECORD: u64 = 9;
+const ABSENT: u64 = 10;
 
 impl Value {
+    /// The mark of an optional attribute that is not there.
+    pub const ABSENT: Self = Self { head: ABSENT, payload: 0 };
+
+    /// Whether it is the mark that there is no value.
+    #[inline(always)]
+    pub const fn is_absent(self) -> bool {
+        self.head == ABSENT
+    }
+
     /// A boolean.
     #[inline(always)]
     pub const fn bool(value: bool) -> Self {
@@ -205,7 +217,8 @@ impl Value {
             STRING => Content::String(self.span()),
             IP => Content::Ip(self.span()),
             SET => Content::Set(self.span()),
-            _ => Content::Record(self.span()),
+            RECORD => Content::Record(self.span()),
+            _ => Content::Absent,
         }
     }
 

@@ -3,11 +3,12 @@
 //! The rule it keeps: every number leads somewhere, every range lies within its table, what must be sorted is, and
 //! every program ends with an empty stack. It does not tell who made the image; the bundle's digest and signatures do.
 
-use crate::catalog::Shape;
+use crate::catalog::{FactNames, Shape};
 use crate::image::{Effect, Image};
 use crate::limits::MAX_POLICIES;
 use crate::names::{EMPTY_SLOT, Names};
-use crate::program;
+use crate::environment;
+use crate::program::{self, PROGRAMS, Slots};
 use crate::snapshot::{EntityRow, Snapshot};
 use crate::value::{Content, Field, Range, Source, Span, Value};
 use crate::view::View;
@@ -70,7 +71,7 @@ impl<S: Storage> Verified<S> {
     }
 }
 
-fn flaw(table: &'static str, place: usize) -> Flaw {
+pub(crate) fn flaw(table: &'static str, place: usize) -> Flaw {
     Flaw { table, place }
 }
 
@@ -89,9 +90,10 @@ fn verify(image: &Image<'_>, snapshot: &Snapshot<'_>) -> Result<(), Flaw> {
     verify_policies(image)?;
     verify_scopes(image)?;
     verify_catalog(image)?;
-    for (place, _) in image.policies.iter().enumerate() {
-        program::verify(image, place)?;
+    for (place, policy) in image.policies.iter().enumerate() {
+        program::verify(image, policy.code, Slots::default(), flaw(PROGRAMS, place))?;
     }
+    environment::verify(image)?;
     verify_snapshot(image, snapshot)
 }
 
@@ -140,6 +142,7 @@ impl Values<'_, '_> {
             | Content::Decimal(_)
             | Content::Datetime(_)
             | Content::Duration(_) => true,
+            Content::Absent => false,
             Content::Entity(entity) => {
                 let entities = match self.source {
                     Source::Image => self.image.literals.len(),
@@ -180,6 +183,7 @@ impl Values<'_, '_> {
 
 fn verify_policies(image: &Image<'_>) -> Result<(), Flaw> {
     ensure(image.policies.len() <= MAX_POLICIES, "policies", image.policies.len())?;
+    ensure(image.has_scores == image.scores.iter().any(|word| *word != 0), "policy masks", 0)?;
     for masks in [image.forbids, image.approvals, image.scores] {
         ensure(masks.len() == image.words(), "policy masks", masks.len())?;
     }
@@ -253,8 +257,20 @@ fn verify_catalog(image: &Image<'_>) -> Result<(), Flaw> {
         let types = [action.principals, action.resources];
         let in_table = |range: &Range| range.of(image.applies_to).is_some();
         let asserts = !action.is_asserted || image.facts.is_some();
-        ensure(types.iter().all(in_table) && is_shape(action.context) && asserts, "actions", place)?;
+        let is_record = matches!(image.shapes.get(action.context as usize), Some(Shape::Record(_)));
+        ensure(types.iter().all(in_table) && is_record && asserts, "actions", place)?;
     }
+    for (place, row) in image.type_rows.iter().enumerate() {
+        let attributes = row.attributes.of(image.attributes);
+        ensure(attributes.is_some_and(|rows| rows.is_sorted_by(|a, b| a.name < b.name)), "types", place)?;
+    }
+    // Facts are asserted without sorting: their names come first, in their order.
+    let in_order = |facts: FactNames| {
+        let FactNames { assent, now, risk, approvals, degraded, agent_rate, epoch } = facts;
+        let names = [now, risk, approvals, degraded, agent_rate, epoch];
+        assent == 0 && names.is_sorted_by(|a, b| a < b) && (epoch as usize) < image.names.rows.len()
+    };
+    ensure(image.facts.is_none_or(in_order), "facts", 0)?;
     Ok(())
 }
 
@@ -262,7 +278,7 @@ fn verify_snapshot(image: &Image<'_>, snapshot: &Snapshot<'_>) -> Result<(), Fla
     verify_slots(snapshot.slots, snapshot.entities.len(), "entities by uid")?;
     let own = Values { image, snapshot, source: Source::Snapshot };
     own.verify_all(snapshot.elements, "elements of entities")?;
-    own.verify_fields(snapshot.fields, "attributes of entities")?;
+    own.verify_fields(snapshot.fields, "fields of entities")?;
     for (place, literal) in image.literals.iter().enumerate() {
         let row = snapshot.entities.get(place);
         let is_same = row.is_some_and(|row| {
@@ -290,8 +306,17 @@ fn verify_entity(
     let place = number as usize;
     let at = |holds, table| ensure(holds, table, place);
     at((row.type_number as usize) < image.types.rows.len(), "types of entities")?;
-    let span = Span { source: Source::Snapshot, start: row.fields.start, length: row.fields.length };
-    at(values.is_record(span), "attributes of entities")?;
+    let declared = image.type_rows.get(row.type_number as usize).and_then(|row| row.attributes.of(image.attributes));
+    let declared = declared.ok_or(flaw("types of entities", place))?;
+    let attributes = row.attributes.of(snapshot.attributes).ok_or(flaw("attributes of entities", place))?;
+    let expected = if row.is_present { declared.len() } else { 0 };
+    let fits = |value: &Value, is_required: bool| match value.is_absent() {
+        true => !is_required,
+        false => values.leads_somewhere(*value),
+    };
+    let mut pairs = attributes.iter().zip(declared);
+    let all_fit = pairs.all(|(value, attribute)| fits(value, attribute.is_required));
+    at(attributes.len() == expected && all_fit, "attributes of entities")?;
 
     let ancestors = row.ancestors.of(snapshot.ancestors).unwrap_or(&[EMPTY_SLOT]);
     let is_entity = |entity: &u32| (*entity as usize) < snapshot.entities.len();

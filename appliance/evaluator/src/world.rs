@@ -5,16 +5,17 @@
 
 use crate::image::Image;
 use crate::intent::Contents;
-use crate::limits::MAX_SCRATCH;
+use crate::limits::{MAX_SCRATCH, MAX_STACK};
 use crate::machine::Fault;
 use crate::scope::Position;
 use crate::snapshot::{EntityRow, Snapshot};
 use crate::value::{Address, Field, Source, Span, Value};
 use heapless::Vec;
 
-/// What a running policy gathers: sets and records of its own.
+/// What a running policy writes: its stack, and sets and records of its own.
 #[derive(Debug)]
 pub(crate) struct Scratch {
+    pub(crate) stack: Vec<Value, MAX_STACK>,
     pub(crate) elements: Vec<Value, MAX_SCRATCH>,
     pub(crate) fields: Vec<Field, MAX_SCRATCH>,
 }
@@ -25,6 +26,12 @@ pub(crate) struct World<'m, 'a> {
     pub(crate) image: &'m Image<'a>,
     pub(crate) snapshot: &'m Snapshot<'a>,
     pub(crate) intent: &'m Contents<'a>,
+    /// Attributes of the context, one for each that the action declares; none before classification.
+    pub(crate) slots: &'m [Value],
+    /// Attributes of the principal, one for each that its type declares; nothing where the snapshot does not list it.
+    pub(crate) principal: Option<&'a [Value]>,
+    /// Attributes of the resource, likewise.
+    pub(crate) resource: Option<&'a [Value]>,
     /// Lent, for it is too large to be moved about.
     pub(crate) scratch: &'m mut Scratch,
 }
@@ -33,7 +40,15 @@ impl Scratch {
     /// Nothing is written; what is not written is not cleared either.
     #[inline(always)]
     pub(crate) const fn new() -> Self {
-        Self { elements: Vec::new(), fields: Vec::new() }
+        Self { stack: Vec::new(), elements: Vec::new(), fields: Vec::new() }
+    }
+
+    /// Forgets what the policy before left.
+    #[inline(always)]
+    pub(crate) fn clear(&mut self) {
+        self.stack.clear();
+        self.elements.clear();
+        self.fields.clear();
     }
 }
 
@@ -48,6 +63,18 @@ impl<'a> World<'_, 'a> {
             Source::Scratch => None,
         };
         text.ok_or(Fault::Image)
+    }
+
+    /// The bytes of a string: for comparison, which need not know where characters begin.
+    #[inline(always)]
+    pub(crate) fn bytes(&self, span: Span) -> Result<&'a [u8], Fault> {
+        let bytes = match span.source {
+            Source::Image => span.range().of(self.image.text.as_bytes()),
+            Source::Snapshot => span.range().of(self.snapshot.text.as_bytes()),
+            Source::Intent => self.intent.strings.get(span.start as usize).map(|text| text.as_bytes()),
+            Source::Scratch => None,
+        };
+        bytes.ok_or(Fault::Image)
     }
 
     /// The elements of a set.
@@ -114,13 +141,19 @@ impl<'a> World<'_, 'a> {
     /// An attribute among fields sorted by name.
     #[inline(always)]
     pub(crate) fn field(fields: &[Field], name: u32) -> Option<Value> {
-        const FEW: usize = 8;
-        let found = if fields.len() <= FEW {
-            fields.iter().find(|field| field.name == name)
-        } else {
-            fields.binary_search_by_key(&name, |field| field.name).ok().and_then(|place| fields.get(place))
-        };
-        found.map(|field| field.value)
+        let place = place_of(fields, name, |field| field.name)?;
+        fields.get(place).map(|field| field.value)
+    }
+
+    /// An attribute of an entity, if the snapshot lists the entity and it has one.
+    pub(crate) fn attribute_of_entity(&self, entity: u32, name: u32) -> Result<Option<Value>, Fault> {
+        let Some(row) = self.present(entity) else { return Ok(None) };
+        let declared = self.image.type_rows.get(row.type_number as usize).ok_or(Fault::Image)?;
+        let declared = declared.attributes.of(self.image.attributes).ok_or(Fault::Image)?;
+        let Some(slot) = place_of(declared, name, |attribute| attribute.name) else { return Ok(None) };
+        let slots = row.attributes.of(self.snapshot.attributes).ok_or(Fault::Image)?;
+        let value = *slots.get(slot).ok_or(Fault::Image)?;
+        Ok((!value.is_absent()).then_some(value))
     }
 
     /// A tag of an entity that the snapshot lists.
@@ -153,5 +186,15 @@ impl<'a> World<'_, 'a> {
             Some(place) => self.intent.unknown_names.get(place).copied(),
         };
         name.unwrap_or("?")
+    }
+}
+
+/// Where a name stands among rows sorted by name.
+#[inline(always)]
+fn place_of<T>(rows: &[T], name: u32, name_of: impl Fn(&T) -> u32) -> Option<usize> {
+    const FEW: usize = 8;
+    match rows.len() <= FEW {
+        true => rows.iter().position(|row| name_of(row) == name),
+        false => rows.binary_search_by_key(&name, name_of).ok(),
     }
 }

@@ -59,7 +59,8 @@ pub unsafe extern "C" fn gate_decide(given: *const Given<'static>, data: *const 
         Err(flaw) => return flaw.place as i64,
     };
     let uid = |type_name| Uid { type_name, id: name };
-    let mut intent = Intent::new(verified.view(), uid("P"), uid(name), uid("R"));
+    let view = verified.view();
+    let mut intent = Intent::new(&view, uid("P"), uid(name), uid("R"));
     if fill(&mut intent, script).is_err() {
         return -2;
     }
