@@ -122,7 +122,8 @@ impl<'a> Referee<'a> {
         cedar
     }
 
-    /// The request as the risk model sees it, at a score of zero, and as the policies do: at the sum, or at what is stated.
+    /// The request as the risk model sees it, at the action's base score, and as the policies do: at the sum, or at what is
+    /// stated.
     fn at_risk(
         &self,
         asked: &Asked,
@@ -135,7 +136,7 @@ impl<'a> Referee<'a> {
             context["assent"]["risk"] = json!(risk);
             self.request(asked, context)
         };
-        let scored = at(0);
+        let scored = at(base);
         let satisfied = self.scores.decide(&scored).reasons;
         let score = |policy: &&Accepted| satisfied.contains(&policy.id);
         let scores = self.risk.iter().filter(score).filter_map(|policy| policy.score);
