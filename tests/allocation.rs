@@ -74,10 +74,11 @@ fn a_million_retail_intents_are_decided_without_an_allocation() {
     let watch = Stopwatch::start();
     let view = snapshot.bundle().view();
     let count = allocations(|| {
+        let mut reading = Reading::new(&view);
         while decided < INTENTS {
             for (intent, _) in request.intents() {
-                let mut reading = Reading::new(&view, snapshot.principal(&principal), &intent);
-                let ruling = match reading.classify(facts) {
+                let subject = snapshot.principal(&principal);
+                let ruling = match reading.classify(subject, &intent, facts) {
                     Ok(classified) => evaluate(classified, &snapshot).into_ruling(),
                     Err(unclassified) => unclassified.ruling(),
                 };

@@ -60,12 +60,9 @@ impl Unclassified {
     }
 }
 
-/// An intent that is to be laid out for the evaluator: some 20 KiB on the stack, and no allocation. It is filled where it
-/// stands, for moving it would cost more than evaluating it.
-pub struct Reading<'a> {
-    laid_out: evaluator::Intent<'a>,
-    intent: Intent<'a>,
-}
+/// Where intents are laid out for the evaluator, one after the other: some 20 KiB, and no allocation. Make one for a batch
+/// and leave it where it stands, for moving it would cost more than evaluating an intent.
+pub struct Reading<'a>(evaluator::Intent<'a>);
 
 impl std::fmt::Debug for Reading<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -74,20 +71,25 @@ impl std::fmt::Debug for Reading<'_> {
 }
 
 impl<'a> Reading<'a> {
-    /// Begins to read an intent of a principal.
+    /// Room for the intents of a batch.
     #[must_use]
-    pub fn new(view: &'a View<'a>, principal: Uid<'a>, intent: &Intent<'a>) -> Self {
-        let (action, resource) = (uid(intent.act.action), uid(intent.act.resource));
-        Self { laid_out: evaluator::Intent::new(view, principal, action, resource), intent: *intent }
+    pub fn new(view: &'a View<'a>) -> Self {
+        Self(evaluator::Intent::new(view))
     }
 
-    /// Passes the intent through the boundary, or not.
+    /// Reads an intent of a principal, and passes it through the boundary or not.
     ///
     /// # Errors
     /// [`Unclassified`], with what the agent hears.
-    pub fn classify(&mut self, facts: Facts) -> Result<Classified<'_, 'a>, Unclassified> {
-        let misfit = lay_out(&mut self.laid_out, &self.intent.act.context).is_err();
-        let read = self.laid_out.classify(facts).map_err(|refused| match refused {
+    pub fn classify(
+        &mut self,
+        principal: Uid<'a>,
+        intent: &Intent<'a>,
+        facts: Facts,
+    ) -> Result<Classified<'_, 'a>, Unclassified> {
+        self.0.ask(principal, uid(intent.act.action), uid(intent.act.resource));
+        let misfit = lay_out(&mut self.0, &intent.act.context).is_err();
+        let read = self.0.classify(facts).map_err(|refused| match refused {
             evaluator::Refused::Unclassified => Unclassified(Refusal::IntentUnclassified),
             evaluator::Refused::Invalid(misfit) => {
                 tracing::debug!(%misfit, "intent does not fit the catalog");
@@ -98,7 +100,7 @@ impl<'a> Reading<'a> {
         if misfit {
             return Err(Unclassified(Refusal::IntentInvalid));
         }
-        let granted = grant(&self.intent.terms, read.terms()).ok_or(Unclassified(Refusal::IntentInvalid))?;
+        let granted = grant(&intent.terms, read.terms()).ok_or(Unclassified(Refusal::IntentInvalid))?;
         Ok(Classified { read, granted })
     }
 }

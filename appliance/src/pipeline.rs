@@ -103,9 +103,10 @@ fn decide(
     let intents = request.intents();
     let mut rulings: Vec<Ruling<'_>> = Vec::new();
     let mut outcomes = Vec::with_capacity(intents.len());
+    let mut reading = Reading::new(&view);
     let mut leaves = Leaves::with_capacity(intents.len(), intents.len() * 512);
     for (position, (intent, _)) in intents.enumerate() {
-        let ruling = match Reading::new(&view, subject, &intent).classify(facts) {
+        let ruling = match reading.classify(subject, &intent, facts) {
             Ok(classified) => evaluate(classified, snapshot).into_ruling(),
             Err(unclassified) => unclassified.ruling(),
         };

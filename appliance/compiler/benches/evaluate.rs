@@ -6,7 +6,7 @@
 #![expect(clippy::expect_used, reason = "a benchmark may fail as loudly as a test")]
 
 use assent_compiler::{Bundle, Sources};
-use assent_evaluator::{Decision, Facts, Intent, Uid, Verdict, View};
+use assent_evaluator::{Decision, Facts, Intent, Uid, Verdict};
 use cedar_policy::{Authorizer, Entities, PolicySet, Request, Schema};
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use std::fmt::Write;
@@ -54,9 +54,10 @@ fn fill(intent: &mut Intent<'_>) -> Option<()> {
     intent.end().ok()
 }
 
-fn new<'v>(view: &'v View<'v>) -> Intent<'v> {
+fn ask(intent: &mut Intent<'_>) -> Option<()> {
     let uid = |type_name, id| Uid { type_name, id };
-    Intent::new(view, uid("Agent", "a"), uid("Action", "refund"), uid("Order", "o"))
+    intent.ask(uid("Agent", "a"), uid("Action", "refund"), uid("Order", "o"));
+    fill(intent)
 }
 
 fn evaluate(criterion: &mut Criterion) {
@@ -77,8 +78,8 @@ fn evaluate(criterion: &mut Criterion) {
 
         let cedar = authorizer.is_authorized(&request, &policy_set, &entities);
         let view = bundle.view();
-        let mut intent = new(&view);
-        fill(&mut intent).expect("the values fit");
+        let mut intent = Intent::new(&view);
+        ask(&mut intent).expect("the values fit");
         let mut classified = intent.classify(Facts::default()).expect("the intent fits");
         let ours = classified.evaluate();
         assert_eq!(ours.cedar() == Decision::Allow, cedar.decision() == cedar_policy::Decision::Allow);
@@ -95,8 +96,8 @@ fn evaluate(criterion: &mut Criterion) {
         });
         group.bench_function(BenchmarkId::new("intent", count), |bencher| {
             bencher.iter(|| {
-                let mut intent = new(black_box(&view));
-                fill(&mut intent)?;
+                let mut intent = Intent::new(black_box(&view));
+                ask(&mut intent)?;
                 Some(intent.classify(Facts::default()).ok()?.evaluate().verdict())
             });
         });

@@ -5,7 +5,9 @@
 
 use crate::bundle::Rules;
 use crate::error::BundleError;
+use crate::place::Place;
 use assent_evaluator::{Priority, Terms};
+use assent_proto::limits::MAX_WINDOW_S;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -15,19 +17,21 @@ const DEFAULT_WINDOW: Duration = Duration::from_secs(5 * 60);
 const DEFAULT_USES: u32 = 1;
 
 /// Annotations of one thing, with where they stand.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub(crate) struct Annotations<'a> {
-    pub(crate) file: &'a str,
-    pub(crate) place: &'a str,
+    /// What is annotated.
+    pub(crate) of: &'a str,
     pub(crate) values: &'a BTreeMap<String, String>,
     pub(crate) rules: Rules,
+    /// Where the annotation of a key stands.
+    pub(crate) at: &'a dyn Fn(&str) -> Place,
 }
 
 impl<'a> Annotations<'a> {
     fn error(&self, key: &str, problem: impl Into<String>) -> BundleError {
         BundleError::Annotation {
-            file: self.file.to_owned(),
-            place: self.place.to_owned(),
+            file: (self.at)(key).to_string(),
+            place: self.of.to_owned(),
             key: key.to_owned(),
             problem: problem.into(),
         }
@@ -37,9 +41,13 @@ impl<'a> Annotations<'a> {
     pub(crate) fn only(&self, ours: &[&str]) -> Result<(), BundleError> {
         let is_ours = |key: &str| key == "doc" || ours.contains(&key);
         match self.values.keys().find(|key| !is_ours(key)) {
-            Some(key) if self.rules == Rules::Bundle => {
-                Err(self.error(key, format!("not one of @{}", ours.join(", @"))))
-            }
+            Some(key) if self.rules == Rules::Bundle => Err(self.error(
+                key,
+                match ours {
+                    [] => "no annotation of ours stands here; only @doc may".to_owned(),
+                    ours => format!("not one of @{}, @doc", ours.join(", @")),
+                },
+            )),
             Some(_) | None => Ok(()),
         }
     }
@@ -76,12 +84,12 @@ impl<'a> Annotations<'a> {
     /// The terms of an action.
     pub(crate) fn terms(&self) -> Result<Terms, BundleError> {
         self.only(&["risk", "window", "uses", "priority", "break_glass", "queue"])?;
-        let window = self.read("window", "a duration such as 5m", duration)?.unwrap_or(DEFAULT_WINDOW);
-        let uses = |text: &str| text.parse().ok().filter(|uses| *uses > 0);
+        let window = self.read("window", "a duration such as 5m, of 1s to 1d", window)?;
+        let uses = |text: &str| text.parse::<u16>().ok().filter(|uses| *uses > 0).map(u32::from);
         Ok(Terms {
             risk: self.read("risk", "a whole number", score)?.unwrap_or(0),
-            window_ms: milliseconds(window),
-            uses: self.read("uses", "a number of at least 1", uses)?.unwrap_or(DEFAULT_USES),
+            window_ms: milliseconds(window.unwrap_or(DEFAULT_WINDOW)),
+            uses: self.read("uses", "a number of 1 to 65535", uses)?.unwrap_or(DEFAULT_USES),
             priority: self
                 .read("priority", "one of low, normal, high, critical", priority)?
                 .unwrap_or(Priority::Normal),
@@ -104,6 +112,12 @@ fn priority(text: &str) -> Option<Priority> {
         "critical" => Some(Priority::Critical),
         _ => None,
     }
+}
+
+/// A token's window: no verifier takes a longer one than the formats allow, and windows are told in seconds.
+fn window(text: &str) -> Option<Duration> {
+    let allowed = Duration::from_secs(1)..=Duration::from_secs(u64::from(MAX_WINDOW_S));
+    duration(text).filter(|window| allowed.contains(window))
 }
 
 /// A whole number with its unit: `500ms`, `30s`, `5m`, `2h`, `1d`. Zero is none.
@@ -132,7 +146,8 @@ mod tests {
 
     fn terms(pairs: &[(&str, &str)], rules: Rules) -> Result<Terms, BundleError> {
         let values = pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
-        Annotations { file: "catalog.cedarschema", place: "action `a`", values: &values, rules }.terms()
+        let at = |_: &str| Place { file: "catalog.cedarschema".to_owned(), line: 3, column: 1 };
+        Annotations { of: "action `a`", values: &values, rules, at: &at }.terms()
     }
 
     #[test]
@@ -156,13 +171,17 @@ mod tests {
             ("risk", "-1"),
             ("window", "5"),
             ("window", "0s"),
+            ("window", "999ms"),
+            ("window", "25h"),
+            ("uses", "65536"),
             ("uses", "0"),
             ("priority", "urgent"),
             ("break_glass", "yes"),
             ("queue", "m"),
             ("rsik", "40"),
         ] {
-            assert!(terms(&[(key, value)], Rules::Bundle).is_err(), "@{key}(\"{value}\")");
+            let error = terms(&[(key, value)], Rules::Bundle).expect_err(key).to_string();
+            assert!(error.starts_with("catalog.cedarschema:3:1: action `a`: @"), "{error}");
         }
         assert!(terms(&[("rsik", "40")], Rules::Plain).is_ok());
     }

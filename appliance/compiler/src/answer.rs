@@ -9,7 +9,9 @@ use crate::error::draw;
 use crate::literal::of_result;
 use crate::scope::uid;
 use crate::table::EntityName;
-use assent_evaluator::{Cause, Decision, Evaluation, Facts, Intent, Misfit, Refused, Uid, Verdict, View};
+use assent_evaluator::{
+    Cause, Decision, Evaluation, Facts, Intent, Misfit, Outcome, Refused, Terms, Uid, Verdict, View,
+};
 use cedar_policy::Context;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -114,17 +116,7 @@ impl Bundle {
             true => serde_json::Value::Object(serde_json::Map::new()),
             false => request.context,
         };
-        let is_known = self.schema.actions.iter().any(|known| known.uid == action);
-        // A context that does not fit is read without types: it is refused later, and Cedar's rules still have an answer.
-        let typed = is_known
-            .then(|| Context::from_json_value(json.clone(), Some((&self.schema.schema, &action_uid))).ok())
-            .flatten();
-        let context = match typed {
-            Some(context) => context,
-            None => {
-                Context::from_json_value(json, None).map_err(|error| AnswerError::Context(draw(&error)))?
-            }
-        };
+        let context = self.read_context(&action, &action_uid, json)?;
         let names: Vec<String> = context.clone().into_iter().map(|(name, _)| name).collect();
         let constants = names.into_iter().map(|name| {
             let constant = context.get(&name).as_ref().and_then(of_result);
@@ -140,45 +132,90 @@ impl Bundle {
         })
     }
 
+    /// Reads a context, typed by the catalog where it fits. One that does not fit is read without types: it is refused
+    /// later, and Cedar's rules still have an answer.
+    fn read_context(
+        &self,
+        action: &EntityName,
+        uid: &cedar_policy::EntityUid,
+        json: serde_json::Value,
+    ) -> Result<Context, AnswerError> {
+        let typed = |json| Context::from_json_value(json, Some((&self.schema.schema, uid))).ok();
+        let known = self.schema.actions.iter().find(|known| known.uid == *action);
+        if let Some(context) = known.and_then(|_| typed(json.clone())) {
+            return Ok(context);
+        }
+        let untyped =
+            |json| Context::from_json_value(json, None).map_err(|error| AnswerError::Context(draw(&error)));
+        // An intent does not bring what the appliance asserts; without it Cedar would not type the rest.
+        let asserted =
+            known.is_some_and(|known| self.schema.asserts_facts(known)) && json.get(FACTS).is_none();
+        let mut completed = json.clone();
+        if let (true, Some(record)) = (asserted, completed.as_object_mut()) {
+            record.insert(FACTS.to_owned(), no_facts());
+            if let Some(context) = typed(completed) {
+                let rest = context.into_iter().filter(|(name, _)| name != FACTS);
+                return Context::from_pairs(rest).map_err(|error| AnswerError::Context(draw(&error)));
+            }
+        }
+        untyped(json)
+    }
+
     /// Answers a request. What `context.assent` says is taken as the appliance's assertion.
     pub(crate) fn answer_to(&self, request: &ReadRequest) -> Answer {
+        let Considered { evaluation, refused, .. } = self.consider(request, Facts::default(), false);
+        match refused {
+            None => self.judged(&evaluation),
+            Some((refusal, detail)) => {
+                Answer { refusal: Some(refusal), detail, decision: "deny", ..self.judged(&evaluation) }
+            }
+        }
+    }
+
+    /// Walks a request through classification and evaluation. Where its context says nothing of `assent`, `facts` hold.
+    /// What became of each policy is asked only on request, for it runs them again.
+    pub(crate) fn consider(&self, request: &ReadRequest, facts: Facts, explains: bool) -> Considered {
         let view = self.view();
-        let asserted = request.context.get("assent").and_then(asserted);
+        let asserted = request.context.get(FACTS).and_then(asserted);
         let mut context = request.context.clone();
         let mut as_cedar = request.intent(&view, &request.context);
         if asserted.is_some() {
-            context.remove("assent");
+            context.remove(FACTS);
         }
         let mut intent = request.intent(&view, &context);
-        let (facts, risk) = asserted.unwrap_or_default();
+        let (facts, risk) = asserted.unwrap_or((facts, None));
         match intent.classify(facts) {
             Ok(mut classified) => {
                 let evaluation = match risk {
                     Some(risk) => classified.evaluate_at_risk(risk),
                     None => classified.evaluate(),
                 };
-                self.judged(&evaluation)
+                let evaluation = evaluation.clone();
+                let asked = if explains { self.policies().len() } else { 0 };
+                let outcomes = (0..asked).map(|policy| classified.outcome(policy)).collect();
+                Considered { evaluation, refused: None, outcomes, terms: Some(classified.terms()) }
             }
             Err(refused) => {
-                let (refusal, detail) = match refused {
+                let refused = match refused {
                     Refused::Unclassified => ("INTENT_UNCLASSIFIED", None),
+                    Refused::Invalid(misfit @ Misfit::TooLarge(_)) => {
+                        ("INTENT_TOO_LARGE", Some(misfit.to_string()))
+                    }
                     Refused::Invalid(misfit) => ("INTENT_INVALID", Some(misfit.to_string())),
                 };
                 let evaluation = as_cedar.evaluate_unclassified();
-                Answer { refusal: Some(refusal), detail, decision: "deny", ..self.judged(&evaluation) }
+                Considered {
+                    evaluation: evaluation.clone(),
+                    refused: Some(refused),
+                    outcomes: Vec::new(),
+                    terms: None,
+                }
             }
         }
     }
 
     fn judged(&self, evaluation: &Evaluation) -> Answer {
-        let refusal = match evaluation.verdict() {
-            Verdict::Allow => None,
-            Verdict::Deny => Some("POLICY_DENIED"),
-            Verdict::Hold => Some("APPROVAL_REQUIRED"),
-            Verdict::Unavailable(Cause::Errors | Cause::Budget | Cause::Unclassified) => {
-                Some("EVALUATION_UNAVAILABLE")
-            }
-        };
+        let refusal = refusal(evaluation.verdict());
         let ids = |policies: &assent_evaluator::PolicyBits| {
             let mut ids: Vec<_> = policies.iter().map(|policy| self.policy_id(policy).to_owned()).collect();
             ids.sort();
@@ -193,6 +230,39 @@ impl Bundle {
             detail: None,
         }
     }
+}
+
+/// What walking a request through the boundaries gave.
+#[derive(Debug)]
+pub(crate) struct Considered {
+    pub(crate) evaluation: Evaluation,
+    /// Name of the refusal, where the intent was not classified, and what it is about.
+    pub(crate) refused: Option<(&'static str, Option<String>)>,
+    /// What became of each policy, where the intent was classified and it was asked.
+    pub(crate) outcomes: Vec<Outcome>,
+    pub(crate) terms: Option<Terms>,
+}
+
+/// The name of the refusal that a verdict is.
+pub(crate) const fn refusal(verdict: Verdict) -> Option<&'static str> {
+    match verdict {
+        Verdict::Allow => None,
+        Verdict::Deny => Some("POLICY_DENIED"),
+        Verdict::Hold => Some("APPROVAL_REQUIRED"),
+        Verdict::Unavailable(Cause::Errors | Cause::Budget | Cause::Unclassified) => {
+            Some("EVALUATION_UNAVAILABLE")
+        }
+    }
+}
+
+/// The attribute of the context that the appliance asserts.
+const FACTS: &str = "assent";
+
+/// Facts of the right types, in Cedar's JSON.
+fn no_facts() -> serde_json::Value {
+    serde_json::json!({
+        "now": "1970-01-01", "risk": 0, "approvals": 0, "degraded": false, "agent_rate": 0, "epoch": 0,
+    })
 }
 
 /// Facts and score out of a record of the shape that the catalog declares for them.
@@ -218,14 +288,16 @@ fn asserted(record: &Constant) -> Option<(Facts, Option<i64>)> {
 }
 
 impl ReadRequest {
+    /// Principal, action and resource, as Cedar writes them.
+    pub(crate) fn uids(&self) -> [String; 3] {
+        let written = |name: &EntityName| format!("{}::\"{}\"", name.type_name, name.id.escape_debug());
+        [&self.principal, &self.action, &self.resource].map(written)
+    }
+
     /// The request as an intent. A value that passes a bound is noted there and refused when it is classified.
     fn intent<'a>(&'a self, view: &'a View<'a>, context: &'a BTreeMap<String, Constant>) -> Intent<'a> {
-        let mut intent = Intent::new(
-            view,
-            self.principal.borrowed(),
-            self.action.borrowed(),
-            self.resource.borrowed(),
-        );
+        let mut intent = Intent::new(view);
+        intent.ask(self.principal.borrowed(), self.action.borrowed(), self.resource.borrowed());
         // The intent keeps the first misfit itself and answers with it.
         let _noted = put_record(&mut intent, context);
         intent

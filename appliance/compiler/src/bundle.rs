@@ -4,15 +4,18 @@
 //! [`BundleError`] and no bundle. It never changes: other entities make another bundle, and the appliance swaps whole.
 
 use crate::catalog::Catalog;
+use crate::conformance::blame;
+use crate::declaration::Declarations;
 use crate::error::BundleError;
 use crate::image::ImageTables;
-use crate::policy::{Accepted, PolicyNote, accept};
+use crate::policy::{Accepted, PolicyDocuments, PolicyNote, accept};
 use crate::schema::{ResolvedSchema, resolve};
 use crate::snapshot::{SnapshotTables, read};
 use assent_evaluator::{
     DEFAULT_BUDGET, Flaw, Image, MAX_OPEN_JUMPS, MAX_SCRATCH, MAX_STACK, PROGRAMS, Snapshot, Storage,
     Verified, View,
 };
+use cedar_policy::Entities;
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
 
@@ -50,6 +53,8 @@ pub struct Sources {
     pub policies: Vec<Document>,
     /// `risk/*.cedar`
     pub risk: Vec<Document>,
+    /// `links.json`: the links of the templates among policies and risk model.
+    pub links: Option<Document>,
     /// `entities.json` or `entities/*.json`
     pub entities: Vec<Document>,
     /// `tests/*.json`
@@ -69,15 +74,24 @@ impl Sources {
             catalog: Document::new("schema", catalog),
             policies: vec![Document::new("policies", policies)],
             risk: Vec::new(),
+            links: None,
             entities: vec![Document::new("entities", entities)],
             tests: Vec::new(),
             rules: Rules::Plain,
         }
     }
 
-    fn documents(&self) -> impl Iterator<Item = &Document> {
+    pub(crate) fn documents(&self) -> impl Iterator<Item = &Document> {
         let lists = [&self.policies, &self.risk, &self.entities, &self.tests];
-        std::iter::once(&self.catalog).chain(lists.into_iter().flatten())
+        std::iter::once(&self.catalog).chain(&self.links).chain(lists.into_iter().flatten())
+    }
+
+    const fn policy_documents(&self) -> PolicyDocuments<'_> {
+        PolicyDocuments {
+            policies: self.policies.as_slice(),
+            risk: self.risk.as_slice(),
+            links: self.links.as_ref(),
+        }
     }
 
     /// SHA-256 over names and contents, each behind its length, sorted by name.
@@ -118,7 +132,7 @@ fn flawed(flaw: Flaw, policies: &[Accepted]) -> BundleError {
     match policies.get(flaw.place).filter(|_| flaw.table == PROGRAMS) {
         None => BundleError::Flawed(flaw),
         Some(Accepted { note, .. }) => BundleError::Unsupported {
-            file: note.file.clone(),
+            file: note.place.to_string(),
             what: format!("policy `{}`", note.id),
             problem: format!(
                 "nests deeper or gathers more than the evaluator has room for: {MAX_STACK} values on the stack, \
@@ -126,6 +140,41 @@ fn flawed(flaw: Flaw, policies: &[Accepted]) -> BundleError {
             ),
         },
     }
+}
+
+/// The same error with the place of the policy or action that it is about.
+fn placed(error: BundleError, catalog: &Document, policies: &[Accepted]) -> BundleError {
+    let BundleError::Unsupported { what, .. } = &error else { return error };
+    let quoted = what.split('`').nth(1).unwrap_or_default();
+    let place = match what.split(' ').next() {
+        Some("policy") => {
+            let policy = policies.iter().find(|policy| policy.note.id == quoted);
+            policy.map(|policy| policy.note.place.clone())
+        }
+        Some("action") => Declarations::of(catalog).action(quoted),
+        _ => None,
+    };
+    error.at(place)
+}
+
+/// Rejects what could use more fuel than an evaluation gets, and names the policy that uses most.
+fn check_budget(view: &View<'_>, policies: &[Accepted], budget: u64) -> Result<(), BundleError> {
+    let worst_case = crate::cost::worst_case(view);
+    let most = policies.iter().zip(crate::cost::policy_costs(view)).max_by_key(|(_, fuel)| *fuel);
+    match most.filter(|_| worst_case > budget) {
+        None => Ok(()),
+        Some((policy, fuel)) => Err(BundleError::OverBudget {
+            file: policy.note.place.to_string(),
+            id: policy.note.id.clone(),
+            fuel,
+            worst_case,
+            budget,
+        }),
+    }
+}
+
+fn read_entities(documents: &[Document], schema: &ResolvedSchema) -> Result<Entities, BundleError> {
+    read(documents, schema).map_err(|error| blame(error, documents, schema))
 }
 
 /// A compiled bundle.
@@ -155,16 +204,21 @@ impl Bundle {
     /// Whatever is wrong with the files; see [`BundleError`].
     pub fn compile_within(sources: Sources, budget: u64) -> Result<Self, BundleError> {
         let schema = resolve(&sources.catalog, sources.rules)?;
-        let (accepted, mut warnings) =
-            accept(&sources.policies, &sources.risk, &schema.schema, sources.rules)?;
+        let (accepted, mut warnings) = accept(sources.policy_documents(), &schema, sources.rules)?;
         warnings.extend(schema.warnings.iter().cloned());
-        let image = ImageTables::compile(&schema, &accepted, budget, sources.rules)?;
-        warnings.extend(
-            accepted.iter().enumerate().filter_map(|(place, policy)| image.warning(place, &policy.note)),
-        );
-        let snapshot = SnapshotTables::compile(&image, &read(&sources.entities, &schema)?)?;
+        let image = ImageTables::compile(&schema, &accepted, budget, sources.rules)
+            .map_err(|error| placed(error, &sources.catalog, &accepted))?;
+        warnings.extend(accepted.iter().enumerate().filter_map(|(index, Accepted { note, .. })| {
+            let warning = image.warning(index, note)?;
+            Some(warning.replacen(&note.file, &note.place.to_string(), 1))
+        }));
+        let entities = read_entities(&sources.entities, &schema)?;
+        let snapshot = SnapshotTables::compile(&image, &entities)?;
         let verified = Verified::new(Tables { image: Arc::new(image), snapshot })
             .map_err(|flaw| flawed(flaw, &accepted))?;
+        if sources.rules == Rules::Bundle {
+            check_budget(&verified.view(), &accepted, budget)?;
+        }
         Ok(Self {
             verified,
             catalog: Arc::new(Catalog::of(&schema)),
@@ -182,7 +236,7 @@ impl Bundle {
     /// Entities that do not conform to the catalog.
     pub fn with_entities(&self, entities: Vec<Document>) -> Result<Self, BundleError> {
         let image = Arc::clone(&self.verified.storage().image);
-        let snapshot = SnapshotTables::compile(&image, &read(&entities, &self.schema)?)?;
+        let snapshot = SnapshotTables::compile(&image, &read_entities(&entities, &self.schema)?)?;
         let sources = Sources { entities, ..self.sources.clone() };
         Ok(Self {
             verified: Verified::new(Tables { image, snapshot }).map_err(BundleError::Flawed)?,
@@ -223,6 +277,16 @@ impl Bundle {
     /// The most fuel that one evaluation can use, over this image and these entities. Compare it with `policy.budget`.
     pub fn worst_case(&self) -> u64 {
         crate::cost::worst_case(&self.view())
+    }
+
+    /// The same for each policy, by index.
+    pub fn worst_cases(&self) -> Vec<u64> {
+        crate::cost::policy_costs(&self.view())
+    }
+
+    /// The greatest height of the stack in each policy, by index; at most [`MAX_STACK`].
+    pub fn stack_heights(&self) -> Vec<usize> {
+        crate::stack::heights(&self.view())
     }
 
     /// What does not reject the bundle and should be known.

@@ -7,8 +7,8 @@
 #![expect(clippy::wildcard_enum_match_arm, reason = "what is not named is a scalar, or costs its step only")]
 
 use assent_evaluator::{
-    Binary, Content, Field, Image, Instruction, MAX_INTENT_DEPTH, MAX_INTENT_TEXT_BYTES, MAX_INTENT_VALUES, Operand, Place,
-    Range, Shape, Snapshot, Source, Span, Value, Variable, View,
+    Binary, Content, Field, Image, Instruction, MAX_INTENT_DEPTH, MAX_INTENT_TEXT_BYTES, MAX_INTENT_VALUES,
+    Operand, Place, Range, Shape, Snapshot, Source, Span, Value, Variable, View,
 };
 
 /// How large a value can be.
@@ -73,14 +73,15 @@ pub(crate) fn worst_case(view: &View<'_>) -> u64 {
     let (image, costs) = (view.image(), policy_costs(view));
     let words = image.words().max(1);
     let of_environment = |scopes: &[u64]| {
-        let is_candidate = |place: usize| scopes.get(place / 64).is_some_and(|word| word & 1 << (place % 64) != 0);
+        let is_candidate =
+            |place: usize| scopes.get(place / 64).is_some_and(|word| word & 1 << (place % 64) != 0);
         let candidates = costs.iter().enumerate().filter(|(place, _)| is_candidate(*place));
         candidates.fold(0_u64, |sum, (_, cost)| sum.saturating_add(*cost))
     };
     image.environment_scopes.chunks(words).map(of_environment).max().unwrap_or(0)
 }
 
-/// The most fuel that each policy can use.
+/// The most fuel that each policy can use, by index.
 pub(crate) fn policy_costs(view: &View<'_>) -> Vec<u64> {
     let extents = Extents::of(view);
     let cost = |code: &[Instruction]| extents.program(code).saturating_add(code.len() as u64);
@@ -113,7 +114,10 @@ impl<'m, 'a> Extents<'m, 'a> {
             note(*name, held(image, snapshot, *value));
         }
         for row in snapshot.entities {
-            let declared = image.type_rows.get(row.type_number as usize).map(|row| part(row.attributes, image.attributes));
+            let declared = image
+                .type_rows
+                .get(row.type_number as usize)
+                .map(|row| part(row.attributes, image.attributes));
             let values = part(row.attributes, snapshot.attributes).iter();
             for (attribute, value) in declared.unwrap_or_default().iter().zip(values) {
                 note(attribute.name, held(image, snapshot, *value));

@@ -93,7 +93,9 @@ impl Environment {
                 false => decide(right),
             },
             Expr::BinaryOp { op: BinaryOp::Eq, left, right } => self.equal(left, right),
-            Expr::BinaryOp { op: BinaryOp::NotEq, left, right } => self.equal(left, right).map(|value| !value),
+            Expr::BinaryOp { op: BinaryOp::NotEq, left, right } => {
+                self.equal(left, right).map(|value| !value)
+            }
             Expr::BinaryOp { op: BinaryOp::In, left, right } => self.action_in(left, right),
             Expr::Is { expr, entity_type, in_expr } => {
                 let is_of = self.is_of(expr, &entity_type.0.to_string())?;

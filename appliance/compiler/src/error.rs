@@ -1,9 +1,11 @@
 //! Errors of loading a bundle.
 //!
-//! The rule they keep: each names the file, and draws Cedar's diagnostic over the source where Cedar gave one. A bundle
-//! with any of them is not loaded at all.
+//! The rule they keep: each names the file with line and column where it has one, draws Cedar's diagnostic over the source
+//! where Cedar gave one, and says what to do next. A bundle with any of them is not loaded at all.
 
-use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme};
+pub(crate) use crate::diagnosis::draw;
+use crate::diagnosis::{Diagnosis, drawn};
+use crate::place::Place;
 use std::path::PathBuf;
 
 /// Why a bundle is rejected.
@@ -20,9 +22,9 @@ pub enum BundleError {
     /// The catalog does not parse, does not resolve or is not complete.
     #[error("{file}: the catalog is rejected")]
     Catalog {
-        /// The file.
+        /// The file, with line and column.
         file: String,
-        /// Cedar's diagnostic, drawn.
+        /// Cedar's diagnostics, drawn.
         drawn: String,
     },
     /// Policies do not parse, or do not validate strictly at level 1.
@@ -33,12 +35,20 @@ pub enum BundleError {
         /// Cedar's diagnostics, drawn.
         drawn: String,
     },
+    /// Template links cannot be read or do not fit their templates.
+    #[error("{file}: template links are rejected")]
+    Links {
+        /// The file, with line and column.
+        file: String,
+        /// What is wrong, drawn.
+        drawn: String,
+    },
     /// Entities do not conform to the catalog.
     #[error("{file}: entities are rejected")]
     Entities {
-        /// The file.
+        /// The file, with line and column.
         file: String,
-        /// Cedar's diagnostic, drawn.
+        /// Cedar's diagnostics, drawn.
         drawn: String,
     },
     /// An annotation that is not ours, or whose value is not of its type.
@@ -53,13 +63,15 @@ pub enum BundleError {
         /// What is wrong with it.
         problem: String,
     },
-    /// Two policies of one id.
-    #[error("{file}: policy id `{id}` occurs twice")]
+    /// Two policies, templates or links of one id.
+    #[error("{file}: policy id `{id}` occurs twice; the first is at {first}")]
     DuplicateId {
-        /// The file of the second.
+        /// Where the second stands.
         file: String,
         /// The id.
         id: String,
+        /// Where the first stands.
+        first: String,
     },
     /// Something that Cedar accepts and we do not.
     #[error("{file}: {what}: {problem}")]
@@ -81,6 +93,22 @@ pub enum BundleError {
         /// The limit.
         limit: u64,
     },
+    /// The worst case of an intent passes the budget.
+    #[error(
+        "{file}: policy `{id}`: an intent can use {worst_case} units of fuel, over the budget of {budget}; this policy alone {fuel}"
+    )]
+    OverBudget {
+        /// Where the most expensive policy stands.
+        file: String,
+        /// Its id.
+        id: String,
+        /// What it can use.
+        fuel: u64,
+        /// What all policies together can use.
+        worst_case: u64,
+        /// The budget.
+        budget: u64,
+    },
     /// A test file is not in the format of `cedar run-tests`.
     #[error("{file}: {problem}")]
     Tests {
@@ -95,20 +123,93 @@ pub enum BundleError {
 }
 
 impl BundleError {
-    /// The message and, where there is one, the diagnostic drawn over its source.
+    /// The message, the diagnostic drawn over its source where there is one, and what to do next.
     pub fn report(&self) -> String {
-        if let Self::Catalog { drawn, .. } | Self::Policies { drawn, .. } | Self::Entities { drawn, .. } =
-            self
-        {
-            return format!("{self}\n{drawn}");
-        }
         let mut report = self.to_string();
         let mut cause = std::error::Error::source(self);
         while let Some(error) = cause {
             report = format!("{report}: {error}");
             cause = error.source();
         }
-        report
+        if let Some(drawn) = self.drawn() {
+            report = format!("{report}\n{}", drawn.trim_end_matches('\n'));
+        }
+        format!("{report}\n  next: {}", self.advice())
+    }
+
+    const fn drawn(&self) -> Option<&str> {
+        match self {
+            Self::Catalog { drawn, .. }
+            | Self::Policies { drawn, .. }
+            | Self::Links { drawn, .. }
+            | Self::Entities { drawn, .. } => Some(drawn.as_str()),
+            Self::Unreadable { .. }
+            | Self::Annotation { .. }
+            | Self::DuplicateId { .. }
+            | Self::Unsupported { .. }
+            | Self::TooLarge { .. }
+            | Self::OverBudget { .. }
+            | Self::Tests { .. }
+            | Self::Flawed(_) => None,
+        }
+    }
+
+    /// What to do next.
+    pub const fn advice(&self) -> &'static str {
+        match self {
+            Self::Unreadable { .. } => {
+                "a bundle is a folder with catalog.cedarschema, policies/*.cedar and entities.json; name it, and let it be read"
+            }
+            Self::Catalog { .. } => "correct the catalog where the drawing points",
+            Self::Policies { .. } => {
+                "correct the policy where the drawing points, or the catalog that it is held against"
+            }
+            Self::Links { .. } => "correct links.json, or the template that the link names",
+            Self::Entities { .. } => "correct the entity, or declare in the catalog what it has",
+            Self::Annotation { .. } => "correct the annotation, or take it out",
+            Self::DuplicateId { .. } => "give one of the two another @id, or another link_id",
+            Self::Unsupported { .. } => "write it another way",
+            Self::OverBudget { .. } => {
+                "compare smaller sets and texts in it, or raise policy.budget; `assent policy check` lists what each policy can use"
+            }
+            Self::TooLarge { .. } => "make it smaller, or raise the limit where it is configured",
+            Self::Tests { .. } => {
+                "a test file is a list of {\"name\", \"request\", \"entities\", \"decision\", \"reason\", \"num_errors\"}"
+            }
+            Self::Flawed(_) => {
+                "report it with the bundle: this is a fault of the compiler, not of the bundle"
+            }
+        }
+    }
+
+    pub(crate) fn catalog(diagnoses: Vec<Diagnosis>) -> Self {
+        let (file, drawn) = drawn(diagnoses);
+        Self::Catalog { file, drawn }
+    }
+
+    pub(crate) fn policies(diagnoses: Vec<Diagnosis>) -> Self {
+        let (file, drawn) = drawn(diagnoses);
+        Self::Policies { file, drawn }
+    }
+
+    pub(crate) fn links(diagnosis: Diagnosis) -> Self {
+        let (file, drawn) = drawn(vec![diagnosis]);
+        Self::Links { file, drawn }
+    }
+
+    pub(crate) fn entities(diagnoses: Vec<Diagnosis>) -> Self {
+        let (file, drawn) = drawn(diagnoses);
+        Self::Entities { file, drawn }
+    }
+
+    /// The same error with its place, where it is about a whole file so far.
+    pub(crate) fn at(mut self, place: Option<Place>) -> Self {
+        if let (Self::Unsupported { file, .. } | Self::Annotation { file, .. }, Some(place)) =
+            (&mut self, place)
+        {
+            *file = place.to_string();
+        }
+        self
     }
 
     /// A bounded label for metrics.
@@ -117,28 +218,15 @@ impl BundleError {
             Self::Unreadable { .. } => "unreadable",
             Self::Catalog { .. } => "catalog",
             Self::Policies { .. } => "policies",
+            Self::Links { .. } => "links",
             Self::Entities { .. } => "entities",
             Self::Annotation { .. } => "annotation",
             Self::DuplicateId { .. } => "duplicate_id",
             Self::Unsupported { .. } => "unsupported",
             Self::TooLarge { .. } => "too_large",
+            Self::OverBudget { .. } => "over_budget",
             Self::Tests { .. } => "tests",
             Self::Flawed(_) => "flawed",
         }
     }
-}
-
-/// Draws a diagnostic over its source, without colours.
-pub(crate) fn draw(diagnostic: &dyn Diagnostic) -> String {
-    let mut drawn = String::new();
-    let handler = GraphicalReportHandler::new_themed(GraphicalTheme::unicode_nocolor());
-    match handler.render_report(&mut drawn, diagnostic) {
-        Ok(()) => drawn,
-        Err(_) => diagnostic.to_string(),
-    }
-}
-
-/// Draws several diagnostics, one below the other.
-pub(crate) fn draw_all<'d>(diagnostics: impl IntoIterator<Item = &'d dyn Diagnostic>) -> String {
-    diagnostics.into_iter().map(draw).collect()
 }

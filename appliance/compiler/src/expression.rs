@@ -46,7 +46,8 @@ pub(crate) fn compile(
         }
         if !goes_on {
             // What comes behind it is never reached.
-            let (constant, end) = (program.constant(&Constant::Bool(false)), Instruction::EndWhen(number(place)));
+            let (constant, end) =
+                (program.constant(&Constant::Bool(false)), Instruction::EndWhen(number(place)));
             program.code.extend([constant, end]);
             break;
         }
@@ -124,7 +125,8 @@ impl Program<'_> {
 
     /// The value of an expression that needs nothing but itself and the environment, and cannot fail.
     fn fold(&self, expression: &Expr) -> Option<Constant> {
-        let known = self.environment.and_then(|environment| environment.decide(expression, &self.image.names));
+        let known =
+            self.environment.and_then(|environment| environment.decide(expression, &self.image.names));
         known.map(Constant::Bool).or_else(|| fold(expression))
     }
 
@@ -134,10 +136,13 @@ impl Program<'_> {
         if let Some(Constant::Bool(value)) = self.fold(body) {
             return Ok(value == wanted);
         }
-        let splits = if wanted { BinaryOp::And } else { BinaryOp::Or };
+        let (all, any) = if wanted { (BinaryOp::And, BinaryOp::Or) } else { (BinaryOp::Or, BinaryOp::And) };
         match body {
-            Expr::BinaryOp { op, left, right } if *op == splits => {
+            Expr::BinaryOp { op, left, right } if *op == all => {
                 Ok(self.clause(left, wanted, clause)? && self.clause(right, wanted, clause)?)
+            }
+            Expr::BinaryOp { op, left, right } if *op == any => {
+                self.alternatives(left, right, wanted, clause)
             }
             Expr::UnaryOp { op: UnaryOp::Not, expr } => self.clause(expr, !wanted, clause),
             _ => {
@@ -147,20 +152,62 @@ impl Program<'_> {
         }
     }
 
+    /// One of two must come out as `wanted`. The second is passed over where the first does, if that is an operator of
+    /// two values: then nothing lies on the stack.
+    fn alternatives(
+        &mut self,
+        left: &Expr,
+        right: &Expr,
+        wanted: bool,
+        clause: u32,
+    ) -> Result<bool, BundleError> {
+        let undecided = self.fold(left).is_none() && self.fold(right).is_none();
+        if undecided && let Some(place) = self.test(left)? {
+            self.clause(right, wanted, clause)?;
+            let passed = number(self.code.len() - place - 1);
+            let Some(skip) = Then::skip(wanted, passed) else {
+                return Err(self.unsupported("a clause that is too long for the evaluator"));
+            };
+            if let Some(Instruction::Binary { then, .. }) = self.code.get_mut(place) {
+                *then = skip;
+            }
+            return Ok(true);
+        }
+        self.expression(left)?;
+        let place = self.reserve();
+        self.boolean(right)?;
+        self.aim(place, if wanted { Instruction::Or } else { Instruction::And });
+        self.emit(if wanted { Instruction::EndWhen(clause) } else { Instruction::EndUnless(clause) });
+        Ok(true)
+    }
+
+    /// An operator of two values whose fate is still open: the place of its instruction.
+    fn test(&mut self, expression: &Expr) -> Result<Option<usize>, BundleError> {
+        match expression {
+            Expr::BinaryOp { op, left, right } => match operator(*op) {
+                Some(operator) => self.apply(operator, left, right, Then::PUSH)?,
+                None => return Ok(None),
+            },
+            Expr::Like { expr, pattern } => {
+                let pattern = self.pattern(pattern);
+                let Some(right) = Operand::pattern(pattern) else { return Ok(None) };
+                let left = self.operand(expr)?;
+                self.emit(Instruction::Binary { operator: Binary::Like, left, right, then: Then::PUSH });
+            }
+            _ => return Ok(None),
+        }
+        Ok(Some(self.code.len() - 1))
+    }
+
     /// Ends a clause: with the operator that gives its answer, where that is one of two values.
     fn end(&mut self, body: &Expr, wanted: bool, clause: u32) -> Result<(), BundleError> {
-        let then = if wanted { Then::when(clause) } else { Then::unless(clause) };
-        match (body, then) {
-            (Expr::BinaryOp { op, left, right }, Some(then)) => {
-                if let Some(operator) = operator(*op) {
-                    return self.apply(operator, left, right, then);
-                }
+        if let Some(end) = Then::end(wanted, clause)
+            && let Some(place) = self.test(body)?
+        {
+            if let Some(Instruction::Binary { then, .. }) = self.code.get_mut(place) {
+                *then = end;
             }
-            (Expr::Like { expr, pattern }, Some(then)) => {
-                let pattern = self.pattern(pattern);
-                return self.like(expr, pattern, then, &[if wanted { Instruction::EndWhen(clause) } else { Instruction::EndUnless(clause) }]);
-            }
-            (_, _) => {}
+            return Ok(());
         }
         self.expression(body)?;
         self.emit(if wanted { Instruction::EndWhen(clause) } else { Instruction::EndUnless(clause) });
@@ -181,8 +228,11 @@ impl Program<'_> {
             Expr::GetAttr { expr, attr } => self.attribute(expr, attr)?,
             Expr::HasAttr { expr, attrs } => self.has(expr, attrs)?,
             Expr::Like { expr, pattern } => {
-                let pattern = self.pattern(pattern);
-                self.like(expr, pattern, Then::PUSH, &[])?;
+                if self.test(expression)?.is_none() {
+                    let pattern = self.pattern(pattern);
+                    self.expression(expr)?;
+                    self.emit(Instruction::Like(pattern));
+                }
             }
             Expr::Is { expr, entity_type, in_expr } => {
                 self.is(expr, &entity_type.0.to_string(), in_expr.as_deref())?;
@@ -278,22 +328,6 @@ impl Program<'_> {
         Ok(())
     }
 
-    /// A pattern whose number does not fit an operand has an instruction of its own, and `end` behind it.
-    fn like(&mut self, text: &Expr, pattern: u32, then: Then, end: &[Instruction]) -> Result<(), BundleError> {
-        match Operand::pattern(pattern) {
-            Some(right) => {
-                let left = self.operand(text)?;
-                self.emit(Instruction::Binary { operator: Binary::Like, left, right, then });
-            }
-            None => {
-                self.expression(text)?;
-                self.emit(Instruction::Like(pattern));
-                self.code.extend_from_slice(end);
-            }
-        }
-        Ok(())
-    }
-
     /// The right side must be a boolean too, but only where it is evaluated: a left side that is not `neutral` is the answer.
     fn short_circuit(
         &mut self,
@@ -348,7 +382,11 @@ impl Program<'_> {
     }
 
     /// `has a.b.c` walks while each is there.
-    fn has<'n>(&mut self, of: &Expr, path: impl IntoIterator<Item = &'n (impl AsRef<str> + 'n)>) -> Result<(), BundleError> {
+    fn has<'n>(
+        &mut self,
+        of: &Expr,
+        path: impl IntoIterator<Item = &'n (impl AsRef<str> + 'n)>,
+    ) -> Result<(), BundleError> {
         let path: Vec<_> = path.into_iter().map(AsRef::as_ref).collect();
         if let [only] = path.as_slice()
             && let Some(slot) = self.slot(of, only)

@@ -1,7 +1,7 @@
 //! A bundle's folder, read from disk.
 //!
 //! The rule it keeps: files are taken in the order of their names, whatever the file system says, and only files that
-//! belong to a bundle are taken.
+//! belong to a bundle are taken. A policy that stands where none is read rejects the bundle: it would be missed, not obeyed.
 
 use crate::bundle::{Bundle, Document, Rules, Sources};
 use crate::error::BundleError;
@@ -23,15 +23,21 @@ impl Sources {
     /// # Errors
     /// [`BundleError::Unreadable`].
     pub fn from_folder(folder: &Path) -> Result<Self, BundleError> {
-        let single = folder.join("entities.json");
-        let entities = match single.exists() {
-            true => vec![read(&single, "entities.json".to_owned())?],
-            false => read_all(folder, "entities", "json")?,
-        };
+        reject_strays(folder, "")?;
+        let mut entities = read_all(folder, "entities", "json")?;
+        if let Some(single) = read_if_there(folder, "entities.json")? {
+            if let Some(other) = entities.first() {
+                let problem =
+                    "stands beside entities.json: keep all entities in one file, or all in the folder";
+                return Err(stray(&other.name, problem));
+            }
+            entities.push(single);
+        }
         Ok(Self {
             catalog: read(&folder.join("catalog.cedarschema"), "catalog.cedarschema".to_owned())?,
             policies: read_all(folder, "policies", "cedar")?,
             risk: read_all(folder, "risk", "cedar")?,
+            links: read_if_there(folder, "links.json")?,
             entities,
             tests: read_all(folder, "tests", "json")?,
             rules: Rules::Bundle,
@@ -42,6 +48,47 @@ impl Sources {
 fn read(path: &Path, name: String) -> Result<Document, BundleError> {
     let text = std::fs::read_to_string(path).map_err(|error| unreadable(path, error))?;
     Ok(Document { name, text })
+}
+
+/// Rejects policies and schemas that are in no place of a bundle: in a folder whose name is misspelt, or in a folder below.
+fn reject_strays(folder: &Path, within: &str) -> Result<(), BundleError> {
+    let place = folder.join(within);
+    // What cannot be listed is told where it is read.
+    let Ok(entries) = std::fs::read_dir(&place) else { return Ok(()) };
+    let mut names: Vec<(String, bool)> = entries
+        .flatten()
+        .map(|entry| (entry.file_name().to_string_lossy().into_owned(), entry.path().is_dir()))
+        .filter(|(name, _)| !name.starts_with('.'))
+        .collect();
+    names.sort();
+    for (name, is_folder) in names {
+        let path = if within.is_empty() { name.clone() } else { format!("{within}/{name}") };
+        let is_read = match within {
+            "" => name == "catalog.cedarschema",
+            "policies" | "risk" => name.ends_with(".cedar"),
+            _ => false,
+        };
+        if is_folder {
+            reject_strays(folder, &path)?;
+        } else if !is_read && (name.ends_with(".cedar") || name.ends_with(".cedarschema")) {
+            let problem = "is not read from here: move it to policies/ or risk/, into catalog.cedarschema, or out of the bundle";
+            return Err(stray(&path, problem));
+        }
+    }
+    Ok(())
+}
+
+fn stray(file: &str, problem: &str) -> BundleError {
+    BundleError::Unsupported {
+        file: file.to_owned(),
+        what: "this file".to_owned(),
+        problem: problem.to_owned(),
+    }
+}
+
+fn read_if_there(folder: &Path, name: &str) -> Result<Option<Document>, BundleError> {
+    let path = folder.join(name);
+    if path.exists() { read(&path, name.to_owned()).map(Some) } else { Ok(None) }
 }
 
 fn unreadable(path: &Path, source: std::io::Error) -> BundleError {

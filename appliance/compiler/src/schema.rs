@@ -5,10 +5,14 @@
 
 use crate::annotation::Annotations;
 use crate::bundle::{Document, Rules};
-use crate::error::{BundleError, draw};
+use crate::declaration::{Declarations, Declared};
+use crate::diagnosis::Diagnosis;
+use crate::error::BundleError;
 use crate::table::EntityName;
+use crate::token::tokens;
 use assent_evaluator::Terms;
 use cedar_policy::{Schema, SchemaFragment, schema_str_to_json_with_resolved_types};
+use miette::Diagnostic;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
@@ -134,20 +138,25 @@ fn qualified(namespace: &str, name: &str) -> String {
     if namespace.is_empty() { name.to_owned() } else { format!("{namespace}::{name}") }
 }
 
+/// What to do about a catalog that Cedar does not take.
+const ADVICE: &str = "correct the catalog here; its syntax is Cedar's human-readable schema format";
+
 /// Parses and resolves a catalog.
 pub(crate) fn resolve(document: &Document, rules: Rules) -> Result<ResolvedSchema, BundleError> {
-    let rejected = |drawn: String| BundleError::Catalog { file: document.name.clone(), drawn };
+    let rejected = |error: &dyn Diagnostic| BundleError::catalog(Diagnosis::of(error, document, 0, ADVICE));
     let (fragment, warnings) =
-        SchemaFragment::from_cedarschema_str(&document.text).map_err(|error| rejected(draw(&error)))?;
-    let warnings = warnings.map(|warning| warning.to_string()).collect();
-    let schema = Schema::from_schema_fragments([fragment]).map_err(|error| rejected(draw(&error)))?;
+        SchemaFragment::from_cedarschema_str(&document.text).map_err(|error| rejected(&error))?;
+    let warnings = warnings.map(|warning| warned(&warning, document)).collect();
+    let schema = Schema::from_schema_fragments([fragment]).map_err(|error| rejected(&error))?;
     if !schema.is_complete() {
-        return Err(rejected("the catalog declares external types or actions".to_owned()));
+        return Err(incomplete(document));
     }
     let (json, _) =
-        schema_str_to_json_with_resolved_types(&document.text).map_err(|error| rejected(draw(&error)))?;
-    let namespaces: BTreeMap<String, NamespaceJson> =
-        serde_json::from_value(json).map_err(|error| rejected(error.to_string()))?;
+        schema_str_to_json_with_resolved_types(&document.text).map_err(|error| rejected(&error))?;
+    let namespaces: BTreeMap<String, NamespaceJson> = serde_json::from_value(json).map_err(|error| {
+        let message = format!("the resolved catalog cannot be read: {error}");
+        BundleError::catalog(vec![Diagnosis::new(document, 0..document.text.len(), message, ADVICE)])
+    })?;
 
     let mut resolved = ResolvedSchema {
         schema,
@@ -156,91 +165,185 @@ pub(crate) fn resolve(document: &Document, rules: Rules) -> Result<ResolvedSchem
         common_types: BTreeMap::new(),
         warnings,
     };
+    let reader = Reader { declarations: &Declarations::of(document), rules };
     for (namespace, content) in namespaces {
-        resolved.read_namespace(&document.name, rules, &namespace, content)?;
+        reader.read_namespace(&mut resolved, &namespace, content)?;
+    }
+    if rules == Rules::Bundle {
+        reader.check_principals(&resolved)?;
     }
     Ok(resolved)
 }
 
-impl ResolvedSchema {
+fn warned(warning: &dyn Diagnostic, document: &Document) -> String {
+    let start = warning.labels().into_iter().flatten().map(|label| label.offset()).min().unwrap_or(0);
+    format!("{}: {warning}", document.place(start))
+}
+
+/// Declarations that are left to another schema; nothing here is validated against what is not known.
+fn incomplete(document: &Document) -> BundleError {
+    let externals = tokens(&document.text);
+    let externals = externals.iter().filter(|token| token.of(&document.text) == "external");
+    let help = "declare the type or action here: a catalog is one file and complete";
+    let diagnosis = |at| Diagnosis::new(document, at, "the catalog leaves this to another schema", help);
+    let found: Vec<_> = externals.map(|token| diagnosis(token.range.clone())).collect();
+    BundleError::catalog(match found.is_empty() {
+        true => vec![diagnosis(0..document.text.len())],
+        false => found,
+    })
+}
+
+/// Reads the JSON form, and knows where in the catalog its parts stand.
+#[derive(Clone, Copy)]
+struct Reader<'d> {
+    declarations: &'d Declarations<'d>,
+    rules: Rules,
+}
+
+impl Reader<'_> {
+    /// The annotations of something, read by `read`.
+    fn annotations<T>(
+        self,
+        (declared, name): (Declared, &str),
+        values: &BTreeMap<String, String>,
+        read: impl FnOnce(Annotations<'_>) -> Result<T, BundleError>,
+    ) -> Result<T, BundleError> {
+        let of = match declared {
+            Declared::Namespace => format!("namespace {name}"),
+            Declared::EntityType => format!("entity type {name}"),
+            Declared::CommonType => format!("type {name}"),
+            Declared::Action => format!("action `{}`", name.rsplit_once("::").map_or(name, |(_, id)| id)),
+            Declared::Attribute => format!("attribute `{name}`"),
+        };
+        let at = |key: &str| self.declarations.annotation(declared, name, key);
+        read(Annotations { of: &of, values, rules: self.rules, at: &at })
+    }
+
     fn read_namespace(
-        &mut self,
-        file: &str,
-        rules: Rules,
+        self,
+        resolved: &mut ResolvedSchema,
         namespace: &str,
         content: NamespaceJson,
     ) -> Result<(), BundleError> {
-        let place = format!("namespace {namespace}");
-        Annotations { file, place: &place, values: &content.annotations, rules }.only(&[])?;
+        let none = |annotations: Annotations<'_>| annotations.only(&[]);
+        self.annotations((Declared::Namespace, namespace), &content.annotations, none)?;
         for (name, common) in content.common_types {
             let name = qualified(namespace, &name);
-            Annotations { file, place: &name, values: &common.annotations, rules }.only(&[])?;
-            check_attributes(file, rules, &common.shape)?;
-            self.common_types.insert(name, common.shape);
+            self.annotations((Declared::CommonType, &name), &common.annotations, none)?;
+            self.check_attributes(&common.shape)?;
+            resolved.common_types.insert(name, common.shape);
         }
         for (name, entity_type) in content.entity_types {
-            self.entity_types.push(entity_type.read(file, rules, qualified(namespace, &name))?);
+            resolved.entity_types.push(self.entity_type(entity_type, qualified(namespace, &name))?);
         }
         for (id, action) in content.actions {
-            let uid = EntityName::new(qualified(namespace, "Action"), id);
-            self.actions.push(action.read(file, rules, uid)?);
+            resolved.actions.push(self.action(action, namespace, id)?);
         }
         Ok(())
     }
-}
 
-/// No annotation of ours stands on attributes.
-fn check_attributes(file: &str, rules: Rules, shape: &TypeJson) -> Result<(), BundleError> {
-    for (name, attribute) in &shape.attributes {
-        let place = format!("attribute `{name}`");
-        Annotations { file, place: &place, values: &attribute.annotations, rules }.only(&[])?;
-        check_attributes(file, rules, &attribute.shape)?;
+    /// No annotation of ours stands on attributes.
+    fn check_attributes(self, shape: &TypeJson) -> Result<(), BundleError> {
+        for (name, attribute) in &shape.attributes {
+            let none = |annotations: Annotations<'_>| annotations.only(&[]);
+            self.annotations((Declared::Attribute, name), &attribute.annotations, none)?;
+            self.check_attributes(&attribute.shape)?;
+        }
+        shape.element.as_deref().map_or(Ok(()), |element| self.check_attributes(element))
     }
-    shape.element.as_deref().map_or(Ok(()), |element| check_attributes(file, rules, element))
-}
 
-impl EntityTypeJson {
-    fn read(self, file: &str, rules: Rules, name: String) -> Result<EntityType, BundleError> {
-        let annotations = Annotations { file, place: &name, values: &self.annotations, rules };
-        annotations.only(&["transient"])?;
-        let is_transient = annotations.mark("transient")?;
-        let has_attributes = self.shape.as_ref().is_some_and(|shape| !shape.attributes.is_empty());
-        if is_transient && (has_attributes || self.tags.is_some() || !self.member_of_types.is_empty()) {
+    fn entity_type(self, json: EntityTypeJson, name: String) -> Result<EntityType, BundleError> {
+        let is_transient =
+            self.annotations((Declared::EntityType, &name), &json.annotations, |annotations| {
+                annotations.only(&["transient"])?;
+                annotations.mark("transient")
+            })?;
+        let has_attributes = json.shape.as_ref().is_some_and(|shape| !shape.attributes.is_empty());
+        if is_transient && (has_attributes || json.tags.is_some() || !json.member_of_types.is_empty()) {
             return Err(BundleError::Unsupported {
-                file: file.to_owned(),
+                file: self.declarations.place(Declared::EntityType, &name).to_string(),
                 what: format!("entity type {name}"),
-                problem: "a transient type has no attributes, tags or parents; what is said about it travels in the context"
+                problem: "a transient type has no attributes, tags or parents: say in the context what is to be known of it, or take @transient off"
                     .to_owned(),
             });
         }
-        if let Some(shape) = &self.shape {
-            check_attributes(file, rules, shape)?;
+        if let Some(shape) = &json.shape {
+            self.check_attributes(shape)?;
         }
-        Ok(EntityType { name, shape: self.shape, tags: self.tags, choices: self.choices, is_transient })
+        Ok(EntityType { name, shape: json.shape, tags: json.tags, choices: json.choices, is_transient })
     }
-}
 
-impl ActionJson {
-    fn read(self, file: &str, rules: Rules, uid: EntityName) -> Result<ActionType, BundleError> {
-        let place = format!("action `{}`", uid.id);
-        let terms = Annotations { file, place: &place, values: &self.annotations, rules }.terms()?;
-        let (principals, resources, context) = match self.applies_to {
+    fn action(self, json: ActionJson, namespace: &str, id: String) -> Result<ActionType, BundleError> {
+        let name = qualified(namespace, &id);
+        let terms = self.annotations((Declared::Action, &name), &json.annotations, |own| own.terms())?;
+        let uid = EntityName::new(qualified(namespace, "Action"), id);
+        let (principals, resources, context) = match json.applies_to {
             Some(applies) => (applies.principal_types, applies.resource_types, applies.context),
             None => (Vec::new(), Vec::new(), None),
         };
         if let Some(context) = &context {
-            check_attributes(file, rules, context)?;
+            self.check_attributes(context)?;
         }
         let own_type = uid.type_name.clone();
         let group = |member: MemberJson| {
             EntityName::new(member.type_name.unwrap_or_else(|| own_type.clone()), member.id)
         };
-        let groups = self.member_of.unwrap_or_default().into_iter().map(group).collect();
+        let groups = json.member_of.unwrap_or_default().into_iter().map(group).collect();
         Ok(ActionType { uid, groups, principals, resources, context, terms })
+    }
+
+    /// An agent's SPIFFE ID is an entity of one type, so all actions take principals of that type and no other.
+    fn check_principals(self, resolved: &ResolvedSchema) -> Result<(), BundleError> {
+        let mut first: Option<&str> = None;
+        for action in &resolved.actions {
+            for principal in &action.principals {
+                let known = *first.get_or_insert(principal);
+                if known != principal {
+                    let place = self.declarations.action(&action.uid.id);
+                    let what = format!("action `{}`", action.uid.id);
+                    let problem = format!(
+                        "takes principals of type {principal}, and others take {known}: give agents one entity type"
+                    );
+                    return Err(BundleError::Unsupported { file: String::new(), what, problem }.at(place));
+                }
+            }
+        }
+        Ok(())
     }
 }
 
 impl ResolvedSchema {
+    /// Whether the context of an action has room for what the appliance asserts.
+    pub(crate) fn asserts_facts(&self, action: &ActionType) -> bool {
+        let context = action.context.as_ref().map(|context| self.unalias(context));
+        context.is_some_and(|context| context.attributes.contains_key("assent"))
+    }
+
+    /// The contexts of actions by id, written so that equal ones are equal text.
+    pub(crate) fn contexts(&self) -> BTreeMap<String, String> {
+        let context = |action: &ActionType| match &action.context {
+            Some(context) => self.written(context),
+            None => "{}".to_owned(),
+        };
+        self.actions.iter().map(|action| (action.uid.id.clone(), context(action))).collect()
+    }
+
+    /// A type as the catalog could write it, without common types.
+    fn written(&self, json: &TypeJson) -> String {
+        let json = self.unalias(json);
+        match (json.kind.as_str(), &json.element) {
+            ("Record", _) => {
+                let attributes = json.attributes.iter().map(|(name, attribute)| {
+                    let optional = if attribute.required { "" } else { "?" };
+                    format!("{name}{optional}: {}", self.written(&attribute.shape))
+                });
+                format!("{{{}}}", attributes.collect::<Vec<_>>().join(", "))
+            }
+            ("Set", Some(element)) => format!("Set<{}>", self.written(element)),
+            (kind, _) => json.name.clone().unwrap_or_else(|| kind.trim_start_matches("__cedar::").to_owned()),
+        }
+    }
+
     /// The type that a common type stands for, or the type itself.
     pub(crate) fn unalias<'t>(&'t self, json: &'t TypeJson) -> &'t TypeJson {
         match self.common_types.get(&json.kind) {

@@ -71,7 +71,11 @@ impl Scopes {
     }
 
     /// The groups that an action is in, at any height.
-    pub(crate) fn above(&self, schema: &ResolvedSchema, action: &EntityName) -> Result<Vec<EntityName>, BundleError> {
+    pub(crate) fn above(
+        &self,
+        schema: &ResolvedSchema,
+        action: &EntityName,
+    ) -> Result<Vec<EntityName>, BundleError> {
         let entities = schema.schema.action_entities().map_err(|error| rejected(error.to_string()))?;
         let uid = uid(action).map_err(rejected)?;
         Ok(entities.ancestors(&uid).into_iter().flatten().map(EntityName::of).collect())
@@ -119,11 +123,7 @@ fn accepts_action(constraint: &ActionConstraint, action: &EntityName, above: &[E
 }
 
 fn rejected(problem: String) -> BundleError {
-    BundleError::Unsupported {
-        file: "catalog.cedarschema".to_owned(),
-        what: "actions".to_owned(),
-        problem,
-    }
+    BundleError::Unsupported { file: "catalog.cedarschema".to_owned(), what: "actions".to_owned(), problem }
 }
 
 /// A uid as Cedar's public interface takes it.

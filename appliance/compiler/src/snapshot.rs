@@ -152,7 +152,11 @@ impl Layout<'_> {
             let value = self.tables.values.place(value, &mut self.names, &mut |uid| known.keep(uid));
             values.insert(self.names.keep(name), value);
         }
-        let row = self.image.types.find(&entity.type_name).and_then(|number| self.image.type_rows.get(number as usize));
+        let row = self
+            .image
+            .types
+            .find(&entity.type_name)
+            .and_then(|number| self.image.type_rows.get(number as usize));
         let declared = row.and_then(|row| row.attributes.of(&self.image.attributes)).unwrap_or_default();
         let start = self.tables.attributes.len();
         for attribute in declared {

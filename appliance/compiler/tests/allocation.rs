@@ -86,6 +86,7 @@ fn bundle() -> Bundle {
         catalog: Document::new("catalog.cedarschema", CATALOG),
         policies: vec![Document::new("policies/refund.cedar", POLICIES)],
         risk: vec![Document::new("risk/size.cedar", RISK)],
+        links: None,
         entities: vec![Document::new("entities.json", ENTITIES)],
         tests: Vec::new(),
         rules: Rules::Bundle,
@@ -97,7 +98,8 @@ fn bundle() -> Bundle {
 fn decide(bundle: &Bundle, amount: i64, resource: &str) -> Option<(Verdict, i64)> {
     let uid = |type_name, id| Uid { type_name, id };
     let view = bundle.view();
-    let mut intent = Intent::new(&view, uid("Agent", "a"), uid("Action", "refund"), uid("Order", resource));
+    let mut intent = Intent::new(&view);
+    intent.ask(uid("Agent", "a"), uid("Action", "refund"), uid("Order", resource));
     let address = assent_evaluator::Address::v4([10, 1, 2, 3], 32)?;
     intent.begin_record(5).ok()?;
     intent.key("amount").ok()?;

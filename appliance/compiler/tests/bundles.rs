@@ -37,6 +37,7 @@ fn sources() -> Sources {
         catalog: Document::new("catalog.cedarschema", CATALOG),
         policies: vec![Document::new("policies/vaults.cedar", POLICIES)],
         risk: vec![Document::new("risk/time.cedar", RISK)],
+        links: None,
         entities: vec![Document::new("entities.json", ENTITIES)],
         tests: Vec::new(),
         rules: Rules::Bundle,
@@ -122,12 +123,14 @@ fn the_risk_model_adds_to_the_base_before_policies_see_it() {
     let view = bundle.view();
     let verdict = |now_ms| {
         let uid = |type_name, id| Uid { type_name, id };
-        let mut intent = Intent::new(&view, uid("Agent", "a"), uid("Action", "open"), uid("Vault", "v"));
+        let mut intent = Intent::new(&view);
+        intent.ask(uid("Agent", "a"), uid("Action", "open"), uid("Vault", "v"));
         intent.begin_record(1).unwrap();
         intent.key("force").unwrap();
         intent.bool(false).unwrap();
         intent.end().unwrap();
-        let evaluation = intent.classify(Facts { now_ms, ..Facts::default() }).unwrap().evaluate();
+        let mut classified = intent.classify(Facts { now_ms, ..Facts::default() }).unwrap();
+        let evaluation = classified.evaluate();
         (evaluation.verdict(), evaluation.risk(), evaluation.scores().iter().collect::<Vec<_>>())
     };
     assert_eq!(verdict(0), (Verdict::Hold, 60, vec![3]));
@@ -140,7 +143,8 @@ fn the_appliance_alone_asserts_facts() {
     let bundle = Bundle::compile(sources()).unwrap();
     let uid = |type_name, id| Uid { type_name, id };
     let view = bundle.view();
-    let mut intent = Intent::new(&view, uid("Agent", "a"), uid("Action", "open"), uid("Vault", "v"));
+    let mut intent = Intent::new(&view);
+    intent.ask(uid("Agent", "a"), uid("Action", "open"), uid("Vault", "v"));
     intent.begin_record(2).unwrap();
     intent.key("assent").unwrap();
     intent.begin_record(0).unwrap();
@@ -241,8 +245,11 @@ fn the_worst_case_is_known_and_grows_with_what_is_compared() {
 }
 
 #[test]
-fn a_budget_that_is_passed_makes_evaluation_unavailable() {
-    let bundle = Bundle::compile_within(sources(), 3).unwrap();
+fn a_budget_that_can_be_passed_rejects_and_one_that_is_passed_makes_evaluation_unavailable() {
+    let over = Bundle::compile_within(sources(), 3).expect_err("its worst case is known to be more");
+    assert_eq!(over.kind(), "over_budget");
+    // Anybody's Cedar files are taken none the less; then the budget holds while they run.
+    let bundle = Bundle::compile_within(Sources { rules: Rules::Plain, ..sources() }, 3).unwrap();
     let answer = bundle.answer(&request(false, "2024-05-01T12:00:00Z", 0)).unwrap();
     assert_eq!((answer.decision, answer.refusal), ("deny", Some("EVALUATION_UNAVAILABLE")));
 }

@@ -36,7 +36,7 @@ fn every_retail_intent_is_answered_as_labelled() {
 fn the_tests_of_the_retail_bundle_pass() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../samples/retail/bundle");
     let bundle = Bundle::from_folder(&folder).unwrap_or_else(|error| panic!("{}", error.report()));
-    let trials = bundle.run_tests().unwrap_or_else(|error| panic!("{}", error.report()));
+    let trials = bundle.run_tests("").unwrap_or_else(|error| panic!("{}", error.report()));
     let failed: Vec<_> = trials.iter().filter(|trial| trial.difference.is_some()).collect();
     assert!(failed.is_empty() && !trials.is_empty(), "{failed:?}");
     println!("{} tests pass, worst case {} units of fuel", trials.len(), bundle.worst_case());

@@ -19,18 +19,34 @@ impl core::fmt::Debug for PolicyBits {
 }
 
 impl PolicyBits {
-    /// The empty set over `words` times 64 policies.
-    #[inline]
-    pub(crate) fn empty(words: usize) -> Self {
-        Self { words: core::iter::repeat_n(0, words.min(POLICY_WORDS)).collect() }
+    /// The empty set over no policies.
+    pub(crate) const fn new() -> Self {
+        Self { words: Vec::new() }
     }
 
-    /// Adds a policy; one beyond the set's size is not kept.
-    #[inline]
-    pub(crate) fn insert(&mut self, policy: usize) {
-        if let Some(word) = self.words.get_mut(policy / 64) {
-            *word |= 1 << (policy % 64);
+    /// Makes it empty.
+    #[inline(always)]
+    pub(crate) fn clear(&mut self) {
+        self.words.clear();
+    }
+
+    /// Sets a word. The words before it are there already; one beyond the set's size is not kept.
+    #[inline(always)]
+    pub(crate) fn put(&mut self, index: usize, bits: u64) {
+        match self.words.get_mut(index) {
+            Some(word) => *word = bits,
+            None => {
+                let _beyond = self.words.push(bits);
+            }
         }
+    }
+
+    /// Adds to a word, and gives what it is then.
+    #[inline(always)]
+    pub(crate) fn join(&mut self, index: usize, bits: u64) -> u64 {
+        let joined = self.words.get(index).copied().unwrap_or(0) | bits;
+        self.put(index, joined);
+        joined
     }
 
     /// Whether the policy is in the set.
@@ -61,22 +77,6 @@ impl PolicyBits {
             *to &= mask;
         }
     }
-
-    /// Whether it has a policy of `mask`, a row of the image.
-    pub(crate) fn meets(&self, mask: &[u64]) -> bool {
-        self.words.iter().zip(mask).any(|(word, mask)| word & mask != 0)
-    }
-
-    /// Whether it has a policy of `mask` that `except` does not have.
-    pub(crate) fn meets_beyond(&self, mask: &[u64], except: &[u64]) -> bool {
-        self.words.iter().zip(mask).zip(except).any(|((word, mask), except)| word & mask & !except != 0)
-    }
-
-    /// Whether it has a policy that is not in `mask`, a row of the image.
-    #[inline]
-    pub(crate) fn exceeds(&self, mask: &[u64]) -> bool {
-        self.words.iter().zip(mask).any(|(word, mask)| word & !mask != 0)
-    }
 }
 
 /// The policies that the bits of one word stand for.
@@ -96,25 +96,27 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_inserted_is_listed_in_order() {
-        let mut bits = PolicyBits::empty(POLICY_WORDS);
-        for policy in [64, 0, 1023, 63, 1024] {
-            bits.insert(policy);
+    fn what_is_put_is_listed_in_order() {
+        let mut bits = PolicyBits::new();
+        for index in 0..POLICY_WORDS {
+            bits.put(index, 0);
         }
+        bits.put(0, 1 | 1 << 63);
+        bits.put(1, 1);
+        bits.put(15, 1 << 63);
+        bits.put(16, 1);
         assert_eq!(bits.iter().collect::<Vec<_, 8>>(), [0, 63, 64, 1023]);
         assert_eq!(bits.len(), 4);
         assert!(bits.contains(63) && !bits.contains(62) && !bits.contains(1024));
     }
 
     #[test]
-    fn masks_keep_and_remove() {
-        let mut bits = PolicyBits::empty(2);
-        bits.insert(1);
-        bits.insert(70);
-        assert!(bits.meets(&[0, 1 << 6]) && !bits.meets(&[1, 1]));
-        assert!(bits.meets_beyond(&[2, 0], &[0, 0]) && !bits.meets_beyond(&[2, 0], &[2, 0]));
-        assert!(bits.exceeds(&[2, 0]) && !bits.exceeds(&[2, 1 << 6]));
+    fn words_are_joined_and_masked() {
+        let mut bits = PolicyBits::new();
+        assert_eq!((bits.join(0, 2), bits.join(1, 1 << 6), bits.join(0, 4)), (2, 1 << 6, 6));
         bits.retain(&[2, 0]);
         assert_eq!(bits.iter().collect::<Vec<_, 8>>(), [1]);
+        bits.clear();
+        assert!(bits.is_empty());
     }
 }

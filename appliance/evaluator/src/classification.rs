@@ -5,10 +5,12 @@
 
 use crate::catalog::{ActionIndex, ActionRow, FactNames, Terms};
 use crate::evaluation::{Evaluation, evaluate, outcome};
+use crate::instruction::KINDS;
 use crate::intent::{Intent, SPARE_FIELDS, Uid};
 use crate::machine::Outcome;
+use crate::scope::{Position, Standing};
 use crate::value::{Content, Field, Range, Source, Span, Value};
-use crate::world::{Scratch, World};
+use crate::world::World;
 
 /// What the appliance itself asserts, as `context.assent`. The score is computed.
 #[derive(Clone, Copy, Debug, Default)]
@@ -124,8 +126,9 @@ impl<'a> Intent<'a> {
         let action = ActionIndex(self.contents.action);
         let row = self.view.image().actions.get(action.place());
         let row = row.filter(|row| row.principals.length > 0).ok_or(Refused::Unclassified)?;
-        self.environment = None;
-        self.environment = Some(self.check(row, facts).map_err(Refused::Invalid)?);
+        self.standing.environment = None;
+        let environment = self.check(row, facts).map_err(Refused::Invalid)?;
+        self.stand(Some(environment));
         Ok(Classified { intent: self, action, terms: row.terms })
     }
 
@@ -159,15 +162,12 @@ impl<'a> Intent<'a> {
 
     fn fit_context(&mut self, shape: u32) -> Result<(), Misfit<'a>> {
         let context = self.contents.context.ok_or(Misfit::Malformed)?;
-        let mut scratch = Scratch::new();
         let world = World {
             image: self.view.image(),
             snapshot: self.view.snapshot(),
             intent: &self.contents,
-            slots: &[],
-            principal: None,
-            resource: None,
-            scratch: &mut scratch,
+            tables: [&[]; KINDS],
+            scratch: &mut self.scratch,
         };
         world.fit_context(context, shape, &mut self.slots)
     }
@@ -200,22 +200,28 @@ impl<'a> Intent<'a> {
         let field = Field { name: names.assent, value: Value::record(record) };
         *fields.get_mut(spare as usize).ok_or(Misfit::Malformed)? = field;
         let length = context.length.saturating_add(1);
-        self.contents.context = Some(Value::record(Span { start: spare, length, ..context }));
+        self.contents.keep_context(Value::record(Span { start: spare, length, ..context }));
         Ok(())
     }
 
+    /// Notes where the intent stands.
     #[inline(always)]
-    pub(crate) fn world<'m>(&'m self, scratch: &'m mut Scratch) -> World<'m, 'a> {
-        let snapshot = self.view.snapshot();
-        World {
-            image: self.view.image(),
-            snapshot,
-            intent: &self.contents,
-            slots: &self.slots,
-            principal: snapshot.attributes_of(self.contents.principal),
-            resource: snapshot.attributes_of(self.contents.resource),
-            scratch,
-        }
+    pub(crate) fn stand(&mut self, environment: Option<usize>) {
+        let position = |entity| Position::of(self.view.snapshot(), entity);
+        let (principal, resource) = (self.contents.principal, self.contents.resource);
+        self.standing =
+            Standing { environment, principal: position(principal), resource: position(resource) };
+    }
+
+    /// What policies read, where the intent stands, and where the outcome is kept.
+    #[inline(always)]
+    pub(crate) fn world(&mut self) -> (World<'_, 'a>, &Standing<'a>, &mut Evaluation) {
+        let Self { view, contents, slots, standing, scratch, evaluation, .. } = self;
+        let (image, snapshot) = (view.image(), view.snapshot());
+        let (principal, resource) = (standing.principal.attributes, standing.resource.attributes);
+        // In the order of the operands' kinds.
+        let tables = [&[], image.constants, principal, resource, slots, &contents.variables, &[], &[]];
+        (World { image, snapshot, intent: contents, tables, scratch }, standing, evaluation)
     }
 
     /// Sets `context.assent.risk`, where it is declared.
@@ -231,7 +237,8 @@ impl<'a> Intent<'a> {
 
     /// Evaluates without asking the catalog: for comparison with Cedar, which answers requests that fit nothing too.
     /// The verdict is always [`Cause::Unclassified`](crate::Cause::Unclassified), so nothing can be allowed this way.
-    pub fn evaluate_unclassified(&mut self) -> Evaluation {
+    pub fn evaluate_unclassified(&mut self) -> &Evaluation {
+        self.stand(None);
         evaluate(self, None, None)
     }
 }
@@ -248,17 +255,17 @@ impl<'a> Classified<'_, 'a> {
     }
 
     /// Decides.
-    pub fn evaluate(&mut self) -> Evaluation {
+    pub fn evaluate(&mut self) -> &Evaluation {
         evaluate(self.intent, Some(self.terms.risk), None)
     }
 
     /// Decides as if the score were `risk`, for policy tests that state it.
-    pub fn evaluate_at_risk(&mut self, risk: i64) -> Evaluation {
+    pub fn evaluate_at_risk(&mut self, risk: i64) -> &Evaluation {
         evaluate(self.intent, Some(self.terms.risk), Some(risk))
     }
 
     /// What became of one policy, for explanations; ask after evaluating, so that the score is in place.
-    pub fn outcome(&self, policy: usize) -> Outcome {
+    pub fn outcome(&mut self, policy: usize) -> Outcome {
         outcome(self.intent, policy)
     }
 }

@@ -46,13 +46,26 @@ impl World<'_, '_> {
         depth: usize,
         fuel: &mut Fuel,
     ) -> Result<bool, Fault> {
-        match left.is_scalar() || right.is_scalar() {
-            true => Ok(left.is_same(right)),
+        if left.is_scalar() || right.is_scalar() {
+            return Ok(left.is_same(right));
+        }
+        match left.is_string() && right.is_string() {
+            true => self.equal_texts(left.span(), right.span(), fuel),
             false => self.equal_contents(left, right, depth, fuel),
         }
     }
 
-    /// `==` of values that lie in tables.
+    #[inline(always)]
+    fn equal_texts(&self, left: Span, right: Span, fuel: &mut Fuel) -> Result<bool, Fault> {
+        if left.length != right.length {
+            return Ok(false);
+        }
+        fuel.spend(left.length as usize)?;
+        Ok(left == right || self.bytes(left)? == self.bytes(right)?)
+    }
+
+    /// `==` of other values that lie in tables.
+    #[inline(never)]
     fn equal_contents(
         &self,
         left: Value,
@@ -61,10 +74,6 @@ impl World<'_, '_> {
         fuel: &mut Fuel,
     ) -> Result<bool, Fault> {
         match (left.content(), right.content()) {
-            (Content::String(left), Content::String(right)) if left.length == right.length => {
-                fuel.spend(left.length as usize)?;
-                Ok(left == right || self.bytes(left)? == self.bytes(right)?)
-            }
             (Content::Ip(left), Content::Ip(right)) => Ok(self.address(left)? == self.address(right)?),
             (Content::Set(left), Content::Set(right)) => Ok(self.contains_all(left, right, depth, fuel)?
                 && self.contains_all(right, left, depth, fuel)?),

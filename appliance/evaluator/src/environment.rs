@@ -19,8 +19,11 @@ const ENVIRONMENTS: &str = "environments";
 /// Verifies the programs of all environments, and that every environment of the catalog is there.
 pub(crate) fn verify(image: &Image<'_>) -> Result<(), Flaw> {
     for (place, row) in image.programs.iter().enumerate() {
-        let slots =
-            Slots { principal: row.principal_slots, resource: row.resource_slots, context: row.context_slots };
+        let slots = Slots {
+            principal: row.principal_slots,
+            resource: row.resource_slots,
+            context: row.context_slots,
+        };
         program::verify(image, row.code, slots, flaw("specialised programs", place))?;
     }
     let environments = image.environments();
@@ -68,9 +71,12 @@ fn attributes(image: &Image<'_>, type_number: u32) -> u32 {
 
 fn verify_environment(image: &Image<'_>, environment: usize, has: Slots) -> Result<(), Flaw> {
     let policies = image.policies.len();
-    let beyond = u64::MAX.checked_shl(u32::try_from(policies % 64).unwrap_or(0)).filter(|_| policies % 64 != 0);
+    let beyond = match u32::try_from(policies % 64) {
+        Ok(used @ 1..) => u64::MAX.checked_shl(used).unwrap_or(0),
+        Ok(0) | Err(_) => 0,
+    };
     let last = word_of(image.environment_scopes, image.words(), environment, image.words().saturating_sub(1));
-    ensure(last & beyond.unwrap_or(0) == 0, ENVIRONMENTS, environment)?;
+    ensure(last & beyond == 0, ENVIRONMENTS, environment)?;
     for policy in 0..policies {
         let word = word_of(image.environment_scopes, image.words(), environment, policy / 64);
         let place = environment.saturating_mul(policies).saturating_add(policy);

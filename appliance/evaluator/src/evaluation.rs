@@ -8,8 +8,8 @@ use crate::comparison::Fuel;
 use crate::image::{Effect, Image};
 use crate::intent::Intent;
 use crate::machine::{Fault, Machine, Outcome};
-use crate::scope::{Position, word_of};
-use crate::world::{Scratch, World};
+use crate::scope::{Standing, word_of};
+use crate::world::World;
 
 /// What Cedar's own rules give.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,6 +54,8 @@ pub struct Evaluation {
     errors: PolicyBits,
     scores: PolicyBits,
     risk: i64,
+    /// The risk model ran out of fuel.
+    risk_is_exhausted: bool,
     fuel_used: u64,
 }
 
@@ -103,80 +105,90 @@ enum Part {
     Policies,
 }
 
-/// Where an intent stands: what decides which policies are candidates.
-#[derive(Clone, Copy)]
-struct Standing<'a> {
-    environment: Option<usize>,
-    action: usize,
-    principal: Position<'a>,
-    resource: Position<'a>,
-}
-
 impl<'a> Standing<'a> {
-    #[inline(always)]
-    fn of(world: &World<'_, 'a>, environment: Option<usize>) -> Self {
-        Self {
-            environment,
-            // The row after the last action's is for actions that the catalog does not know.
-            action: (world.intent.action as usize).min(world.image.actions.len()),
-            principal: world.position(world.intent.principal),
-            resource: world.position(world.intent.resource),
-        }
-    }
-
     /// Of the policies of one word, those whose scope accepts the intent.
     #[inline(always)]
-    fn candidates(&self, image: &Image<'_>, index: usize) -> u64 {
-        let (words, principals, resources) = (image.words(), &image.principals, &image.resources);
+    fn candidates(&self, world: &World<'_, 'a>, index: usize) -> u64 {
+        let (image, words) = (world.image, world.image.words());
         let of_types = match self.environment {
             Some(environment) => word_of(image.environment_scopes, words, environment, index),
-            None => {
-                word_of(image.action_scopes, words, self.action, index)
-                    & principals.accepting(words, &self.principal, index)
-                    & resources.accepting(words, &self.resource, index)
-            }
+            None => of_types(world, index),
         };
         // Most words are empty when there are many policies.
         if of_types == 0 {
             return 0;
         }
-        of_types
-            & principals.naming(words, &self.principal, index)
-            & resources.naming(words, &self.resource, index)
+        let principals = image.principals.naming(words, &self.principal, index);
+        of_types & principals & image.resources.naming(words, &self.resource, index)
     }
 }
 
+/// Of the policies of one word, those whose scope accepts action and types: for requests that fit no environment.
+#[inline(never)]
+fn of_types(world: &World<'_, '_>, index: usize) -> u64 {
+    let (image, words) = (world.image, world.image.words());
+    // The row after the last action's is for actions that the catalog does not know; so is the last one of types.
+    let action = (world.intent.action as usize).min(image.actions.len());
+    let row = |entity| world.type_of(entity).map_or(image.types.rows.len(), |number| number as usize);
+    word_of(image.action_scopes, words, action, index)
+        & word_of(image.principals.by_type, words, row(world.intent.principal), index)
+        & word_of(image.resources.by_type, words, row(world.intent.resource), index)
+}
+
+/// What a pass found, over all its words.
+#[derive(Clone, Copy, Default)]
+struct Found {
+    /// A policy that forbids.
+    is_forbidden: bool,
+    /// One that forbids, and that no approval lifts.
+    is_final: bool,
+    /// One that does not forbid.
+    is_permitted: bool,
+    /// A policy failed.
+    is_failed: bool,
+    /// For want of fuel.
+    is_exhausted: bool,
+}
+
 impl<'a> Machine<'_, 'a> {
-    /// Runs the candidates of one part, and adds those that are satisfied and those that fail.
+    /// Runs the candidates of one part; those that are satisfied become the reasons, and those that fail join the errors.
     #[inline(always)]
-    fn pass(&mut self, standing: &Standing<'a>, part: Part, evaluation: &mut Evaluation) {
+    fn pass(&mut self, standing: &Standing<'a>, part: Part, evaluation: &mut Evaluation) -> Found {
         let image = self.world.image;
-        for (index, scores) in image.scores.iter().enumerate() {
+        let mut found = Found::default();
+        let masks = image.scores.iter().zip(image.forbids).zip(image.approvals);
+        for (index, ((scores, forbids), approvals)) in masks.enumerate() {
             let of_part = if part == Part::Scores { *scores } else { !scores };
-            for policy in ones(index, standing.candidates(image, index) & of_part) {
+            let (mut satisfied, mut errors) = (0_u64, 0_u64);
+            for policy in ones(index, standing.candidates(&self.world, index) & of_part) {
                 let program = image.program(standing.environment, policy);
                 match program.map_or(Outcome::Failed(Fault::Image), |program| self.run(program)) {
-                    Outcome::Satisfied => evaluation.reasons.insert(policy),
+                    Outcome::Satisfied => satisfied |= 1 << (policy % 64),
                     Outcome::Failed(fault) => {
-                        evaluation.errors.insert(policy);
-                        if fault == Fault::Budget {
-                            evaluation.verdict = Verdict::Unavailable(Cause::Budget);
-                        }
+                        errors |= 1 << (policy % 64);
+                        found.is_exhausted |= fault == Fault::Budget;
                     }
                     Outcome::OutOfScope | Outcome::Unsatisfied { .. } => {}
                 }
             }
+            evaluation.reasons.put(index, satisfied);
+            found.is_failed |= evaluation.errors.join(index, errors) != 0;
+            found.is_forbidden |= satisfied & forbids != 0;
+            found.is_final |= satisfied & forbids & !approvals != 0;
+            found.is_permitted |= satisfied & !forbids != 0;
         }
+        found
     }
 }
 
 /// What becomes of one policy. It runs the program that says which clause does not hold.
-pub(crate) fn outcome(intent: &Intent<'_>, policy: usize) -> Outcome {
-    let mut scratch = Scratch::new();
+pub(crate) fn outcome(intent: &mut Intent<'_>, policy: usize) -> Outcome {
     let image = intent.view.image();
-    let mut machine = Machine::new(intent.world(&mut scratch), Fuel::of(image.budget));
-    let standing = Standing::of(&machine.world, None);
-    match (standing.candidates(image, policy / 64) & 1 << (policy % 64), image.program(None, policy)) {
+    let (world, standing, _) = intent.world();
+    let mut machine = Machine::new(world, Fuel::of(image.budget));
+    let standing = Standing { environment: None, ..*standing };
+    let candidates = standing.candidates(&machine.world, policy / 64);
+    match (candidates & 1 << (policy % 64), image.program(None, policy)) {
         (0, _) => Outcome::OutOfScope,
         (_, Some(program)) => machine.run(program),
         (_, None) => Outcome::Failed(Fault::Image),
@@ -184,51 +196,63 @@ pub(crate) fn outcome(intent: &Intent<'_>, policy: usize) -> Outcome {
 }
 
 /// Evaluates an intent. Without `base` it was not classified; `stated` replaces the computed score.
-pub(crate) fn evaluate(intent: &mut Intent<'_>, base: Option<i64>, stated: Option<i64>) -> Evaluation {
+#[inline]
+pub(crate) fn evaluate<'e>(
+    intent: &'e mut Intent<'_>,
+    base: Option<i64>,
+    stated: Option<i64>,
+) -> &'e Evaluation {
     let image = intent.view.image();
-    let environment = intent.environment.filter(|_| base.is_some());
-    let mut evaluation = Evaluation::nothing(image, base);
+    intent.evaluation.begin(base);
     let mut fuel = Fuel::of(image.budget);
-    let mut scratch = Scratch::new();
-    let standing = {
-        let mut machine = Machine::new(intent.world(&mut scratch), fuel);
-        let standing = Standing::of(&machine.world, environment);
-        if image.has_scores {
-            machine.pass(&standing, Part::Scores, &mut evaluation);
-        }
-        fuel = machine.fuel;
-        standing
-    };
     if image.has_scores || stated.is_some() {
-        evaluation.keep_scores(image, stated);
+        fuel = score(intent, stated, fuel);
         if base.is_some() {
-            intent.assert_risk(evaluation.risk);
+            intent.assert_risk(intent.evaluation.risk);
         }
     }
-    let mut machine = Machine::new(intent.world(&mut scratch), fuel);
-    machine.pass(&standing, Part::Policies, &mut evaluation);
+    let (world, standing, evaluation) = intent.world();
+    let mut machine = Machine::new(world, fuel);
+    let found = machine.pass(standing, Part::Policies, evaluation);
     evaluation.fuel_used = image.budget.saturating_sub(machine.fuel.left());
-    evaluation.conclude(image);
+    evaluation.conclude(image, found, base.is_some());
     evaluation
 }
 
+/// Runs the risk model, and gives the fuel that is left.
+#[inline(never)]
+fn score(intent: &mut Intent<'_>, stated: Option<i64>, fuel: Fuel) -> Fuel {
+    let image = intent.view.image();
+    let (world, standing, evaluation) = intent.world();
+    let mut machine = Machine::new(world, fuel);
+    evaluation.risk_is_exhausted = machine.pass(standing, Part::Scores, evaluation).is_exhausted;
+    evaluation.keep_scores(image, stated);
+    machine.fuel
+}
+
 impl Evaluation {
-    /// Nothing is satisfied yet. The verdict is what it is until [`Self::conclude`]: unavailable where it will stay so.
-    #[inline(always)]
-    fn nothing(image: &Image<'_>, base: Option<i64>) -> Self {
-        let words = image.words();
+    /// Of no intent.
+    pub(crate) const fn new() -> Self {
         Self {
-            verdict: match base {
-                Some(_) => Verdict::Deny,
-                None => Verdict::Unavailable(Cause::Unclassified),
-            },
+            verdict: Verdict::Unavailable(Cause::Unclassified),
             cedar: Decision::Deny,
-            reasons: PolicyBits::empty(words),
-            errors: PolicyBits::empty(words),
-            scores: PolicyBits::empty(words),
-            risk: base.unwrap_or(0),
+            reasons: PolicyBits::new(),
+            errors: PolicyBits::new(),
+            scores: PolicyBits::new(),
+            risk: 0,
+            risk_is_exhausted: false,
             fuel_used: 0,
         }
+    }
+
+    /// Nothing is satisfied, and nothing has failed yet.
+    #[inline(always)]
+    fn begin(&mut self, base: Option<i64>) {
+        self.reasons.clear();
+        self.errors.clear();
+        self.scores.clear();
+        self.risk = base.unwrap_or(0);
+        self.risk_is_exhausted = false;
     }
 
     /// What is satisfied so far is the risk model's: it gives the score.
@@ -244,24 +268,21 @@ impl Evaluation {
 
     /// What follows from what is satisfied and what failed.
     #[inline(always)]
-    fn conclude(&mut self, image: &Image<'_>) {
-        let satisfied = &mut self.reasons;
-        let is_forbidden = satisfied.meets(image.forbids);
-        let is_permitted = satisfied.exceeds(image.forbids);
-        // What cannot be lifted: forbids without an approval.
-        let is_liftable = is_permitted && !satisfied.meets_beyond(image.forbids, image.approvals);
-        if is_forbidden {
-            satisfied.retain(image.forbids);
+    fn conclude(&mut self, image: &Image<'_>, found: Found, is_classified: bool) {
+        if found.is_forbidden {
+            self.reasons.retain(image.forbids);
         }
-        if is_permitted && !is_forbidden {
-            self.cedar = Decision::Allow;
-        }
-        self.verdict = match (self.verdict, self.cedar) {
-            (Verdict::Unavailable(cause), _) => Verdict::Unavailable(cause),
-            (_, _) if !self.errors.is_empty() => Verdict::Unavailable(Cause::Errors),
-            (_, Decision::Allow) => Verdict::Allow,
-            (_, Decision::Deny) if is_liftable => Verdict::Hold,
-            (_, Decision::Deny) => Verdict::Deny,
+        self.cedar = match found.is_permitted && !found.is_forbidden {
+            true => Decision::Allow,
+            false => Decision::Deny,
+        };
+        self.verdict = match self.cedar {
+            _ if !is_classified => Verdict::Unavailable(Cause::Unclassified),
+            _ if found.is_exhausted || self.risk_is_exhausted => Verdict::Unavailable(Cause::Budget),
+            _ if found.is_failed => Verdict::Unavailable(Cause::Errors),
+            Decision::Allow => Verdict::Allow,
+            Decision::Deny if found.is_permitted && !found.is_final => Verdict::Hold,
+            Decision::Deny => Verdict::Deny,
         };
     }
 }

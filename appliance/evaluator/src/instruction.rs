@@ -186,6 +186,9 @@ impl Binary {
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Operand(u16);
 
+/// Kinds of operands, by number; those that lie in no table are empty ones.
+pub(crate) const KINDS: usize = 8;
+
 /// What an [`Operand`] is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Place {
@@ -292,6 +295,12 @@ impl Operand {
         }
     }
 
+    /// Which of [`KINDS`] tables it lies in, and at which place there.
+    #[inline(always)]
+    pub(crate) const fn in_table(self) -> (usize, usize) {
+        ((self.0 >> Self::BITS) as usize % KINDS, (self.0 & Self::MAX) as usize)
+    }
+
     /// Its two bytes as a number, for storage.
     pub const fn bits(self) -> u16 {
         self.0
@@ -321,7 +330,7 @@ impl core::fmt::Debug for Operand {
     }
 }
 
-/// What becomes of an operator's result: it is pushed, or it ends a clause.
+/// What becomes of an operator's result: it is pushed, it ends a clause, or it settles one.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Then(u16);
 
@@ -334,39 +343,61 @@ pub enum Fate {
     When(u16),
     /// It ends an `unless` of this number.
     Unless(u16),
+    /// Where it is `true`, so many instructions are passed over: the alternatives that a clause need not ask any more.
+    SkipIfTrue(u16),
+    /// The same where it is `false`.
+    SkipIfFalse(u16),
 }
 
 impl Then {
-    /// The largest number of a clause that it holds.
-    pub const MAX: u16 = (1 << 14) - 1;
+    /// Bits of the number.
+    const BITS: u32 = 13;
+    /// The largest number that it holds: of a clause, or of instructions.
+    pub const MAX: u16 = (1 << Self::BITS) - 1;
     /// The result is pushed.
     pub const PUSH: Self = Self(0);
 
-    /// It ends a `when`, where the clause's number fits.
-    pub const fn when(clause: u32) -> Option<Self> {
-        Self::of(1, clause)
+    /// It ends a clause that must come out as `wanted`, where the clause's number fits.
+    pub const fn end(wanted: bool, clause: u32) -> Option<Self> {
+        Self::of(if wanted { 1 } else { 2 }, clause)
     }
 
-    /// It ends an `unless`, where the clause's number fits.
-    pub const fn unless(clause: u32) -> Option<Self> {
-        Self::of(2, clause)
+    /// It passes over so many instructions where it comes out as `wanted`, where their number fits.
+    pub const fn skip(wanted: bool, instructions: u32) -> Option<Self> {
+        Self::of(if wanted { 3 } else { 4 }, instructions)
     }
 
-    const fn of(kind: u16, clause: u32) -> Option<Self> {
-        if clause > Self::MAX as u32 {
+    const fn of(kind: u16, number: u32) -> Option<Self> {
+        if number > Self::MAX as u32 {
             return None;
         }
         #[expect(clippy::cast_possible_truncation, reason = "it was compared with the largest")]
-        Some(Self(kind << 14 | clause as u16))
+        Some(Self(kind << Self::BITS | number as u16))
     }
 
-    /// What it is.
+    /// Whether the result is pushed.
     #[inline(always)]
+    pub(crate) const fn is_push(self) -> bool {
+        self.0 == 0
+    }
+
+    /// Whether it passes over instructions, for which result it does that or goes on, and its number.
+    #[inline(always)]
+    pub(crate) const fn parts(self) -> (bool, bool, u16) {
+        let kind = self.0 >> Self::BITS;
+        (kind > 2, kind % 2 == 1, self.0 & Self::MAX)
+    }
+
+    /// What it is. A kind that does not exist passes over more than any program has, which no verifier takes.
     pub const fn fate(self) -> Fate {
-        match self.0 >> 14 {
+        let number = self.0 & Self::MAX;
+        match self.0 >> Self::BITS {
             0 => Fate::Push,
-            1 => Fate::When(self.0 & Self::MAX),
-            _ => Fate::Unless(self.0 & Self::MAX),
+            1 => Fate::When(number),
+            2 => Fate::Unless(number),
+            3 => Fate::SkipIfTrue(number),
+            4 => Fate::SkipIfFalse(number),
+            _ => Fate::SkipIfTrue(u16::MAX),
         }
     }
 
@@ -377,9 +408,9 @@ impl Then {
 
     /// The one of two bytes that were stored, if it is one that can be made.
     pub const fn from_bits(bits: u16) -> Option<Self> {
-        match bits >> 14 {
+        match bits >> Self::BITS {
             0 if bits == 0 => Some(Self(bits)),
-            1 | 2 => Some(Self(bits)),
+            1..=4 => Some(Self(bits)),
             _ => None,
         }
     }
@@ -466,13 +497,15 @@ mod tests {
         assert_eq!(Operand::from_bits(1), None);
         assert_eq!(Operand::from_bits(7 << 13), None);
         assert_eq!(Operand::from_bits(5 << 13 | 4), None);
-        assert_eq!((Then::from_bits(1), Then::from_bits(3 << 14)), (None, None));
+        assert_eq!((Then::from_bits(1), Then::from_bits(5 << 13)), (None, None));
     }
 
     #[test]
-    fn results_end_the_clause_that_they_name() {
-        assert_eq!(Then::when(3).map(Then::fate), Some(Fate::When(3)));
-        assert_eq!(Then::unless(u32::from(Then::MAX)).map(Then::fate), Some(Fate::Unless(Then::MAX)));
-        assert_eq!((Then::when(1 << 14), Then::PUSH.fate()), (None, Fate::Push));
+    fn results_end_the_clause_or_pass_over_what_they_name() {
+        assert_eq!(Then::end(true, 3).map(Then::fate), Some(Fate::When(3)));
+        assert_eq!(Then::end(false, u32::from(Then::MAX)).map(Then::fate), Some(Fate::Unless(Then::MAX)));
+        assert_eq!(Then::skip(true, 1).map(Then::fate), Some(Fate::SkipIfTrue(1)));
+        assert_eq!(Then::skip(false, 2).map(Then::parts), Some((true, false, 2)));
+        assert_eq!((Then::end(true, 1 << 13), Then::PUSH.fate()), (None, Fate::Push));
     }
 }

@@ -3,17 +3,20 @@
 //! The rule it keeps: it stores handles and borrows text; the first value that does not fit a bound or its place is the
 //! answer to all that follows. Whether the catalog knows such an intent is asked by [`Intent::classify`].
 //!
-//! It is some twenty kilobytes large. Make it where it is filled, on the stack, and do not move it.
+//! It is some twenty kilobytes large: make one where it is filled, do not move it, and use it for all intents of a batch.
 
 use crate::classification::Misfit;
+use crate::evaluation::Evaluation;
 use crate::image::Image;
 use crate::limits::{
-    MAX_CONTEXT_SLOTS, MAX_INTENT_ADDRESSES, MAX_INTENT_DEPTH, MAX_INTENT_STRANGERS, MAX_INTENT_STRINGS, MAX_INTENT_TEXT_BYTES,
-    MAX_INTENT_UNKNOWN_NAMES, MAX_INTENT_VALUES,
+    MAX_CONTEXT_SLOTS, MAX_INTENT_ADDRESSES, MAX_INTENT_DEPTH, MAX_INTENT_STRANGERS, MAX_INTENT_STRINGS,
+    MAX_INTENT_TEXT_BYTES, MAX_INTENT_UNKNOWN_NAMES, MAX_INTENT_VALUES,
 };
+use crate::scope::Standing;
 use crate::snapshot::Snapshot;
 use crate::value::{Address, Content, Field, Source, Span, Value};
 use crate::view::View;
+use crate::world::Scratch;
 use heapless::Vec;
 
 /// A Cedar entity uid.
@@ -40,6 +43,8 @@ pub(crate) struct Contents<'a> {
     pub(crate) action: u32,
     pub(crate) resource: u32,
     pub(crate) context: Option<Value>,
+    /// Principal, action, resource and context as values, in the order of their operands' numbers.
+    pub(crate) variables: [Value; 4],
     pub(crate) strings: Vec<&'a str, MAX_INTENT_STRINGS>,
     pub(crate) elements: Vec<Value, MAX_INTENT_VALUES>,
     pub(crate) fields: Vec<Field, { MAX_INTENT_VALUES + FACT_FIELDS }>,
@@ -73,8 +78,12 @@ pub struct Intent<'a> {
     pub(crate) contents: Contents<'a>,
     /// Attributes of the context by their slots, once it is classified.
     pub(crate) slots: Vec<Value, MAX_CONTEXT_SLOTS>,
-    /// The request environment, once it is classified.
-    pub(crate) environment: Option<usize>,
+    /// Where it stands; in which environment, once it is classified.
+    pub(crate) standing: Standing<'a>,
+    /// What policies write. It is here, and not made anew for each intent, for its size.
+    pub(crate) scratch: Scratch,
+    /// What the last evaluation gave, likewise.
+    pub(crate) evaluation: Evaluation,
     open: Vec<Opening, MAX_INTENT_DEPTH>,
     text_bytes: usize,
     pub(crate) misfit: Option<Misfit<'a>>,
@@ -84,6 +93,13 @@ impl<'a> Contents<'a> {
     /// The stranger that an entity number beyond the snapshot's stands for.
     pub(crate) fn stranger(&self, snapshot: &Snapshot<'_>, entity: u32) -> Option<&Stranger<'a>> {
         self.strangers.get((entity as usize).checked_sub(snapshot.entities.len())?)
+    }
+
+    /// Keeps the context, which is a record.
+    pub(crate) fn keep_context(&mut self, context: Value) {
+        let [principal, action, resource, _] = self.variables;
+        self.variables = [principal, action, resource, context];
+        self.context = Some(context);
     }
 
     /// The number of an entity; equal uids have equal numbers.
@@ -128,15 +144,17 @@ fn number<'a>(place: usize) -> Result<u32, Misfit<'a>> {
 }
 
 impl<'a> Intent<'a> {
-    /// Begins an intent. Its context follows as one record; without one it has none and fits no action.
-    pub fn new(view: &'a View<'a>, principal: Uid<'a>, action: Uid<'a>, resource: Uid<'a>) -> Self {
-        let mut intent = Self {
+    /// Room for one intent after the other. Nothing was asked yet, and nothing can be classified.
+    #[inline]
+    pub fn new(view: &'a View<'a>) -> Self {
+        Self {
             view,
             contents: Contents {
                 principal: u32::MAX,
                 action: u32::MAX,
                 resource: u32::MAX,
                 context: None,
+                variables: [Value::ABSENT; 4],
                 strings: Vec::new(),
                 elements: Vec::new(),
                 fields: Vec::new(),
@@ -146,18 +164,44 @@ impl<'a> Intent<'a> {
                 absent: None,
             },
             slots: Vec::new(),
-            environment: None,
+            standing: Standing::new(),
+            scratch: Scratch::new(),
+            evaluation: Evaluation::new(),
             open: Vec::new(),
             text_bytes: 0,
             misfit: None,
-        };
+        }
+    }
+
+    /// Begins an intent, and forgets the one before. Its context follows as one record; without one it fits no action.
+    pub fn ask(&mut self, principal: Uid<'a>, action: Uid<'a>, resource: Uid<'a>) {
+        self.forget();
         // Three strangers always fit: the limit is larger.
-        intent.contents.action = intent.entity_number(action).unwrap_or(u32::MAX);
+        self.contents.action = self.entity_number(action).unwrap_or(u32::MAX);
         // An action that is unknown is not an absent entity but an intent that cannot be classified.
-        intent.contents.absent = None;
-        intent.contents.principal = intent.entity_number(principal).unwrap_or(u32::MAX);
-        intent.contents.resource = intent.entity_number(resource).unwrap_or(u32::MAX);
-        intent
+        self.contents.absent = None;
+        self.contents.principal = self.entity_number(principal).unwrap_or(u32::MAX);
+        self.contents.resource = self.entity_number(resource).unwrap_or(u32::MAX);
+        let Contents { principal, action, resource, .. } = self.contents;
+        let [principal, action, resource] = [principal, action, resource].map(Value::entity);
+        self.contents.variables = [principal, action, resource, Value::ABSENT];
+    }
+
+    fn forget(&mut self) {
+        let contents = &mut self.contents;
+        contents.context = None;
+        contents.strings.clear();
+        contents.elements.clear();
+        contents.fields.clear();
+        contents.addresses.clear();
+        contents.strangers.clear();
+        contents.unknown_names.clear();
+        contents.absent = None;
+        self.slots.clear();
+        self.standing = Standing::new();
+        self.open.clear();
+        self.text_bytes = 0;
+        self.misfit = None;
     }
 
     fn entity_number(&mut self, uid: Uid<'a>) -> Result<u32, Misfit<'a>> {
@@ -276,7 +320,7 @@ impl<'a> Intent<'a> {
         let Some(opening) = self.open.last_mut() else {
             return match (value.content(), self.contents.context) {
                 (Content::Record(_), None) => {
-                    self.contents.context = Some(value);
+                    self.contents.keep_context(value);
                     Ok(())
                 }
                 (_, _) => Err(Misfit::Malformed),

@@ -12,7 +12,7 @@
 
 use crate::comparison::Fuel;
 use crate::extension::{to_date, to_time};
-use crate::instruction::{Binary, Fate, Instruction, Operand, Place, Unary, Variable};
+use crate::instruction::{Binary, Instruction, Operand, Place, Unary};
 use crate::limits::MAX_VALUE_DEPTH;
 use crate::operand::{
     arithmetic, as_bool, as_datetime, as_decimal, as_duration, as_entity, as_long, as_set, order,
@@ -98,11 +98,15 @@ impl<'m, 'a> Machine<'m, 'a> {
                     let right = self.load(right)?;
                     let left = self.load(left)?;
                     let value = self.binary(operator, left, right)?;
-                    match then.fate() {
-                        Fate::Push => self.push(value)?,
-                        Fate::When(clause) if !as_bool(value)? => return Ok(Some(u32::from(clause))),
-                        Fate::Unless(clause) if as_bool(value)? => return Ok(Some(u32::from(clause))),
-                        Fate::When(_) | Fate::Unless(_) => {}
+                    if then.is_push() {
+                        self.push(value)?;
+                        continue;
+                    }
+                    let (skips, wanted, number) = then.parts();
+                    match (skips, as_bool(value)? == wanted) {
+                        (true, true) => at = at.wrapping_add(usize::from(number)),
+                        (false, false) => return Ok(Some(u32::from(number))),
+                        (true, false) | (false, true) => {}
                     }
                 }
                 I::And(target) => {
@@ -159,44 +163,38 @@ impl<'m, 'a> Machine<'m, 'a> {
         Ok(target as usize)
     }
 
-    /// The value of an operand. A pattern travels as its number; the verifier lets only `like` take one.
+    /// The value of an operand.
     #[inline(always)]
     fn load(&mut self, operand: Operand) -> Result<Value, Fault> {
-        let world = &self.world;
-        let slot = match operand.place() {
-            Place::Stack => return self.pop(),
-            Place::Constant(place) => {
-                return world.image.constants.get(usize::from(place)).copied().ok_or(Fault::Image);
-            }
-            Place::Principal(slot) => Self::slot(world.principal, slot)?,
-            Place::Resource(slot) => Self::slot(world.resource, slot)?,
-            Place::Context(slot) => Self::slot(Some(world.slots), slot)?,
-            Place::Variable(variable) => return world.variable(variable),
-            Place::Pattern(number) => return Ok(Value::long(i64::from(number))),
-        };
-        if slot.is_absent() { Err(Fault::MissingAttribute) } else { Ok(slot) }
-    }
-
-    /// The value in a slot, or the mark that there is none. An entity that is absent has no slots.
-    #[inline(always)]
-    fn slot(slots: Option<&[Value]>, slot: u16) -> Result<Value, Fault> {
-        slots.ok_or(Fault::MissingEntity)?.get(usize::from(slot)).copied().ok_or(Fault::Image)
-    }
-
-    /// Whether the attribute in a slot is there.
-    fn has_slot(&self, operand: Operand) -> Result<bool, Fault> {
-        let world = &self.world;
-        let slot = match operand.place() {
-            Place::Principal(slot) => Self::slot(world.principal, slot),
-            Place::Resource(slot) => Self::slot(world.resource, slot),
-            Place::Context(slot) => Self::slot(Some(world.slots), slot),
-            Place::Stack | Place::Constant(_) | Place::Variable(_) | Place::Pattern(_) => Err(Fault::Image),
-        };
-        match slot {
-            Ok(slot) => Ok(!slot.is_absent()),
-            Err(Fault::MissingEntity) => Ok(false),
-            Err(fault) => Err(fault),
+        if operand.is_stack() {
+            return self.pop();
         }
+        let (kind, place) = operand.in_table();
+        match self.world.tables.get(kind).and_then(|table| table.get(place)) {
+            Some(value) if !value.is_absent() => Ok(*value),
+            _ => self.load_otherwise(operand),
+        }
+    }
+
+    /// What lies in no table. A pattern travels as its number; the verifier lets only `like` take one.
+    #[inline(never)]
+    fn load_otherwise(&self, operand: Operand) -> Result<Value, Fault> {
+        let is_listed = |entity| self.world.present(entity).is_some();
+        match operand.place() {
+            Place::Pattern(number) => Ok(Value::long(i64::from(number))),
+            Place::Principal(_) if !is_listed(self.world.intent.principal) => Err(Fault::MissingEntity),
+            Place::Resource(_) if !is_listed(self.world.intent.resource) => Err(Fault::MissingEntity),
+            Place::Principal(_) | Place::Resource(_) | Place::Context(_) => Err(Fault::MissingAttribute),
+            Place::Variable(_) => Err(Fault::Type),
+            Place::Stack | Place::Constant(_) => Err(Fault::Image),
+        }
+    }
+
+    /// Whether the attribute in a slot is there. That of an entity which is not listed is not.
+    fn has_slot(&self, operand: Operand) -> bool {
+        let (kind, slot) = operand.in_table();
+        let value = self.world.tables.get(kind).and_then(|table| table.get(slot));
+        value.is_some_and(|value| !value.is_absent())
     }
 
     /// Everything that neither jumps nor takes two values.
@@ -205,7 +203,7 @@ impl<'m, 'a> Machine<'m, 'a> {
         let value = match instruction {
             I::Load(operand) => self.load(operand)?,
             I::Constant(place) => *self.world.image.constants.get(place as usize).ok_or(Fault::Image)?,
-            I::HasSlot(operand) => Value::bool(self.has_slot(operand)?),
+            I::HasSlot(operand) => Value::bool(self.has_slot(operand)),
             I::SetOf(length) => self.gather_set(length)?,
             I::RecordOf(path) => self.gather_record(path)?,
             I::Fail => return Err(Fault::Unreachable),
@@ -285,8 +283,12 @@ impl<'m, 'a> Machine<'m, 'a> {
     fn rare(&mut self, operator: Binary, left: Value, right: Value) -> Result<Value, Fault> {
         let (world, fuel) = (&self.world, &mut self.fuel);
         let answer = match operator {
-            Binary::ContainsAll => world.contains_all(as_set(left)?, as_set(right)?, MAX_VALUE_DEPTH, fuel)?,
-            Binary::ContainsAny => world.contains_any(as_set(left)?, as_set(right)?, MAX_VALUE_DEPTH, fuel)?,
+            Binary::ContainsAll => {
+                world.contains_all(as_set(left)?, as_set(right)?, MAX_VALUE_DEPTH, fuel)?
+            }
+            Binary::ContainsAny => {
+                world.contains_any(as_set(left)?, as_set(right)?, MAX_VALUE_DEPTH, fuel)?
+            }
             Binary::HasTag => world.find_tag(left, right, fuel)?.is_ok(),
             Binary::GetTag => return world.find_tag(left, right, fuel)?,
             Binary::IsInRange => world.as_address(left)?.is_in_range(&world.as_address(right)?),
@@ -333,17 +335,6 @@ impl<'m, 'a> Machine<'m, 'a> {
 }
 
 impl<'a> World<'_, 'a> {
-    /// One of the four.
-    #[inline(always)]
-    fn variable(&self, variable: Variable) -> Result<Value, Fault> {
-        match variable {
-            Variable::Principal => Ok(Value::entity(self.intent.principal)),
-            Variable::Action => Ok(Value::entity(self.intent.action)),
-            Variable::Resource => Ok(Value::entity(self.intent.resource)),
-            Variable::Context => self.intent.context.ok_or(Fault::Type),
-        }
-    }
-
     /// An attribute of a record or an entity, if it is there. An entity that is absent has none.
     #[inline(always)]
     fn attribute(&self, of: Value, name: u32) -> Result<Option<Value>, Fault> {

@@ -70,10 +70,8 @@ pub(crate) const fn as_duration(value: Value) -> Result<i64, Fault> {
 /// Long, datetime and duration have an order, each among its own.
 #[inline(always)]
 pub(crate) fn order(left: Value, right: Value) -> Result<Ordering, Fault> {
-    match (left.content(), right.content()) {
-        (Content::Long(left), Content::Long(right))
-        | (Content::Datetime(left), Content::Datetime(right))
-        | (Content::Duration(left), Content::Duration(right)) => Ok(left.cmp(&right)),
+    match (left.in_order(), right.in_order()) {
+        (Some(left), Some(right)) if left.0 == right.0 => Ok(left.1.cmp(&right.1)),
         (_, _) => Err(Fault::Type),
     }
 }

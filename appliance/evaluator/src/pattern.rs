@@ -16,9 +16,16 @@ pub(crate) fn matches(text: &[u8], parts: &[Range], names: &str, fuel: &mut Fuel
         return Ok(text == part(first)?);
     };
     let (first, last) = (part(first)?, part(last)?);
-    let Some(mut rest) = text.strip_prefix(first).and_then(|text| text.strip_suffix(last)) else {
-        return Ok(false);
-    };
+    let mut rest = text;
+    // Most patterns begin and end with a wildcard, and have nothing to compare there.
+    if !first.is_empty() {
+        let Some(behind) = rest.strip_prefix(first) else { return Ok(false) };
+        rest = behind;
+    }
+    if !last.is_empty() {
+        let Some(before) = rest.strip_suffix(last) else { return Ok(false) };
+        rest = before;
+    }
     for range in middle {
         match after(rest, part(range)?, fuel)? {
             Some(tail) => rest = tail,
@@ -34,7 +41,7 @@ fn after<'t>(text: &'t [u8], part: &[u8], fuel: &mut Fuel) -> Result<Option<&'t 
     let Some((first, others)) = part.split_first() else { return Ok(Some(text)) };
     let mut rest = text;
     // Most places are ruled out by their first byte.
-    while let Some((_, behind)) = rest.iter().position(|byte| byte == first).and_then(|at| rest.split_at_checked(at)) {
+    while let Some((_, behind)) = place_of(rest, *first).and_then(|at| rest.split_at_checked(at)) {
         let Some((_, behind)) = behind.split_first() else { break };
         if let Some(tail) = behind.strip_prefix(others) {
             return Ok(Some(tail));
@@ -42,6 +49,26 @@ fn after<'t>(text: &'t [u8], part: &[u8], fuel: &mut Fuel) -> Result<Option<&'t 
         rest = behind;
     }
     Ok(None)
+}
+
+/// Where a byte occurs first: eight bytes are looked at in one step.
+#[inline]
+fn place_of(text: &[u8], byte: u8) -> Option<usize> {
+    const ONES: u64 = u64::from_ne_bytes([1; 8]);
+    const HIGHS: u64 = u64::from_ne_bytes([0x80; 8]);
+    let (chunks, rest) = text.as_chunks::<8>();
+    let wanted = ONES.wrapping_mul(u64::from(byte));
+    let mut before = 0_usize;
+    for chunk in chunks {
+        let differs = u64::from_le_bytes(*chunk) ^ wanted;
+        // The lowest high bit that is set stands where no bit differs.
+        let same = differs.wrapping_sub(ONES) & !differs & HIGHS;
+        if same != 0 {
+            return Some(before.wrapping_add(same.trailing_zeros() as usize / 8));
+        }
+        before = before.wrapping_add(chunk.len());
+    }
+    rest.iter().position(|candidate| *candidate == byte).map(|at| before.wrapping_add(at))
 }
 
 #[cfg(test)]
@@ -77,6 +104,22 @@ mod tests {
         {
             assert!(!like(text, pattern), "{text} like {pattern}");
         }
+    }
+
+    #[test]
+    fn a_byte_is_found_where_it_occurs_first() {
+        let text: Vec<u8, 64> = (0..64_u8).map(|at| at ^ 0x81).collect();
+        for length in 0..text.len() {
+            let text = &text[..length];
+            for byte in 0..=u8::MAX {
+                assert_eq!(
+                    place_of(text, byte),
+                    text.iter().position(|known| *known == byte),
+                    "{byte} in {length}"
+                );
+            }
+        }
+        assert_eq!(place_of(b"\x01\x00\x01\x00aaaaaaaa", 0), Some(1));
     }
 
     #[test]

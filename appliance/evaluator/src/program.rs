@@ -93,14 +93,22 @@ impl Walk<'_, '_> {
                 Ok(())
             }
             Instruction::EndWhen(_) | Instruction::EndUnless(_) => self.end_clause(),
-            Instruction::Binary { then, .. } if then.fate() != Fate::Push => self.end_clause(),
+            Instruction::Binary { then, .. } => match then.fate() {
+                Fate::Push => Ok(()),
+                Fate::When(_) | Fate::Unless(_) => self.end_clause(),
+                Fate::SkipIfTrue(passed) | Fate::SkipIfFalse(passed) => {
+                    self.end_clause()?;
+                    let target = place.saturating_add(1).saturating_add(usize::from(passed));
+                    self.jump(u32::try_from(target).map_err(|_| self.flaw)?, 0, place, length)
+                }
+            },
             _ => Ok(()),
         }
     }
 
-    /// A clause leaves nothing behind, and no jump leads out of it.
+    /// A clause leaves nothing behind, and what leads out of it finds nothing on the stack.
     fn end_clause(&self) -> Result<(), Flaw> {
-        self.ensure(self.height == 0 && self.ahead.is_empty())
+        self.ensure(self.height == 0 && self.ahead.iter().all(|jump| jump.height == 0))
     }
 
     fn jump(&mut self, target: u32, height: usize, place: usize, length: usize) -> Result<(), Flaw> {

@@ -3,6 +3,10 @@
 //! The rule it keeps: a scope test cannot fail, so leaving out a policy whose scope does not hold changes neither
 //! decision nor reasons nor errors. The cost is a few words for each ancestor that some scope names, not for each policy.
 
+use crate::names::EMPTY_SLOT;
+use crate::snapshot::Snapshot;
+use crate::value::Value;
+
 /// Index over one side's scopes. Every table holds rows of [`Image::words`] words.
 #[derive(Clone, Copy, Debug)]
 pub struct ScopeIndex<'a> {
@@ -19,12 +23,44 @@ pub struct ScopeIndex<'a> {
 /// An entity as scopes see it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Position<'a> {
-    /// Number of its type, or the number of types where it is unknown.
-    pub(crate) type_row: usize,
     /// Its own anchor.
     pub(crate) anchor: Option<usize>,
     /// Anchors among itself and its ancestors.
     pub(crate) above: &'a [u32],
+    /// Its attributes by their slots; none where the snapshot does not list it.
+    pub(crate) attributes: &'a [Value],
+}
+
+impl<'a> Position<'a> {
+    /// Of an entity that the snapshot does not know.
+    const UNKNOWN: Self = Self { anchor: None, above: &[], attributes: &[] };
+
+    /// Of an entity.
+    #[inline(always)]
+    pub(crate) fn of(snapshot: &Snapshot<'a>, entity: u32) -> Self {
+        let Some(row) = snapshot.entities.get(entity as usize) else { return Self::UNKNOWN };
+        Self {
+            anchor: (row.anchor != EMPTY_SLOT).then_some(row.anchor as usize),
+            above: row.anchors.of(snapshot.anchors).unwrap_or(&[]),
+            attributes: row.attributes.of(snapshot.attributes).unwrap_or(&[]),
+        }
+    }
+}
+
+/// Where an intent stands: what decides which policies are candidates, and what they read most.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Standing<'a> {
+    /// The request environment of a classified intent.
+    pub(crate) environment: Option<usize>,
+    pub(crate) principal: Position<'a>,
+    pub(crate) resource: Position<'a>,
+}
+
+impl Standing<'_> {
+    /// Of an intent that was not looked at yet.
+    pub(crate) const fn new() -> Self {
+        Self { environment: None, principal: Position::UNKNOWN, resource: Position::UNKNOWN }
+    }
 }
 
 impl ScopeIndex<'_> {
@@ -40,11 +76,6 @@ impl ScopeIndex<'_> {
             naming |= word(self.within, *anchor as usize);
         }
         naming
-    }
-
-    /// Of the policies of one word, those whose `is` accepts the type.
-    pub(crate) fn accepting(&self, words: usize, position: &Position<'_>, index: usize) -> u64 {
-        word_of(self.by_type, words, position.type_row, index)
     }
 }
 

@@ -62,14 +62,7 @@ pub struct Tag {
     pub value: Value,
 }
 
-impl<'a> Snapshot<'a> {
-    /// The attributes of an entity by their slots, where it is listed.
-    #[inline(always)]
-    pub(crate) fn attributes_of(&self, entity: u32) -> Option<&'a [Value]> {
-        let row = self.entities.get(entity as usize).filter(|row| row.is_present)?;
-        row.attributes.of(self.attributes)
-    }
-
+impl Snapshot<'_> {
     /// The number of an entity.
     #[inline]
     pub fn find(&self, type_number: u32, id: &str) -> Option<u32> {

@@ -101,9 +101,9 @@ pub enum Content {
 
 const BOOL: u64 = 0;
 const LONG: u64 = 1;
-const DECIMAL: u64 = 2;
-const DATETIME: u64 = 3;
-const DURATION: u64 = 4;
+const DATETIME: u64 = 2;
+const DURATION: u64 = 3;
+const DECIMAL: u64 = 4;
 const ENTITY: u64 = 5;
 /// From here on a value lies in the tables of a source.
 const STRING: u64 = 6;
@@ -120,6 +120,26 @@ impl Value {
     #[inline(always)]
     pub const fn is_absent(self) -> bool {
         self.head == ABSENT
+    }
+
+    /// Its two words, for storage.
+    pub const fn words(self) -> [u64; 2] {
+        [self.head, self.payload]
+    }
+
+    /// The value of two words that were stored, if they are ones that can be made. It does not tell that its place exists.
+    pub const fn from_words([head, payload]: [u64; 2]) -> Option<Self> {
+        let (kind, source, rest) = (head & 0xff, head >> 8 & 0xff, head >> 16 & 0xffff);
+        let is_narrow = payload <= u32::MAX as u64;
+        let is_made = match kind {
+            BOOL => head == BOOL && payload <= 1,
+            LONG | DECIMAL | DATETIME | DURATION => head == kind,
+            ENTITY => head == ENTITY && is_narrow,
+            STRING | IP | SET | RECORD => source <= 3 && rest == 0 && is_narrow,
+            ABSENT => head == ABSENT && payload == 0,
+            _ => false,
+        };
+        if is_made { Some(Self { head, payload }) } else { None }
     }
 
     /// A boolean.
@@ -193,8 +213,9 @@ impl Value {
         Self { head: kind | source << 8 | (span.length as u64) << 32, payload: span.start as u64 }
     }
 
+    /// Where its content lies; of a value that says all by itself it tells nothing.
     #[inline(always)]
-    const fn span(self) -> Span {
+    pub(crate) const fn span(self) -> Span {
         let source = match self.head >> 8 & 3 {
             0 => Source::Image,
             1 => Source::Snapshot,
@@ -226,6 +247,21 @@ impl Value {
     #[inline(always)]
     pub(crate) const fn is_scalar(self) -> bool {
         self.head & 0xff < STRING
+    }
+
+    /// Whether it is text.
+    #[inline(always)]
+    pub(crate) const fn is_string(self) -> bool {
+        self.head & 0xff == STRING
+    }
+
+    /// A kind of number that has an order, and the number.
+    #[inline(always)]
+    pub(crate) const fn in_order(self) -> Option<(u64, i64)> {
+        match self.head {
+            LONG | DATETIME | DURATION => Some((self.head, self.payload.cast_signed())),
+            _ => None,
+        }
     }
 
     /// Both words are the same.

@@ -4,10 +4,10 @@
 //! every program ends with an empty stack. It does not tell who made the image; the bundle's digest and signatures do.
 
 use crate::catalog::{FactNames, Shape};
+use crate::environment;
 use crate::image::{Effect, Image};
 use crate::limits::MAX_POLICIES;
 use crate::names::{EMPTY_SLOT, Names};
-use crate::environment;
 use crate::program::{self, PROGRAMS, Slots};
 use crate::snapshot::{EntityRow, Snapshot};
 use crate::value::{Content, Field, Range, Source, Span, Value};
@@ -306,7 +306,8 @@ fn verify_entity(
     let place = number as usize;
     let at = |holds, table| ensure(holds, table, place);
     at((row.type_number as usize) < image.types.rows.len(), "types of entities")?;
-    let declared = image.type_rows.get(row.type_number as usize).and_then(|row| row.attributes.of(image.attributes));
+    let declared =
+        image.type_rows.get(row.type_number as usize).and_then(|row| row.attributes.of(image.attributes));
     let declared = declared.ok_or(flaw("types of entities", place))?;
     let attributes = row.attributes.of(snapshot.attributes).ok_or(flaw("attributes of entities", place))?;
     let expected = if row.is_present { declared.len() } else { 0 };

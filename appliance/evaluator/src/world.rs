@@ -4,10 +4,10 @@
 //! policy fails closed. It reads only; nothing here changes an intent.
 
 use crate::image::Image;
+use crate::instruction::KINDS;
 use crate::intent::Contents;
 use crate::limits::{MAX_SCRATCH, MAX_STACK};
 use crate::machine::Fault;
-use crate::scope::Position;
 use crate::snapshot::{EntityRow, Snapshot};
 use crate::value::{Address, Field, Source, Span, Value};
 use heapless::Vec;
@@ -20,18 +20,18 @@ pub(crate) struct Scratch {
     pub(crate) fields: Vec<Field, MAX_SCRATCH>,
 }
 
+/// Where operands lie, by their kind: constants, attributes of principal, resource and context in their slots, and the
+/// four variables. What lies in no table has an empty one, and so has an entity that the snapshot does not list.
+pub(crate) type Tables<'m> = [&'m [Value]; KINDS];
+
 /// All that can be read.
 #[derive(Debug)]
 pub(crate) struct World<'m, 'a> {
     pub(crate) image: &'m Image<'a>,
     pub(crate) snapshot: &'m Snapshot<'a>,
     pub(crate) intent: &'m Contents<'a>,
-    /// Attributes of the context, one for each that the action declares; none before classification.
-    pub(crate) slots: &'m [Value],
-    /// Attributes of the principal, one for each that its type declares; nothing where the snapshot does not list it.
-    pub(crate) principal: Option<&'a [Value]>,
-    /// Attributes of the resource, likewise.
-    pub(crate) resource: Option<&'a [Value]>,
+    /// Where operands lie, by their kind.
+    pub(crate) tables: Tables<'m>,
     /// Lent, for it is too large to be moved about.
     pub(crate) scratch: &'m mut Scratch,
 }
@@ -68,13 +68,16 @@ impl<'a> World<'_, 'a> {
     /// The bytes of a string: for comparison, which need not know where characters begin.
     #[inline(always)]
     pub(crate) fn bytes(&self, span: Span) -> Result<&'a [u8], Fault> {
-        let bytes = match span.source {
-            Source::Image => span.range().of(self.image.text.as_bytes()),
-            Source::Snapshot => span.range().of(self.snapshot.text.as_bytes()),
-            Source::Intent => self.intent.strings.get(span.start as usize).map(|text| text.as_bytes()),
-            Source::Scratch => None,
-        };
-        bytes.ok_or(Fault::Image)
+        if span.source == Source::Intent {
+            return self
+                .intent
+                .strings
+                .get(span.start as usize)
+                .map(|text| text.as_bytes())
+                .ok_or(Fault::Image);
+        }
+        let text = if span.source == Source::Image { self.image.text } else { self.snapshot.text };
+        span.range().of(text.as_bytes()).ok_or(Fault::Image)
     }
 
     /// The elements of a set.
@@ -162,20 +165,6 @@ impl<'a> World<'_, 'a> {
         let key_of = |range: crate::value::Range| range.of_text(self.snapshot.text).unwrap_or("");
         let place = tags.binary_search_by(|tag| key_of(tag.key).cmp(key)).ok()?;
         tags.get(place).map(|tag| tag.value)
-    }
-
-    /// An entity as scopes see it.
-    pub(crate) fn position(&self, entity: u32) -> Position<'a> {
-        let unknown_type = self.image.types.rows.len();
-        let type_row = self.type_of(entity).map_or(unknown_type, |number| number as usize);
-        match self.snapshot.entities.get(entity as usize) {
-            None => Position { type_row, anchor: None, above: &[] },
-            Some(row) => Position {
-                type_row,
-                anchor: (row.anchor != crate::names::EMPTY_SLOT).then_some(row.anchor as usize),
-                above: row.anchors.of(self.snapshot.anchors).unwrap_or(&[]),
-            },
-        }
     }
 
     /// The name of an attribute, for messages.

@@ -2,7 +2,7 @@
 //!
 //! The appliance holds its log open; these commands read it after a stop, or a copy of it.
 
-use std::io::{IsTerminal as _, Write as _};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
@@ -11,6 +11,7 @@ use assent_proto::entry::{Entry, Policies};
 use assent_proto::number::LeafIndex;
 use clap::Subcommand;
 
+use super::progress::Progress;
 use super::{Exit, Format, Globals};
 use crate::config::Config;
 use crate::log::store::{Store, StoreError};
@@ -94,7 +95,7 @@ fn verify(source: &Source, globals: &Globals) -> anyhow::Result<Exit> {
     let trust = source.trust(globals)?;
     let total = store.head()?.size;
     let keys = trust.keys();
-    let mut bar = Progress::new(total);
+    let mut bar = Progress::new("verifying", total);
     let report =
         Verification::new(&identity.origin, keys).run(store.rounds(LeafIndex(0))?, |done| bar.show(done))?;
     bar.clear();
@@ -236,31 +237,4 @@ fn entry_line(index: u64, entry: &Entry<'_>) -> String {
         _ => String::new(),
     };
     format!("{index:>10}  {}  {kind:<7} {}", crate::cli::utc(entry.time()), about.escape_debug())
-}
-
-/// A progress bar on a terminal, nothing elsewhere.
-struct Progress {
-    total: u64,
-    shown: u64,
-    on: bool,
-}
-
-impl Progress {
-    fn new(total: u64) -> Self {
-        Self { total, shown: 0, on: std::io::stderr().is_terminal() }
-    }
-
-    fn show(&mut self, done: u64) {
-        let percent = (done * 100).checked_div(self.total).unwrap_or(100);
-        if self.on && percent != self.shown {
-            self.shown = percent;
-            let _ = write!(std::io::stderr(), "\rverifying {percent:>3} % of {} entries", self.total);
-        }
-    }
-
-    fn clear(&self) {
-        if self.on {
-            let _ = write!(std::io::stderr(), "\r\u{1b}[K");
-        }
-    }
 }

@@ -14,6 +14,7 @@ mod keys;
 mod log;
 mod output;
 mod policy;
+mod progress;
 mod serve;
 mod status;
 mod token;
@@ -115,7 +116,7 @@ enum Noun {
         #[command(subcommand)]
         verb: log::Verb,
     },
-    /// Bundles: check one, decide requests under one.
+    /// Bundles: check one, test it, explain what it decides, see what another would change.
     Policy {
         #[command(subcommand)]
         verb: policy::Verb,

@@ -60,7 +60,8 @@ pub unsafe extern "C" fn gate_decide(given: *const Given<'static>, data: *const 
     };
     let uid = |type_name| Uid { type_name, id: name };
     let view = verified.view();
-    let mut intent = Intent::new(&view, uid("P"), uid(name), uid("R"));
+    let mut intent = Intent::new(&view);
+    intent.ask(uid("P"), uid(name), uid("R"));
     if fill(&mut intent, script).is_err() {
         return -2;
     }

@@ -35,6 +35,7 @@ pub(crate) fn sources(
         risk: vec![Document::new("risk/a.cedar", text(risk))],
         entities: vec![Document::new("entities.json", Value::from(entities.to_vec()).to_string())],
         tests: Vec::new(),
+        links: None,
         rules,
     }
 }

@@ -1,0 +1,55 @@
+//! Stack: the greatest height that each policy's program can reach.
+//!
+//! The rule it keeps: it follows programs that the verifier took, in which the height is the same on every way to an
+//! instruction, so one pass is exact.
+
+#![expect(clippy::wildcard_enum_match_arm, reason = "most instructions neither jump nor gather")]
+
+use assent_evaluator::{Instruction, View};
+use std::collections::HashMap;
+
+/// The greatest height of each policy, by index.
+pub(crate) fn heights(view: &View<'_>) -> Vec<usize> {
+    let image = view.image();
+    let gathered = |instruction: &Instruction| match *instruction {
+        Instruction::SetOf(elements) => Some(elements as usize),
+        Instruction::RecordOf(path) => image.paths.get(path as usize).map(|range| range.length as usize),
+        _ => None,
+    };
+    image
+        .policies
+        .iter()
+        .map(|policy| height(policy.code.of(image.code).unwrap_or_default(), &gathered))
+        .collect()
+}
+
+/// The greatest height of one program. `gathered` tells how many values a set or record takes.
+fn height(code: &[Instruction], gathered: &dyn Fn(&Instruction) -> Option<usize>) -> usize {
+    let (mut height, mut greatest) = (0_usize, 0);
+    // Heights with which jumps arrive.
+    let mut arriving: HashMap<usize, usize> = HashMap::new();
+    for (place, instruction) in code.iter().enumerate() {
+        height = arriving.remove(&place).unwrap_or(height);
+        let (takes, leaves) = match gathered(instruction) {
+            Some(takes) => (takes, 1),
+            None => instruction.effect(),
+        };
+        let below = height.saturating_sub(takes);
+        match *instruction {
+            // The way of a short circuit keeps its answer.
+            Instruction::And(target) | Instruction::Or(target) => {
+                arriving.insert(target as usize, below + 1);
+            }
+            Instruction::Unless(target) => {
+                arriving.insert(target as usize, below);
+            }
+            Instruction::Jump(target) => {
+                arriving.insert(target as usize, height);
+            }
+            _ => {}
+        }
+        height = below + leaves;
+        greatest = greatest.max(height);
+    }
+    greatest
+}

@@ -1,0 +1,68 @@
+//! `assent policy ..`: bundles, before they decide anything.
+//!
+//! The verbs and their arguments; what each does is in a file of its own. They work offline: none talks to an appliance
+//! unless its file says so.
+
+mod check;
+mod diff;
+mod eval;
+mod explain;
+mod test;
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use assent_compiler::{Bundle, BundleError, Document};
+use clap::Subcommand;
+
+use super::{Exit, Failure, Globals};
+use crate::config::Config;
+
+/// What to do with policies.
+#[derive(Debug, Subcommand)]
+pub(super) enum Verb {
+    /// Compile a bundle, and say what it is.
+    Check(check::Options),
+    /// Run the bundle's own tests.
+    Test(test::Options),
+    /// Decide requests, a JSON line each, under plain Cedar files.
+    Eval(eval::Options),
+    /// Say why a request is decided as it is: which policies decide, and what keeps the others from it.
+    Explain(explain::Options),
+    /// Compare two bundles, and replay recorded intents under both.
+    Diff(diff::Options),
+}
+
+/// Runs the command.
+pub(super) fn run(verb: Verb, globals: &Globals) -> anyhow::Result<Exit> {
+    match verb {
+        Verb::Check(options) => check::run(options, globals),
+        Verb::Test(options) => test::run(options, globals),
+        Verb::Eval(options) => eval::run(&options),
+        Verb::Explain(options) => explain::run(&options, globals),
+        Verb::Diff(options) => diff::run(&options, globals),
+    }
+}
+
+/// The folder of the bundle that is meant: the named one, or the configured one.
+fn folder(named: Option<PathBuf>, globals: &Globals) -> anyhow::Result<PathBuf> {
+    match named {
+        Some(folder) => Ok(folder),
+        None => Ok(Config::load(&globals.config)?.policy.bundle),
+    }
+}
+
+/// Loads a bundle from its folder.
+fn load(folder: &Path) -> anyhow::Result<Bundle> {
+    Bundle::from_folder(folder).map_err(|error| invalid(&error))
+}
+
+fn document(path: &Path) -> anyhow::Result<Document> {
+    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    Ok(Document { name: path.display().to_string(), text })
+}
+
+/// A bundle that is refused ends with 3, and with Cedar's own diagnostic.
+fn invalid(error: &BundleError) -> anyhow::Error {
+    Failure { message: error.report(), exit: Exit::Invalid }.into()
+}

@@ -1,0 +1,135 @@
+//! `policy check` and `policy test`.
+
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::support::assent;
+
+/// A bundle in a folder of its own.
+pub(crate) fn bundle() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().expect("a folder");
+    write(folder.path(), "catalog.cedarschema", CATALOG);
+    write(folder.path(), "policies/vaults.cedar", POLICIES);
+    write(folder.path(), "links.json", LINKS);
+    write(folder.path(), "entities.json", ENTITIES);
+    folder
+}
+
+pub(crate) fn write(folder: &Path, name: &str, text: &str) {
+    let path = folder.join(name);
+    std::fs::create_dir_all(path.parent().expect("a parent")).expect("a folder");
+    std::fs::write(path, text).expect("a file");
+}
+
+pub(crate) fn text(folder: &Path) -> &str {
+    folder.to_str().expect("UTF-8")
+}
+
+pub(crate) const CATALOG: &str = "entity Team;\nentity Agent in [Team];\nentity Vault { open: Bool };\n\
+    @risk(\"10\") @window(\"90s\") @uses(\"2\")\naction open appliesTo { principal: [Agent], resource: [Vault], context: { amount: Long } };\n";
+
+const POLICIES: &str = r#"@id("grant") @reason("the team was granted it")
+permit (principal in ?principal, action == Action::"open", resource == ?resource)
+when { context.amount < 100 }
+when { resource.open };
+@id("large") @approval("2 of guards") @advice("ask the guards")
+forbid (principal, action == Action::"open", resource) when { context.amount * 2 > 150 };
+@id("other") permit (principal == Agent::"z", action, resource);
+"#;
+
+const LINKS: &str = r#"[{"template_id": "grant", "link_id": "red-v", "args": {"?principal": "Team::\"red\"", "?resource": "Vault::\"v\""}}]"#;
+
+pub(crate) const ENTITIES: &str = r#"[
+  {"uid": {"type": "Team", "id": "red"}, "attrs": {}, "parents": []},
+  {"uid": {"type": "Agent", "id": "a"}, "attrs": {}, "parents": [{"type": "Team", "id": "red"}]},
+  {"uid": {"type": "Vault", "id": "v"}, "attrs": {"open": true}, "parents": []},
+  {"uid": {"type": "Vault", "id": "w"}, "attrs": {"open": true}, "parents": []}
+]"#;
+
+fn json(text: &str) -> Value {
+    serde_json::from_str(text).unwrap_or_else(|_| panic!("not JSON: {text}"))
+}
+
+#[test]
+fn check_says_what_a_bundle_is_and_what_it_can_cost() {
+    let folder = bundle();
+    let (code, out, talk) = assent(None, &["policy", "check", text(folder.path())]);
+    assert_eq!(code, 0, "{out}{talk}");
+    for line in [
+        "is valid",
+        "policies    3, 1 of them linked from 1 templates",
+        "stack       2 values, of ",
+        "policies/vaults.cedar:5:1",
+    ] {
+        assert!(out.contains(line), "`{line}` is not in\n{out}");
+    }
+    assert!(
+        out.contains("warning     policies/vaults.cedar"),
+        "arithmetic under a forbid is warned of:\n{out}"
+    );
+    let (_, out, _) = assent(None, &["policy", "check", text(folder.path()), "-o", "json"]);
+    let report = json(&out);
+    assert_eq!(
+        (&report["valid"], &report["links"], &report["entities"]),
+        (&true.into(), &1.into(), &4.into())
+    );
+    assert_eq!(report["most_expensive"].as_array().map(Vec::len), Some(3));
+}
+
+#[test]
+fn check_holds_a_bundle_to_a_budget() {
+    let folder = bundle();
+    let (code, out, talk) = assent(None, &["policy", "check", text(folder.path()), "--budget", "5"]);
+    assert_eq!((code, out.as_str()), (3, ""), "{talk}");
+    assert!(talk.contains("over the budget of 5") && talk.contains("policies/vaults.cedar:"), "{talk}");
+    let (code, out, _) =
+        assent(None, &["policy", "check", text(folder.path()), "--budget", "5", "-o", "json"]);
+    assert_eq!((code, &json(&out)["kind"]), (3, &"over_budget".into()));
+}
+
+#[test]
+fn check_ends_with_three_and_a_place_where_a_bundle_is_broken() {
+    let bad = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/bundles/bad/policy_unknown_attribute");
+    let (code, out, talk) = assent(None, &["policy", "check", text(&bad)]);
+    assert_eq!((code, out.as_str()), (3, ""));
+    assert!(talk.contains("policies/vaults.cedar:8:3") && talk.contains("next: "), "{talk}");
+}
+
+const TESTS: &str = r#"[
+  {"name": "small is allowed", "request": {"principal": "Agent::\"a\"", "action": "Action::\"open\"", "resource": "Vault::\"v\"", "context": {"amount": 1}}, "entities": "world.json", "decision": "allow", "reason": ["red-v"], "num_errors": 0},
+  {"name": "large is not", "request": {"principal": "Agent::\"a\"", "action": "Action::\"open\"", "resource": "Vault::\"v\"", "context": {"amount": 99}}, "entities": "world.json", "decision": "deny", "reason": ["large"], "num_errors": 0}
+]"#;
+
+#[test]
+fn test_passes_fails_and_refuses_to_pass_without_tests() {
+    let folder = bundle();
+    let run = |more: &[&str]| {
+        let arguments: Vec<_> =
+            ["policy", "test", text(folder.path())].into_iter().chain(more.iter().copied()).collect();
+        assent(None, &arguments)
+    };
+    let (code, out, talk) = run(&[]);
+    assert_eq!((code, out.as_str()), (3, ""));
+    assert!(talk.contains("has no tests: write some into tests/*.json"), "{talk}");
+
+    write(folder.path(), "tests/world.json", ENTITIES);
+    write(folder.path(), "tests/vaults.json", TESTS);
+    assert_eq!(run(&[]), (0, "2 passed, 0 failed\n".to_owned(), String::new()));
+    let (code, out, _) = run(&["-v", "--filter", "small"]);
+    assert_eq!((code, out.as_str()), (0, "pass  small is allowed\n1 passed, 0 failed\n"));
+    let (code, _, talk) = run(&["--filter", "nothing"]);
+    assert_eq!(code, 3);
+    assert!(talk.contains("`nothing`"), "{talk}");
+
+    write(folder.path(), "tests/vaults.json", &TESTS.replace("\"deny\"", "\"allow\""));
+    let (code, out, _) = run(&[]);
+    assert_eq!(code, 3);
+    assert!(out.starts_with("FAIL  large is not\n      tests/vaults.json:3:3: expected allow, decided deny (APPROVAL_REQUIRED) by `large`"), "{out}");
+    let (code, out, _) = run(&["-o", "json"]);
+    let report = json(&out);
+    assert_eq!((code, &report["passed"], &report["failed"]), (3, &1.into(), &1.into()));
+    assert_eq!(report["tests"][1]["line"], 3);
+    let (_, out, _) = run(&["-o", "jsonl"]);
+    assert_eq!(out.lines().count(), 3, "{out}");
+}
