@@ -264,6 +264,30 @@ impl Bundle {
         &self.catalog
     }
 
+    /// The entity type of all agents: a SPIFFE ID is an entity of it. None where no action takes a principal.
+    ///
+    /// # Errors
+    /// [`BundleError::Unsupported`] where actions take principals of several types, for an id would not name one entity.
+    pub fn agent_type(&self) -> Result<Option<&str>, BundleError> {
+        let mut known: Option<&str> = None;
+        for action in self.catalog.actions() {
+            for principal in &action.principals {
+                let first = *known.get_or_insert(principal);
+                if first != principal {
+                    let error = BundleError::Unsupported {
+                        file: self.sources.catalog.name.clone(),
+                        what: format!("action `{}`", action.id),
+                        problem: format!(
+                            "takes principals of type {principal}, and others take {first}: give agents one entity type"
+                        ),
+                    };
+                    return Err(placed(error, &self.sources.catalog, &[]));
+                }
+            }
+        }
+        Ok(known)
+    }
+
     /// The policies by index, the risk model's last.
     pub fn policies(&self) -> &[PolicyNote] {
         &self.notes

@@ -169,9 +169,6 @@ pub(crate) fn resolve(document: &Document, rules: Rules) -> Result<ResolvedSchem
     for (namespace, content) in namespaces {
         reader.read_namespace(&mut resolved, &namespace, content)?;
     }
-    if rules == Rules::Bundle {
-        reader.check_principals(&resolved)?;
-    }
     Ok(resolved)
 }
 
@@ -290,25 +287,6 @@ impl Reader<'_> {
         };
         let groups = json.member_of.unwrap_or_default().into_iter().map(group).collect();
         Ok(ActionType { uid, groups, principals, resources, context, terms })
-    }
-
-    /// An agent's SPIFFE ID is an entity of one type, so all actions take principals of that type and no other.
-    fn check_principals(self, resolved: &ResolvedSchema) -> Result<(), BundleError> {
-        let mut first: Option<&str> = None;
-        for action in &resolved.actions {
-            for principal in &action.principals {
-                let known = *first.get_or_insert(principal);
-                if known != principal {
-                    let place = self.declarations.action(&action.uid.id);
-                    let what = format!("action `{}`", action.uid.id);
-                    let problem = format!(
-                        "takes principals of type {principal}, and others take {known}: give agents one entity type"
-                    );
-                    return Err(BundleError::Unsupported { file: String::new(), what, problem }.at(place));
-                }
-            }
-        }
-        Ok(())
     }
 }
 

@@ -16,6 +16,7 @@ use crate::schema::{ResolvedSchema, TypeJson};
 use crate::table::EntityName;
 use cedar_policy::pst::{BinaryOp, Clause, Expr, Literal, PrincipalConstraint, ResourceConstraint, Var};
 use cedar_policy::{PolicyId, PolicySet, RequestEnv};
+use std::collections::HashSet;
 
 /// Rejects the first policy that tests `in` on something transient.
 pub(crate) fn check(
@@ -26,29 +27,58 @@ pub(crate) fn check(
     if !schema.entity_types.iter().any(|kind| kind.is_transient) {
         return Ok(());
     }
+    let types = |environment: RequestEnv| Types {
+        schema,
+        principal: environment.principal().to_string(),
+        resource: environment.resource().to_string(),
+        context: context(schema, &environment),
+        environment: key(&environment),
+    };
+    let environments: Vec<_> = schema.schema.request_envs().map(types).collect();
     for policy in accepted {
-        let environments = all.policy(&PolicyId::new(&policy.note.id)).into_iter();
-        let environments = environments.flat_map(|policy| policy.get_valid_request_envs(&schema.schema));
-        for environment in environments {
-            let types = Types {
-                schema,
-                principal: environment.principal().to_string(),
-                resource: environment.resource().to_string(),
-                context: context(schema, &environment),
-            };
-            if let Some((place, tested, kind)) = types.scope(policy).or_else(|| types.clauses(policy)) {
-                return Err(BundleError::Unsupported {
-                    file: place.to_string(),
-                    what: format!("policy `{}`", policy.note.id),
-                    problem: format!(
-                        "tests `in` on {tested}, which is of the transient type {kind} and in nothing: \
-                         say it in the context, or take @transient off the type"
-                    ),
-                });
-            }
+        let tests = environments.iter().filter_map(|types| Some((types, types.test(policy)?)));
+        let mut tests = tests.peekable();
+        if tests.peek().is_none() {
+            continue;
+        }
+        // Which environments the policy can apply in is asked only where it matters: Cedar types the policy once more.
+        let written = all.policy(&PolicyId::new(&policy.note.id)).into_iter();
+        let valid: HashSet<_> = written
+            .flat_map(|policy| policy.get_valid_request_envs(&schema.schema))
+            .map(|env| key(&env))
+            .collect();
+        if let Some((_, test)) = tests.find(|(types, _)| valid.contains(&types.environment)) {
+            return Err(test.rejects(policy));
         }
     }
     Ok(())
+}
+
+/// What tells request environments apart: the types of principal and resource, and the action.
+fn key(environment: &RequestEnv) -> [String; 3] {
+    let (principal, resource) = (environment.principal(), environment.resource());
+    [principal.to_string(), environment.action().to_string(), resource.to_string()]
+}
+
+/// A test of `in` on something transient.
+struct Test {
+    place: Place,
+    tested: &'static str,
+    kind: String,
+}
+
+impl Test {
+    fn rejects(self, policy: &Accepted) -> BundleError {
+        let Self { place, tested, kind } = self;
+        BundleError::Unsupported {
+            file: place.to_string(),
+            what: format!("policy `{}`", policy.note.id),
+            problem: format!(
+                "tests `in` on {tested}, which is of the transient type {kind} and in nothing: \
+                 say it in the context, or take @transient off the type"
+            ),
+        }
+    }
 }
 
 fn context<'s>(schema: &'s ResolvedSchema, environment: &RequestEnv) -> Option<&'s TypeJson> {
@@ -69,6 +99,7 @@ struct Types<'s> {
     principal: String,
     resource: String,
     context: Option<&'s TypeJson>,
+    environment: [String; 3],
 }
 
 impl<'s> Types<'s> {
@@ -76,29 +107,36 @@ impl<'s> Types<'s> {
         self.schema.entity_types.iter().any(|kind| kind.is_transient && kind.name == name)
     }
 
-    fn scope(&self, policy: &Accepted) -> Option<(Place, &'static str, String)> {
-        let at = policy.note.place.clone();
+    /// The first test of a policy, its scope first.
+    fn test(&self, policy: &Accepted) -> Option<Test> {
+        self.scope(policy).or_else(|| self.clauses(policy))
+    }
+
+    fn scope(&self, policy: &Accepted) -> Option<Test> {
+        let test = |tested, kind: &String| {
+            Some(Test { place: policy.note.place.clone(), tested, kind: kind.clone() })
+        };
         match (&policy.body.principal, &policy.body.resource) {
             (PrincipalConstraint::In(_) | PrincipalConstraint::IsIn(..), _)
                 if self.is_transient(&self.principal) =>
             {
-                Some((at, "the principal", self.principal.clone()))
+                test("the principal", &self.principal)
             }
             (_, ResourceConstraint::In(_) | ResourceConstraint::IsIn(..))
                 if self.is_transient(&self.resource) =>
             {
-                Some((at, "the resource", self.resource.clone()))
+                test("the resource", &self.resource)
             }
             _ => None,
         }
     }
 
-    fn clauses(&self, policy: &Accepted) -> Option<(Place, &'static str, String)> {
+    fn clauses(&self, policy: &Accepted) -> Option<Test> {
         policy.body.clauses().iter().enumerate().find_map(|(number, clause)| {
             let (Clause::When(body) | Clause::Unless(body)) = clause;
             let (tested, kind) = self.find(body)?;
             let written = policy.note.clauses.get(number).map(|clause| &clause.place);
-            Some((written.unwrap_or(&policy.note.place).clone(), tested, kind))
+            Some(Test { place: written.unwrap_or(&policy.note.place).clone(), tested, kind })
         })
     }
 

@@ -52,7 +52,8 @@ impl Expected {
 
 fn report(folder: &Path, budget: u64) -> Option<String> {
     let compiled = Sources::from_folder(folder).and_then(|sources| Bundle::compile_within(sources, budget));
-    compiled.err().map(|error| error.report())
+    let agents = compiled.and_then(|bundle| bundle.agent_type().map(drop));
+    agents.err().map(|error| error.report())
 }
 
 #[test]

@@ -12,7 +12,7 @@ use assent_compiler::{Bundle, Explanation, Finding, Found};
 use assent_evaluator::Facts;
 use serde_json::Value;
 
-use super::{folder, load};
+use super::{folder, invalid, load};
 use crate::cli::{Exit, Format, Globals};
 use crate::clock::Clock;
 
@@ -79,8 +79,8 @@ fn principal(bundle: &Bundle, named: &str) -> anyhow::Result<Value> {
     if named.ends_with('"') && named.contains("::\"") {
         return Ok(named.into());
     }
-    let mut types = bundle.catalog().actions().iter().flat_map(|action| &action.principals);
-    let kind = types.next().context("the catalog's actions take no principals")?;
+    let kind = bundle.agent_type().map_err(|error| invalid(&error))?;
+    let kind = kind.context("the catalog's actions take no principals")?;
     Ok(serde_json::json!({"type": kind, "id": named}))
 }
 

@@ -17,6 +17,7 @@ use assent_proto::refusal::Refusal;
 use assent_proto::wire::Request;
 use serde_json::{Value, json};
 
+use crate::cli::policy::invalid;
 use crate::cli::progress::Progress;
 use crate::cli::{Exit, failure, utc};
 use crate::intent::Reading;
@@ -100,11 +101,9 @@ struct Judge<'b> {
 }
 
 impl<'b> Judge<'b> {
-    fn new(bundle: &'b Bundle) -> Self {
-        // A bundle has agents of one type; the compiler sees to it.
-        let types = bundle.catalog().actions().iter().flat_map(|action| &action.principals);
-        let principal_type = types.map(String::as_str).next().unwrap_or_default();
-        Self { bundle, digest: Hash(bundle.digest()), principal_type }
+    fn new(bundle: &'b Bundle) -> anyhow::Result<Self> {
+        let principal_type = bundle.agent_type().map_err(|error| invalid(&error))?.unwrap_or_default();
+        Ok(Self { bundle, digest: Hash(bundle.digest()), principal_type })
     }
 
     /// Decides an intent as it was decided on its day.
@@ -143,7 +142,7 @@ impl Replay {
     pub(super) fn run(log: &Path, before: &Bundle, after: &Bundle) -> anyhow::Result<Self> {
         let store = Store::open(log).map_err(|error| unreadable(&error))?;
         let total = store.head().map_err(|error| unreadable(&error))?.size;
-        let judges = [Judge::new(before), Judge::new(after)];
+        let judges = [Judge::new(before)?, Judge::new(after)?];
         let (mut replay, mut bar) = (Self::default(), Progress::new("replaying", total));
         for round in store.rounds(LeafIndex(0)).map_err(|error| unreadable(&error))? {
             let round = round.map_err(|error| unreadable(&error))?;
