@@ -150,7 +150,9 @@ fn a_million_evaluations_allocate_nothing() {
 /// What an intent of the second bundle brings: `scale` decides whether the arithmetic overflows.
 fn use_every_operator(bundle: &Bundle, scale: i64) -> Option<(Verdict, usize, usize)> {
     let uid = |type_name, id| Uid { type_name, id };
-    let mut intent = Intent::new(bundle.view(), uid("Agent", "a"), uid("Action", "use"), uid("Order", "o"));
+    let view = bundle.view();
+    let mut intent = Intent::new(&view);
+    intent.ask(uid("Agent", "a"), uid("Action", "use"), uid("Order", "o"));
     intent.begin_record(7).ok()?;
     intent.key("scale").ok()?;
     intent.long(scale).ok()?;
@@ -182,15 +184,14 @@ fn use_every_operator(bundle: &Bundle, scale: i64) -> Option<(Verdict, usize, us
 
 #[test]
 fn a_million_evaluations_of_every_operator_allocate_nothing() {
-    let bundle = instructions::bundle();
-    let policies = bundle.policies().len();
+    let (bundle, holding) = instructions::bundle();
     let before = allocations();
     for round in 0..1_000_000_i64 {
         let overflows = round % 3 == 0;
         let decided = use_every_operator(&bundle, if overflows { i64::MAX } else { 2 });
         let expected = match overflows {
-            false => (Verdict::Allow, policies, 0),
-            true => (Verdict::Unavailable(Cause::Errors), policies - 1, 1),
+            false => (Verdict::Allow, holding, 0),
+            true => (Verdict::Unavailable(Cause::Errors), holding - 1, 1),
         };
         assert_eq!(decided, Some(expected));
     }

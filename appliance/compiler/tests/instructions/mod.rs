@@ -4,7 +4,7 @@
 //! not pass until it is used. Every policy holds for the intent of the test; the last overflows where the test wants it.
 
 use assent_compiler::{Bundle, Sources};
-use assent_evaluator::Instruction;
+use assent_evaluator::{Binary, Instruction, Operand, Unary};
 use std::collections::BTreeSet;
 
 const SCHEMA: &str = r#"
@@ -29,6 +29,7 @@ context == context && principal.meta == principal.meta && {kind: context.text, n
 context.scale < 3 || context.scale > 3
 context.scale <= 2 || context.scale >= 3
 context.flag || context.scale == 9
+(!context.flag) == (context.scale == 9)
 if context.scale == 2 then context.flag else context.flag
 context.text like "*because*" && resource.path like "log/*"
 resource.size + 1 == 11 && resource.size - 1 == 9 && resource.size * 2 == 20 && -(resource.size) == -10
@@ -46,6 +47,9 @@ principal.pay.greaterThan(decimal("1.0")) && principal.pay.greaterThanOrEqual(de
 context.flag || (false && ip(context.text).isLoopback())
 "#;
 
+/// What is asked when constants and patterns no longer have numbers that fit an operand.
+const BEYOND: &str = "context.scale != 77 && context.text like \"*it broke\"";
+
 const LAST: &str =
     "permit (principal, action, resource) when { context.scale * 2 > 0 } unless { context.text == \"\" };";
 
@@ -57,83 +61,160 @@ const ENTITIES: &str = r#"[
 {"uid":{"type":"Order","id":"o"},"attrs":{"owner":{"type":"Agent","id":"a"},"path":"log/x","size":10,
  "readers":[{"type":"Agent","id":"a"},{"type":"Agent","id":"b"}]},"parents":[]}]"#;
 
-/// The bundle, after a look at its instructions.
-pub(crate) fn bundle() -> Bundle {
-    let policies: Vec<_> = CONDITIONS
-        .lines()
-        .filter(|line| !line.is_empty())
-        .map(|condition| format!("permit (principal, action, resource) when {{ {condition} }};\n"))
-        .chain([LAST.to_owned()])
+/// Policies for nobody, with more constants and patterns than operands can number.
+fn filling() -> impl Iterator<Item = String> {
+    let numbers: Vec<usize> = (0..=usize::from(Operand::MAX)).collect();
+    let clause = |number: &usize| {
+        format!(" when {{ context.scale == {} }} when {{ context.text like \"{number}*\" }}", 1000 + number)
+    };
+    let policies: Vec<_> = numbers
+        .chunks(1000)
+        .map(|chunk| {
+            let clauses: String = chunk.iter().map(clause).collect();
+            format!("permit (principal == Agent::\"nobody\", action, resource){clauses};\n")
+        })
         .collect();
-    let bundle = Bundle::compile(Sources::plain(SCHEMA, policies.concat(), ENTITIES))
-        .unwrap_or_else(|error| panic!("{}", error.report()));
-    let used: BTreeSet<_> =
-        bundle.view().image().code.iter().map(|instruction| number(*instruction)).collect();
-    let missing: Vec<_> = (0..INSTRUCTIONS).filter(|number| !used.contains(number)).collect();
-    assert!(missing.is_empty(), "no policy has the instructions of these numbers: {missing:?}");
-    bundle
+    policies.into_iter()
 }
 
-/// How many instructions there are.
-const INSTRUCTIONS: usize = 55;
+/// The bundle, after a look at its instructions, and how many of its policies hold.
+pub(crate) fn bundle() -> (Bundle, usize) {
+    let permit = |condition: &str| format!("permit (principal, action, resource) when {{ {condition} }};\n");
+    let conditions = CONDITIONS.lines().filter(|line| !line.is_empty()).map(permit);
+    let mut policies: Vec<_> = conditions.collect();
+    policies.extend([permit(BEYOND), LAST.to_owned()]);
+    let holding = policies.len();
+    let beyond = policies.split_off(holding - 2);
+    policies.extend(filling().chain(beyond));
+    let bundle = Bundle::compile(Sources::plain(SCHEMA, policies.concat(), ENTITIES))
+        .unwrap_or_else(|error| panic!("{}", error.report()));
+    let used: BTreeSet<_> = bundle.view().image().code.iter().map(|instruction| name(*instruction)).collect();
+    let listed: BTreeSet<_> = ALL.iter().copied().collect();
+    assert_eq!(used.difference(&listed).collect::<Vec<_>>(), [&""; 0], "name them in the list");
+    assert_eq!(listed.difference(&used).collect::<Vec<_>>(), [&""; 0], "no policy has them");
+    (bundle, holding)
+}
 
-/// Each has a number of its own, below [`INSTRUCTIONS`].
-const fn number(instruction: Instruction) -> usize {
+/// The instructions, and below one of an operator the operator, each with a name of its own.
+const ALL: &[&str] = &[
+    "Load",
+    "Constant",
+    "Attribute",
+    "Has",
+    "HasPath",
+    "HasSlot",
+    "ToUnits",
+    "Is",
+    "Like",
+    "SetOf",
+    "RecordOf",
+    "And",
+    "Or",
+    "Boolean",
+    "Unless",
+    "Jump",
+    "Fail",
+    "EndWhen",
+    "EndUnless",
+    "unary Not",
+    "unary Negate",
+    "unary IsEmpty",
+    "unary IsIpv4",
+    "unary IsIpv6",
+    "unary IsLoopback",
+    "unary IsMulticast",
+    "unary ToDate",
+    "unary ToTime",
+    "binary Equal",
+    "binary NotEqual",
+    "binary Less",
+    "binary LessEqual",
+    "binary Greater",
+    "binary GreaterEqual",
+    "binary Add",
+    "binary Subtract",
+    "binary Multiply",
+    "binary In",
+    "binary Contains",
+    "binary ContainsAll",
+    "binary ContainsAny",
+    "binary HasTag",
+    "binary GetTag",
+    "binary IsInRange",
+    "binary Offset",
+    "binary DurationSince",
+    "binary DecimalLess",
+    "binary DecimalLessEqual",
+    "binary DecimalGreater",
+    "binary DecimalGreaterEqual",
+    "binary Like",
+];
+
+/// What is called so. A new one does not build until it is named, and listed.
+const fn name(instruction: Instruction) -> &'static str {
     match instruction {
-        Instruction::Constant(_) => 0,
-        Instruction::Principal => 1,
-        Instruction::Action => 2,
-        Instruction::Resource => 3,
-        Instruction::Context => 4,
-        Instruction::PrincipalAttribute(_) => 5,
-        Instruction::ResourceAttribute(_) => 6,
-        Instruction::ContextAttribute(_) => 7,
-        Instruction::Attribute(_) => 8,
-        Instruction::Has(_) => 9,
-        Instruction::HasPath(_) => 10,
-        Instruction::Not => 11,
-        Instruction::Negate => 12,
-        Instruction::IsEmpty => 13,
-        Instruction::IsIpv4 => 14,
-        Instruction::IsIpv6 => 15,
-        Instruction::IsLoopback => 16,
-        Instruction::IsMulticast => 17,
-        Instruction::ToDate => 18,
-        Instruction::ToTime => 19,
-        Instruction::ToUnits(_) => 20,
-        Instruction::Is(_) => 21,
-        Instruction::Like(_) => 22,
-        Instruction::Equal => 23,
-        Instruction::NotEqual => 24,
-        Instruction::Less => 25,
-        Instruction::LessEqual => 26,
-        Instruction::Greater => 27,
-        Instruction::GreaterEqual => 28,
-        Instruction::Add => 29,
-        Instruction::Subtract => 30,
-        Instruction::Multiply => 31,
-        Instruction::In => 32,
-        Instruction::Contains => 33,
-        Instruction::ContainsAll => 34,
-        Instruction::ContainsAny => 35,
-        Instruction::HasTag => 36,
-        Instruction::GetTag => 37,
-        Instruction::IsInRange => 38,
-        Instruction::Offset => 39,
-        Instruction::DurationSince => 40,
-        Instruction::DecimalLess => 41,
-        Instruction::DecimalLessEqual => 42,
-        Instruction::DecimalGreater => 43,
-        Instruction::DecimalGreaterEqual => 44,
-        Instruction::SetOf(_) => 45,
-        Instruction::RecordOf(_) => 46,
-        Instruction::And(_) => 47,
-        Instruction::Or(_) => 48,
-        Instruction::Boolean => 49,
-        Instruction::Unless(_) => 50,
-        Instruction::Jump(_) => 51,
-        Instruction::Fail => 52,
-        Instruction::EndWhen(_) => 53,
-        Instruction::EndUnless(_) => 54,
+        Instruction::Load(_) => "Load",
+        Instruction::Constant(_) => "Constant",
+        Instruction::Attribute(_) => "Attribute",
+        Instruction::Has(_) => "Has",
+        Instruction::HasPath(_) => "HasPath",
+        Instruction::HasSlot(_) => "HasSlot",
+        Instruction::ToUnits(_) => "ToUnits",
+        Instruction::Is(_) => "Is",
+        Instruction::Like(_) => "Like",
+        Instruction::SetOf(_) => "SetOf",
+        Instruction::RecordOf(_) => "RecordOf",
+        Instruction::And(_) => "And",
+        Instruction::Or(_) => "Or",
+        Instruction::Boolean => "Boolean",
+        Instruction::Unless(_) => "Unless",
+        Instruction::Jump(_) => "Jump",
+        Instruction::Fail => "Fail",
+        Instruction::EndWhen(_) => "EndWhen",
+        Instruction::EndUnless(_) => "EndUnless",
+        Instruction::Unary(operator) => unary(operator),
+        Instruction::Binary { operator, .. } => binary(operator),
+    }
+}
+
+const fn unary(operator: Unary) -> &'static str {
+    match operator {
+        Unary::Not => "unary Not",
+        Unary::Negate => "unary Negate",
+        Unary::IsEmpty => "unary IsEmpty",
+        Unary::IsIpv4 => "unary IsIpv4",
+        Unary::IsIpv6 => "unary IsIpv6",
+        Unary::IsLoopback => "unary IsLoopback",
+        Unary::IsMulticast => "unary IsMulticast",
+        Unary::ToDate => "unary ToDate",
+        Unary::ToTime => "unary ToTime",
+    }
+}
+
+const fn binary(operator: Binary) -> &'static str {
+    match operator {
+        Binary::Equal => "binary Equal",
+        Binary::NotEqual => "binary NotEqual",
+        Binary::Less => "binary Less",
+        Binary::LessEqual => "binary LessEqual",
+        Binary::Greater => "binary Greater",
+        Binary::GreaterEqual => "binary GreaterEqual",
+        Binary::Add => "binary Add",
+        Binary::Subtract => "binary Subtract",
+        Binary::Multiply => "binary Multiply",
+        Binary::In => "binary In",
+        Binary::Contains => "binary Contains",
+        Binary::ContainsAll => "binary ContainsAll",
+        Binary::ContainsAny => "binary ContainsAny",
+        Binary::HasTag => "binary HasTag",
+        Binary::GetTag => "binary GetTag",
+        Binary::IsInRange => "binary IsInRange",
+        Binary::Offset => "binary Offset",
+        Binary::DurationSince => "binary DurationSince",
+        Binary::DecimalLess => "binary DecimalLess",
+        Binary::DecimalLessEqual => "binary DecimalLessEqual",
+        Binary::DecimalGreater => "binary DecimalGreater",
+        Binary::DecimalGreaterEqual => "binary DecimalGreaterEqual",
+        Binary::Like => "binary Like",
     }
 }
