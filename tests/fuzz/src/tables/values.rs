@@ -1,6 +1,6 @@
 //! Values of one source, the image's or the snapshot's: text, elements, fields and addresses, and spans into them.
 
-use super::{LITERALS, TEXTS, number};
+use super::{FIRST, LITERALS, TEXTS, number};
 use crate::choices::Choices;
 use assent_evaluator::{Address, Field, Range, Source, Span, Value};
 
@@ -61,7 +61,7 @@ impl Values {
         }
         for _ in 0..choices.below(12) {
             let value = self.any(source, choices);
-            self.fields.push(Field { name: number(choices.below(8)), value });
+            self.fields.push(Field { name: FIRST + number(choices.below(8)), value });
         }
     }
 }
