@@ -1,27 +1,60 @@
 //! The control socket: how commands on this machine ask a running appliance.
 //!
-//! A Unix socket in the data folder, for its owner only. One line of JSON asks, one line answers. It shows; it does not
-//! allow anything.
+//! A Unix socket in the data folder, for its owner only. One line of JSON asks, one line answers. Who asks, the system
+//! tells and nobody claims. It can have a bundle loaded, on the same path as every other; it does not allow any intent.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 
-use crate::limits::{CONTROL_DEADLINE, MAX_CONTROL_BYTES};
+use crate::limits::{CONTROL_DEADLINE, LOAD_DEADLINE, MAX_CONTROL_BYTES};
+use crate::operators::SignatureFile;
+use crate::policy::By;
+use crate::policy::loader::{Answer, LoaderHandle, Order};
 use crate::serving::status::{Status, StatusSource};
 
 /// The socket's name in the data folder.
 pub const SOCKET: &str = "control.sock";
 
 /// What can be asked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "ask", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Question {
     /// How the appliance is.
     Status,
+    /// Load a bundle.
+    Load {
+        /// From which folder on the appliance's machine; from its source where none is named.
+        folder: Option<PathBuf>,
+        /// Whether it may be older than the one in force.
+        downgrade: bool,
+        /// Signatures beside those in the folder.
+        signatures: Vec<SignatureFile>,
+    },
+}
+
+impl Question {
+    /// How long an exchange over it may take.
+    const fn deadline(&self) -> Duration {
+        match self {
+            Self::Status => CONTROL_DEADLINE,
+            Self::Load { .. } => LOAD_DEADLINE,
+        }
+    }
+}
+
+/// Who answers.
+#[derive(Debug)]
+pub struct Desk {
+    /// How the appliance is.
+    pub status: StatusSource,
+    /// What loads bundles.
+    pub loader: LoaderHandle,
 }
 
 /// Why a running appliance could not be asked.
@@ -68,50 +101,93 @@ pub fn listen(data: &Path) -> Result<UnixListener, ControlError> {
 }
 
 /// Answers whoever asks, until the task is dropped.
-pub async fn serve(listener: UnixListener, status: Arc<StatusSource>) {
+pub async fn serve(listener: UnixListener, desk: Arc<Desk>) {
     loop {
         let Ok((stream, _)) = listener.accept().await else {
             // Out of descriptors, most likely: others give some back.
             tokio::time::sleep(CONTROL_DEADLINE).await;
             continue;
         };
-        let status = Arc::clone(&status);
-        tokio::spawn(async move {
-            let _ = tokio::time::timeout(CONTROL_DEADLINE, answer(stream, &status)).await;
-        });
+        let desk = Arc::clone(&desk);
+        tokio::spawn(async move { answer(stream, &desk).await });
     }
 }
 
-async fn answer(mut stream: UnixStream, status: &StatusSource) -> std::io::Result<()> {
+async fn answer(mut stream: UnixStream, desk: &Desk) -> std::io::Result<()> {
+    let by = operator(stream.peer_cred()?.uid());
     let (read, mut write) = stream.split();
     let mut line = String::new();
-    BufReader::new(read.take(MAX_CONTROL_BYTES)).read_line(&mut line).await?;
-    let Ok(question) = serde_json::from_str::<Question>(&line) else {
-        return write.write_all(b"{\"error\":\"not a question\"}\n").await;
+    let mut read = BufReader::new(read.take(MAX_CONTROL_BYTES));
+    tokio::time::timeout(CONTROL_DEADLINE, read.read_line(&mut line)).await??;
+    let reply = match serde_json::from_str::<Question>(&line) {
+        Ok(Question::Status) => serde_json::to_vec(&desk.status.read())?,
+        Ok(Question::Load { folder, downgrade, signatures }) => {
+            match desk.loader.load(Order { folder, downgrade, signatures, by }).await {
+                Some(answer) => serde_json::to_vec(&answer)?,
+                None => return Ok(()),
+            }
+        }
+        Err(_) => b"{\"error\":\"not a question\"}".to_vec(),
     };
-    let Question::Status = question;
-    let mut reply = serde_json::to_vec(&status.read())?;
-    reply.push(b'\n');
-    write.write_all(&reply).await
+    let line = [reply.as_slice(), b"\n"].concat();
+    tokio::time::timeout(CONTROL_DEADLINE, write.write_all(&line)).await?
 }
 
-/// Asks the appliance whose data folder this is.
+/// Characters of a user's name that log and status repeat.
+const MAX_USER_CHARS: usize = 64;
+
+/// The user of that number, by the name that the machine's own list has for it.
+fn operator(uid: u32) -> By {
+    let users = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
+    let name = users.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let name = fields.next()?;
+        (fields.nth(1)? == uid.to_string()).then(|| name.chars().take(MAX_USER_CHARS).collect())
+    });
+    By::Operator { name, uid }
+}
+
+/// Asks the appliance whose data folder this is how it is.
 ///
 /// # Errors
 /// [`ControlError`].
 pub fn ask_status(data: &Path) -> Result<Status, ControlError> {
+    ask(data, &Question::Status)
+}
+
+/// Has the appliance whose data folder this is load a bundle.
+///
+/// # Errors
+/// [`ControlError`].
+pub fn ask_load(
+    data: &Path,
+    folder: Option<PathBuf>,
+    downgrade: bool,
+    signatures: Vec<SignatureFile>,
+) -> Result<Answer, ControlError> {
+    ask(data, &Question::Load { folder, downgrade, signatures })
+}
+
+fn ask<T: DeserializeOwned>(data: &Path, question: &Question) -> Result<T, ControlError> {
     let path = data.join(SOCKET);
-    let reply = exchange(&path).map_err(|source| ControlError::Silent { path, source })?;
+    let silent = |source| ControlError::Silent { path: path.clone(), source };
+    let reply = exchange(&path, question).map_err(silent)?;
+    if reply.is_empty() {
+        return Err(silent(std::io::ErrorKind::UnexpectedEof.into()));
+    }
     serde_json::from_str(&reply).map_err(ControlError::Answer)
 }
 
-fn exchange(path: &Path) -> std::io::Result<String> {
+fn exchange(path: &Path, question: &Question) -> std::io::Result<String> {
     use std::io::{BufRead as _, Read as _, Write as _};
     let mut stream = std::os::unix::net::UnixStream::connect(path)?;
-    stream.set_read_timeout(Some(CONTROL_DEADLINE))?;
-    let mut question = serde_json::to_vec(&Question::Status)?;
-    question.push(b'\n');
-    stream.write_all(&question)?;
+    stream.set_read_timeout(Some(question.deadline()))?;
+    let mut line = serde_json::to_vec(question)?;
+    line.push(b'\n');
+    if line.len() as u64 > MAX_CONTROL_BYTES {
+        return Err(std::io::ErrorKind::FileTooLarge.into());
+    }
+    stream.write_all(&line)?;
     let mut reply = String::new();
     std::io::BufReader::new(stream.take(MAX_CONTROL_BYTES)).read_line(&mut reply)?;
     Ok(reply)

@@ -37,7 +37,7 @@ pub const MAX_PIN_BYTES: usize = 256;
 /// How long an exchange over the control socket may take.
 pub const CONTROL_DEADLINE: Duration = Duration::from_secs(2);
 /// Bytes of a question or an answer on the control socket.
-pub const MAX_CONTROL_BYTES: u64 = 64 * 1024;
+pub const MAX_CONTROL_BYTES: u64 = 512 * 1024;
 /// How long a command may wait for the HSM before it gives up.
 pub const HSM_COMMAND_DEADLINE: Duration = Duration::from_secs(30);
 /// Bytes that one stream may have sent and we not yet read: a whole frame, so that a frame never waits for credit.
@@ -62,7 +62,54 @@ pub const CA_LIFETIME: Duration = Duration::from_secs(3652 * 24 * 60 * 60);
 pub const AGENT_CERTIFICATE_DAYS: u32 = 90;
 /// How many days an agent's certificate may last.
 pub const MAX_AGENT_CERTIFICATE_DAYS: u32 = 366;
+/// Operators' keys in one list: people who are asked, not a directory.
+pub const MAX_OPERATORS: usize = 64;
+/// Bytes of a file with operators' keys.
+pub const MAX_OPERATORS_BYTES: u64 = 64 * 1024;
+/// Signatures that are looked at over one statement: each may cost a verification.
+pub const MAX_SIGNATURES: usize = 64;
+/// Bytes of one operator's signature.
+pub const MAX_SIGNATURE_BYTES: usize = 4 * 1024;
+/// How far the time of day may go back against the time that the process has run: what NTP corrects, not what it finds.
+pub const MAX_CLOCK_STEP_BACK: Duration = Duration::from_secs(2);
+/// Principals whose rates are counted; others read as asking without end.
+pub const MAX_RATED_PRINCIPALS: usize = 4 * MAX_CONNECTIONS;
+/// Parts of the table of rates, each behind a lock of its own.
+pub const RATE_SHARDS: usize = 16;
+/// Files of one bundle.
+pub const MAX_BUNDLE_FILES: usize = 10_000;
+/// Bytes of one bundle's files together.
+pub const MAX_BUNDLE_BYTES: u64 = 1024 * 1024 * 1024;
+/// Bytes of a bundle's file: its sources, and what was compiled from them.
+pub const MAX_BUNDLE_FILE_BYTES: u64 = 4 * MAX_BUNDLE_BYTES;
+/// Bytes of `bundle.toml`.
+pub const MAX_MANIFEST_BYTES: u64 = 4 * 1024;
+/// Bytes of the one line in which log and status say why a bundle was refused.
+pub const MAX_REASON_BYTES: usize = 512;
+/// Bytes of the path in which log and status say whence a bundle came.
+pub const MAX_SOURCE_BYTES: usize = 1024;
+/// Bytes of the stack of the thread that compiles: Cedar's parser recurses as deep as policies nest.
+pub const LOADER_STACK_BYTES: usize = 64 * 1024 * 1024;
+/// Loads that wait for the thread that loads; another operator is told to come back.
+pub const MAX_WAITING_LOADS: usize = 4;
+/// How long a command waits for a bundle to be loaded.
+pub const LOAD_DEADLINE: Duration = Duration::from_secs(300);
+/// Bytes of the report on a refused bundle that a command is given.
+pub const MAX_REPORT_BYTES: usize = 32 * 1024;
+/// Warnings about a loaded bundle that a command is given.
+pub const MAX_SHOWN_WARNINGS: usize = 16;
+/// Intents between two looks at a batch's deadline.
+pub const INTENTS_PER_DEADLINE_LOOK: usize = 16;
+/// Batches that wait for the shadow bundle; more are dropped and counted.
+pub const MAX_WAITING_SHADOWS: usize = 32;
+/// Bytes of the frames that wait for the shadow bundle.
+pub const MAX_WAITING_SHADOW_BYTES: usize = 32 * 1024 * 1024;
+/// Disagreements of the shadow bundle that are remembered in full.
+pub const MAX_SHOWN_DISAGREEMENTS: usize = 8;
+/// Failing policies that are shown with their counts.
+pub const MAX_SHOWN_ERRORS: usize = 16;
 
+const _: () = assert!(MAX_RATED_PRINCIPALS.is_multiple_of(RATE_SHARDS), "shards are of one size");
 const _: () = assert!(
     MAX_UNREAD_BYTES_PER_STREAM as usize >= assent_proto::limits::MAX_FRAME_BYTES,
     "a frame at its limit fits its stream's window"

@@ -11,21 +11,23 @@
 //! up to the draft; from there the sealer takes it.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
-use assent_evaluator::Facts;
 use assent_proto::codec::CodecError;
 use assent_proto::entry::Salt;
-use assent_proto::number::{Epoch, Timestamp};
 use assent_proto::refusal::Refusal;
 use assent_proto::wire::{Head, Request, Ruling, append_refused};
 use tokio::sync::oneshot;
 
-use crate::clock::Clock;
-use crate::evaluation::evaluate;
+use crate::clock::{Clock, Stopwatch};
+use crate::evaluation::{Asserted, Rates, evaluate, withhold};
 use crate::identity::SpiffeId;
 use crate::intent::Reading;
+use crate::limits::INTENTS_PER_DEADLINE_LOOK;
 use crate::log::Leaves;
 use crate::log::store::BatchKey;
+use crate::policy::shadow::{Account, Shadow, ShadowStatus};
 use crate::policy::{Policies, Snapshot};
 use crate::token::{Draft, DraftError, SealerHandle, Written};
 
@@ -35,6 +37,11 @@ pub struct Pipeline {
     policies: Arc<Policies>,
     sealer: SealerHandle,
     clock: Clock,
+    /// How long the evaluation of one batch may take.
+    deadline: Duration,
+    rates: Rates,
+    late: AtomicU64,
+    shadow: Option<Arc<Shadow>>,
 }
 
 /// Our own fault: nothing was decided.
@@ -48,32 +55,47 @@ enum DecideError {
     Random(#[from] getrandom::Error),
 }
 
+/// A batch that was decided.
+struct Decided {
+    written: Written,
+    /// Intents that were not evaluated because it took too long.
+    late: usize,
+    /// What was decided, where the shadow wants to know.
+    account: Option<Account>,
+}
+
 impl Pipeline {
     /// Joins the rooms.
     #[must_use]
-    pub const fn new(policies: Arc<Policies>, sealer: SealerHandle, clock: Clock) -> Self {
-        Self { policies, sealer, clock }
+    pub fn new(
+        policies: Arc<Policies>,
+        sealer: SealerHandle,
+        clock: Clock,
+        deadline: Duration,
+        shadow: Option<Arc<Shadow>>,
+    ) -> Self {
+        Self { policies, sealer, clock, deadline, rates: Rates::default(), late: AtomicU64::new(0), shadow }
     }
 
     /// Answers a frame of this principal: the reply frame. None: the appliance is stopping, and the batch, if it was
     /// decided at all, is to be fetched again under its id.
     pub async fn answer(&self, principal: &SpiffeId, frame: Vec<u8>) -> Option<Vec<u8>> {
         let place = self.sealer.place().await?;
-        // The time is taken after the wait: a window begins when it was decided.
-        let (now, epoch) = (self.clock.now(), self.sealer.boundary().epoch());
         let walked = match Request::parse(&frame) {
-            Ok(request) if !request.batch().is_current(now) => return Some(refused(Refusal::Expired)),
+            // The time is taken after the wait: a window begins when it was decided.
+            Ok(request) if !request.batch().is_current(self.clock.now()) => {
+                return Some(refused(Refusal::Expired));
+            }
             Ok(request) => {
                 let key = BatchKey::new(request.batch(), principal.as_str());
-                decide(&self.policies.snapshot(), principal, request, now, epoch)
-                    .map(|written| (key, written))
+                self.walk(principal, request, frame.len()).map(|decided| (key, decided))
             }
             Err(error) => {
                 tracing::debug!(%principal, %error, "frame refused");
                 return Some(refused(error.refusal()));
             }
         };
-        let (key, written) = match walked {
+        let (key, Decided { written, account, .. }) = match walked {
             Ok(walked) => walked,
             Err(error) => {
                 tracing::error!(error = &error as &dyn std::error::Error, "batch not decided");
@@ -81,9 +103,53 @@ impl Pipeline {
             }
         };
         let (answer, answered) = oneshot::channel();
+        let shadowed = account.map(|account| (frame.clone(), account));
         let submitted = self.sealer.submit(Draft::new(key, frame, written, answer, place));
+        if let (Some(shadow), Some((frame, account))) = (&self.shadow, shadowed) {
+            shadow.compare(frame, principal.clone(), account);
+        }
         if submitted { answered.await.ok() } else { None }
     }
+
+    /// Takes what holds at this moment, and decides the batch under it.
+    fn walk(&self, principal: &SpiffeId, request: Request<'_>, bytes: usize) -> Result<Decided, DecideError> {
+        let (began, now) = (Stopwatch::start(), self.clock.now());
+        let (moment, boundary) = (self.policies.moment(now), self.sealer.boundary());
+        let rate_before = self.rates.count(principal.as_str(), moment.running, request.intents().len());
+        let asserted = Asserted { now, epoch: boundary.epoch(), degraded: !boundary.is_open(), rate_before };
+        let is_closed = self.policies.boundary().closed(moment).is_some();
+        let has_shadow = !is_closed && self.shadow.as_ref().is_some_and(|shadow| shadow.has_room(bytes));
+        let limits = Limits { is_closed, has_shadow, is_late: || began.left_of(self.deadline).is_none() };
+        let decided = decide(&self.policies.snapshot(), principal, request, asserted, limits)?;
+        if decided.late > 0 {
+            let (late, deadline) = (decided.late, self.deadline);
+            tracing::warn!(%principal, late, ?deadline, "a batch passed `policy.deadline`; the rest of it was refused");
+            self.late.fetch_add(u64::try_from(late).unwrap_or(u64::MAX), Ordering::Relaxed);
+        }
+        Ok(decided)
+    }
+
+    /// Intents that were not evaluated because their batch had passed its deadline.
+    #[must_use]
+    pub fn late_intents(&self) -> u64 {
+        self.late.load(Ordering::Relaxed)
+    }
+
+    /// How the shadow bundle does, where there is one.
+    #[must_use]
+    pub fn shadow(&self) -> Option<ShadowStatus> {
+        self.shadow.as_ref().map(|shadow| shadow.status())
+    }
+}
+
+/// What bounds the evaluation of one batch.
+struct Limits<L> {
+    /// Whether the evaluation boundary is closed.
+    is_closed: bool,
+    /// Whether the shadow wants an account of it.
+    has_shadow: bool,
+    /// Whether the deadline has passed.
+    is_late: L,
 }
 
 /// Walks every intent of a batch through the intent and the evaluation boundary.
@@ -91,22 +157,28 @@ fn decide(
     snapshot: &Snapshot,
     principal: &SpiffeId,
     request: Request<'_>,
-    now: Timestamp,
-    epoch: Epoch,
-) -> Result<Written, DecideError> {
+    asserted: Asserted,
+    limits: Limits<impl Fn() -> bool>,
+) -> Result<Decided, DecideError> {
     let mut salt = Salt::default();
     getrandom::fill(&mut salt.0)?;
-    let head = Head { time: now, epoch, bundle: snapshot.digest(), salt, principal: principal.as_str() };
+    let Asserted { now: time, epoch, .. } = asserted;
+    let head = Head { time, epoch, bundle: snapshot.digest(), salt, principal: principal.as_str() };
     let view = snapshot.bundle().view();
     let subject = snapshot.principal(principal.as_str());
-    let facts = facts(now, epoch);
     let intents = request.intents();
     let mut rulings: Vec<Ruling<'_>> = Vec::new();
     let mut outcomes = Vec::with_capacity(intents.len());
     let mut reading = Reading::new(&view);
     let mut leaves = Leaves::with_capacity(intents.len(), intents.len() * 512);
+    let (mut is_late, mut late) = (false, 0);
     for (position, (intent, _)) in intents.enumerate() {
-        let ruling = match reading.classify(subject, &intent, facts) {
+        is_late = is_late || (position.is_multiple_of(INTENTS_PER_DEADLINE_LOOK) && (limits.is_late)());
+        let ruling = match reading.classify(subject, &intent, asserted.at(position)) {
+            Ok(classified) if is_late || limits.is_closed => {
+                late += usize::from(!limits.is_closed);
+                withhold(classified).into_ruling()
+            }
             Ok(classified) => evaluate(classified, snapshot).into_ruling(),
             Err(unclassified) => unclassified.ruling(),
         };
@@ -114,18 +186,9 @@ fn decide(
         leaves.push(&ruling.clone().entry(&head, position, &intent, intent.act.digest()))?;
         outcomes.push(number_of(ruling, &mut rulings));
     }
-    Ok(Written::new(&head, &rulings, &outcomes, leaves)?)
-}
-
-/// What the appliance asserts to the policies in `context.assent`.
-fn facts(now: Timestamp, epoch: Epoch) -> Facts {
-    Facts {
-        now_ms: i64::try_from(now.0).unwrap_or(i64::MAX),
-        approvals: 0,
-        degraded: false,
-        agent_rate: 0,
-        epoch: i64::try_from(epoch.0).unwrap_or(i64::MAX),
-    }
+    let account = (limits.has_shadow && late == 0).then(|| Account::new(asserted, &rulings, &outcomes));
+    let written = Written::new(&head, &rulings, &outcomes, leaves)?;
+    Ok(Decided { written, late, account })
 }
 
 /// The number of a ruling among the distinct ones; a batch has few.

@@ -158,14 +158,17 @@ fn placed(error: BundleError, catalog: &Document, policies: &[Accepted]) -> Bund
 }
 
 /// Rejects what could use more fuel than an evaluation gets, and names the policy that uses most.
-fn check_budget(view: &View<'_>, policies: &[Accepted], budget: u64) -> Result<(), BundleError> {
-    let worst_case = crate::cost::worst_case(view);
-    let most = policies.iter().zip(crate::cost::policy_costs(view)).max_by_key(|(_, fuel)| *fuel);
+fn check_budget<'p>(
+    view: &View<'_>,
+    policies: impl Iterator<Item = &'p PolicyNote>,
+) -> Result<(), BundleError> {
+    let (worst_case, budget) = (crate::cost::worst_case(view), view.image().budget);
+    let most = policies.zip(crate::cost::policy_costs(view)).max_by_key(|(_, fuel)| *fuel);
     match most.filter(|_| worst_case > budget) {
         None => Ok(()),
         Some((policy, fuel)) => Err(BundleError::OverBudget {
-            file: policy.note.place.to_string(),
-            id: policy.note.id.clone(),
+            file: policy.place.to_string(),
+            id: policy.id.clone(),
             fuel,
             worst_case,
             budget,
@@ -217,7 +220,7 @@ impl Bundle {
         let verified = Verified::new(Tables { image: Arc::new(image), snapshot })
             .map_err(|flaw| flawed(flaw, &accepted))?;
         if sources.rules == Rules::Bundle {
-            check_budget(&verified.view(), &accepted, budget)?;
+            check_budget(&verified.view(), accepted.iter().map(|policy| &policy.note))?;
         }
         Ok(Self {
             verified,
@@ -233,13 +236,18 @@ impl Bundle {
     /// The same catalog and policies over other entities. Its digest is another one.
     ///
     /// # Errors
-    /// Entities that do not conform to the catalog.
+    /// Entities that do not conform to the catalog, or over which the worst case passes the budget.
     pub fn with_entities(&self, entities: Vec<Document>) -> Result<Self, BundleError> {
         let image = Arc::clone(&self.verified.storage().image);
         let snapshot = SnapshotTables::compile(&image, &read_entities(&entities, &self.schema)?)?;
         let sources = Sources { entities, ..self.sources.clone() };
+        let verified = Verified::new(Tables { image, snapshot }).map_err(BundleError::Flawed)?;
+        if sources.rules == Rules::Bundle {
+            // Larger sets in entities make a dearer worst case.
+            check_budget(&verified.view(), self.notes.iter())?;
+        }
         Ok(Self {
-            verified: Verified::new(Tables { image, snapshot }).map_err(BundleError::Flawed)?,
+            verified,
             schema: Arc::clone(&self.schema),
             catalog: Arc::clone(&self.catalog),
             notes: Arc::clone(&self.notes),

@@ -11,13 +11,13 @@
 use crate::constant::Constant;
 use crate::environment::{Environment, Side};
 use crate::error::BundleError;
+use crate::folding::{fold, is_boolean};
 use crate::image::ImageTables;
-use crate::literal::construct;
 use crate::policy::{Accepted, PolicyNote};
-use crate::table::{EntityName, number};
+use crate::table::number;
 use assent_evaluator::{Binary, Instruction, Operand, Place, ProgramRow, Range, Then, Unary, Variable};
-use cedar_policy::pst::{BinaryOp, Clause, Expr, Literal, PatternElem, UnaryOp, Var};
-use std::collections::{BTreeMap, BTreeSet};
+use cedar_policy::pst::{BinaryOp, Clause, Expr, PatternElem, UnaryOp, Var};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// What is left of a policy's clauses.
@@ -79,15 +79,15 @@ pub(crate) fn slots(code: &[Instruction]) -> ProgramRow {
 }
 
 /// A program under construction.
-struct Program<'i> {
-    image: &'i mut ImageTables,
+pub(crate) struct Program<'i> {
+    pub(crate) image: &'i mut ImageTables,
     note: &'i PolicyNote,
     environment: Option<&'i Environment>,
-    code: Vec<Instruction>,
+    pub(crate) code: Vec<Instruction>,
 }
 
 impl Program<'_> {
-    fn unsupported(&self, problem: &str) -> BundleError {
+    pub(crate) fn unsupported(&self, problem: &str) -> BundleError {
         BundleError::Unsupported {
             file: self.note.file.clone(),
             what: format!("policy `{}`", self.note.id),
@@ -95,7 +95,7 @@ impl Program<'_> {
         }
     }
 
-    fn emit(&mut self, instruction: Instruction) {
+    pub(crate) fn emit(&mut self, instruction: Instruction) {
         self.code.push(instruction);
     }
 
@@ -105,12 +105,12 @@ impl Program<'_> {
     }
 
     /// Leaves room for a jump that is aimed later.
-    fn reserve(&mut self) -> usize {
+    pub(crate) fn reserve(&mut self) -> usize {
         self.emit(Instruction::Boolean);
         self.code.len() - 1
     }
 
-    fn aim(&mut self, place: usize, jump: fn(u32) -> Instruction) {
+    pub(crate) fn aim(&mut self, place: usize, jump: fn(u32) -> Instruction) {
         let here = self.here();
         if let Some(instruction) = self.code.get_mut(place) {
             *instruction = jump(here);
@@ -118,104 +118,20 @@ impl Program<'_> {
     }
 
     /// Pushes a constant.
-    fn constant(&mut self, constant: &Constant) -> Instruction {
+    pub(crate) fn constant(&mut self, constant: &Constant) -> Instruction {
         let place = self.image.constant(constant);
         Operand::constant(place).map_or(Instruction::Constant(place), Instruction::Load)
     }
 
     /// The value of an expression that needs nothing but itself and the environment, and cannot fail.
-    fn fold(&self, expression: &Expr) -> Option<Constant> {
+    pub(crate) fn fold(&self, expression: &Expr) -> Option<Constant> {
         let known =
             self.environment.and_then(|environment| environment.decide(expression, &self.image.names));
         known.map(Constant::Bool).or_else(|| fold(expression))
     }
 
-    /// A clause that must come out as `wanted`: it ends at the first part of its conjunction (for `unless`, its
-    /// disjunction) that settles it. Whether anything behind it can be reached.
-    fn clause(&mut self, body: &Expr, wanted: bool, clause: u32) -> Result<bool, BundleError> {
-        if let Some(Constant::Bool(value)) = self.fold(body) {
-            return Ok(value == wanted);
-        }
-        let (all, any) = if wanted { (BinaryOp::And, BinaryOp::Or) } else { (BinaryOp::Or, BinaryOp::And) };
-        match body {
-            Expr::BinaryOp { op, left, right } if *op == all => {
-                Ok(self.clause(left, wanted, clause)? && self.clause(right, wanted, clause)?)
-            }
-            Expr::BinaryOp { op, left, right } if *op == any => {
-                self.alternatives(left, right, wanted, clause)
-            }
-            Expr::UnaryOp { op: UnaryOp::Not, expr } => self.clause(expr, !wanted, clause),
-            _ => {
-                self.end(body, wanted, clause)?;
-                Ok(true)
-            }
-        }
-    }
-
-    /// One of two must come out as `wanted`. The second is passed over where the first does, if that is an operator of
-    /// two values: then nothing lies on the stack.
-    fn alternatives(
-        &mut self,
-        left: &Expr,
-        right: &Expr,
-        wanted: bool,
-        clause: u32,
-    ) -> Result<bool, BundleError> {
-        let undecided = self.fold(left).is_none() && self.fold(right).is_none();
-        if undecided && let Some(place) = self.test(left)? {
-            self.clause(right, wanted, clause)?;
-            let passed = number(self.code.len() - place - 1);
-            let Some(skip) = Then::skip(wanted, passed) else {
-                return Err(self.unsupported("a clause that is too long for the evaluator"));
-            };
-            if let Some(Instruction::Binary { then, .. }) = self.code.get_mut(place) {
-                *then = skip;
-            }
-            return Ok(true);
-        }
-        self.expression(left)?;
-        let place = self.reserve();
-        self.boolean(right)?;
-        self.aim(place, if wanted { Instruction::Or } else { Instruction::And });
-        self.emit(if wanted { Instruction::EndWhen(clause) } else { Instruction::EndUnless(clause) });
-        Ok(true)
-    }
-
-    /// An operator of two values whose fate is still open: the place of its instruction.
-    fn test(&mut self, expression: &Expr) -> Result<Option<usize>, BundleError> {
-        match expression {
-            Expr::BinaryOp { op, left, right } => match operator(*op) {
-                Some(operator) => self.apply(operator, left, right, Then::PUSH)?,
-                None => return Ok(None),
-            },
-            Expr::Like { expr, pattern } => {
-                let pattern = self.pattern(pattern);
-                let Some(right) = Operand::pattern(pattern) else { return Ok(None) };
-                let left = self.operand(expr)?;
-                self.emit(Instruction::Binary { operator: Binary::Like, left, right, then: Then::PUSH });
-            }
-            _ => return Ok(None),
-        }
-        Ok(Some(self.code.len() - 1))
-    }
-
-    /// Ends a clause: with the operator that gives its answer, where that is one of two values.
-    fn end(&mut self, body: &Expr, wanted: bool, clause: u32) -> Result<(), BundleError> {
-        if let Some(end) = Then::end(wanted, clause)
-            && let Some(place) = self.test(body)?
-        {
-            if let Some(Instruction::Binary { then, .. }) = self.code.get_mut(place) {
-                *then = end;
-            }
-            return Ok(());
-        }
-        self.expression(body)?;
-        self.emit(if wanted { Instruction::EndWhen(clause) } else { Instruction::EndUnless(clause) });
-        Ok(())
-    }
-
     /// Pushes the value of an expression.
-    fn expression(&mut self, expression: &Expr) -> Result<(), BundleError> {
+    pub(crate) fn expression(&mut self, expression: &Expr) -> Result<(), BundleError> {
         if let Some(constant) = self.fold(expression) {
             let push = self.constant(&constant);
             self.emit(push);
@@ -249,7 +165,7 @@ impl Program<'_> {
     }
 
     /// Where the value of an expression lies: in place if it can be, else on the stack.
-    fn operand(&mut self, expression: &Expr) -> Result<Operand, BundleError> {
+    pub(crate) fn operand(&mut self, expression: &Expr) -> Result<Operand, BundleError> {
         if let Some(constant) = self.fold(expression) {
             let place = self.image.constant(&constant);
             if let Some(operand) = Operand::constant(place) {
@@ -321,7 +237,13 @@ impl Program<'_> {
     }
 
     /// Both sides are evaluated, whatever the first one gives.
-    fn apply(&mut self, operator: Binary, left: &Expr, right: &Expr, then: Then) -> Result<(), BundleError> {
+    pub(crate) fn apply(
+        &mut self,
+        operator: Binary,
+        left: &Expr,
+        right: &Expr,
+        then: Then,
+    ) -> Result<(), BundleError> {
         let left = self.operand(left)?;
         let right = self.operand(right)?;
         self.emit(Instruction::Binary { operator, left, right, then });
@@ -348,7 +270,7 @@ impl Program<'_> {
     }
 
     /// Pushes a value that must be a boolean.
-    fn boolean(&mut self, expression: &Expr) -> Result<(), BundleError> {
+    pub(crate) fn boolean(&mut self, expression: &Expr) -> Result<(), BundleError> {
         self.expression(expression)?;
         if !is_boolean(expression) {
             self.emit(Instruction::Boolean);
@@ -437,7 +359,7 @@ impl Program<'_> {
         Ok(())
     }
 
-    fn pattern(&mut self, pattern: &[PatternElem]) -> u32 {
+    pub(crate) fn pattern(&mut self, pattern: &[PatternElem]) -> u32 {
         let mut parts = vec![String::new()];
         for element in pattern {
             match (element, parts.last_mut()) {
@@ -459,7 +381,7 @@ const fn variable_of(variable: &Var) -> Variable {
 }
 
 /// The machine's operator of two values, where Cedar's is one that evaluates both.
-fn operator(op: BinaryOp) -> Option<Binary> {
+pub(crate) fn operator(op: BinaryOp) -> Option<Binary> {
     Some(match op {
         BinaryOp::Eq => Binary::Equal,
         BinaryOp::NotEq => Binary::NotEqual,
@@ -485,60 +407,4 @@ fn operator(op: BinaryOp) -> Option<Binary> {
         BinaryOp::DecimalGreaterEq => Binary::DecimalGreaterEqual,
         _ => return None,
     })
-}
-
-/// Whether an expression gives a boolean or fails.
-fn is_boolean(expression: &Expr) -> bool {
-    match expression {
-        Expr::Literal(Literal::Bool(_)) | Expr::HasAttr { .. } | Expr::Like { .. } | Expr::Is { .. } => true,
-        Expr::UnaryOp { op, .. } => *op == UnaryOp::Not || *op == UnaryOp::IsEmpty,
-        Expr::BinaryOp { op, .. } => matches!(
-            op,
-            BinaryOp::Eq
-                | BinaryOp::NotEq
-                | BinaryOp::Less
-                | BinaryOp::LessEq
-                | BinaryOp::Greater
-                | BinaryOp::GreaterEq
-                | BinaryOp::And
-                | BinaryOp::Or
-                | BinaryOp::In
-                | BinaryOp::Contains
-                | BinaryOp::ContainsAll
-                | BinaryOp::ContainsAny
-                | BinaryOp::HasTag
-        ),
-        _ => false,
-    }
-}
-
-/// The value of an expression that needs nothing but itself and cannot fail.
-fn fold(expression: &Expr) -> Option<Constant> {
-    match expression {
-        Expr::Literal(Literal::Bool(value)) => Some(Constant::Bool(*value)),
-        Expr::Literal(Literal::Long(value)) => Some(Constant::Long(*value)),
-        Expr::Literal(Literal::String(value)) => Some(Constant::String(value.to_string())),
-        Expr::Literal(Literal::EntityUID(uid)) => Some(Constant::Entity(EntityName::of_pst(uid))),
-        Expr::UnaryOp { op, expr } => {
-            let constructor = match op {
-                UnaryOp::Datetime => "datetime",
-                UnaryOp::Decimal => "decimal",
-                UnaryOp::Duration => "duration",
-                UnaryOp::Ip => "ip",
-                _ => return None,
-            };
-            match expr.as_ref() {
-                Expr::Literal(Literal::String(text)) => construct(constructor, text),
-                _ => None,
-            }
-        }
-        Expr::Set(elements) => {
-            elements.iter().map(|element| fold(element)).collect::<Option<BTreeSet<_>>>().map(Constant::Set)
-        }
-        Expr::Record(fields) => {
-            let folded = fields.iter().map(|(name, value)| Some((name.clone(), fold(value)?)));
-            folded.collect::<Option<BTreeMap<_, _>>>().map(Constant::Record)
-        }
-        _ => None,
-    }
 }

@@ -63,10 +63,14 @@ impl SnapshotTables {
                 tags: Vec::new(),
             },
         };
-        for entity in entities.iter() {
-            layout.known.keep(&EntityName::of(&entity.uid()));
+        // In the order of their uids, so that equal entities give equal bytes.
+        let mut sorted: Vec<_> =
+            entities.iter().map(|entity| (EntityName::of(&entity.uid()), entity)).collect();
+        sorted.sort_unstable_by(|left, right| left.0.cmp(&right.0));
+        for (name, _) in &sorted {
+            layout.known.keep(name);
         }
-        for entity in entities.iter() {
+        for (_, entity) in sorted {
             layout.take(entity, entities)?;
         }
         layout.finish()

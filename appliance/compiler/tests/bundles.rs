@@ -230,6 +230,26 @@ fn a_folder_is_read_in_the_order_of_names() {
 }
 
 #[test]
+fn other_entities_are_held_to_the_budget_too() {
+    let mut sources = sources();
+    sources.catalog.text = CATALOG.replace("entity Vault;", "entity Vault { codes: Set<Long> };");
+    let vault = |codes: usize| {
+        let codes = (0..codes).map(|code| code.to_string()).collect::<Vec<_>>().join(", ");
+        let attributes = format!("\"id\":\"v\"}},\"attrs\":{{\"codes\":[{codes}]}}");
+        Document::new("entities.json", ENTITIES.replace("\"id\":\"v\"},\"attrs\":{}", &attributes))
+    };
+    let policy = "@id(\"codes\") permit (principal, action == Action::\"open\", resource)\n\
+        when { resource.codes.containsAll(resource.codes) };";
+    sources.policies.push(Document::new("policies/codes.cedar", policy));
+    sources.entities = vec![vault(2)];
+    let small = Bundle::compile(sources.clone()).unwrap_or_else(|error| panic!("{}", error.report()));
+    let bundle = Bundle::compile_within(sources, small.worst_case() * 2).unwrap();
+    assert!(bundle.with_entities(vec![vault(3)]).is_ok());
+    let error = bundle.with_entities(vec![vault(1000)]).expect_err("a thousand codes against a thousand");
+    assert!(error.report().starts_with("policies/codes.cedar:1:1: policy `codes`"), "{}", error.report());
+}
+
+#[test]
 fn the_worst_case_is_known_and_grows_with_what_is_compared() {
     let bundle = Bundle::compile(sources()).unwrap();
     let longer = |clause: &str| {

@@ -3,8 +3,6 @@
 //! Attributes of entities and literals cannot be asked at all, for Cedar's level rules that out. What the types of a request
 //! environment rule out beforehand is not asked, so it may stand.
 
-#![expect(clippy::panic, reason = "what stands beside the tests may fail as loudly as a test")]
-
 use assent_compiler::{Bundle, Document, Rules, Sources};
 
 const CATALOG: &str = r#"

@@ -4,10 +4,11 @@
 //! shape, and every entity that the intent names is in the snapshot or of a transient type. It does not decide.
 
 use crate::catalog::{ActionIndex, ActionRow, FactNames, Terms};
+use crate::contents::Uid;
 use crate::evaluation::{Evaluation, evaluate, outcome};
-use crate::instruction::KINDS;
-use crate::intent::{Intent, SPARE_FIELDS, Uid};
+use crate::intent::{Intent, SPARE_FIELDS};
 use crate::machine::Outcome;
+use crate::operand::KINDS;
 use crate::scope::{Position, Standing};
 use crate::value::{Content, Field, Range, Source, Span, Value};
 use crate::world::World;
@@ -186,6 +187,7 @@ impl<'a> Intent<'a> {
         let start = u32::try_from(fields.len()).map_err(|_| Misfit::Malformed)?;
         let asserted = [
             (names.now, Value::datetime(facts.now_ms)),
+            // Until the risk model has run; without one the base is all.
             (names.risk, Value::long(risk)),
             (names.approvals, Value::long(facts.approvals)),
             (names.degraded, Value::bool(facts.degraded)),

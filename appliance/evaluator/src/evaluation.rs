@@ -206,8 +206,13 @@ pub(crate) fn evaluate<'e>(
     intent.evaluation.begin(base);
     let mut fuel = Fuel::of(image.budget);
     if image.has_scores || stated.is_some() {
+        // The risk model itself sees no score.
+        let is_asserted = base.is_some();
+        if is_asserted {
+            intent.assert_risk(0);
+        }
         fuel = score(intent, stated, fuel);
-        if base.is_some() {
+        if is_asserted {
             intent.assert_risk(intent.evaluation.risk);
         }
     }

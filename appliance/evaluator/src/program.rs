@@ -5,9 +5,11 @@
 
 #![expect(clippy::wildcard_enum_match_arm, reason = "most instructions have no operand and do not jump")]
 
+use crate::fate::Fate;
 use crate::image::Image;
-use crate::instruction::{Binary, Fate, Instruction, Operand, Place};
+use crate::instruction::{Binary, Instruction};
 use crate::limits::{MAX_OPEN_JUMPS, MAX_SCRATCH, MAX_STACK};
+use crate::operand::{Operand, Place};
 use crate::value::Range;
 use crate::verification::Flaw;
 use heapless::Vec;

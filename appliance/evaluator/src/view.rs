@@ -4,8 +4,8 @@
 //! the caller thinks is loaded; the bundle's digest does.
 
 use crate::catalog::{ActionIndex, Terms};
+use crate::contents::Uid;
 use crate::image::Image;
-use crate::intent::Uid;
 use crate::snapshot::Snapshot;
 
 /// Image and snapshot, borrowed. Made by [`crate::Verified::view`].

@@ -3,11 +3,11 @@
 //! The rule it keeps: every number is looked up with its bounds checked; a number that leads nowhere is a fault and the
 //! policy fails closed. It reads only; nothing here changes an intent.
 
+use crate::contents::Contents;
 use crate::image::Image;
-use crate::instruction::KINDS;
-use crate::intent::Contents;
 use crate::limits::{MAX_SCRATCH, MAX_STACK};
 use crate::machine::Fault;
+use crate::operand::KINDS;
 use crate::snapshot::{EntityRow, Snapshot};
 use crate::value::{Address, Field, Source, Span, Value};
 use heapless::Vec;

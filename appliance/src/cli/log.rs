@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use assent_client::trust::Trust;
-use assent_proto::entry::{Entry, Policies};
+use assent_proto::entry::{Entry, OfferOutcome, Policies};
 use assent_proto::number::LeafIndex;
 use clap::Subcommand;
 
@@ -197,6 +197,11 @@ fn entry_json(index: u64, entry: &Entry<'_>) -> serde_json::Value {
         Entry::Status(status) => serde_json::json!({"epoch": status.epoch.0}),
         Entry::Bundle(bundle) => serde_json::json!({
             "before": bundle.before.to_string(), "after": bundle.after.to_string(), "source": bundle.source,
+            "by": bundle.by, "version": bundle.version, "loaded": bundle.outcome == OfferOutcome::Loaded,
+            "reason": match bundle.outcome {
+                OfferOutcome::Loaded => None,
+                OfferOutcome::Refused(reason) => Some(reason),
+            },
         }),
         Entry::Key(key) => serde_json::json!({"verifier_key": key.vkey}),
         Entry::Boot(boot) => serde_json::json!({
@@ -229,7 +234,12 @@ fn entry_line(index: u64, entry: &Entry<'_>) -> String {
         Entry::Trip(trip) => format!("{}, epoch {} begins", trip.cause, trip.epoch),
         Entry::Rearm(rearm) => format!("open in epoch {}", rearm.epoch),
         Entry::Boot(boot) => format!("version {}, {}", boot.version, boot.hsm),
-        Entry::Bundle(bundle) => format!("{} from {}", bundle.after, bundle.source),
+        Entry::Bundle(bundle) => match bundle.outcome {
+            OfferOutcome::Loaded => format!("{} from {} by {}", bundle.after, bundle.source, bundle.by),
+            OfferOutcome::Refused(reason) => {
+                format!("refused from {} by {}: {reason}", bundle.source, bundle.by)
+            }
+        },
         Entry::Outage(outage) => {
             format!("{} denials from {} to {}", outage.denials, outage.covered, outage.reached)
         }

@@ -4,7 +4,7 @@ use std::io::IsTerminal as _;
 
 use tracing_subscriber::EnvFilter;
 
-use super::{Exit, Globals};
+use super::{Exit, Failure, Globals};
 use crate::config::Config;
 use crate::log::OpenError;
 use crate::log::store::StoreError;
@@ -15,10 +15,17 @@ pub(super) fn run(globals: &Globals) -> anyhow::Result<Exit> {
     let config = Config::load(&globals.config)?;
     trace();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime
-        .block_on(crate::serving::run(&config))
-        .map_err(|error| super::failure(&error, exit_of(&error)))?;
+    runtime.block_on(crate::serving::run(&config)).map_err(|error| failed(&error))?;
     Ok(Exit::Done)
+}
+
+/// A bundle that is refused is told with all that is known of it, as `assent policy check` would.
+fn failed(error: &ServeError) -> anyhow::Error {
+    if let ServeError::Bundle(refused) = error {
+        let message = format!("cannot load the bundle\n{}", refused.report());
+        return Failure { message, exit: exit_of(error) }.into();
+    }
+    super::failure(error, exit_of(error))
 }
 
 /// What cannot be verified ends with 3, what was running and is no more with 5, and what could not begin with 1.
@@ -32,6 +39,7 @@ const fn exit_of(error: &ServeError) -> Exit {
         | ServeError::Pin(_)
         | ServeError::Tls(_)
         | ServeError::Registry(_)
+        | ServeError::Signers(_)
         | ServeError::Control(_)
         | ServeError::System { .. } => Exit::Failed,
     }

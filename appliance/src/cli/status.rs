@@ -38,7 +38,29 @@ fn table(out: &mut impl std::io::Write, status: &Status) -> std::io::Result<()> 
     writeln!(out, "  log         {} entries, {} rounds since start", counters.log_size, counters.rounds)?;
     writeln!(out, "  tokens      {} released since start", counters.tokens_released)?;
     writeln!(out, "  signatures  {} verified since start", counters.signatures)?;
-    writeln!(out, "  bundle      {}", status.bundle)
+    writeln!(out, "  bundle      {}", status.bundle)?;
+    policy(out, status)
+}
+
+/// What went wrong with policies; `assent policy show` tells the rest.
+fn policy(out: &mut impl std::io::Write, status: &Status) -> std::io::Result<()> {
+    let policy = &status.policy;
+    if let Some(refused) = &policy.refused {
+        let seconds = status.now_ms.saturating_sub(refused.at_ms) / 1000;
+        writeln!(out, "  REFUSED     a bundle {seconds} s ago, from {} by {}", refused.source, refused.by)?;
+        writeln!(out, "              {}", refused.reason)?;
+    }
+    for failing in &policy.errors {
+        writeln!(out, "  FAILING     policy {}, {} times", failing.policy, failing.count)?;
+    }
+    if policy.late_intents > 0 {
+        writeln!(out, "  LATE        {} intents behind `policy.deadline`", policy.late_intents)?;
+    }
+    if let Some(shadow) = &policy.shadow {
+        let differ = shadow.compared - shadow.agreed;
+        writeln!(out, "  shadow      {} intents compared, {differ} differ", shadow.compared)?;
+    }
+    Ok(())
 }
 
 fn describe(boundary: &BoundaryStatus, now_ms: u64) -> String {

@@ -4,6 +4,7 @@
 //! the key, the line and what is allowed. Relative paths are relative to the file's own folder. Which file it is, the
 //! command line decides; whether what it names exists, `assent doctor` looks. (interface.md, "Conventions".)
 
+mod policy;
 mod reader;
 mod sections;
 mod units;
@@ -16,7 +17,8 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-pub use sections::{Appliance, Fence, Hsm, Listen, Module, PinSource, Policy, Quota, Rearm, Round, Tls};
+pub use policy::{Policy, Signers};
+pub use sections::{Appliance, Fence, Hsm, Listen, Module, PinSource, Quota, Rearm, Round, Tls};
 
 use crate::identity::tls::{TlsSettings, TransportLimits};
 use crate::limits::MAX_CONFIGURATION_BYTES;

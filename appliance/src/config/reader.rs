@@ -185,6 +185,18 @@ impl Section<'_, '_> {
         Ok(path)
     }
 
+    /// A path that may be absent.
+    pub(super) fn optional_path(&mut self, key: &'static str) -> Result<Option<PathBuf>, ConfigError> {
+        let folder = self.folder();
+        let resolve =
+            |value: &Value| value.as_str().filter(|text| is_path(text)).map(|text| folder.join(text));
+        let path = self.optional(key, "a path", resolve)?;
+        if let Some(path) = &path {
+            self.shown_as(key, path);
+        }
+        Ok(path)
+    }
+
     /// The folder that paths are relative to: the file's own.
     pub(super) fn folder(&self) -> PathBuf {
         self.reader.path.parent().unwrap_or_else(|| Path::new("")).to_owned()

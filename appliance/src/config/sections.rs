@@ -18,11 +18,11 @@ use crate::limits::{
     MAX_UNSENT_BYTES_PER_CONNECTION,
 };
 
-const MILLISECOND: Duration = Duration::from_millis(1);
-const SECOND: Duration = Duration::from_secs(1);
-const MINUTE: Duration = Duration::from_secs(60);
-const HOUR: Duration = Duration::from_secs(60 * 60);
-const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+pub(super) const MILLISECOND: Duration = Duration::from_millis(1);
+pub(super) const SECOND: Duration = Duration::from_secs(1);
+pub(super) const MINUTE: Duration = Duration::from_secs(60);
+pub(super) const HOUR: Duration = Duration::from_secs(60 * 60);
+pub(super) const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 /// The word that stands for the embedded module.
 const SIMULATOR: &str = "simulator";
@@ -125,15 +125,6 @@ pub enum Rearm {
     Automatic,
     /// Operators.
     Operator,
-}
-
-/// `[policy]`: what decides.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Policy {
-    /// The bundle's folder.
-    pub bundle: PathBuf,
-    /// How long the bundle may be used without its source being confirmed; for ever when absent.
-    pub max_age: Option<Duration>,
 }
 
 /// `[round]`: how much is signed at once.
@@ -318,18 +309,6 @@ fn rearm(value: &Value) -> Option<Rearm> {
         "automatic" => Some(Rearm::Automatic),
         "operator" => Some(Rearm::Operator),
         _ => None,
-    }
-}
-
-impl Policy {
-    pub(super) fn read(reader: &mut Reader<'_>) -> Result<Self, ConfigError> {
-        let mut section = reader.section("policy")?;
-        let policy = Self {
-            bundle: section.path("bundle", "bundle")?,
-            max_age: section.optional_duration("max_age", SECOND..=YEAR)?,
-        };
-        section.finish()?;
-        Ok(policy)
     }
 }
 

@@ -118,6 +118,16 @@ fn values_out_of_bounds_are_refused() {
         ("hsm", "environment = \"A=B\""),
         ("hsm", "environment = { A = 1 }"),
         ("policy", "max_age = \"0s\""),
+        ("policy", "watch = \"yes\""),
+        ("policy", "poll = \"1ms\""),
+        ("policy", "budget = 0"),
+        ("policy", "deadline = \"2m\""),
+        ("policy", "signers = []"),
+        ("policy", "signers = [\"ssh-ed25519 AAAA\"]"),
+        ("policy", "signers = 1"),
+        ("policy", "threshold = 0"),
+        ("policy", "threshold = 65"),
+        ("policy", "shadow = \"\""),
         ("round", "entries_max = 0"),
         ("round", "entries_max = 16385"),
         ("quota", "streams_per_connection = 129"),
@@ -146,6 +156,17 @@ fn a_pin_is_in_one_place() {
     assert_eq!(setting(&config, "hsm.pin_file"), (None, Origin::Default));
     let said = refusal("[hsm]\npin_file = \"pin\"\npin_credential = \"hsm-pin\"\n");
     assert!(said.contains(":3: `hsm.pin_credential` cannot stand beside `hsm.pin_file`"), "{said}");
+}
+
+#[test]
+fn more_signatures_than_there_are_keys_cannot_be_asked_for() {
+    let key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAILM+rvN+ot98qgEN796jTiQfZfG1KaT0PtFDJ/XFSqti alice";
+    let one = parse(&format!("[policy]\nsigners = [\"{key}\"]\n")).unwrap();
+    let quorum = one.policy.quorum().unwrap().unwrap();
+    assert_eq!((quorum.threshold(), quorum.keys()[0].name()), (1, "alice"));
+    let said = refusal(&format!("[policy]\nsigners = [\"{key}\"]\nthreshold = 2\n"));
+    assert!(said.contains(":3: `policy.threshold` cannot be") && said.contains("1 keys"), "{said}");
+    assert!(parse("").unwrap().policy.quorum().unwrap().is_none());
 }
 
 #[test]

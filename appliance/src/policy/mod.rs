@@ -1,74 +1,82 @@
 //! The policies in force: one bundle at a time, swapped whole.
 //!
-//! A batch runs under one [`Snapshot`], whatever is loaded meanwhile. A bundle that cannot be loaded changes nothing.
+//! The one rule: every bundle takes the same path, from wherever it comes: read, compiled within the budget, admitted
+//! (`admission`), kept ([`store`]), recorded in the log, and only then in force. A bundle that fails anywhere on it changes
+//! nothing but the status and the log. The path is the loader's thread ([`loader`]); those that serve intents take a
+//! [`Snapshot`] and nothing else. A batch runs under one snapshot, whatever is loaded meanwhile. Design: policy.md, "Bundles
+//! in motion".
 
-use std::collections::BTreeSet;
+mod admission;
+mod cached;
+pub mod loader;
+mod offer;
+mod report;
+pub mod shadow;
+mod snapshot;
+mod statement;
+pub mod store;
+mod watch;
+
 use std::path::Path;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
 
-use assent_compiler::{Bundle, BundleError};
-use assent_evaluator::Uid;
 use assent_proto::hash::Hash;
-use assent_proto::limits::MAX_POLICY_ID_BYTES;
+use assent_proto::number::Timestamp;
 
-/// Why a bundle is refused; the one before stays in force.
-#[derive(Debug, thiserror::Error)]
-pub enum LoadError {
-    /// It does not compile.
-    #[error(transparent)]
-    Bundle(#[from] BundleError),
-    /// An entry has no room for the id.
-    #[error("the id of policy `{id}` has {} bytes; an id may have {MAX_POLICY_ID_BYTES}", id.len())]
-    PolicyId {
-        /// The id.
-        id: String,
-    },
-    /// A SPIFFE ID would not name one entity.
-    #[error("the catalog's actions take principals of {0} types; give agents one entity type")]
-    Principals(usize),
-}
+pub use admission::{LoadError, Rules};
+pub use offer::{Manifest, Offer, OfferError};
+pub use report::{PolicyErrors, PolicyStatus, RefusedOffer};
+pub use snapshot::{By, Provenance, Snapshot};
+pub use statement::{NAMESPACE, Statement};
 
-/// A bundle, compiled: what one batch is decided by.
-#[derive(Debug)]
-pub struct Snapshot {
-    bundle: Bundle,
-    digest: Hash,
-    principal_type: String,
-}
+use crate::clock::{Clock, Stopwatch};
+use crate::evaluation::{EvaluationBoundary, Moment};
 
-impl Snapshot {
-    /// The compiled bundle.
-    #[must_use]
-    pub const fn bundle(&self) -> &Bundle {
-        &self.bundle
-    }
-
-    /// The entity that a principal is: its SPIFFE ID, of the type that the catalog's actions take.
-    #[must_use]
-    pub fn principal<'s>(&'s self, spiffe_id: &'s str) -> Uid<'s> {
-        Uid { type_name: &self.principal_type, id: spiffe_id }
-    }
-
-    /// Its digest, which every entry names.
-    #[must_use]
-    pub const fn digest(&self) -> Hash {
-        self.digest
-    }
-}
-
-/// The bundle in force.
+/// The bundle in force, and how it came to be.
 #[derive(Debug)]
 pub struct Policies {
     current: RwLock<Arc<Snapshot>>,
+    boundary: EvaluationBoundary,
+    began: Stopwatch,
+    refused: Mutex<Option<RefusedOffer>>,
+    /// Where bundles come from, for status.
+    source: String,
+    budget: u64,
 }
 
 impl Policies {
-    /// Loads the first bundle.
+    /// Loads a bundle that stays: nobody has to sign it, and nothing is kept or recorded.
     ///
     /// # Errors
     /// [`LoadError`]: without a bundle nothing is served.
     pub fn load(folder: &Path) -> Result<Self, LoadError> {
-        Ok(Self { current: RwLock::new(Arc::new(read(folder)?)) })
+        let now = Clock::system().now();
+        let rules = Rules::default();
+        let offer = Offer::read(folder)?;
+        let provenance = Provenance { source: folder.display().to_string(), by: By::Start, at: now };
+        let snapshot = rules.admit(offer, provenance, None, None, false)?;
+        Ok(Self::new(Arc::new(snapshot), folder, rules.budget, None, now, now))
+    }
+
+    fn new(
+        snapshot: Arc<Snapshot>,
+        source: &Path,
+        budget: u64,
+        max_age: Option<Duration>,
+        confirmed: Timestamp,
+        now: Timestamp,
+    ) -> Self {
+        let began = Stopwatch::start();
+        let moment = Moment { time: now, running: began.elapsed() };
+        Self {
+            current: RwLock::new(snapshot),
+            boundary: EvaluationBoundary::new(max_age, confirmed, moment),
+            began,
+            refused: Mutex::new(None),
+            source: source.display().to_string(),
+            budget,
+        }
     }
 
     /// What a batch that begins now is decided by.
@@ -80,26 +88,28 @@ impl Policies {
     /// Digest of the bundle in force.
     #[must_use]
     pub fn digest(&self) -> Hash {
-        self.snapshot().digest
+        self.current.read().unwrap_or_else(PoisonError::into_inner).digest()
     }
-}
 
-fn read(folder: &Path) -> Result<Snapshot, LoadError> {
-    let bundle = Bundle::from_folder(folder)?;
-    if let Some(long) = bundle.policies().iter().find(|policy| policy.id.len() > MAX_POLICY_ID_BYTES) {
-        return Err(LoadError::PolicyId { id: long.id.clone() });
+    /// Whether anything is evaluated.
+    #[must_use]
+    pub const fn boundary(&self) -> &EvaluationBoundary {
+        &self.boundary
     }
-    let digest = Hash(bundle.digest());
-    let principal_type = principal_type(&bundle)?;
-    Ok(Snapshot { bundle, digest, principal_type })
-}
 
-/// The one entity type of all agents: a SPIFFE ID is an entity of it.
-fn principal_type(bundle: &Bundle) -> Result<String, LoadError> {
-    let types: BTreeSet<&String> =
-        bundle.catalog().actions().iter().flat_map(|action| &action.principals).collect();
-    match types.first() {
-        Some(only) if types.len() == 1 => Ok((*only).clone()),
-        _ => Err(LoadError::Principals(types.len())),
+    /// This time of day, by both clocks.
+    #[must_use]
+    pub fn moment(&self, time: Timestamp) -> Moment {
+        Moment { time, running: self.began.elapsed() }
+    }
+
+    /// Puts another bundle in force. Gives back the one before, for whoever has time to free it.
+    fn swap(&self, snapshot: Arc<Snapshot>) -> Arc<Snapshot> {
+        let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
+        std::mem::replace(&mut *current, snapshot)
+    }
+
+    fn note_refused(&self, refused: RefusedOffer) {
+        *self.refused.lock().unwrap_or_else(PoisonError::into_inner) = Some(refused);
     }
 }

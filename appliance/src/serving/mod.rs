@@ -1,6 +1,6 @@
 //! A whole appliance: the rooms built, joined, and run until they are told to stop.
 //!
-//! It begins closed. Agents may connect at once and hear refusals; tokens flow when the sealer has armed. SIGTERM finishes
+//! A bundle is in force before anything listens. It begins closed. Agents may connect at once and hear refusals; tokens flow when the sealer has armed. SIGTERM finishes
 //! what was taken in, leaves the fence at the end of the log, and ends the signer. When the log's state is unknown nothing
 //! is finished: the process ends with an error, and the next start recovers.
 
@@ -18,17 +18,20 @@ use tokio::sync::{oneshot, watch};
 use self::status::StatusSource;
 use crate::clock::Clock;
 use crate::config::{Config, Rearm};
-use crate::control::{self, ControlError};
+use crate::control::{self, ControlError, Desk};
 use crate::hsm::PinError;
 use crate::identity::tls::TlsError;
 use crate::identity::{Registry, RegistryError};
 use crate::limits::SIGNER_START_DEADLINE;
 use crate::log::{Log, OpenError};
+use crate::operators::ListError;
 use crate::pipeline::Pipeline;
-use crate::policy::{LoadError, Policies};
+use crate::policy::loader::{self, LoaderSettings};
+use crate::policy::shadow::Shadow;
+use crate::policy::{LoadError, Rules, store};
 use crate::provision::{self, ProvisionError};
 use crate::server::Server;
-use crate::token::{Authority, Operation, Sealer, SealerError, SealerHandle, SealerSettings};
+use crate::token::{Authority, Sealer, SealerError, SealerHandle, SealerSettings};
 
 /// Why the appliance does not start, or has ended.
 #[derive(Debug, thiserror::Error)]
@@ -39,6 +42,9 @@ pub enum ServeError {
     /// The bundle is refused.
     #[error("cannot load the bundle")]
     Bundle(#[from] LoadError),
+    /// The list of operators who sign bundles cannot be used.
+    #[error("cannot tell who must sign bundles")]
+    Signers(#[from] ListError),
     /// Something that provisioning makes is missing.
     #[error(transparent)]
     Provision(#[from] ProvisionError),
@@ -84,33 +90,47 @@ fn system(doing: &'static str) -> impl FnOnce(std::io::Error) -> ServeError {
 /// [`ServeError`].
 pub async fn run(config: &Config) -> Result<(), ServeError> {
     let clock = Clock::system();
-    let policies = Arc::new(Policies::load(&config.policy.bundle)?);
     let (sealer, handle) = sealer(config, &clock)?;
-    handle.record(Operation::BundleLoaded {
-        before: assent_proto::hash::Hash::default(),
-        after: policies.digest(),
-        source: config.policy.bundle.display().to_string(),
-    });
+    let shadow =
+        config.policy.shadow.clone().map(Shadow::start).transpose().map_err(system("start the shadow"))?;
+    let recorder = handle.clone();
+    let record = move |operation| recorder.record(operation);
+    let (policies, loader) = loader::start(loading(config)?, clock.clone(), shadow.clone(), record)?;
     let registry = Arc::new(Registry::open(&config.agents_path())?);
     let endpoint = endpoint(config)?;
     let listen = endpoint.local_addr().map_err(system("listen for agents"))?.to_string();
     let control = control::listen(&config.appliance.data)?;
 
-    let source = StatusSource {
+    let (deadline, sealing) = (config.policy.deadline, handle.clone());
+    let pipeline = Arc::new(Pipeline::new(Arc::clone(&policies), sealing, clock.clone(), deadline, shadow));
+    let status = StatusSource {
         origin: config.origin(),
         listen: listen.clone(),
         sealer: handle.clone(),
-        policies: Arc::clone(&policies),
+        policies,
+        pipeline: Arc::clone(&pipeline),
         clock: clock.clone(),
     };
-    let controlling = tokio::spawn(control::serve(control, Arc::new(source)));
-    let pipeline = Arc::new(Pipeline::new(policies, handle.clone(), clock.clone()));
+    let controlling = tokio::spawn(control::serve(control, Arc::new(Desk { status, loader })));
     let server = Arc::new(Server::new(endpoint, pipeline, registry, config.tls.accept_unregistered, clock));
     let ended = start(sealer)?;
     tracing::info!(listen, origin = config.origin(), "serving");
     let outcome = until_stopped(server, handle, ended).await;
     controlling.abort();
     outcome
+}
+
+/// Whence bundles come, and what they are held to.
+fn loading(config: &Config) -> Result<LoaderSettings, ListError> {
+    let policy = &config.policy;
+    Ok(LoaderSettings {
+        folder: policy.bundle.clone(),
+        watch: policy.watch,
+        poll: policy.poll,
+        max_age: policy.max_age,
+        rules: Rules { budget: policy.budget, quorum: policy.quorum()? },
+        store: config.appliance.data.join(store::FILE),
+    })
 }
 
 /// The socket. Agents of a killed appliance hear from the next one that their connections are gone, and need not wait for

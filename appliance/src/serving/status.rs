@@ -5,7 +5,9 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Clock;
-use crate::policy::Policies;
+use crate::evaluation::Closed;
+use crate::pipeline::Pipeline;
+use crate::policy::{Policies, PolicyStatus};
 use crate::token::{Reading, SealerHandle};
 
 /// One boundary.
@@ -22,9 +24,15 @@ pub struct BoundaryStatus {
 }
 
 impl BoundaryStatus {
-    fn open_if(open: bool, cause: &str, message: &str) -> Self {
-        let when_closed = |text: &str| (!open).then(|| text.to_owned());
-        Self { open, cause: when_closed(cause), message: when_closed(message), since_ms: None }
+    const OPEN: Self = Self { open: true, cause: None, message: None, since_ms: None };
+
+    fn of_evaluation(closed: Option<Closed>) -> Self {
+        closed.map_or(Self::OPEN, |Closed { cause, since }| Self {
+            open: false,
+            cause: Some(cause.kind().to_owned()),
+            message: Some(cause.to_string()),
+            since_ms: Some(since.0),
+        })
     }
 }
 
@@ -56,6 +64,8 @@ pub struct Status {
     pub epoch: u64,
     /// Digest of the bundle that decides.
     pub bundle: String,
+    /// That bundle, and how it came to be.
+    pub policy: PolicyStatus,
     /// What the sealer has done.
     #[serde(flatten)]
     pub counters: Reading,
@@ -74,6 +84,8 @@ pub struct StatusSource {
     pub sealer: SealerHandle,
     /// The policies.
     pub policies: Arc<Policies>,
+    /// What decides by them.
+    pub pipeline: Arc<Pipeline>,
     /// The clock.
     pub clock: Clock,
 }
@@ -90,16 +102,20 @@ impl StatusSource {
             message: closed.as_ref().map(|closed| closed.cause.message.clone()),
             since_ms: closed.as_ref().map(|closed| closed.since.0),
         };
-        // A bundle is loaded before the appliance serves, and stays until a better one replaces it.
-        let loaded = BoundaryStatus::open_if(true, "", "");
+        let now = self.clock.now();
+        let evaluation = self.policies.boundary().closed(self.policies.moment(now));
+        let evaluation = BoundaryStatus::of_evaluation(evaluation);
+        let policy = self.policies.status(self.pipeline.late_intents(), self.pipeline.shadow());
         Status {
             schema: "assent.v1.status".to_owned(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             origin: self.origin.clone(),
-            now_ms: self.clock.now().0,
-            boundaries: Boundaries { intent: loaded.clone(), evaluation: loaded, token },
+            now_ms: now.0,
+            // A catalog is loaded before the appliance serves, and stays until a better one replaces it.
+            boundaries: Boundaries { intent: BoundaryStatus::OPEN, evaluation, token },
             epoch: boundary.epoch().0,
-            bundle: self.policies.digest().to_string(),
+            bundle: policy.digest.clone(),
+            policy,
             counters: self.sealer.gauges().read(),
             listen: self.listen.clone(),
         }

@@ -1,6 +1,8 @@
 //! Entries that the appliance makes about itself, on their way into the next round.
 
-use assent_proto::entry::{Boot, BundleLoaded, Entry, KeyAdded, Outage, Rearm, Salt, Status, Trip};
+use assent_proto::entry::{
+    Boot, BundleOffer, Entry, KeyAdded, OfferOutcome, Outage, Rearm, Salt, Status, Trip,
+};
 use assent_proto::hash::Hash;
 use assent_proto::number::{Epoch, Timestamp, TreeSize};
 
@@ -19,14 +21,20 @@ pub enum Operation {
         /// In C2SP form.
         verifier_key: String,
     },
-    /// It decides by another bundle.
-    BundleLoaded {
+    /// It was offered a bundle, and decides by it from here on or refused it.
+    BundleOffered {
         /// Digest of the one before.
         before: Hash,
         /// Digest of the one from here on.
         after: Hash,
         /// Whence it came.
         source: String,
+        /// Who offered it.
+        by: String,
+        /// The version that it states.
+        version: Option<u64>,
+        /// Why it was refused; none where it was loaded.
+        refused: Option<String>,
     },
     /// The token boundary closed.
     Tripped {
@@ -70,8 +78,17 @@ impl Operation {
                 simulator: *simulator,
             }),
             Self::KeyAdded { verifier_key } => Entry::Key(KeyAdded { salt, time: now, vkey: verifier_key }),
-            Self::BundleLoaded { before, after, source } => {
-                Entry::Bundle(BundleLoaded { salt, time: now, before: *before, after: *after, source })
+            Self::BundleOffered { before, after, source, by, version, refused } => {
+                Entry::Bundle(BundleOffer {
+                    salt,
+                    time: now,
+                    before: *before,
+                    after: *after,
+                    source,
+                    by,
+                    version: *version,
+                    outcome: refused.as_deref().map_or(OfferOutcome::Loaded, OfferOutcome::Refused),
+                })
             }
             Self::Tripped { epoch, cause, at } => Entry::Trip(Trip { salt, time: *at, epoch: *epoch, cause }),
             Self::Outage { from, covered, reached, denials, holds } => Entry::Outage(Outage {

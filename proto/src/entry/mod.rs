@@ -9,7 +9,7 @@ mod operation;
 
 use serde::{Deserialize, Serialize};
 
-pub use self::operation::{Boot, BundleLoaded, KeyAdded, Outage, Rearm, Status, Trip};
+pub use self::operation::{Boot, BundleOffer, KeyAdded, OfferOutcome, Outage, Rearm, Status, Trip};
 use crate::codec::{self, CodecError};
 use crate::hash::Hash;
 use crate::intent::Uid;
@@ -54,7 +54,7 @@ pub enum Kind {
     Rearm = 5,
     /// The log was alive.
     Status = 6,
-    /// Other policies were loaded.
+    /// Other policies were offered: loaded, or refused.
     Bundle = 7,
     /// A verifier key was added.
     Key = 8,
@@ -230,7 +230,7 @@ pub enum Entry<'a> {
     /// See [`Kind::Status`].
     Status(Status),
     /// See [`Kind::Bundle`].
-    Bundle(BundleLoaded<'a>),
+    Bundle(BundleOffer<'a>),
     /// See [`Kind::Key`].
     Key(KeyAdded<'a>),
     /// See [`Kind::Boot`].

@@ -41,19 +41,34 @@ pub struct Status {
     pub epoch: Epoch,
 }
 
-/// The evaluation boundary decides by another bundle from here on.
+/// A bundle was offered: the evaluation boundary decides by it from here on, or refused it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct BundleLoaded<'a> {
+pub struct BundleOffer<'a> {
     /// Hides the body from those who see only its hash.
     pub salt: Salt,
     /// When.
     pub time: Timestamp,
-    /// Digest of the bundle that decided before; zeroes at first.
+    /// Digest of the bundle that decided before; zeroes where the appliance has just started.
     pub before: Hash,
-    /// Digest of the bundle that decides now.
+    /// Digest of the bundle that decides from here on: the one before, where the offer was refused.
     pub after: Hash,
     /// Whence it came.
     pub source: &'a str,
+    /// Who offered it: the appliance's start, its watch over the source, or an operator.
+    pub by: &'a str,
+    /// The version that it states, if it states one.
+    pub version: Option<u64>,
+    /// What became of it.
+    pub outcome: OfferOutcome<'a>,
+}
+
+/// What became of a bundle that was offered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum OfferOutcome<'a> {
+    /// It decides from here on.
+    Loaded,
+    /// The one before stays, for this reason: a bounded label, and one line for people.
+    Refused(&'a str),
 }
 
 /// A verifier key signs checkpoints of this log from here on.

@@ -1,7 +1,8 @@
 //! Requests, replies and entries, and what may be wrong with each.
 
 use assent_proto::entry::{
-    Allow, Boot, BundleLoaded, Deny, Entry, Grounds, KeyAdded, Outage, Policies, Rearm, Salt, Status, Trip,
+    Allow, Boot, BundleOffer, Deny, Entry, Grounds, KeyAdded, OfferOutcome, Outage, Policies, Rearm, Salt,
+    Status, Trip,
 };
 use assent_proto::hash::Hash;
 use assent_proto::intent::Uid;
@@ -234,6 +235,23 @@ fn every_entry(intent: Hash) -> Vec<(&'static str, Entry<'static>)> {
         denials: 6,
         holds: 1,
     };
+    let offer = BundleOffer {
+        salt,
+        time,
+        before,
+        after,
+        source: "policies/",
+        by: "watch",
+        version: Some(300),
+        outcome: OfferOutcome::Loaded,
+    };
+    let refused = BundleOffer {
+        after: before,
+        by: "operator root (uid 0)",
+        version: None,
+        outcome: OfferOutcome::Refused("signatures: 1 of 2"),
+        ..offer.clone()
+    };
     vec![
         ("allow", Entry::Allow(allow(0, intent))),
         (
@@ -249,7 +267,8 @@ fn every_entry(intent: Hash) -> Vec<(&'static str, Entry<'static>)> {
         ("trip", Entry::Trip(Trip { salt, time, epoch, cause: "token_not_present" })),
         ("rearm", Entry::Rearm(Rearm { salt, time, epoch })),
         ("status", Entry::Status(Status { salt, time, epoch })),
-        ("bundle", Entry::Bundle(BundleLoaded { salt, time, before, after, source: "policies/" })),
+        ("bundle loaded", Entry::Bundle(offer)),
+        ("bundle refused", Entry::Bundle(refused)),
         ("key", Entry::Key(KeyAdded { salt, time, vkey })),
         ("boot", Entry::Boot(Boot { salt, time, epoch, version: "0.1.0", hsm: "a b c", simulator: true })),
         ("outage", Entry::Outage(outage)),

@@ -1,7 +1,7 @@
 //! Requests, replies and entries of random parts, and random damage to their bytes.
 
 use assent_proto::entry::{
-    Allow, Boot, BundleLoaded, Deny, Entry, Grounds, KeyAdded, Outage, Rearm, Salt, Status, Trip,
+    Allow, Boot, BundleOffer, Deny, Entry, Grounds, KeyAdded, OfferOutcome, Outage, Rearm, Salt, Status, Trip,
 };
 use assent_proto::hash::Hash;
 use assent_proto::intent::{OnUnavailable, Priority, Terms, Uid};
@@ -141,7 +141,20 @@ impl Parts {
             3 => Entry::Trip(Trip { salt, time, epoch, cause: word }),
             4 => Entry::Rearm(Rearm { salt, time, epoch }),
             5 => Entry::Status(Status { salt, time, epoch }),
-            6 => Entry::Bundle(BundleLoaded { salt, time, before: bundle, after: intent, source: word }),
+            6 => Entry::Bundle(BundleOffer {
+                salt,
+                time,
+                before: bundle,
+                after: intent,
+                source: word,
+                by: audience,
+                version: (self.numbers[0].is_multiple_of(2)).then_some(self.numbers[1]),
+                outcome: if self.numbers[2].is_multiple_of(2) {
+                    OfferOutcome::Loaded
+                } else {
+                    OfferOutcome::Refused(principal)
+                },
+            }),
             7 => Entry::Key(KeyAdded { salt, time, vkey: word }),
             8 => Entry::Boot(Boot { salt, time, epoch, version: word, hsm: audience, simulator: true }),
             _ => {

@@ -89,7 +89,8 @@ impl Appliance {
     pub(crate) fn launch_closed(&mut self) {
         let config = self.config();
         let mut command = Command::new(ASSENT);
-        if config.exists() && !self.folder.path().join("hsm/simulator").exists() {
+        // Once it is provisioned it is served: `dev` would put back what a test took away.
+        if config.exists() && (self.log().exists() || !self.folder.path().join("hsm/simulator").exists()) {
             command.arg("--config").arg(&config).arg("serve");
         } else {
             command.args(["dev", "--port", &self.port.to_string(), "--dir"]).arg(self.folder.path());

@@ -71,7 +71,7 @@ pub unsafe extern "C" fn gate_decide(given: *const Given<'static>, data: *const 
         Err(Refused::Unclassified) => return -3,
         Err(Refused::Invalid(misfit)) => return misfit.kind().len() as i64,
     };
-    let evaluation = classified.evaluate();
+    let evaluation = classified.evaluate().clone();
     let explained = matches!(classified.outcome(0), assent_evaluator::Outcome::Satisfied);
     let decided: usize = evaluation.reasons().iter().chain(evaluation.errors().iter()).sum();
     match evaluation.verdict() {

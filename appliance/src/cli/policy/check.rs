@@ -38,6 +38,7 @@ struct Report {
     schema: &'static str,
     valid: bool,
     digest: String,
+    image_digest: String,
     actions: usize,
     policies: usize,
     templates: usize,
@@ -55,7 +56,7 @@ struct Report {
 pub(super) fn run(options: Options, globals: &Globals) -> anyhow::Result<Exit> {
     let folder = folder(options.bundle, globals)?;
     let compiled =
-        Sources::from_folder(&folder).and_then(|sources| Bundle::compile_within(sources, options.budget));
+        Sources::from_path(&folder).and_then(|sources| Bundle::compile_within(sources, options.budget));
     let mut out = std::io::stdout().lock();
     match (compiled, globals.output) {
         (Ok(bundle), Format::Table) => table(&mut out, &folder, &Report::of(&bundle, options.budget))?,
@@ -102,6 +103,7 @@ impl Report {
             schema: "assent.v1.policy.check",
             valid: true,
             digest: assent_proto::hash::Hash(bundle.digest()).to_string(),
+            image_digest: assent_proto::hash::Hash(bundle.image_digest()).to_string(),
             actions,
             policies: notes.len(),
             templates: templates.len(),
@@ -121,6 +123,7 @@ fn table(out: &mut impl Write, folder: &Path, report: &Report) -> std::io::Resul
     let Report { templates, links, worst_case_fuel, budget, worst_case_stack, stack_limit, .. } = report;
     writeln!(out, "{} is valid", folder.display())?;
     writeln!(out, "  digest      {}", report.digest)?;
+    writeln!(out, "  image       {}", report.image_digest)?;
     writeln!(out, "  actions     {}", report.actions)?;
     writeln!(out, "  policies    {}, {links} of them linked from {templates} templates", report.policies)?;
     writeln!(out, "  entities    {}", report.entities)?;

@@ -4,9 +4,13 @@
 //! unless its file says so.
 
 mod check;
+mod compile;
 mod diff;
 mod eval;
 mod explain;
+mod load;
+mod show;
+mod statement;
 mod test;
 
 use std::path::{Path, PathBuf};
@@ -23,6 +27,8 @@ use crate::config::Config;
 pub(super) enum Verb {
     /// Compile a bundle, and say what it is.
     Check(check::Options),
+    /// Write a bundle with what was compiled from it to one file.
+    Compile(compile::Options),
     /// Run the bundle's own tests.
     Test(test::Options),
     /// Decide requests, a JSON line each, under plain Cedar files.
@@ -31,16 +37,26 @@ pub(super) enum Verb {
     Explain(explain::Options),
     /// Compare two bundles, and replay recorded intents under both.
     Diff(diff::Options),
+    /// Have the running appliance put a bundle in force.
+    Load(load::Options),
+    /// Show the bundle that decides in the running appliance.
+    Show,
+    /// Print what operators sign for a bundle.
+    Statement(statement::Options),
 }
 
 /// Runs the command.
 pub(super) fn run(verb: Verb, globals: &Globals) -> anyhow::Result<Exit> {
     match verb {
         Verb::Check(options) => check::run(options, globals),
+        Verb::Compile(options) => compile::run(options, globals),
         Verb::Test(options) => test::run(options, globals),
         Verb::Eval(options) => eval::run(&options),
         Verb::Explain(options) => explain::run(&options, globals),
         Verb::Diff(options) => diff::run(&options, globals),
+        Verb::Load(options) => load::run(options, globals),
+        Verb::Show => show::run(globals),
+        Verb::Statement(options) => statement::run(options, globals),
     }
 }
 
@@ -52,9 +68,9 @@ fn folder(named: Option<PathBuf>, globals: &Globals) -> anyhow::Result<PathBuf> 
     }
 }
 
-/// Loads a bundle from its folder.
+/// Loads a bundle from its folder or its file.
 fn load(folder: &Path) -> anyhow::Result<Bundle> {
-    Bundle::from_folder(folder).map_err(|error| invalid(&error))
+    Bundle::from_path(folder).map_err(|error| invalid(&error))
 }
 
 fn document(path: &Path) -> anyhow::Result<Document> {

@@ -237,8 +237,11 @@ impl Sealer {
     /// Takes what came before the stop, seals it, and leaves the fence at the end of the log.
     fn finish(mut self, key: &VerifierKey<'_>) -> Result<(), SealerError> {
         while let Ok(message) = self.inbox.try_recv() {
-            if let Message::Draft(draft) = message {
-                self.drafts.push(draft);
+            match message {
+                Message::Draft(draft) => self.drafts.push(draft),
+                // What a draft was decided by may have been announced just before it.
+                Message::Operation(operation) => self.operations.push(operation),
+                Message::Lost | Message::Attempted(_) | Message::Stop => {}
             }
         }
         while !self.drafts.is_empty() {

@@ -2,7 +2,16 @@
 //!
 //! The one rule: what cannot be evaluated is denied, with a refusal of its own, so that it is never taken for a denial by
 //! policy. Cedar's own decision is only the beginning: any policy that errs, any absent entity, any budget passed, and
-//! there is no allow. The evaluator decides; this room gives its verdict the words that the agent hears.
+//! there is no allow. The evaluator decides; this room gives its verdict the words that the agent hears. Whether anything is
+//! evaluated at all, [`EvaluationBoundary`] says.
+
+mod asserted;
+mod boundary;
+mod rate;
+
+pub use asserted::Asserted;
+pub use boundary::{Cause, Closed, EvaluationBoundary, Moment};
+pub use rate::Rates;
 
 use assent_evaluator as evaluator;
 use assent_proto::entry::{Grounds, Policies};
@@ -34,6 +43,12 @@ impl<'s> Judgement<'s> {
     }
 }
 
+/// Refuses a classified intent that is not evaluated: the boundary is closed, or its batch has passed its deadline.
+pub fn withhold<'s>(_classified: Classified<'_, '_>) -> Judgement<'s> {
+    let verdict = Verdict::Deny(Refusal::EvaluationUnavailable);
+    Judgement(Ruling { verdict, risk: 0, policies: Policies::default() })
+}
+
 /// Decides a classified intent under the bundle that classified it.
 pub fn evaluate<'s>(mut classified: Classified<'_, '_>, snapshot: &'s Snapshot) -> Judgement<'s> {
     let granted = classified.granted;
@@ -47,6 +62,7 @@ pub fn evaluate<'s>(mut classified: Classified<'_, '_>, snapshot: &'s Snapshot) 
         evaluator::Verdict::Deny => (Verdict::Deny(Refusal::PolicyDenied), evaluation.reasons()),
         evaluator::Verdict::Hold => (Verdict::Hold(Refusal::ApprovalRequired), evaluation.reasons()),
         evaluator::Verdict::Unavailable(_) => {
+            snapshot.count_errors(evaluation.errors());
             (Verdict::Deny(Refusal::EvaluationUnavailable), evaluation.errors())
         }
     };

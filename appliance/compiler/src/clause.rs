@@ -1,0 +1,102 @@
+//! Clauses: the conditions of a policy, each ended where it is settled.
+//!
+//! The rule it keeps: a clause leaves nothing on the stack, and what Cedar would not evaluate is passed over. Which clause
+//! does not hold is in the instruction that finds out.
+
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "Cedar's enums are open; what is not named is pushed like any other expression"
+)]
+
+use crate::constant::Constant;
+use crate::error::BundleError;
+use crate::expression::{Program, operator};
+use crate::table::number;
+use assent_evaluator::{Binary, Instruction, Operand, Then};
+use cedar_policy::pst::{BinaryOp, Expr, UnaryOp};
+
+impl Program<'_> {
+    /// A clause that must come out as `wanted`: it ends at the first part of its conjunction (for `unless`, its
+    /// disjunction) that settles it. Whether anything behind it can be reached.
+    pub(crate) fn clause(&mut self, body: &Expr, wanted: bool, clause: u32) -> Result<bool, BundleError> {
+        if let Some(Constant::Bool(value)) = self.fold(body) {
+            return Ok(value == wanted);
+        }
+        let (all, any) = if wanted { (BinaryOp::And, BinaryOp::Or) } else { (BinaryOp::Or, BinaryOp::And) };
+        match body {
+            Expr::BinaryOp { op, left, right } if *op == all => {
+                Ok(self.clause(left, wanted, clause)? && self.clause(right, wanted, clause)?)
+            }
+            Expr::BinaryOp { op, left, right } if *op == any => {
+                self.alternatives(left, right, wanted, clause)
+            }
+            Expr::UnaryOp { op: UnaryOp::Not, expr } => self.clause(expr, !wanted, clause),
+            _ => {
+                self.end(body, wanted, clause)?;
+                Ok(true)
+            }
+        }
+    }
+
+    /// One of two must come out as `wanted`. The second is passed over where the first does, if that is an operator of
+    /// two values: then nothing lies on the stack.
+    fn alternatives(
+        &mut self,
+        left: &Expr,
+        right: &Expr,
+        wanted: bool,
+        clause: u32,
+    ) -> Result<bool, BundleError> {
+        let undecided = self.fold(left).is_none() && self.fold(right).is_none();
+        if undecided && let Some(place) = self.test(left)? {
+            self.clause(right, wanted, clause)?;
+            let passed = number(self.code.len() - place - 1);
+            let Some(skip) = Then::skip(wanted, passed) else {
+                return Err(self.unsupported("a clause that is too long for the evaluator"));
+            };
+            if let Some(Instruction::Binary { then, .. }) = self.code.get_mut(place) {
+                *then = skip;
+            }
+            return Ok(true);
+        }
+        self.expression(left)?;
+        let place = self.reserve();
+        self.boolean(right)?;
+        self.aim(place, if wanted { Instruction::Or } else { Instruction::And });
+        self.emit(if wanted { Instruction::EndWhen(clause) } else { Instruction::EndUnless(clause) });
+        Ok(true)
+    }
+
+    /// An operator of two values whose fate is still open: the place of its instruction.
+    pub(crate) fn test(&mut self, expression: &Expr) -> Result<Option<usize>, BundleError> {
+        match expression {
+            Expr::BinaryOp { op, left, right } => match operator(*op) {
+                Some(operator) => self.apply(operator, left, right, Then::PUSH)?,
+                None => return Ok(None),
+            },
+            Expr::Like { expr, pattern } => {
+                let pattern = self.pattern(pattern);
+                let Some(right) = Operand::pattern(pattern) else { return Ok(None) };
+                let left = self.operand(expr)?;
+                self.emit(Instruction::Binary { operator: Binary::Like, left, right, then: Then::PUSH });
+            }
+            _ => return Ok(None),
+        }
+        Ok(Some(self.code.len() - 1))
+    }
+
+    /// Ends a clause: with the operator that gives its answer, where that is one of two values.
+    fn end(&mut self, body: &Expr, wanted: bool, clause: u32) -> Result<(), BundleError> {
+        if let Some(end) = Then::end(wanted, clause)
+            && let Some(place) = self.test(body)?
+        {
+            if let Some(Instruction::Binary { then, .. }) = self.code.get_mut(place) {
+                *then = end;
+            }
+            return Ok(());
+        }
+        self.expression(body)?;
+        self.emit(if wanted { Instruction::EndWhen(clause) } else { Instruction::EndUnless(clause) });
+        Ok(())
+    }
+}

@@ -1,0 +1,118 @@
+//! The section `[policy]`: what decides, whence it comes, and who must have signed it.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use assent_evaluator::DEFAULT_BUDGET;
+
+use super::ConfigError;
+use super::reader::{Reader, Section, is_path};
+use super::sections::{HOUR, MILLISECOND, MINUTE, SECOND, YEAR};
+use crate::limits::MAX_OPERATORS;
+use crate::operators::{ListError, Quorum};
+
+const _: () = assert!(MAX_OPERATORS <= u32::MAX as usize, "a threshold's limit fits the key");
+
+/// `[policy]`: what decides.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Policy {
+    /// The bundle's folder.
+    pub bundle: PathBuf,
+    /// Whether the folder is watched, and loaded when it changes.
+    pub watch: bool,
+    /// How often it is looked at.
+    pub poll: Duration,
+    /// How long the bundle may be used without its source being confirmed; for ever when absent.
+    pub max_age: Option<Duration>,
+    /// The most fuel that one evaluation may use; a bundle whose worst case is above it is refused.
+    pub budget: u64,
+    /// How long the evaluation of one batch may take.
+    pub deadline: Duration,
+    /// Whose signatures a bundle needs; none are asked for when absent.
+    pub signers: Option<Signers>,
+    /// How many of them must have signed.
+    pub threshold: usize,
+    /// A second bundle that is evaluated and counted, never obeyed.
+    pub shadow: Option<PathBuf>,
+}
+
+/// Where the operators' keys are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Signers {
+    /// In the configuration, a line each.
+    Lines(Vec<String>),
+    /// In a file of allowed signers or authorized keys.
+    File(PathBuf),
+}
+
+impl Policy {
+    pub(super) fn read(reader: &mut Reader<'_>) -> Result<Self, ConfigError> {
+        let mut section = reader.section("policy")?;
+        let policy = Self {
+            bundle: section.path("bundle", "bundle")?,
+            watch: section.boolean("watch", true)?,
+            poll: section.duration("poll", SECOND, 10 * MILLISECOND..=HOUR)?,
+            max_age: section.optional_duration("max_age", SECOND..=YEAR)?,
+            budget: budget(&mut section)?,
+            deadline: section.duration("deadline", SECOND, MILLISECOND..=MINUTE)?,
+            signers: signers(&mut section)?,
+            threshold: threshold(&mut section)?,
+            shadow: section.optional_path("shadow")?,
+        };
+        if let Some(Signers::Lines(lines)) = policy.signers.as_ref().filter(|_| policy.quorum().is_err()) {
+            let allowed = format!("a number that the {} keys of `policy.signers` can reach", lines.len());
+            return Err(section.misfit("threshold", &policy.threshold.to_string(), &allowed));
+        }
+        section.finish()?;
+        Ok(policy)
+    }
+}
+
+fn budget(section: &mut Section<'_, '_>) -> Result<u64, ConfigError> {
+    let default = i64::try_from(DEFAULT_BUDGET).unwrap_or(i64::MAX);
+    let allowed =
+        "a whole number of units of fuel, at least 1; `assent policy check` prints a bundle's worst case";
+    section.value("budget", default, allowed, |value| {
+        u64::try_from(value.as_integer()?).ok().filter(|fuel| *fuel > 0)
+    })
+}
+
+/// Keys, a text each, or the path of a file with them.
+fn signers(section: &mut Section<'_, '_>) -> Result<Option<Signers>, ConfigError> {
+    let folder = section.folder();
+    let allowed =
+        "a list of lines such as \"ssh-ed25519 AAAA... NAME\", or the path of a file with such lines";
+    section.optional("signers", allowed, |value| {
+        let Some(lines) = value.as_array() else {
+            let path = value.as_str().filter(|text| is_path(text))?;
+            return Some(Signers::File(folder.join(path)));
+        };
+        let lines = lines.iter().map(|line| line.as_str().map(str::to_owned)).collect::<Option<Vec<_>>>()?;
+        let numbered = lines.iter().map(|line| ("policy.signers".to_owned(), line.as_str()));
+        Quorum::new(numbered, 1).is_ok().then_some(Signers::Lines(lines))
+    })
+}
+
+fn threshold(section: &mut Section<'_, '_>) -> Result<usize, ConfigError> {
+    // INVARIANT: the limit fits 32 bits, as is asserted above.
+    let most = u32::try_from(MAX_OPERATORS).unwrap_or(u32::MAX);
+    Ok(usize::try_from(section.integer("threshold", 1, 1..=most)?).unwrap_or(MAX_OPERATORS))
+}
+
+impl Policy {
+    /// Who must sign bundles; none where nobody must.
+    ///
+    /// # Errors
+    /// [`ListError`]: then no bundle can be taken.
+    pub fn quorum(&self) -> Result<Option<Quorum>, ListError> {
+        match &self.signers {
+            None => Ok(None),
+            Some(Signers::File(path)) => Quorum::from_file(path, self.threshold).map(Some),
+            Some(Signers::Lines(lines)) => {
+                let place = |line: usize| format!("`policy.signers`, key {line}");
+                let numbered = (1..).zip(lines).map(|(number, line)| (place(number), line.as_str()));
+                Quorum::new(numbered, self.threshold).map(Some)
+            }
+        }
+    }
+}

@@ -1,0 +1,244 @@
+//! Operators: people whose SSH keys are known here, and what enough of them have signed.
+//!
+//! The one rule: M of N distinct keys over exactly these bytes, in exactly this namespace, or nothing. Two signatures by one
+//! key count once; a key that is not listed does not count, nor does a signature over other bytes; what is malformed or
+//! was made for something else spoils the whole set, and is named. It does not know what the statement means: bundles, approvals and warrants
+//! each have a namespace of their own. Signatures are OpenSSH's (`ssh-keygen -Y sign`, PROTOCOL.sshsig).
+
+mod key;
+mod signature;
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+pub use key::{KeyError, OperatorKey};
+
+use crate::limits::{MAX_OPERATORS, MAX_OPERATORS_BYTES, MAX_SIGNATURES};
+use signature::Signature;
+
+/// A signature as it was found.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct SignatureFile {
+    /// Where it was found, for messages.
+    pub name: String,
+    /// What `ssh-keygen -Y sign` wrote.
+    pub text: String,
+}
+
+/// The keys that may sign, and how many of them must.
+#[derive(Clone, Debug)]
+pub struct Quorum {
+    keys: Vec<OperatorKey>,
+    threshold: usize,
+}
+
+/// Who signed: at least as many distinct operators as the threshold asks for. Only [`Quorum::verify`] makes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use]
+pub struct Signers(Vec<String>);
+
+impl Signers {
+    /// Their names, in the order of the list of keys.
+    #[must_use]
+    pub fn names(&self) -> &[String] {
+        &self.0
+    }
+}
+
+/// Why a list of keys is not taken.
+#[derive(Debug, thiserror::Error)]
+pub enum ListError {
+    /// The file cannot be read.
+    #[error("cannot read the operators' keys {}", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The file is too long.
+    #[error("the operators' keys {} are longer than {MAX_OPERATORS_BYTES} bytes", path.display())]
+    TooLong {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A line is no key.
+    #[error("{place}: {error}")]
+    Key {
+        /// File and line.
+        place: String,
+        /// What is wrong with it.
+        error: KeyError,
+    },
+    /// One key stands there twice, and would look like two people.
+    #[error("{place}: this key is listed twice; list each key once")]
+    Twice {
+        /// File and line.
+        place: String,
+    },
+    /// Fewer keys than must sign, none of them, or too many.
+    #[error(
+        "{threshold} of {keys} operators cannot sign; list 1 to {MAX_OPERATORS} keys, and ask for 1 to all of them"
+    )]
+    Threshold {
+        /// How many must sign.
+        threshold: usize,
+        /// How many are listed.
+        keys: usize,
+    },
+}
+
+/// Why a set of signatures is not enough.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum QuorumError {
+    /// More signatures than we look at.
+    #[error("there are {0} signatures; at most {MAX_SIGNATURES} are looked at")]
+    TooMany(usize),
+    /// One is no signature.
+    #[error("{file}: no SSH signature; make one with `ssh-keygen -Y sign -n {namespace} -f KEY FILE`")]
+    Malformed {
+        /// Which.
+        file: String,
+        /// The namespace that is wanted.
+        namespace: String,
+    },
+    /// One was made for something else.
+    #[error(
+        "{file}: signed in the namespace `{found}`; sign with `ssh-keygen -Y sign -n {namespace} -f KEY FILE`"
+    )]
+    Namespace {
+        /// Which.
+        file: String,
+        /// Its namespace, cut where it is long.
+        found: String,
+        /// The one that is wanted.
+        namespace: String,
+    },
+    /// Too few operators signed.
+    #[error("signed by {} of the {threshold} operators that must sign{}", .signers.len(), told(.signers, .stale, .unknown))]
+    TooFew {
+        /// Who signed.
+        signers: Vec<String>,
+        /// Signatures by listed keys over something else.
+        stale: Vec<String>,
+        /// Signatures by keys that are not listed.
+        unknown: Vec<String>,
+        /// How many must sign.
+        threshold: usize,
+    },
+}
+
+fn told(signers: &[String], stale: &[String], unknown: &[String]) -> String {
+    let mut told = if signers.is_empty() { String::new() } else { format!(" ({})", signers.join(", ")) };
+    for (files, what) in [(stale, "over another statement"), (unknown, "by no listed key")] {
+        if !files.is_empty() {
+            told.push_str(&format!("; {what}: {}", files.join(", ")));
+        }
+    }
+    told
+}
+
+impl Quorum {
+    /// Takes a list of keys, a line each, each with the name of its place for messages.
+    ///
+    /// # Errors
+    /// [`ListError`].
+    pub fn new<'l>(
+        lines: impl IntoIterator<Item = (String, &'l str)>,
+        threshold: usize,
+    ) -> Result<Self, ListError> {
+        let mut keys: Vec<OperatorKey> = Vec::new();
+        for (place, line) in lines {
+            match OperatorKey::parse(line) {
+                Ok(key) if keys.iter().any(|known| known.is_same(&key)) => {
+                    return Err(ListError::Twice { place });
+                }
+                Ok(key) => keys.push(key),
+                Err(error) => return Err(ListError::Key { place, error }),
+            }
+        }
+        let fits = (1..=MAX_OPERATORS).contains(&keys.len()) && (1..=keys.len()).contains(&threshold);
+        if fits {
+            Ok(Self { keys, threshold })
+        } else {
+            Err(ListError::Threshold { threshold, keys: keys.len() })
+        }
+    }
+
+    /// Reads a list of keys, a line each; empty lines and lines that begin with `#` are left out.
+    ///
+    /// # Errors
+    /// [`ListError`].
+    pub fn from_file(path: &Path, threshold: usize) -> Result<Self, ListError> {
+        let unreadable = |source| ListError::Unreadable { path: path.to_owned(), source };
+        let mut text = String::new();
+        let file = std::fs::File::open(path).map_err(unreadable)?;
+        std::io::Read::read_to_string(&mut std::io::Read::take(file, MAX_OPERATORS_BYTES + 1), &mut text)
+            .map_err(unreadable)?;
+        if text.len() as u64 > MAX_OPERATORS_BYTES {
+            return Err(ListError::TooLong { path: path.to_owned() });
+        }
+        let stated = |line: &&str| !line.trim().is_empty() && !line.trim_start().starts_with('#');
+        let numbered = (1..).zip(text.lines()).filter(|(_, line)| stated(line));
+        Self::new(numbered.map(|(number, line)| (format!("{}:{number}", path.display()), line)), threshold)
+    }
+
+    /// How many must sign.
+    #[must_use]
+    pub const fn threshold(&self) -> usize {
+        self.threshold
+    }
+
+    /// The keys that may sign.
+    #[must_use]
+    pub fn keys(&self) -> &[OperatorKey] {
+        &self.keys
+    }
+
+    /// Whether enough operators signed this statement.
+    ///
+    /// # Errors
+    /// [`QuorumError`].
+    pub fn verify(
+        &self,
+        namespace: &str,
+        statement: &[u8],
+        signatures: &[SignatureFile],
+    ) -> Result<Signers, QuorumError> {
+        if signatures.len() > MAX_SIGNATURES {
+            return Err(QuorumError::TooMany(signatures.len()));
+        }
+        let (mut signed, mut stale, mut unknown) = (BTreeSet::new(), Vec::new(), Vec::new());
+        for file in signatures {
+            let signature = parse(file, namespace)?;
+            match self.keys.iter().position(|key| signature.is_by(key)) {
+                Some(position) if signature.verifies(namespace, statement) => drop(signed.insert(position)),
+                Some(_) => stale.push(file.name.clone()),
+                None => unknown.push(file.name.clone()),
+            }
+        }
+        let named = |position: &usize| Some(self.keys.get(*position)?.name().to_owned());
+        let signers: Vec<String> = signed.iter().filter_map(named).collect();
+        if signers.len() < self.threshold {
+            return Err(QuorumError::TooFew { signers, stale, unknown, threshold: self.threshold });
+        }
+        Ok(Signers(signers))
+    }
+}
+
+fn parse(SignatureFile { name, text }: &SignatureFile, namespace: &str) -> Result<Signature, QuorumError> {
+    let (file, namespace) = (name.clone(), namespace.to_owned());
+    match Signature::parse(text) {
+        None => Err(QuorumError::Malformed { file, namespace }),
+        Some(signature) if signature.namespace() != namespace => {
+            let found = signature.namespace().chars().take(64);
+            let found = found.map(|c| if c.is_control() { ' ' } else { c }).collect();
+            Err(QuorumError::Namespace { file, found, namespace })
+        }
+        Some(signature) => Ok(signature),
+    }
+}
+
+#[cfg(test)]
+mod tests;
