@@ -1,12 +1,15 @@
-//! Not one allocation: a million intents are classified and evaluated under a counting allocator.
+//! Not one allocation: a million intents are classified and evaluated under a counting allocator, twice: under a bundle
+//! such as people write, and under one that has every instruction of the machine.
 //!
 //! The count is this thread's own, so that the harness may do as it likes. A positive control proves that it counts.
 
 #![expect(unsafe_code, reason = "a global allocator cannot be written without")]
 #![expect(clippy::panic, reason = "what stands beside the tests may fail as loudly as a test")]
 
+mod instructions;
+
 use assent_compiler::{Bundle, Document, Rules, Sources};
-use assent_evaluator::{Facts, Intent, Uid, Verdict};
+use assent_evaluator::{Cause, Facts, Intent, Uid, Verdict};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
@@ -142,4 +145,55 @@ fn a_million_evaluations_allocate_nothing() {
     }
     assert_eq!(allocations(), before);
     assert_eq!((allowed, held, invalid), (571_428, 285_714, 142_858));
+}
+
+/// What an intent of the second bundle brings: `scale` decides whether the arithmetic overflows.
+fn use_every_operator(bundle: &Bundle, scale: i64) -> Option<(Verdict, usize, usize)> {
+    let uid = |type_name, id| Uid { type_name, id };
+    let view = bundle.view();
+    let mut intent = Intent::new(&view);
+    intent.ask(uid("Agent", "a"), uid("Action", "use"), uid("Order", "o"));
+    intent.begin_record(7).ok()?;
+    intent.key("scale").ok()?;
+    intent.long(scale).ok()?;
+    intent.key("text").ok()?;
+    intent.string("a refund because it broke").ok()?;
+    intent.key("flag").ok()?;
+    intent.bool(true).ok()?;
+    intent.key("from").ok()?;
+    intent.ip(assent_evaluator::Address::v4([127, 0, 0, 1], 32)?).ok()?;
+    intent.key("when").ok()?;
+    intent.datetime(1_715_000_000_000).ok()?;
+    intent.key("wait").ok()?;
+    intent.duration(90_000_000).ok()?;
+    intent.key("list").ok()?;
+    intent.begin_set(2).ok()?;
+    intent.long(1).ok()?;
+    intent.long(2).ok()?;
+    intent.end().ok()?;
+    intent.end().ok()?;
+    let mut classified = intent.classify(Facts::default()).ok()?;
+    let evaluation = classified.evaluate();
+    let decided = (evaluation.verdict(), evaluation.reasons().len(), evaluation.errors().len());
+    // Explanations come out of the same machine.
+    (0..bundle.view().policy_count()).for_each(|policy| {
+        std::hint::black_box(classified.outcome(policy));
+    });
+    Some(decided)
+}
+
+#[test]
+fn a_million_evaluations_of_every_operator_allocate_nothing() {
+    let (bundle, holding) = instructions::bundle();
+    let before = allocations();
+    for round in 0..1_000_000_i64 {
+        let overflows = round % 3 == 0;
+        let decided = use_every_operator(&bundle, if overflows { i64::MAX } else { 2 });
+        let expected = match overflows {
+            false => (Verdict::Allow, holding, 0),
+            true => (Verdict::Unavailable(Cause::Errors), holding - 1, 1),
+        };
+        assert_eq!(decided, Some(expected));
+    }
+    assert_eq!(allocations(), before);
 }

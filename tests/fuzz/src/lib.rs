@@ -3,6 +3,7 @@
 //! The targets are in `targets/`, the inputs that led somewhere new in `corpus/`. How to run them is in `../README.md`.
 
 pub mod choices;
+pub mod deciding;
 pub mod frame;
 pub mod programs;
 pub mod script;

@@ -2,7 +2,7 @@
 
 use crate::choices::Choices;
 use crate::tables::{IDS, NAMES, TYPES};
-use assent_evaluator::{Address, Intent, Misfit, Uid, View};
+use assent_evaluator::{Address, Intent, Misfit, Uid};
 
 const TEXTS: &[&str] = &["", "a", "ab", "b*", "\u{e9}", "abcabcabd"];
 
@@ -13,20 +13,19 @@ pub fn uid(choices: &mut Choices<'_>) -> Uid<'static> {
     Uid { type_name, id }
 }
 
-/// An intent as the choices make it: most of them fit the first action.
-pub fn intent<'a>(view: View<'a>, choices: &mut Choices<'_>) -> Intent<'a> {
+/// Asks as the choices say: most intents fit the first action.
+pub fn ask(intent: &mut Intent<'_>, choices: &mut Choices<'_>) {
     let known = |type_name, id| Uid { type_name, id };
     let (principal, action, resource) = match choices.once_in(6) {
         true => (uid(choices), uid(choices), uid(choices)),
         false => (known("U", "e0"), known("Action", "act"), known("G", "e1")),
     };
-    let mut intent = Intent::new(view, principal, action, resource);
+    intent.ask(principal, action, resource);
     // A misfit is kept by the intent, and answers later.
     let _ = match choices.once_in(3) {
-        true => (0..24).try_for_each(|_| step(&mut intent, choices)),
-        false => fitting(&mut intent, choices),
+        true => (0..24).try_for_each(|_| step(intent, choices)),
+        false => fitting(intent, choices),
     };
-    intent
 }
 
 /// The context that the first action asks for.

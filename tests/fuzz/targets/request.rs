@@ -36,8 +36,10 @@ fuzz_target!(|data: &[u8]| {
 fn take(frame: &[u8]) -> bool {
     let Ok(request) = Request::parse(frame) else { return false };
     assert_eq!(again(&request), frame, "a frame has another encoding");
+    let view = TABLES.view();
+    let mut room = Intent::new(&view);
     for (intent, _) in request.intents() {
-        decide(&intent);
+        decide(&mut room, &intent);
     }
     true
 }
@@ -47,14 +49,13 @@ const fn uid(of: assent_proto::intent::Uid<'_>) -> Uid<'_> {
 }
 
 /// What the appliance does with an intent, up to the verdict.
-fn decide(asked: &assent_proto::intent::Intent<'_>) {
-    let principal = Uid { type_name: "U", id: "e0" };
+fn decide<'a>(intent: &mut Intent<'a>, asked: &assent_proto::intent::Intent<'a>) {
     let act = &asked.act;
-    let mut intent = Intent::new(TABLES.view(), principal, uid(act.action), uid(act.resource));
+    intent.ask(Uid { type_name: "U", id: "e0" }, uid(act.action), uid(act.resource));
     let laid_out = act
         .context
         .events()
-        .try_for_each(|event| lay_out(&mut intent, event.expect("what was taken can be walked")));
+        .try_for_each(|event| lay_out(intent, event.expect("what was taken can be walked")));
     let Ok(mut classified) = intent.classify(Facts::default()) else { return };
     assert!(laid_out.is_ok(), "a misfit was classified");
     let evaluation = classified.evaluate();

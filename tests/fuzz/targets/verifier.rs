@@ -4,9 +4,9 @@
 //! programs are.
 #![no_main]
 
-use assent_evaluator::{Decision, Facts, Outcome, Verdict, Verified};
+use assent_evaluator::Verified;
 use fuzz::choices::Choices;
-use fuzz::script;
+use fuzz::deciding::run;
 use fuzz::tables::Tables;
 use libfuzzer_sys::fuzz_target;
 
@@ -30,31 +30,5 @@ fuzz_target!(|data: &[u8]| {
         }
     };
 
-    let view = verified.view();
-    let budget = view.image().budget;
-    let mut intent = script::intent(view, &mut asked);
-    let facts = Facts { now_ms: asked.long(), approvals: asked.long(), ..Facts::default() };
-    let unclassified = intent.evaluate_unclassified();
-    assert!(
-        matches!(unclassified.verdict(), Verdict::Unavailable(_)),
-        "an intent that nobody classified is not allowed"
-    );
-    assert!(unclassified.fuel_used() <= budget);
-    let Ok(mut classified) = intent.classify(facts) else { return };
-    let evaluation = classified.evaluate();
-    assert!(evaluation.fuel_used() <= budget);
-    if evaluation.verdict() == Verdict::Allow {
-        assert_eq!(evaluation.cedar(), Decision::Allow);
-        assert!(evaluation.errors().is_empty());
-    }
-    for policy in 0..view.policy_count() {
-        let outcome = classified.outcome(policy);
-        // Alone a policy has all the fuel, so it can only do better than among the others.
-        if evaluation.reasons().contains(policy) {
-            assert_eq!(outcome, Outcome::Satisfied, "policy {policy}");
-        }
-        if let Outcome::Failed(_) = outcome {
-            assert!(evaluation.errors().contains(policy), "policy {policy}");
-        }
-    }
+    run(&verified, &mut asked);
 });

@@ -27,6 +27,7 @@ mod requests;
 mod round;
 mod schema;
 mod shrinking;
+mod templates;
 mod values;
 
 use operators::Operators;
@@ -43,6 +44,7 @@ pub(crate) struct Tally {
     pub(crate) policies_tried: usize,
     pub(crate) policies_accepted: usize,
     pub(crate) largest_bundle: usize,
+    pub(crate) links: usize,
     pub(crate) requests: u64,
     pub(crate) allowed: u64,
     pub(crate) denied: u64,
@@ -66,11 +68,12 @@ impl Tally {
     }
 
     fn report(&self) {
-        let Self { bundles, policies_tried, policies_accepted, largest_bundle, requests, .. } = self;
+        let Self { bundles, policies_tried, policies_accepted, largest_bundle, links, requests, .. } = self;
         println!(
             "{requests} requests to {bundles} bundles; {policies_accepted} of {policies_tried} generated policies pass \
-             Cedar's validation; the largest bundle has {largest_bundle}"
+             Cedar's validation, {links} of them by a link; the largest bundle has {largest_bundle}"
         );
+        assert!(*links > 0, "{self:?}");
         assert!(policies_accepted * 2 > *policies_tried, "{self:?}");
         self.assert_share("allowed", self.allowed, 15);
         self.assert_share("denied by policy", self.denied, 15);

@@ -2,6 +2,7 @@
 //!
 //! The list of those that must occur is written out, so that a generator that forgets one fails.
 
+use crate::oracle::variant;
 use cedar_policy::pst::{Clause, Expr, Template};
 use cedar_policy::{Policy, pst};
 use std::collections::BTreeMap;
@@ -148,10 +149,4 @@ impl Operators {
         let missing: Vec<_> = ALL.iter().filter(|operator| !self.counts.contains_key(**operator)).collect();
         assert!(missing.is_empty(), "the generator never uses {missing:?}");
     }
-}
-
-/// The name of an enum's variant.
-fn variant(of: &impl std::fmt::Debug) -> String {
-    let text = format!("{of:?}");
-    text.split(|character: char| !character.is_alphanumeric()).next().unwrap_or_default().to_owned()
 }

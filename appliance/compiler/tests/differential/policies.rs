@@ -9,6 +9,7 @@ use crate::paths::{Environment, environments};
 use crate::schema::{Catalog, URL};
 use assent_compiler::Rules;
 use cedar_policy::{Policy, PolicyId, PolicySet, ValidationMode, Validator};
+use serde_json::Value;
 use std::fmt::Write;
 
 /// Deepest dereference in a bundle; plain files may go on.
@@ -21,6 +22,8 @@ pub(crate) struct Accepted {
     pub(crate) id: String,
     pub(crate) text: String,
     pub(crate) policy: Policy,
+    /// The link that it is, where it is one; its text is then the template's, or empty.
+    pub(crate) link: Option<Value>,
     /// What it adds to the score, in a risk model.
     pub(crate) score: Option<i64>,
     pub(crate) is_liftable: bool,
@@ -45,7 +48,7 @@ impl Mood {
         Self {
             rules: if dice.percent(30) { Rules::Bundle } else { Rules::Plain },
             forbids: dice.pick(&[3, 10, 10, 30]),
-            approvals: dice.pick(&[0, 0, 50, 90]),
+            approvals: dice.pick(&[0, 50, 90]),
             risky: dice.pick(&[0, 20, 80]),
             clauses: dice.between(1, 3),
         }
@@ -73,7 +76,10 @@ impl Author<'_> {
         };
         // Some are rejected; the bundle is to have its policies all the same.
         while self.accepted.len() < policies && self.tried < policies * 3 + 20 {
-            self.write(dice);
+            match dice.percent(10) {
+                true => self.write_template(dice),
+                false => self.write(dice),
+            }
         }
         if dice.percent(60) {
             let scores = dice.between(1, 6);
@@ -85,26 +91,26 @@ impl Author<'_> {
         self.tried += 1;
         let is_forbid = dice.percent(self.mood.forbids);
         let is_liftable = is_forbid && dice.percent(self.mood.approvals);
-        let position = self.accepted.len();
+        let position = self.statements();
         let (id, mut text) = self.name(dice, position);
         if is_liftable {
             text.push_str("@approval(\"2 of desk\") ");
         }
         text.push_str(&self.body(dice, if is_forbid { "forbid" } else { "permit" }));
         if let Some(policy) = self.check(&id, &text) {
-            self.accepted.push(Accepted { id, text, policy, score: None, is_liftable });
+            self.accepted.push(Accepted { id, text, policy, link: None, score: None, is_liftable });
         }
     }
 
     /// A policy of the risk model; they are counted on after all others.
     fn write_risk(&mut self, dice: &mut Dice) {
         self.tried += 1;
-        let position = self.accepted.len() + self.risk.len();
+        let position = self.statements() + self.risk.len();
         let (id, mut text) = self.name(dice, position);
         let score = dice.pick(&[1, 5, 25, 60, 100, 60, i64::MAX]);
         write!(text, "@score(\"{score}\") {}", self.body(dice, "permit")).unwrap();
         if let Some(policy) = self.check(&id, &text) {
-            self.risk.push(Accepted { id, text, policy, score: Some(score), is_liftable: false });
+            self.risk.push(Accepted { id, text, policy, link: None, score: Some(score), is_liftable: false });
         }
     }
 
@@ -119,23 +125,48 @@ impl Author<'_> {
         let policy = Policy::parse(Some(PolicyId::new(id)), text)
             .unwrap_or_else(|error| panic!("the generator wrote nonsense: {error:?}\n{text}"));
         let alone = PolicySet::from_policies([policy.clone()]).unwrap();
-        let taken = match self.mood.rules {
-            Rules::Plain => self.validator.validate(&alone, ValidationMode::Strict).validation_passed(),
+        self.validates(&alone).then_some(policy)
+    }
+
+    /// Whether Cedar takes the policies under the bundle's rules.
+    pub(crate) fn validates(&self, policies: &PolicySet) -> bool {
+        let strict = ValidationMode::Strict;
+        match self.mood.rules {
+            Rules::Plain => self.validator.validate(policies, strict).validation_passed(),
             Rules::Bundle => {
-                let strict = ValidationMode::Strict;
-                let result = self.validator.validate_with_level(&alone, strict, BUNDLE_LEVEL);
+                let result = self.validator.validate_with_level(policies, strict, BUNDLE_LEVEL);
                 result.validation_passed_without_warnings()
             }
-        };
-        taken.then_some(policy)
+        }
+    }
+
+    /// Statements so far, without the risk model: a template is one, whatever links it has.
+    pub(crate) fn statements(&self) -> usize {
+        self.accepted.iter().filter(|accepted| !accepted.text.is_empty()).count()
+    }
+
+    pub(crate) fn environments(&self) -> Vec<Environment> {
+        environments(self.catalog)
     }
 
     fn body(&self, dice: &mut Dice, effect: &str) -> String {
-        let all = environments(self.catalog);
-        let anchor = dice.pick(&all);
-        let (action, actions) = self.action_scope(dice, anchor);
+        let anchor = dice.pick(&self.environments());
         let (principal, principals) = self.entity_scope(dice, "principal", anchor.principal);
         let (resource, resources) = self.entity_scope(dice, "resource", anchor.resource);
+        self.body_of(dice, effect, anchor, (principal, resource), (principals, resources))
+    }
+
+    /// A policy with these scopes of principal and resource, which accept these types.
+    pub(crate) fn body_of(
+        &self,
+        dice: &mut Dice,
+        effect: &str,
+        anchor: Environment,
+        (principal, resource): (String, String),
+        (principals, resources): (Vec<usize>, Vec<usize>),
+    ) -> String {
+        let all = self.environments();
+        let (action, actions) = self.action_scope(dice, anchor);
         let is_in = |environment: &Environment| {
             actions.contains(&environment.action)
                 && principals.contains(&environment.principal)

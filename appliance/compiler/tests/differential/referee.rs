@@ -61,7 +61,7 @@ impl<'a> Referee<'a> {
             (_, _) => asked.context().clone(),
         };
         if self.validated(asked, &filled).is_none() || self.names_absent(asked) {
-            let cedar = self.as_it_is(asked);
+            let cedar = self.as_it_is(asked, is_asserted && facts.is_none());
             let refusal = if action.is_some() { "INTENT_INVALID" } else { "INTENT_UNCLASSIFIED" };
             return answer(cedar, Some(refusal));
         }
@@ -103,8 +103,22 @@ impl<'a> Referee<'a> {
         Request::new(uid("principal"), uid("action"), uid("resource"), context, Some(schema)).ok()
     }
 
-    fn as_it_is(&self, asked: &Asked) -> CedarAnswer {
-        let request = self.request(asked, asked.context().clone());
+    /// What Cedar says of a request that fits nothing. Where only the facts are missing for its context to have a type, the
+    /// rest is read by that type.
+    fn as_it_is(&self, asked: &Asked, lacks_facts: bool) -> CedarAnswer {
+        let uid = |key: &str| EntityUid::from_json(asked.json[key].clone()).unwrap();
+        let typed = |context| {
+            Context::from_json_value(Value::Object(context), Some((&self.decides.schema, &uid("action"))))
+                .ok()
+        };
+        let completed = if lacks_facts { typed(with_facts(asked, 0)) } else { None };
+        let request = match completed {
+            None => self.request(asked, asked.context().clone()),
+            Some(context) => {
+                let rest = Context::from_pairs(context.into_iter().filter(|(name, _)| name != "assent"));
+                Request::new(uid("principal"), uid("action"), uid("resource"), rest.unwrap(), None).unwrap()
+            }
+        };
         self.both(&request, &request)
     }
 
@@ -122,7 +136,8 @@ impl<'a> Referee<'a> {
         cedar
     }
 
-    /// The request as the risk model sees it, at a score of zero, and as the policies do: at the sum, or at what is stated.
+    /// The request as the risk model sees it, at a score of zero, and as the policies do: at the sum, or at what is
+    /// stated.
     fn at_risk(
         &self,
         asked: &Asked,

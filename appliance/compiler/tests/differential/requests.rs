@@ -27,11 +27,7 @@ pub(crate) fn request(catalog: &Catalog, dice: &mut Dice) -> Asked {
     let principal =
         json!({"type": catalog.name(environment.principal), "id": values.id(environment.principal)});
     let resource = json!({"type": catalog.name(environment.resource), "id": values.id(environment.resource)});
-    // Without the appliance's own facts a context is not yet of its type, and read as it is written.
     let states_facts = action.is_asserted && values.dice.percent(50);
-    if action.is_asserted && !states_facts {
-        values.implicit = 0;
-    }
     let mut context = values.record(&action.context);
     if states_facts {
         context["assent"]["risk"] = json!(values.dice.pick(&[0, 10, 25, 60, 100, 160, i64::MAX]));

@@ -26,6 +26,7 @@ pub(crate) fn sources(
 ) -> Sources {
     let text = |of: &[Accepted]| of.iter().map(|accepted| accepted.text.as_str()).collect::<String>();
     let (first, second) = policies.split_at(policies.len() / 2);
+    let links: Vec<_> = policies.iter().filter_map(|accepted| accepted.link.clone()).collect();
     Sources {
         catalog: Document::new("catalog.cedarschema", schema),
         policies: vec![
@@ -35,7 +36,7 @@ pub(crate) fn sources(
         risk: vec![Document::new("risk/a.cedar", text(risk))],
         entities: vec![Document::new("entities.json", Value::from(entities.to_vec()).to_string())],
         tests: Vec::new(),
-        links: None,
+        links: Some(Document::new("links.json", Value::from(links).to_string())),
         rules,
     }
 }
@@ -84,11 +85,11 @@ impl Round {
     /// Compiles it.
     fn bundle(&self) -> Bundle {
         let mut policies = self.accepted.clone();
-        if self.is_incomplete {
+        let first = policies.iter_mut().find(|accepted| accepted.link.is_none());
+        if let Some(first) = first.filter(|_| self.is_incomplete) {
             // A policy of the same name that never holds.
-            let id = policies[0].id.clone();
-            policies[0].text =
-                format!("@id({id:?}) permit (principal, action, resource) when {{ 1 == 2 }};\n");
+            let id = &first.id;
+            first.text = format!("@id({id:?}) permit (principal, action, resource) when {{ 1 == 2 }};\n");
         }
         let rules = if self.is_incomplete { Rules::Plain } else { self.rules };
         let text = self.catalog.text();
@@ -101,6 +102,7 @@ impl Round {
         tally.bundles += 1;
         tally.policies_tried += self.tried;
         tally.policies_accepted += self.accepted.len() + self.risk.len();
+        tally.links += self.accepted.iter().filter(|accepted| accepted.link.is_some()).count();
         tally.largest_bundle = tally.largest_bundle.max(self.accepted.len());
         self.accepted.iter().chain(&self.risk).for_each(|accepted| operators.count(&accepted.policy));
         let mut bundle = self.bundle();

@@ -14,13 +14,11 @@ pub(crate) struct Values<'c, 'd> {
     pub(crate) dice: &'d mut Dice,
     /// How often an entity is one that is not there, and a number one that overflows, in a thousand.
     pub(crate) oddity: usize,
-    /// How often extension values and entities come without an escape, in a hundred.
-    pub(crate) implicit: usize,
 }
 
 impl<'c, 'd> Values<'c, 'd> {
     pub(crate) fn new(catalog: &'c Catalog, dice: &'d mut Dice, oddity: usize) -> Self {
-        Self { catalog, dice, oddity, implicit: 50 }
+        Self { catalog, dice, oddity }
     }
 
     fn is_odd(&mut self) -> bool {
@@ -37,7 +35,7 @@ impl<'c, 'd> Values<'c, 'd> {
     }
 
     fn extension(&mut self, function: &str, text: &str) -> Value {
-        match self.dice.percent(self.implicit) {
+        match self.dice.percent(50) {
             true => json!(text),
             false => json!({"__extn": {"fn": function, "arg": text}}),
         }
@@ -68,7 +66,7 @@ impl<'c, 'd> Values<'c, 'd> {
             }
             Kind::Entity(place) => {
                 let uid = json!({"type": self.catalog.name(*place), "id": self.id(*place)});
-                if self.dice.percent(self.implicit) { uid } else { json!({"__entity": uid}) }
+                if self.dice.percent(50) { uid } else { json!({"__entity": uid}) }
             }
             Kind::Set(element) => {
                 let several = self.dice.below(4);

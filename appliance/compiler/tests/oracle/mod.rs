@@ -46,13 +46,20 @@ impl Oracle {
         Self { schema, policies, entities }
     }
 
-    /// Whether Cedar takes the files: strict validation, and entities that conform.
-    pub(crate) fn accepts(schema: &str, policies: &str, entities: &str) -> bool {
-        let Ok((schema, _)) = Schema::from_cedarschema_str(schema) else { return false };
-        let Ok(policies) = policies.parse::<PolicySet>() else { return false };
-        let validator = Validator::new(schema.clone());
-        let valid = validator.validate(&policies, ValidationMode::Strict).validation_passed();
-        valid && Entities::from_json_str(entities, Some(&schema)).is_ok()
+    /// Why Cedar does not take the files, in the class of its own first error; nothing where it takes them: strict
+    /// validation, and entities that conform.
+    pub(crate) fn objection(schema: &str, policies: &str, entities: &str) -> Option<String> {
+        let (schema, _) = match Schema::from_cedarschema_str(schema) {
+            Ok(parsed) => parsed,
+            Err(error) => return Some(format!("schema: {}", variant(&error))),
+        };
+        let Ok(policies) = policies.parse::<PolicySet>() else { return Some("policies: syntax".to_owned()) };
+        let validated = Validator::new(schema.clone()).validate(&policies, ValidationMode::Strict);
+        if let Some(error) = validated.validation_errors().next() {
+            return Some(format!("policies: {}", variant(error)));
+        }
+        let entities = Entities::from_json_str(entities, Some(&schema));
+        entities.err().map(|error| format!("entities: {}", variant(&error)))
     }
 
     /// Cedar's answer to a request in its JSON.
@@ -86,4 +93,10 @@ impl Oracle {
                 .collect(),
         }
     }
+}
+
+/// The name of an enum's variant.
+pub(crate) fn variant(of: &impl std::fmt::Debug) -> String {
+    let text = format!("{of:?}");
+    text.split(|character: char| !character.is_alphanumeric()).next().unwrap_or_default().to_owned()
 }

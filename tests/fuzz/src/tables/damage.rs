@@ -66,7 +66,7 @@ impl Tables {
     }
 
     fn damage_policies(&mut self, choices: &mut Choices<'_>) {
-        match choices.below(10) {
+        match choices.below(14) {
             0 => one(&mut self.policies, choices, |row, choices| range(&mut row.code, choices)),
             1 => one(&mut self.policies, choices, |row, _| row.effect = Effect::Forbid),
             2 => drop(self.policies.pop()),
@@ -75,12 +75,16 @@ impl Tables {
             5 => ranges(&mut self.parts, choices),
             6 => ranges(&mut self.paths, choices),
             7 => numbers(&mut self.path_names, choices),
+            8 => words(&mut self.environment_scopes, choices),
+            9 => numbers(&mut self.environment_programs, choices),
+            10 => one(&mut self.programs, choices, |row, choices| range(&mut row.code, choices)),
+            11 => one(&mut self.programs, choices, |row, choices| row.context_slots = choices.number()),
             _ => one(&mut self.code, choices, |row, choices| *row = any(choices)),
         }
     }
 
     fn damage_catalog(&mut self, choices: &mut Choices<'_>) {
-        match choices.below(12) {
+        match choices.below(14) {
             0 => ranges(&mut self.name_rows, choices),
             1 => numbers(&mut self.name_slots, choices),
             2 => ranges(&mut self.type_names, choices),
@@ -92,6 +96,8 @@ impl Tables {
             8 => one(&mut self.actions, choices, |row, choices| range(&mut row.resources, choices)),
             9 => numbers(&mut self.applies_to, choices),
             10 => self.facts = None,
+            11 => one(&mut self.type_rows, choices, |row, choices| range(&mut row.attributes, choices)),
+            12 => one(&mut self.actions, choices, |row, choices| row.environments = choices.number()),
             _ => one(&mut self.type_rows, choices, |row, _| row.is_transient ^= true),
         }
     }
@@ -102,7 +108,7 @@ impl Tables {
             1 => one(&mut self.literals, choices, |row, choices| range(&mut row.id, choices)),
             2 => numbers(&mut self.anchors, choices),
             3 => one(&mut self.entities, choices, |row, choices| row.type_number = choices.number()),
-            4 => one(&mut self.entities, choices, |row, choices| range(&mut row.fields, choices)),
+            4 => one(&mut self.entities, choices, |row, choices| range(&mut row.attributes, choices)),
             5 => one(&mut self.entities, choices, |row, choices| range(&mut row.tags, choices)),
             6 => one(&mut self.entities, choices, |row, choices| range(&mut row.ancestors, choices)),
             7 => one(&mut self.entities, choices, |row, choices| row.anchor = choices.number()),
@@ -123,8 +129,8 @@ impl Tables {
             1 | 2 => one(&mut values.elements, choices, |row, choices| *row = stray(choices)),
             3 => one(&mut values.fields, choices, |row, choices| row.value = stray(choices)),
             4 => one(&mut values.fields, choices, |row, choices| row.name = choices.number()),
-            5 => drop(values.addresses.pop()),
-            6 => drop(values.text.pop()),
+            5 => one(&mut self.entity_attributes, choices, |row, choices| *row = stray(choices)),
+            6 => drop(values.addresses.pop()),
             _ => words(&mut self.action_scopes, choices),
         }
     }
@@ -134,11 +140,12 @@ impl Tables {
 fn stray(choices: &mut Choices<'_>) -> Value {
     let source = choices.pick(&[Source::Image, Source::Snapshot, Source::Intent, Source::Scratch]);
     let span = Span { source, start: choices.number(), length: choices.number() };
-    match choices.below(5) {
+    match choices.below(6) {
         0 => Value::string(span),
         1 => Value::ip(span),
         2 => Value::record(span),
         3 => Value::entity(choices.number()),
+        4 => Value::ABSENT,
         _ => Value::set(span),
     }
 }

@@ -3,17 +3,26 @@
 //! What the verifier computes is computed here as well (slots, anchors, sizes of scopes), or it would refuse them all.
 
 mod damage;
+mod values;
 
 use crate::choices::Choices;
-use crate::programs::program;
+use crate::programs::{Slots, program};
 use assent_evaluator::{
-    ActionRow, Address, Attribute, EMPTY_SLOT, Effect, EntityRow, FactNames, Field, Image, Instruction,
-    Literal, Names, PolicyRow, Priority, Range, ScopeIndex, Shape, Snapshot, Source, Span, Storage, Tag,
-    Terms, TypeRow, Value, hash_name, hash_uid,
+    ActionRow, Attribute, EMPTY_SLOT, Effect, EntityRow, FactNames, Image, Instruction, Literal, Names,
+    PolicyRow, Priority, ProgramRow, Range, ScopeIndex, Shape, Snapshot, Source, Storage, Tag, Terms,
+    TypeRow, Value, hash_name, hash_uid,
 };
+use values::Values;
 
-/// Attribute names; the facts' come last. Not all are sorted by their number.
+/// Attribute names; the facts' come first, in their order.
 pub const NAMES: &[&str] = &[
+    "assent",
+    "now",
+    "risk",
+    "approvals",
+    "degraded",
+    "agent_rate",
+    "epoch",
     "a",
     "b",
     "c",
@@ -22,15 +31,13 @@ pub const NAMES: &[&str] = &[
     "f",
     "g",
     "h",
-    "assent",
-    "now",
-    "risk",
-    "approvals",
-    "degraded",
-    "agent_rate",
-    "epoch",
 ];
-const ASSENT: u32 = 8;
+/// The number of `a`.
+const FIRST: u32 = 7;
+/// Attributes of each type, from `a` on; every other one is optional.
+const ATTRIBUTES: &[u32] = &[0, 6, 3, 0];
+/// Attributes of the first action's context.
+const CONTEXT: u32 = 8;
 /// Entity types; entities of the last are in no snapshot.
 pub const TYPES: &[&str] = &["Action", "U", "G", "T"];
 /// Ids of entities; the first two are actions too.
@@ -49,15 +56,6 @@ struct Side {
     by_type: Vec<u64>,
     equal: Vec<u64>,
     within: Vec<u64>,
-}
-
-/// Tables of one source of values.
-#[derive(Debug, Default)]
-struct Values {
-    text: String,
-    elements: Vec<Value>,
-    fields: Vec<Field>,
-    addresses: Vec<Address>,
 }
 
 /// All tables, owned.
@@ -84,12 +82,16 @@ pub struct Tables {
     literals: Vec<Literal>,
     anchors: Vec<u32>,
     action_scopes: Vec<u64>,
+    environment_scopes: Vec<u64>,
+    environment_programs: Vec<u32>,
+    programs: Vec<ProgramRow>,
     principals: Side,
     resources: Side,
     facts: Option<FactNames>,
     budget: u64,
     snapshot: Values,
     entities: Vec<EntityRow>,
+    entity_attributes: Vec<Value>,
     slots: Vec<u32>,
     ancestors: Vec<u32>,
     entity_anchors: Vec<u32>,
@@ -99,59 +101,6 @@ pub struct Tables {
 
 fn number(of: usize) -> u32 {
     u32::try_from(of).unwrap_or(u32::MAX)
-}
-
-impl Values {
-    fn keep(&mut self, text: &str) -> Range {
-        let start = number(self.text.len());
-        self.text.push_str(text);
-        Range { start, length: number(text.len()) }
-    }
-
-    /// A value of any type; sets and records hold what was laid before.
-    fn any(&mut self, source: Source, choices: &mut Choices<'_>) -> Value {
-        let span =
-            |start: usize, length: usize| Span { source, start: number(start), length: number(length) };
-        match choices.below(11) {
-            0 => Value::bool(choices.below(2) == 0),
-            1 => Value::long(choices.long()),
-            2 => Value::decimal(choices.long()),
-            3 => Value::datetime(choices.long()),
-            4 => Value::duration(choices.long()),
-            5 => Value::entity(number(choices.below(LITERALS))),
-            6 => Value::ip(span(choices.below(self.addresses.len()), 1)),
-            7 | 8 => {
-                let Range { start, length } = self.keep(choices.pick(TEXTS));
-                Value::string(Span { source, start, length })
-            }
-            9 => {
-                let start = choices.below(self.elements.len() + 1);
-                Value::set(span(start, choices.below(self.elements.len() - start + 1)))
-            }
-            _ => {
-                let start = choices.below(self.fields.len() + 1);
-                let left = &self.fields[start..];
-                let sorted = left.windows(2).take_while(|pair| pair[0].name < pair[1].name).count();
-                Value::record(span(
-                    start,
-                    choices.below(sorted + 1 + usize::from(!left.is_empty())).min(left.len()),
-                ))
-            }
-        }
-    }
-
-    fn fill(&mut self, source: Source, choices: &mut Choices<'_>) {
-        self.addresses.extend(Address::v4([10, 0, 0, choices.byte()], choices.byte() % 33));
-        self.addresses.extend(Address::v6([choices.byte(); 16], choices.byte() % 129));
-        for _ in 0..choices.below(12) {
-            let value = self.any(source, choices);
-            self.elements.push(value);
-        }
-        for _ in 0..choices.below(12) {
-            let value = self.any(source, choices);
-            self.fields.push(Field { name: number(choices.below(8)), value });
-        }
-    }
 }
 
 /// Open addressing, as the evaluator searches.
@@ -195,14 +144,12 @@ impl Tables {
         self.name_slots = slots(NAMES.iter().map(|name| hash_name(name)));
         self.type_names = TYPES.iter().map(|name| self.image.keep(name)).collect();
         self.type_slots = slots(TYPES.iter().map(|name| hash_name(name)));
-        self.type_rows = (0..TYPES.len()).map(|place| TypeRow { is_transient: place == 3 }).collect();
         for (type_number, id) in &ENTITIES[..LITERALS] {
             let id = self.image.keep(IDS[*id]);
             self.literals.push(Literal { type_number: *type_number, id });
         }
         self.anchors = ANCHORS.to_vec();
-        let [assent, now, risk, approvals, degraded, agent_rate, epoch] =
-            std::array::from_fn(|place| ASSENT + number(place));
+        let [assent, now, risk, approvals, degraded, agent_rate, epoch] = std::array::from_fn(number);
         self.facts = Some(FactNames { assent, now, risk, approvals, degraded, agent_rate, epoch });
     }
 
@@ -220,13 +167,20 @@ impl Tables {
         ];
         self.shapes.extend(scalars);
         let field = |name: u32, shape: u32| Attribute { name, shape, is_required: true };
-        let facts = [field(9, 2), field(10, 0), field(11, 0), field(12, 6), field(13, 0), field(14, 0)];
+        let facts = [field(1, 2), field(2, 0), field(3, 0), field(4, 6), field(5, 0), field(6, 0)];
         self.attributes.extend(facts);
         self.shapes.push(Shape::Record(Range { start: 0, length: 6 }));
-        let context = [(0, 0), (1, 1), (2, 7), (3, 2), (4, 3), (5, 4), (6, 5), (ASSENT, 8)];
+        let context = [(0, 8), (7, 0), (8, 1), (9, 7), (10, 2), (11, 3), (12, 4), (13, 5)];
         self.attributes.extend(context.map(|(name, shape)| field(name, shape)));
-        self.shapes.push(Shape::Record(Range { start: 6, length: 8 }));
+        self.shapes.push(Shape::Record(Range { start: 6, length: CONTEXT }));
         self.shapes.push(Shape::Record(Range { start: 0, length: 0 }));
+        for (place, length) in ATTRIBUTES.iter().enumerate() {
+            let attributes = Range { start: number(self.attributes.len()), length: *length };
+            let declared =
+                (0..*length).map(|step| Attribute { is_required: step % 2 == 0, ..field(FIRST + step, 0) });
+            self.attributes.extend(declared);
+            self.type_rows.push(TypeRow { is_transient: place == 3, attributes });
+        }
         self.applies_to = vec![1, 2, 3];
         let all = Range { start: 0, length: 3 };
         let terms = Terms {
@@ -237,16 +191,22 @@ impl Tables {
             break_glass: false,
             queue_ms: None,
         };
-        let row =
-            |context, is_asserted| ActionRow { principals: all, resources: all, context, is_asserted, terms };
-        self.actions = vec![row(9, true), row(10, false)];
+        let row = |environments, context, is_asserted| ActionRow {
+            principals: all,
+            resources: all,
+            context,
+            environments,
+            is_asserted,
+            terms,
+        };
+        self.actions = vec![row(0, 9, true), row(9, 10, false)];
     }
 
     /// Paths of no, one, two and three names, sorted, and patterns.
     fn lay_operands(&mut self, choices: &mut Choices<'_>) {
         for length in [0, 1, 2, 3, 2, 1, 3, 2] {
             let start = number(self.path_names.len());
-            let first = number(choices.below(5));
+            let first = FIRST + number(choices.below(5));
             self.path_names.extend((0..length).map(|step| first + step));
             self.paths.push(Range { start, length });
         }
@@ -261,14 +221,20 @@ impl Tables {
         }
     }
 
+    /// Lays a program, and says where.
+    fn lay_program(&mut self, choices: &mut Choices<'_>, slots: Slots) -> Range {
+        let (code, is_sound) = program(choices, slots);
+        self.is_unsound |= !is_sound;
+        let row = Range { start: number(self.code.len()), length: number(code.len()) };
+        self.code.extend(code);
+        row
+    }
+
     fn lay_policies(&mut self, choices: &mut Choices<'_>) {
         let mut masks = [0_u64; 3];
         let several = choices.below(7);
         for place in 0..several {
-            let (code, is_sound) = program(choices);
-            self.is_unsound |= !is_sound;
-            let row = Range { start: number(self.code.len()), length: number(code.len()) };
-            self.code.extend(code);
+            let code = self.lay_program(choices, Slots::default());
             let effect = match choices.below(4) {
                 0 => Effect::Forbid,
                 1 => Effect::Score(choices.long().saturating_abs()),
@@ -278,7 +244,7 @@ impl Tables {
             masks[0] |= if effect == Effect::Forbid { bit } else { 0 };
             masks[1] |= if effect == Effect::Forbid && choices.below(2) == 0 { bit } else { 0 };
             masks[2] |= if matches!(effect, Effect::Score(_)) { bit } else { 0 };
-            self.policies.push(PolicyRow { effect, code: row });
+            self.policies.push(PolicyRow { effect, code });
         }
         let words = several.div_ceil(64);
         self.masks = masks.map(|mask| vec![mask; words]);
@@ -296,6 +262,39 @@ impl Tables {
                 equal: rows(ANCHORS.len()),
                 within: rows(ANCHORS.len()),
             };
+        }
+        if several > 0 {
+            self.lay_environments(choices, several);
+        }
+    }
+
+    /// Programs that read slots, and which of them each policy has in each environment.
+    fn lay_environments(&mut self, choices: &mut Choices<'_>, policies: usize) {
+        let kinds =
+            [(0, 0, 0), (0, 0, CONTEXT), (6, 0, CONTEXT), (3, 3, CONTEXT), (6, 3, 0), (3, 0, CONTEXT)];
+        for (principal, resource, context) in kinds {
+            let slots = Slots { principal, resource, context };
+            let code = self.lay_program(choices, slots);
+            let (principal_slots, resource_slots, context_slots) = (principal, resource, context);
+            self.programs.push(ProgramRow { code, principal_slots, resource_slots, context_slots });
+        }
+        for context in [CONTEXT, 0] {
+            for principal in [1, 2, 3] {
+                for resource in [1, 2, 3] {
+                    let has = (ATTRIBUTES[principal], ATTRIBUTES[resource], context);
+                    let mut scope = 0;
+                    for policy in 0..policies {
+                        let wanted = choices.below(kinds.len() + 1);
+                        let fits = |(principal, resource, context): &(u32, u32, u32)| {
+                            *principal <= has.0 && *resource <= has.1 && *context <= has.2
+                        };
+                        let place = kinds.get(wanted).map(|kind| if fits(kind) { number(wanted) } else { 0 });
+                        scope |= if place.is_some() { 1 << policy } else { 0 };
+                        self.environment_programs.push(place.unwrap_or(EMPTY_SLOT));
+                    }
+                    self.environment_scopes.push(scope);
+                }
+            }
         }
     }
 
@@ -316,7 +315,7 @@ impl Tables {
                 type_number: *type_number,
                 id: self.snapshot.keep(IDS[*id]),
                 is_present: *id != 5,
-                fields: self.lay_fields(choices),
+                attributes: self.lay_attributes(*type_number, *id != 5, choices),
                 tags: self.lay_tags(choices),
                 ancestors,
                 anchors,
@@ -327,14 +326,16 @@ impl Tables {
         self.slots = slots(ENTITIES.iter().map(|(type_number, id)| hash_uid(*type_number, IDS[*id])));
     }
 
-    /// Attributes of one entity, sorted by name.
-    fn lay_fields(&mut self, choices: &mut Choices<'_>) -> Range {
-        let start = number(self.snapshot.fields.len());
-        for name in (0..8).filter(|_| choices.once_in(2)).collect::<Vec<_>>() {
-            let value = self.snapshot.any(Source::Snapshot, choices);
-            self.snapshot.fields.push(Field { name, value });
+    /// Attributes of one entity, as its type declares them.
+    fn lay_attributes(&mut self, type_number: u32, is_present: bool, choices: &mut Choices<'_>) -> Range {
+        let start = number(self.entity_attributes.len());
+        let declared = if is_present { ATTRIBUTES[type_number as usize] } else { 0 };
+        for step in 0..declared {
+            let is_absent = step % 2 == 1 && choices.once_in(2);
+            let value = if is_absent { Value::ABSENT } else { self.snapshot.any(Source::Snapshot, choices) };
+            self.entity_attributes.push(value);
         }
-        Range { start, length: number(self.snapshot.fields.len()) - start }
+        Range { start, length: declared }
     }
 
     /// Tags of one entity, sorted by key.
@@ -378,6 +379,7 @@ impl Storage for Tables {
             forbids,
             approvals,
             scores,
+            has_scores: scores.iter().any(|word| *word != 0),
             names: Names { rows: &self.name_rows, slots: &self.name_slots },
             types: Names { rows: &self.type_names, slots: &self.type_slots },
             type_rows: &self.type_rows,
@@ -388,6 +390,9 @@ impl Storage for Tables {
             literals: &self.literals,
             anchors: &self.anchors,
             action_scopes: &self.action_scopes,
+            environment_scopes: &self.environment_scopes,
+            environment_programs: &self.environment_programs,
+            programs: &self.programs,
             principals: self.principals.index(),
             resources: self.resources.index(),
             facts: self.facts,
@@ -399,6 +404,7 @@ impl Storage for Tables {
         Snapshot {
             text: &self.snapshot.text,
             elements: &self.snapshot.elements,
+            attributes: &self.entity_attributes,
             fields: &self.snapshot.fields,
             addresses: &self.snapshot.addresses,
             entities: &self.entities,
