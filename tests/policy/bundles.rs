@@ -59,7 +59,7 @@ fn check_says_what_a_bundle_is_and_what_it_can_cost() {
     for line in [
         "is valid",
         "policies    3, 1 of them linked from 1 templates",
-        "stack       2 values, of ",
+        "stack       1 values, of ",
         "policies/vaults.cedar:5:1",
     ] {
         assert!(out.contains(line), "`{line}` is not in\n{out}");

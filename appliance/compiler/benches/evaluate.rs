@@ -105,5 +105,22 @@ fn evaluate(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, evaluate);
+/// A thousand policies of which ten are candidates, beside ten that all are: what the others cost.
+fn candidates(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("candidates");
+    let few = policies(10);
+    let elsewhere = policies(990).replace("Team::\"support\"", "Team::\"elsewhere\"");
+    for (name, text) in [("10 of 10", few.clone()), ("10 of 1000", format!("{few}{elsewhere}"))] {
+        let bundle = Bundle::compile(Sources::plain(SCHEMA, &text, ENTITIES)).expect("the bundle is sound");
+        let view = bundle.view();
+        let mut intent = Intent::new(&view);
+        ask(&mut intent).expect("the values fit");
+        let mut classified = intent.classify(Facts::default()).expect("the intent fits");
+        assert_eq!(classified.evaluate().verdict(), Verdict::Allow);
+        group.bench_function(name, |bencher| bencher.iter(|| black_box(classified.evaluate().verdict())));
+    }
+    group.finish();
+}
+
+criterion_group!(benches, evaluate, candidates);
 criterion_main!(benches);

@@ -10,14 +10,14 @@
 )]
 
 use crate::error::BundleError;
-use crate::expression::{Compiled, compile, slots};
+use crate::expression::{Compiled, compile};
 use crate::image::{ImageTables, bits};
 use crate::policy::Accepted;
 use crate::schema::{ActionType, ResolvedSchema};
 use crate::scope::Scopes;
 use crate::table::{EntityName, NameTable, number};
 use assent_evaluator::{
-    Attribute, EMPTY_SLOT, Instruction, MAX_CONTEXT_SLOTS, Operand, ProgramRow, Range, Shape,
+    Attribute, EMPTY_SLOT, Instruction, MAX_CONTEXT_SLOTS, Operand, Place, ProgramRow, Range, Shape,
 };
 use cedar_policy::pst::{BinaryOp, Clause, Expr, Literal, UnaryOp, Var};
 use std::collections::HashMap;
@@ -339,4 +339,27 @@ fn environment(
 
 fn attributes(image: &ImageTables, range: Range) -> Vec<Attribute> {
     range.of(&image.attributes).unwrap_or_default().to_vec()
+}
+
+/// How many slots a program reads, on each side.
+fn slots(code: &[Instruction]) -> ProgramRow {
+    let mut row =
+        ProgramRow { code: Range::default(), principal_slots: 0, resource_slots: 0, context_slots: 0 };
+    let mut note = |operand: Operand| match operand.place() {
+        Place::Principal(slot) => row.principal_slots = row.principal_slots.max(u32::from(slot) + 1),
+        Place::Resource(slot) => row.resource_slots = row.resource_slots.max(u32::from(slot) + 1),
+        Place::Context(slot) => row.context_slots = row.context_slots.max(u32::from(slot) + 1),
+        Place::Stack | Place::Constant(_) | Place::Variable(_) | Place::Pattern(_) => {}
+    };
+    for instruction in code {
+        match instruction {
+            Instruction::Load(operand) | Instruction::HasSlot(operand) => note(*operand),
+            Instruction::Binary { left, right, .. } => {
+                note(*left);
+                note(*right);
+            }
+            _ => {}
+        }
+    }
+    row
 }

@@ -15,7 +15,7 @@ use crate::folding::{fold, is_boolean};
 use crate::image::ImageTables;
 use crate::policy::{Accepted, PolicyNote};
 use crate::table::number;
-use assent_evaluator::{Binary, Instruction, Operand, Place, ProgramRow, Range, Then, Unary, Variable};
+use assent_evaluator::{Binary, Instruction, Operand, Then, Unary, Variable};
 use cedar_policy::pst::{BinaryOp, Clause, Expr, PatternElem, UnaryOp, Var};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -53,29 +53,6 @@ pub(crate) fn compile(
         }
     }
     Ok(Compiled::Code(program.code))
-}
-
-/// How many slots a program reads, on each side.
-pub(crate) fn slots(code: &[Instruction]) -> ProgramRow {
-    let mut row =
-        ProgramRow { code: Range::default(), principal_slots: 0, resource_slots: 0, context_slots: 0 };
-    let mut note = |operand: Operand| match operand.place() {
-        Place::Principal(slot) => row.principal_slots = row.principal_slots.max(u32::from(slot) + 1),
-        Place::Resource(slot) => row.resource_slots = row.resource_slots.max(u32::from(slot) + 1),
-        Place::Context(slot) => row.context_slots = row.context_slots.max(u32::from(slot) + 1),
-        Place::Stack | Place::Constant(_) | Place::Variable(_) | Place::Pattern(_) => {}
-    };
-    for instruction in code {
-        match instruction {
-            Instruction::Load(operand) | Instruction::HasSlot(operand) => note(*operand),
-            Instruction::Binary { left, right, .. } => {
-                note(*left);
-                note(*right);
-            }
-            _ => {}
-        }
-    }
-    row
 }
 
 /// A program under construction.

@@ -76,6 +76,18 @@ impl SnapshotTables {
         layout.finish()
     }
 
+    /// Nothing more is laid: it will stay in memory for long, and in its full size only.
+    fn close(&mut self) {
+        self.values.text.close();
+        self.values.elements.shrink_to_fit();
+        self.values.fields.shrink_to_fit();
+        self.attributes.shrink_to_fit();
+        self.entities.shrink_to_fit();
+        self.ancestors.shrink_to_fit();
+        self.anchors.shrink_to_fit();
+        self.tags.shrink_to_fit();
+    }
+
     /// As the evaluator reads it.
     pub(crate) fn snapshot(&self) -> Snapshot<'_> {
         Snapshot {
@@ -209,6 +221,7 @@ impl Layout<'_> {
             });
         }
         self.tables.slots = open_addressed(hashes.into_iter());
+        self.tables.close();
         Ok(self.tables)
     }
 

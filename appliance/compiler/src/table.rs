@@ -18,6 +18,12 @@ pub(crate) struct TextTable {
 }
 
 impl TextTable {
+    /// No more will be kept: what only finds known pieces is given back. It is larger than the text.
+    pub(crate) fn close(&mut self) {
+        self.known = HashMap::new();
+        self.text.shrink_to_fit();
+    }
+
     pub(crate) fn keep(&mut self, piece: &str) -> Range {
         if let Some(range) = self.known.get(piece) {
             return *range;
