@@ -6,6 +6,7 @@
 use crate::bundle::Rules;
 use crate::error::BundleError;
 use crate::place::Place;
+use crate::policy::Approval;
 use assent_evaluator::{Priority, Terms};
 use assent_proto::limits::MAX_WINDOW_S;
 use std::collections::BTreeMap;
@@ -138,6 +139,14 @@ fn duration(text: &str) -> Option<Duration> {
 
 fn milliseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// `2 of payments-oncall`
+pub(crate) fn approval(text: &str) -> Option<Approval> {
+    let (count, group) = text.split_once(" of ")?;
+    let count = count.parse().ok().filter(|count| *count > 0)?;
+    let is_group = !group.is_empty() && !group.contains(char::is_whitespace);
+    is_group.then(|| Approval { count, group: group.to_owned() })
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 //! The rule it keeps: ids are unique over policies, templates and links, and each knows where it stands. Indices are the
 //! image's: the policies in the order of their text, then those of links, then the risk model's in the same order.
 
-use crate::annotation::{Annotations, score};
+use crate::annotation::{Annotations, approval, score};
 use crate::bundle::{Document, Rules};
 use crate::diagnosis::Diagnosis;
 use crate::error::BundleError;
@@ -95,6 +95,7 @@ pub(crate) fn accept(
         all: PolicySet::new(),
         accepted: Vec::new(),
         templates: BTreeMap::new(),
+        unreadable: None,
     };
     for document in documents.policies {
         match rules == Rules::Plain && document.name.ends_with(".json") {
@@ -110,7 +111,10 @@ pub(crate) fn accept(
     }
     intake.check_links()?;
     let warnings = validation::validate(&intake.all, &intake.places, &schema.schema, rules)?;
-    let Intake { all, mut accepted, .. } = intake;
+    let Intake { all, mut accepted, unreadable, .. } = intake;
+    if let Some(error) = unreadable {
+        return Err(error);
+    }
     if rules == Rules::Bundle {
         transience::check(&accepted, &all, schema)?;
     }
@@ -156,6 +160,8 @@ struct Intake<'d> {
     all: PolicySet,
     accepted: Vec<Accepted>,
     templates: BTreeMap<String, Linkable<'d>>,
+    /// The first policy that has no public syntax tree.
+    unreadable: Option<BundleError>,
 }
 
 impl<'d> Intake<'d> {
@@ -301,7 +307,11 @@ impl<'d> Intake<'d> {
         };
         let body = match expanded {
             Ok(policy) => policy.body().clone(),
-            Err(problem) => return Err(unsupported(written, &note.id, &problem)),
+            // Validation has the better words for it, if it is not all in order there.
+            Err(problem) => {
+                self.unreadable.get_or_insert(unsupported(written, &note.id, &problem));
+                return Ok(());
+            }
         };
         self.accepted.push(Accepted { note, body });
         Ok(())
@@ -383,12 +393,4 @@ fn filled(policy: &Policy) -> String {
     let mut slots: Vec<_> = slots.map(|(slot, uid)| format!("{slot} = {uid}")).collect();
     slots.sort();
     slots.join(", ")
-}
-
-/// `2 of payments-oncall`
-fn approval(text: &str) -> Option<Approval> {
-    let (count, group) = text.split_once(" of ")?;
-    let count = count.parse().ok().filter(|count| *count > 0)?;
-    let is_group = !group.is_empty() && !group.contains(char::is_whitespace);
-    is_group.then(|| Approval { count, group: group.to_owned() })
 }
