@@ -176,7 +176,11 @@ impl Bundle {
     /// What became of each policy is asked only on request, for it runs them again.
     pub(crate) fn consider(&self, request: &ReadRequest, facts: Facts, explains: bool) -> Considered {
         let view = self.view();
-        let asserted = request.context.get(FACTS).and_then(asserted);
+        // Elsewhere it is an attribute like any other.
+        let place = self.schema.actions.iter().position(|known| known.uid == request.action);
+        let row = place.and_then(|place| view.image().actions.get(place));
+        let is_asserted = row.is_some_and(|row| row.is_asserted);
+        let asserted = request.context.get(FACTS).filter(|_| is_asserted).and_then(asserted);
         let mut context = request.context.clone();
         let mut as_cedar = request.intent(&view, &request.context);
         if asserted.is_some() {

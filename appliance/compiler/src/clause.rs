@@ -38,6 +38,13 @@ impl Program<'_> {
         }
     }
 
+    /// Ends a policy: it is not satisfied, for this clause.
+    pub(crate) fn refuse(&mut self, clause: u32) {
+        let push = self.constant(&Constant::Bool(false));
+        self.emit(push);
+        self.emit(Instruction::EndWhen(clause));
+    }
+
     /// One of two must come out as `wanted`. The second is passed over where the first does, if that is an operator of
     /// two values: then nothing lies on the stack.
     fn alternatives(
@@ -49,7 +56,10 @@ impl Program<'_> {
     ) -> Result<bool, BundleError> {
         let undecided = self.fold(left).is_none() && self.fold(right).is_none();
         if undecided && let Some(place) = self.test(left)? {
-            self.clause(right, wanted, clause)?;
+            // A part of it may be plainly settled the other way: whoever comes there is not satisfied.
+            if !self.clause(right, wanted, clause)? {
+                self.refuse(clause);
+            }
             let passed = number(self.code.len() - place - 1);
             let Some(skip) = Then::skip(wanted, passed) else {
                 return Err(self.unsupported("a clause that is too long for the evaluator"));

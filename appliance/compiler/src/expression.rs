@@ -46,9 +46,7 @@ pub(crate) fn compile(
         }
         if !goes_on {
             // What comes behind it is never reached.
-            let (constant, end) =
-                (program.constant(&Constant::Bool(false)), Instruction::EndWhen(number(place)));
-            program.code.extend([constant, end]);
+            program.refuse(number(place));
             break;
         }
     }
