@@ -3,14 +3,14 @@
 //! What the verifier computes is computed here as well (slots, anchors, sizes of scopes), or it would refuse them all.
 
 mod damage;
+mod storage;
 mod values;
 
 use crate::choices::Choices;
 use crate::programs::{Slots, program};
 use assent_evaluator::{
-    ActionRow, Attribute, EMPTY_SLOT, Effect, EntityRow, FactNames, Image, Instruction, Literal, Names,
-    PolicyRow, Priority, ProgramRow, Range, ScopeIndex, Shape, Snapshot, Source, Storage, Tag, Terms,
-    TypeRow, Value, hash_name, hash_uid,
+    ActionRow, Attribute, EMPTY_SLOT, Effect, EntityRow, FactNames, Instruction, Literal, PolicyRow,
+    Priority, ProgramRow, Range, Shape, Source, Tag, Terms, TypeRow, Value, hash_name, hash_uid,
 };
 use values::Values;
 
@@ -347,71 +347,5 @@ impl Tables {
             self.tags.push(Tag { key, value });
         }
         Range { start, length: number(self.tags.len()) - start }
-    }
-}
-
-impl Side {
-    fn index(&self) -> ScopeIndex<'_> {
-        ScopeIndex {
-            unnamed: &self.unnamed,
-            by_type: &self.by_type,
-            equal: &self.equal,
-            within: &self.within,
-        }
-    }
-}
-
-impl Storage for Tables {
-    fn image(&self) -> Image<'_> {
-        let [forbids, approvals, scores] = &self.masks;
-        Image {
-            text: &self.image.text,
-            elements: &self.image.elements,
-            fields: &self.image.fields,
-            addresses: &self.image.addresses,
-            constants: &self.constants,
-            code: &self.code,
-            patterns: &self.patterns,
-            parts: &self.parts,
-            paths: &self.paths,
-            path_names: &self.path_names,
-            policies: &self.policies,
-            forbids,
-            approvals,
-            scores,
-            has_scores: scores.iter().any(|word| *word != 0),
-            names: Names { rows: &self.name_rows, slots: &self.name_slots },
-            types: Names { rows: &self.type_names, slots: &self.type_slots },
-            type_rows: &self.type_rows,
-            shapes: &self.shapes,
-            attributes: &self.attributes,
-            actions: &self.actions,
-            applies_to: &self.applies_to,
-            literals: &self.literals,
-            anchors: &self.anchors,
-            action_scopes: &self.action_scopes,
-            environment_scopes: &self.environment_scopes,
-            environment_programs: &self.environment_programs,
-            programs: &self.programs,
-            principals: self.principals.index(),
-            resources: self.resources.index(),
-            facts: self.facts,
-            budget: self.budget,
-        }
-    }
-
-    fn snapshot(&self) -> Snapshot<'_> {
-        Snapshot {
-            text: &self.snapshot.text,
-            elements: &self.snapshot.elements,
-            attributes: &self.entity_attributes,
-            fields: &self.snapshot.fields,
-            addresses: &self.snapshot.addresses,
-            entities: &self.entities,
-            slots: &self.slots,
-            ancestors: &self.ancestors,
-            anchors: &self.entity_anchors,
-            tags: &self.tags,
-        }
     }
 }
