@@ -1,10 +1,6 @@
 //! Images as bytes: one bundle, one image; what is read from bytes is verified, and decides as what was compiled.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "what stands beside the tests may fail as loudly as a test"
-)]
+#![expect(clippy::panic, reason = "what stands beside the tests may fail as loudly as a test")]
 
 use assent_compiler::{Bundle, BundleFile, Document, Rules, Sources};
 use assent_evaluator::{Facts, Intent, Storage, Uid, Verdict, Verified, View};
