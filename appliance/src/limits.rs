@@ -91,7 +91,7 @@ pub const MAX_REASON_BYTES: usize = 512;
 /// Bytes of the path in which log and status say whence a bundle came.
 pub const MAX_SOURCE_BYTES: usize = 1024;
 /// Bytes of the stack of the thread that compiles: Cedar's parser recurses as deep as policies nest.
-pub const LOADER_STACK_BYTES: usize = 64 * 1024 * 1024;
+pub const LOADER_STACK_BYTES: usize = assent_compiler::STACK_BYTES;
 /// Loads that wait for the thread that loads; another operator is told to come back.
 pub const MAX_WAITING_LOADS: usize = 4;
 /// How long a command waits for a bundle to be loaded.

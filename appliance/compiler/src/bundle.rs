@@ -95,7 +95,7 @@ impl Sources {
     }
 
     /// SHA-256 over names and contents, each behind its length, sorted by name.
-    fn digest(&self) -> [u8; 32] {
+    pub fn digest(&self) -> [u8; 32] {
         let mut documents: Vec<_> = self.documents().collect();
         documents.sort_by(|left, right| left.name.cmp(&right.name));
         let mut hash = Sha256::new();

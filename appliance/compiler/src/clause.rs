@@ -27,15 +27,48 @@ impl Program<'_> {
             Expr::BinaryOp { op, left, right } if *op == all => {
                 Ok(self.clause(left, wanted, clause)? && self.clause(right, wanted, clause)?)
             }
-            Expr::BinaryOp { op, left, right } if *op == any => {
-                self.alternatives(left, right, wanted, clause)
-            }
+            Expr::BinaryOp { op, .. } if *op == any => self.alternatives(body, &any, wanted, clause),
             Expr::UnaryOp { op: UnaryOp::Not, expr } => self.clause(expr, !wanted, clause),
             _ => {
                 self.end(body, wanted, clause)?;
                 Ok(true)
             }
         }
+    }
+
+    /// One of several must come out as `wanted`. What follows is passed over as soon as one does, if those before the last
+    /// are operators of two values: then nothing lies on the stack.
+    fn alternatives(
+        &mut self,
+        body: &Expr,
+        any: &BinaryOp,
+        wanted: bool,
+        clause: u32,
+    ) -> Result<bool, BundleError> {
+        let mut parts = Vec::new();
+        flatten(body, any, &mut parts);
+        // One that cannot come out so and cannot fail changes nothing.
+        parts.retain(|part| self.fold(part) != Some(Constant::Bool(!wanted)));
+        let Some((last, others)) = parts.split_last() else { return Ok(false) };
+        let is_open = parts.iter().all(|part| self.fold(part).is_none());
+        if !is_open || others.len() > MAX_ALTERNATIVES || !others.iter().all(|part| self.is_test(part)) {
+            self.end(body, wanted, clause)?;
+            return Ok(true);
+        }
+        let tests = others.iter().map(|part| self.test(part)).collect::<Result<Vec<_>, _>>()?;
+        // A part of it may be plainly settled the other way: whoever comes there is not satisfied.
+        if !self.clause(last, wanted, clause)? {
+            self.refuse(clause);
+        }
+        for place in tests.into_iter().flatten() {
+            let passed = number(self.code.len() - place - 1);
+            let skip = Then::skip(wanted, passed);
+            let skip = skip.ok_or_else(|| self.unsupported("a clause that is too long for the evaluator"))?;
+            if let Some(Instruction::Binary { then, .. }) = self.code.get_mut(place) {
+                *then = skip;
+            }
+        }
+        Ok(true)
     }
 
     /// Ends a policy: it is not satisfied, for this clause.
@@ -45,36 +78,13 @@ impl Program<'_> {
         self.emit(Instruction::EndWhen(clause));
     }
 
-    /// One of two must come out as `wanted`. The second is passed over where the first does, if that is an operator of
-    /// two values: then nothing lies on the stack.
-    fn alternatives(
-        &mut self,
-        left: &Expr,
-        right: &Expr,
-        wanted: bool,
-        clause: u32,
-    ) -> Result<bool, BundleError> {
-        let undecided = self.fold(left).is_none() && self.fold(right).is_none();
-        if undecided && let Some(place) = self.test(left)? {
-            // A part of it may be plainly settled the other way: whoever comes there is not satisfied.
-            if !self.clause(right, wanted, clause)? {
-                self.refuse(clause);
-            }
-            let passed = number(self.code.len() - place - 1);
-            let Some(skip) = Then::skip(wanted, passed) else {
-                return Err(self.unsupported("a clause that is too long for the evaluator"));
-            };
-            if let Some(Instruction::Binary { then, .. }) = self.code.get_mut(place) {
-                *then = skip;
-            }
-            return Ok(true);
+    /// Whether an expression is an operator of two values, both of which are evaluated.
+    fn is_test(&mut self, expression: &Expr) -> bool {
+        match expression {
+            Expr::BinaryOp { op, .. } => operator(*op).is_some(),
+            Expr::Like { pattern, .. } => Operand::pattern(self.pattern(pattern)).is_some(),
+            _ => false,
         }
-        self.expression(left)?;
-        let place = self.reserve();
-        self.boolean(right)?;
-        self.aim(place, if wanted { Instruction::Or } else { Instruction::And });
-        self.emit(if wanted { Instruction::EndWhen(clause) } else { Instruction::EndUnless(clause) });
-        Ok(true)
     }
 
     /// An operator of two values whose fate is still open: the place of its instruction.
@@ -108,5 +118,19 @@ impl Program<'_> {
         self.expression(body)?;
         self.emit(if wanted { Instruction::EndWhen(clause) } else { Instruction::EndUnless(clause) });
         Ok(())
+    }
+}
+
+/// Alternatives of one clause that are passed over; each is a jump ahead, of which the machine's verifier follows so many.
+const MAX_ALTERNATIVES: usize = 16;
+
+/// The parts of a chain of one operator, in their order.
+fn flatten<'e>(body: &'e Expr, chain: &BinaryOp, parts: &mut Vec<&'e Expr>) {
+    match body {
+        Expr::BinaryOp { op, left, right } if op == chain => {
+            flatten(left, chain, parts);
+            flatten(right, chain, parts);
+        }
+        _ => parts.push(body),
     }
 }

@@ -7,9 +7,10 @@
 #![expect(clippy::wildcard_enum_match_arm, reason = "what is not named is a scalar, or costs its step only")]
 
 use assent_evaluator::{
-    Binary, Content, Field, Image, Instruction, MAX_INTENT_DEPTH, MAX_INTENT_TEXT_BYTES, MAX_INTENT_VALUES,
-    Operand, Place, Range, Shape, Snapshot, Source, Span, Value, Variable, View,
+    Attribute, Binary, Content, Field, Image, Instruction, MAX_INTENT_DEPTH, MAX_INTENT_TEXT_BYTES,
+    MAX_INTENT_VALUES, Operand, Place, Range, Shape, Snapshot, Source, Span, Value, Variable, View,
 };
+use std::collections::HashMap;
 
 /// How large a value can be.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -68,25 +69,67 @@ impl Extent {
 }
 
 /// The most fuel that one evaluation can use: in the environment whose policies cost most, all of them run, each
-/// instruction once. A specialised program never costs more than the general one that is counted here.
+/// instruction once.
 pub(crate) fn worst_case(view: &View<'_>) -> u64 {
-    let (image, costs) = (view.image(), policy_costs(view));
-    let words = image.words().max(1);
-    let of_environment = |scopes: &[u64]| {
-        let is_candidate =
-            |place: usize| scopes.get(place / 64).is_some_and(|word| word & 1 << (place % 64) != 0);
-        let candidates = costs.iter().enumerate().filter(|(place, _)| is_candidate(*place));
-        candidates.fold(0_u64, |sum, (_, cost)| sum.saturating_add(*cost))
-    };
-    image.environment_scopes.chunks(words).map(of_environment).max().unwrap_or(0)
+    let sum =
+        |costs: &Vec<(usize, u64)>| costs.iter().fold(0_u64, |sum, (_, cost)| sum.saturating_add(*cost));
+    environments(view).iter().map(sum).max().unwrap_or(0)
 }
 
-/// The most fuel that each policy can use, by index.
+/// The most fuel that each policy can use in any environment, by index.
 pub(crate) fn policy_costs(view: &View<'_>) -> Vec<u64> {
-    let extents = Extents::of(view);
-    let cost = |code: &[Instruction]| extents.program(code).saturating_add(code.len() as u64);
-    let policies = view.image().policies.iter();
-    policies.map(|policy| cost(policy.code.of(view.image().code).unwrap_or_default())).collect()
+    let mut most = vec![0; view.policy_count()];
+    for (policy, cost) in environments(view).into_iter().flatten() {
+        if let Some(known) = most.get_mut(policy) {
+            *known = cost.max(*known);
+        }
+    }
+    most
+}
+
+/// What the candidates of each environment cost there.
+fn environments(view: &View<'_>) -> Vec<Vec<(usize, u64)>> {
+    let (image, extents) = (view.image(), Extents::of(view));
+    let mut known: HashMap<(u32, u32, u32, u32), u64> = HashMap::new();
+    let mut rows = image.environment_programs.chunks(image.policies.len().max(1));
+    let mut all = Vec::new();
+    for action in image.actions {
+        for principal in part(action.principals, image.applies_to) {
+            for resource in part(action.resources, image.applies_to) {
+                let sides = Sides::of(image, *principal, *resource, action.context);
+                let row = rows.next().unwrap_or_default();
+                let candidates = row.iter().enumerate().filter_map(|(policy, number)| {
+                    let program = image.programs.get(*number as usize)?;
+                    let key = (*number, *principal, *resource, action.context);
+                    let cost = || extents.cost(part(program.code, image.code), &sides);
+                    Some((policy, *known.entry(key).or_insert_with(cost)))
+                });
+                all.push(candidates.collect());
+            }
+        }
+    }
+    all
+}
+
+/// The attributes that an environment's slots stand for.
+struct Sides<'a> {
+    principal: &'a [Attribute],
+    resource: &'a [Attribute],
+    context: &'a [Attribute],
+}
+
+impl<'a> Sides<'a> {
+    fn of(image: &Image<'a>, principal: u32, resource: u32, context: u32) -> Self {
+        let of_type = |number: u32| match image.type_rows.get(number as usize) {
+            Some(row) => part(row.attributes, image.attributes),
+            None => &[],
+        };
+        let context = match image.shapes.get(context as usize) {
+            Some(Shape::Record(attributes)) => part(*attributes, image.attributes),
+            Some(_) | None => &[],
+        };
+        Self { principal: of_type(principal), resource: of_type(resource), context }
+    }
 }
 
 /// The largest values that attributes can have, by the number of their name.
@@ -125,7 +168,34 @@ impl<'m, 'a> Extents<'m, 'a> {
         }
         let tags = snapshot.tags.iter().map(|tag| held(image, snapshot, tag.value));
         let tag = tags.fold(Extent::SCALAR, Extent::or);
-        Self { image, snapshot, by_name, tag, context: Extent::CONTEXT }
+        let mut extents = Self { image, snapshot, by_name, tag, context: Extent::CONTEXT };
+        extents.take_gathered();
+        extents
+    }
+
+    /// A record that a policy gathers can hold anything under its names, and that record others.
+    fn take_gathered(&mut self) {
+        let gathering = |code: &[Instruction]| {
+            code.iter().filter(|one| matches!(one, Instruction::SetOf(_) | Instruction::RecordOf(_))).count()
+        };
+        let mut any = self.by_name.iter().copied().fold(self.context.or(self.tag), Extent::or);
+        let programs =
+            self.image.programs.iter().map(|program| gathering(part(program.code, self.image.code)));
+        any.depth = any.depth.saturating_add(programs.max().unwrap_or(0));
+        for instruction in self.image.code {
+            let Instruction::RecordOf(path) = instruction else { continue };
+            let names = self.image.paths.get(*path as usize).map(|path| part(*path, self.image.path_names));
+            for name in names.unwrap_or_default() {
+                if let Some(known) = self.by_name.get_mut(*name as usize) {
+                    *known = any;
+                }
+            }
+        }
+    }
+
+    /// What a program can cost where its slots stand for these attributes.
+    fn cost(&self, code: &[Instruction], sides: &Sides<'_>) -> u64 {
+        self.program(code, sides).saturating_add(code.len() as u64)
     }
 
     fn name(&self, name: u32) -> Extent {
@@ -133,7 +203,7 @@ impl<'m, 'a> Extents<'m, 'a> {
     }
 
     /// Follows a program in its order. Where the two ways of an `if` join, the larger value stands for both.
-    fn program(&self, code: &[Instruction]) -> u64 {
+    fn program(&self, code: &[Instruction], sides: &Sides<'_>) -> u64 {
         let (mut stack, mut joins, mut cost) = (Vec::<Extent>::new(), Vec::<(usize, Extent)>::new(), 0_u64);
         for (place, instruction) in code.iter().enumerate() {
             while let Some((_, other)) = joins.pop_if(|(target, _)| *target == place) {
@@ -147,7 +217,7 @@ impl<'m, 'a> Extents<'m, 'a> {
                 other => other.effect(),
             };
             let taken = stack.split_off(stack.len().saturating_sub(takes));
-            let operands = self.operands(*instruction, &taken);
+            let operands = self.operands(*instruction, &taken, sides);
             cost = cost.saturating_add(self.spent(*instruction, &operands));
             if let (Instruction::Jump(target), Some(value)) = (instruction, taken.first()) {
                 joins.push((*target as usize, *value));
@@ -160,7 +230,7 @@ impl<'m, 'a> Extents<'m, 'a> {
     }
 
     /// What an instruction works on: what it took from the stack, and what its operands say.
-    fn operands(&self, instruction: Instruction, taken: &[Extent]) -> Vec<Extent> {
+    fn operands(&self, instruction: Instruction, taken: &[Extent], sides: &Sides<'_>) -> Vec<Extent> {
         let mut from_stack = taken.iter().copied();
         let mut of = |operand: Operand| match operand.place() {
             Place::Stack => from_stack.next().unwrap_or(self.context),
@@ -170,14 +240,19 @@ impl<'m, 'a> Extents<'m, 'a> {
             Place::Pattern(pattern) => {
                 Extent { bytes: self.pattern_bytes(u32::from(pattern)), ..Extent::SCALAR }
             }
-            // Slots are read by specialised programs only, and those are not counted.
-            Place::Principal(_) | Place::Resource(_) | Place::Context(_) => self.context,
+            Place::Principal(slot) => self.slot(sides.principal, slot),
+            Place::Resource(slot) => self.slot(sides.resource, slot),
+            Place::Context(slot) => self.slot(sides.context, slot),
         };
         match instruction {
             Instruction::Binary { left, right, .. } => vec![of(left), of(right)],
             Instruction::Load(operand) => vec![of(operand)],
             _ => taken.to_vec(),
         }
+    }
+
+    fn slot(&self, attributes: &[Attribute], slot: u16) -> Extent {
+        attributes.get(usize::from(slot)).map_or(self.context, |attribute| self.name(attribute.name))
     }
 
     fn constant(&self, place: u32) -> Extent {

@@ -8,6 +8,7 @@ use crate::bundle::{Document, Rules};
 use crate::diagnosis::Diagnosis;
 use crate::error::BundleError;
 use crate::links::{Link, links};
+use crate::nesting;
 use crate::place::Place;
 use crate::schema::ResolvedSchema;
 use crate::statement::{Statement, statements};
@@ -166,6 +167,7 @@ struct Intake<'d> {
 
 impl<'d> Intake<'d> {
     fn read(&mut self, document: &'d Document, is_risk: bool) -> Result<(), BundleError> {
+        nesting::check(document, nesting::Text::Policies)?;
         let parsed = PolicySet::from_str(&document.text)
             .map_err(|error| BundleError::policies(Diagnosis::of(&error, document, 0, SYNTAX)))?;
         let mut statements = statements(&document.text).into_iter();

@@ -144,6 +144,7 @@ const ADVICE: &str = "correct the catalog here; its syntax is Cedar's human-read
 /// Parses and resolves a catalog.
 pub(crate) fn resolve(document: &Document, rules: Rules) -> Result<ResolvedSchema, BundleError> {
     let rejected = |error: &dyn Diagnostic| BundleError::catalog(Diagnosis::of(error, document, 0, ADVICE));
+    crate::nesting::check(document, crate::nesting::Text::Catalog)?;
     let (fragment, warnings) =
         SchemaFragment::from_cedarschema_str(&document.text).map_err(|error| rejected(&error))?;
     let warnings = warnings.map(|warning| warned(&warning, document)).collect();

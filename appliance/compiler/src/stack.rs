@@ -5,10 +5,10 @@
 
 #![expect(clippy::wildcard_enum_match_arm, reason = "most instructions neither jump nor gather")]
 
-use assent_evaluator::{Instruction, View};
+use assent_evaluator::{Instruction, Range, View};
 use std::collections::HashMap;
 
-/// The greatest height of each policy, by index.
+/// The greatest height of each policy, by index: in general, and in every environment.
 pub(crate) fn heights(view: &View<'_>) -> Vec<usize> {
     let image = view.image();
     let gathered = |instruction: &Instruction| match *instruction {
@@ -16,11 +16,15 @@ pub(crate) fn heights(view: &View<'_>) -> Vec<usize> {
         Instruction::RecordOf(path) => image.paths.get(path as usize).map(|range| range.length as usize),
         _ => None,
     };
-    image
-        .policies
-        .iter()
-        .map(|policy| height(policy.code.of(image.code).unwrap_or_default(), &gathered))
-        .collect()
+    let of = |code: Range| height(code.of(image.code).unwrap_or_default(), &gathered);
+    let specialised: Vec<_> = image.programs.iter().map(|program| of(program.code)).collect();
+    let mut heights: Vec<_> = image.policies.iter().map(|policy| of(policy.code)).collect();
+    for row in image.environment_programs.chunks(image.policies.len().max(1)) {
+        for (known, number) in heights.iter_mut().zip(row) {
+            *known = specialised.get(*number as usize).map_or(*known, |height| (*known).max(*height));
+        }
+    }
+    heights
 }
 
 /// The greatest height of one program. `gathered` tells how many values a set or record takes.

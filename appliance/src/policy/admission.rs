@@ -183,6 +183,17 @@ impl Rules {
         replaces: Option<u64>,
     ) -> Result<Snapshot, LoadError> {
         let Offer { sources, manifest, signatures } = offer;
+        // Nobody compiles what nobody signed.
+        let digest = Hash(sources.digest());
+        let statement = Statement { digest, version: manifest.version, replaces }.to_string();
+        let signers = match &self.quorum {
+            None => Vec::new(),
+            Some(quorum) => quorum
+                .verify(NAMESPACE, statement.as_bytes(), &signatures)
+                .map_err(|error| LoadError::Signatures { error })?
+                .names()
+                .to_vec(),
+        };
         let bundle = match in_force.filter(|known| is_same_but_for_entities(known.bundle(), &sources)) {
             Some(known) => known.bundle().with_entities(sources.entities)?,
             None => Bundle::compile_within(sources, self.budget)?,
@@ -196,16 +207,6 @@ impl Rules {
         }
         // A SPIFFE ID is an entity of this type.
         let principal_type = bundle.agent_type()?.ok_or(LoadError::Principals)?.to_owned();
-        let digest = Hash(bundle.digest());
-        let statement = Statement { digest, version: manifest.version, replaces }.to_string();
-        let signers = match &self.quorum {
-            None => Vec::new(),
-            Some(quorum) => quorum
-                .verify(NAMESPACE, statement.as_bytes(), &signatures)
-                .map_err(|error| LoadError::Signatures { error })?
-                .names()
-                .to_vec(),
-        };
         let errors = bundle.policies().iter().map(|_| Default::default()).collect();
         let version = manifest.version;
         Ok(Snapshot {

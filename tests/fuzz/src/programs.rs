@@ -62,7 +62,7 @@ pub fn program(choices: &mut Choices<'_>, slots: Slots) -> (Vec<Instruction>, bo
     if choices.once_in(16) {
         return ((0..choices.below(24)).map(|_| any(choices)).collect(), false);
     }
-    let mut writer = Writer { code: Vec::new(), choices, slots, joined: 0 };
+    let mut writer = Writer { code: Vec::new(), choices, slots, joined: 0, alternatives: 0 };
     for clause in 0..writer.choices.below(4) {
         writer.clause(u32::try_from(clause).unwrap_or(0));
     }
@@ -84,6 +84,8 @@ struct Writer<'c, 'b> {
     slots: Slots,
     /// Where the last jump leads to.
     joined: u32,
+    /// Alternatives that are still open: each is a jump ahead, and the verifier takes only so many.
+    alternatives: usize,
 }
 
 impl Writer<'_, '_> {
@@ -106,7 +108,8 @@ impl Writer<'_, '_> {
     /// A clause; sometimes behind an alternative that settles it.
     fn clause(&mut self, clause: u32) {
         let wanted = self.choices.below(2) == 0;
-        if self.choices.once_in(4) {
+        if self.alternatives < MAX_DEPTH && self.choices.once_in(4) {
+            self.alternatives += 1;
             let (left, right) = (self.operand(), self.operand());
             let operator = self.operator();
             let place = self.reserve();
@@ -114,6 +117,7 @@ impl Writer<'_, '_> {
             let passed = self.here() - u32::try_from(place).unwrap_or(0) - 1;
             let then = Then::skip(wanted, passed).unwrap_or(Then::PUSH);
             self.code[place] = Instruction::Binary { operator, left, right, then };
+            self.alternatives -= 1;
             return;
         }
         self.expression(MAX_DEPTH);

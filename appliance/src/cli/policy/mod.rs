@@ -16,7 +16,7 @@ mod test;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use assent_compiler::{Bundle, BundleError, Document};
+use assent_compiler::{Bundle, BundleError, Document, STACK_BYTES};
 use clap::Subcommand;
 
 use super::{Exit, Failure, Globals};
@@ -45,8 +45,19 @@ pub(super) enum Verb {
     Statement(statement::Options),
 }
 
-/// Runs the command.
+/// Runs the command, on a stack that takes whatever the compiler takes.
 pub(super) fn run(verb: Verb, globals: &Globals) -> anyhow::Result<Exit> {
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().name("policy".to_owned()).stack_size(STACK_BYTES);
+        let running =
+            thread.spawn_scoped(scope, || perform(verb, globals)).context("cannot start a thread")?;
+        running
+            .join()
+            .unwrap_or_else(|_| Err(anyhow::anyhow!("the command failed; report it with the bundle")))
+    })
+}
+
+fn perform(verb: Verb, globals: &Globals) -> anyhow::Result<Exit> {
     match verb {
         Verb::Check(options) => check::run(options, globals),
         Verb::Compile(options) => compile::run(options, globals),
