@@ -68,7 +68,7 @@ fn filling() -> impl Iterator<Item = String> {
         format!(" when {{ context.scale == {} }} when {{ context.text like \"{number}*\" }}", 1000 + number)
     };
     let policies: Vec<_> = numbers
-        .chunks(1000)
+        .chunks(400)
         .map(|chunk| {
             let clauses: String = chunk.iter().map(clause).collect();
             format!("permit (principal == Agent::\"nobody\", action, resource){clauses};\n")
