@@ -1,6 +1,7 @@
 //! Expressions: Cedar's tree, written as a program for the machine.
 //!
-//! The rule it keeps: the order of evaluation and every type check that Cedar makes are in the program; a kind of node
+//! The rule it keeps: whatever Cedar evaluates and every type check that it makes is in the program; which of two values that
+//! both fail is looked at first is not, for an error is an error. A kind of node
 //! that this does not know rejects the bundle and is never taken for `false`.
 
 #![expect(
