@@ -191,11 +191,7 @@ impl Rules {
         if worst_case > self.budget {
             return Err(LoadError::Budget { worst_case, budget: self.budget });
         }
-        if let Some(long) = bundle.policies().iter().find(|policy| policy.id.len() > MAX_POLICY_ID_BYTES) {
-            return Err(LoadError::PolicyId { id: long.id.clone() });
-        }
-        // A SPIFFE ID is an entity of this type.
-        let principal_type = bundle.agent_type()?.ok_or(LoadError::Principals)?.to_owned();
+        let principal_type = fitting_agents(&bundle)?.to_owned();
         let digest = Hash(bundle.digest());
         let statement = Statement { digest, version: manifest.version, replaces }.to_string();
         let signers = match &self.quorum {
@@ -221,6 +217,18 @@ impl Rules {
             errors,
         })
     }
+}
+
+/// The entity type of all agents, of a bundle whose ids and principals fit what an appliance logs and serves.
+///
+/// # Errors
+/// [`LoadError`]: what does not fit.
+pub fn fitting_agents(bundle: &Bundle) -> Result<&str, LoadError> {
+    if let Some(long) = bundle.policies().iter().find(|policy| policy.id.len() > MAX_POLICY_ID_BYTES) {
+        return Err(LoadError::PolicyId { id: long.id.clone() });
+    }
+    // A SPIFFE ID is an entity of this type.
+    bundle.agent_type()?.ok_or(LoadError::Principals)
 }
 
 fn is_same_but_for_entities(known: &Bundle, offered: &Sources) -> bool {
