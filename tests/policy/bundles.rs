@@ -93,7 +93,8 @@ fn check_ends_with_three_and_a_place_where_a_bundle_is_broken() {
     let bad = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/bundles/bad/policy_unknown_attribute");
     let (code, out, talk) = assent(None, &["policy", "check", text(&bad)]);
     assert_eq!((code, out.as_str()), (3, ""));
-    assert!(talk.contains("policies/vaults.cedar:8:3") && talk.contains("next: "), "{talk}");
+    assert!(talk.contains("policies/vaults.cedar:8:3") && talk.contains("help: did you mean"), "{talk}");
+    assert!(!talk.contains("next: "), "the drawing says what to do:\n{talk}");
 }
 
 #[test]

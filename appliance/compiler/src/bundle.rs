@@ -95,7 +95,7 @@ impl Sources {
     }
 
     /// SHA-256 over names and contents, each behind its length, sorted by name.
-    fn digest(&self) -> [u8; 32] {
+    pub fn digest(&self) -> [u8; 32] {
         let mut documents: Vec<_> = self.documents().collect();
         documents.sort_by(|left, right| left.name.cmp(&right.name));
         let mut hash = Sha256::new();
@@ -136,7 +136,8 @@ fn flawed(flaw: Flaw, policies: &[Accepted]) -> BundleError {
             what: format!("policy `{}`", note.id),
             problem: format!(
                 "nests deeper or gathers more than the evaluator has room for: {MAX_STACK} values on the stack, \
-                 {MAX_SCRATCH} in sets and records that are not constant, {MAX_OPEN_JUMPS} open branches"
+                 {MAX_SCRATCH} in sets and records that are not constant, {MAX_OPEN_JUMPS} open branches: split it, or nest \
+                 it less"
             ),
         },
     }
