@@ -45,6 +45,14 @@ pub enum LoadError {
     /// Nobody could ask for anything.
     #[error("no action of the catalog takes a principal; give agents an entity type")]
     Principals,
+    /// Neither the source's bundle nor the one that was kept can decide.
+    #[error("{}\nthe last good bundle is not taken, either: {}", offered.report(), kept.report())]
+    Neither {
+        /// What is wrong with the source's.
+        offered: Box<Self>,
+        /// What is wrong with the kept one.
+        kept: Box<Self>,
+    },
     /// It is older than the one in force.
     #[error(
         "{} would replace version {in_force}; load it with `assent policy load --downgrade` if you mean that",
@@ -92,6 +100,7 @@ impl LoadError {
             Self::Budget { .. } => "over_budget",
             Self::PolicyId { .. } => "policy_id",
             Self::Principals => "principals",
+            Self::Neither { offered, .. } => offered.kind(),
             Self::Downgrade { .. } => "downgrade",
             Self::Signatures { .. } => "signatures",
             Self::Store(_) => "store",
