@@ -144,6 +144,16 @@ fn check_rejects_what_the_appliance_would_refuse_for_other_reasons_than_cedar_s(
     assert_eq!(kind(), (3, "unsupported".into()));
     std::fs::remove_file(folder.path().join("policies/long.cedar")).expect("it is there");
 
+    let config = folder.path().join("assent.toml");
+    let key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAILM+rvN+ot98qgEN796jTiQfZfG1KaT0PtFDJ/XFSqti alice";
+    std::fs::write(&config, format!("[policy]\nsigners = [\"{key}\"]\nthreshold = 1\n")).expect("a file");
+    let signed = || assent(Some(&config), &["policy", "check", text(folder.path()), "-o", "json"]);
+    std::fs::remove_file(folder.path().join("bundle.toml")).expect("it is there");
+    let (code, out, talk) = signed();
+    assert_eq!((code, &json(&out)["kind"]), (3, &"unversioned".into()), "{talk}");
+    write(folder.path(), "bundle.toml", "version = 7");
+    assert_eq!(signed().0, 0);
+
     write(folder.path(), "signatures/alice.sig", "not looked into");
     let (code, out, talk) = assent(None, &["policy", "check", text(folder.path())]);
     assert_eq!(code, 0, "{talk}");

@@ -45,6 +45,12 @@ pub enum LoadError {
     /// Nobody could ask for anything.
     #[error("no action of the catalog takes a principal; give agents an entity type")]
     Principals,
+    /// Its signatures would hold again whenever somebody put it back.
+    #[error(
+        "bundle.toml states no version, and where `policy.signers` is set a bundle has one, so that no older one that was \
+         signed comes back; write `version = N`, above the one in force, and sign that"
+    )]
+    Unversioned,
     /// Neither the source's bundle nor the one that was kept can decide.
     #[error("{}\nthe last good bundle is not taken, either: {}", offered.report(), kept.report())]
     Neither {
@@ -100,6 +106,7 @@ impl LoadError {
             Self::Budget { .. } => "over_budget",
             Self::PolicyId { .. } => "policy_id",
             Self::Principals => "principals",
+            Self::Unversioned => "unversioned",
             Self::Neither { offered, .. } => offered.kind(),
             Self::Downgrade { .. } => "downgrade",
             Self::Signatures { .. } => "signatures",
@@ -175,12 +182,21 @@ impl Rules {
         floor: Option<u64>,
         downgrade: bool,
     ) -> Result<Snapshot, LoadError> {
+        self.demand_version(&offer)?;
         let replaces = floor.filter(|floor| offer.manifest.version.is_none_or(|offered| offered < *floor));
         if let Some(in_force) = replaces.filter(|_| !downgrade) {
             // What else is wrong with it is of less interest than that it is old.
             return Err(LoadError::Downgrade { offered: offer.manifest.version, in_force });
         }
         self.admit_replacing(offer, provenance, in_force, replaces)
+    }
+
+    /// What operators sign is bound to a version, or it could be put back for ever.
+    fn demand_version(&self, offer: &Offer) -> Result<(), LoadError> {
+        match (&self.quorum, offer.manifest.version) {
+            (Some(_), None) => Err(LoadError::Unversioned),
+            (Some(_), Some(_)) | (None, _) => Ok(()),
+        }
     }
 
     /// Admits an offer that may replace a newer one.
@@ -191,6 +207,7 @@ impl Rules {
         in_force: Option<&Snapshot>,
         replaces: Option<u64>,
     ) -> Result<Snapshot, LoadError> {
+        self.demand_version(&offer)?;
         let Offer { sources, manifest, signatures } = offer;
         let bundle = match in_force.filter(|known| is_same_but_for_entities(known.bundle(), &sources)) {
             Some(known) => known.bundle().with_entities(sources.entities)?,

@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use super::folder;
 use crate::cli::{DEFAULT_CONFIG, Exit, Failure, Format, Globals};
-use crate::config::{Config, ConfigError};
+use crate::config::{Config, ConfigError, Policy};
 use crate::policy::{LoadError, Offer, fitting_agents};
 
 /// Policies that are listed as the most expensive ones.
@@ -70,9 +70,11 @@ struct Checked {
 /// Runs the command.
 pub(super) fn run(options: Options, globals: &Globals) -> anyhow::Result<Exit> {
     let folder = folder(options.bundle, globals)?;
-    let budget = budget(options.budget, globals)?;
+    let configured = configured(globals)?;
+    let budget = options.budget.or(configured.as_ref().map(|policy| policy.budget)).unwrap_or(DEFAULT_BUDGET);
+    let is_signed = configured.is_some_and(|policy| policy.signers.is_some());
     let mut out = std::io::stdout().lock();
-    match (check(&folder, budget), globals.output) {
+    match (check(&folder, budget, is_signed), globals.output) {
         (Ok(checked), Format::Table) => table(&mut out, &folder, &Report::of(&checked))?,
         (Ok(checked), Format::Json | Format::Jsonl) => {
             writeln!(out, "{}", serde_json::to_string(&Report::of(&checked))?)?;
@@ -87,21 +89,21 @@ pub(super) fn run(options: Options, globals: &Globals) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// The named one, or else the configured one, or else the default. Bundles are checked where there is no appliance, too.
-fn budget(named: Option<u64>, globals: &Globals) -> anyhow::Result<u64> {
-    if let Some(budget) = named {
-        return Ok(budget);
-    }
+/// What the appliance holds bundles to. They are checked where there is no appliance, too.
+fn configured(globals: &Globals) -> anyhow::Result<Option<Policy>> {
     match Config::load(&globals.config) {
-        Err(ConfigError::Missing { path }) if path == Path::new(DEFAULT_CONFIG) => Ok(DEFAULT_BUDGET),
-        config => Ok(config?.policy.budget),
+        Err(ConfigError::Missing { path }) if path == Path::new(DEFAULT_CONFIG) => Ok(None),
+        config => Ok(Some(config?.policy)),
     }
 }
 
-fn check(folder: &Path, budget: u64) -> Result<Checked, LoadError> {
+fn check(folder: &Path, budget: u64, is_signed: bool) -> Result<Checked, LoadError> {
     let Offer { sources, manifest, signatures } = Offer::read(folder)?;
     let bundle = Bundle::compile_within(sources, budget)?;
     fitting_agents(&bundle)?;
+    if is_signed && manifest.version.is_none() {
+        return Err(LoadError::Unversioned);
+    }
     Ok(Checked { bundle, version: manifest.version, signatures: signatures.len(), budget })
 }
 
