@@ -93,7 +93,73 @@ fn check_ends_with_three_and_a_place_where_a_bundle_is_broken() {
     let bad = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/bundles/bad/policy_unknown_attribute");
     let (code, out, talk) = assent(None, &["policy", "check", text(&bad)]);
     assert_eq!((code, out.as_str()), (3, ""));
-    assert!(talk.contains("policies/vaults.cedar:8:3") && talk.contains("next: "), "{talk}");
+    assert!(talk.contains("policies/vaults.cedar:8:3") && talk.contains("help: did you mean"), "{talk}");
+    assert!(!talk.contains("next: "), "the drawing says what to do:\n{talk}");
+}
+
+#[test]
+fn check_takes_the_budget_of_the_flag_before_the_configured_and_that_before_the_default() {
+    let folder = bundle();
+    let config = folder.path().join("assent.toml");
+    let budget = |config: Option<&Path>, more: &[&str]| {
+        let arguments = ["policy", "check", text(folder.path()), "-o", "json"];
+        let arguments: Vec<_> = arguments.into_iter().chain(more.iter().copied()).collect();
+        assent(config, &arguments)
+    };
+    let of = |(code, out, talk): (i32, String, String)| {
+        assert_eq!(code, 0, "{talk}");
+        json(&out)["budget"].as_u64().expect("a number")
+    };
+    let default = of(budget(None, &[]));
+    let (code, out, talk) = budget(Some(&config), &[]);
+    assert_eq!((code, out.as_str()), (1, ""), "a configuration that is named must be there");
+    assert!(talk.contains("there is no configuration at"), "{talk}");
+
+    let configured = default - 1;
+    std::fs::write(&config, format!("[policy]\nbudget = {configured}\n")).expect("a file");
+    assert_eq!(of(budget(Some(&config), &[])), configured);
+    assert_eq!(of(budget(Some(&config), &["--budget", "77777"])), 77_777);
+    std::fs::write(&config, "[policy]\nbudget = 5\n").expect("a file");
+    let (code, out, _) = budget(Some(&config), &[]);
+    assert_eq!((code, &json(&out)["kind"]), (3, &"over_budget".into()));
+}
+
+#[test]
+fn check_rejects_what_the_appliance_would_refuse_for_other_reasons_than_cedar_s() {
+    let two = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/bundles/bad/catalog_two_principal_types");
+    let (code, out, talk) = assent(None, &["policy", "check", text(&two)]);
+    assert_eq!((code, out.as_str()), (3, ""), "{talk}");
+    assert!(talk.contains("principals of type") && talk.contains("catalog.cedarschema:14:1"), "{talk}");
+
+    let folder = bundle();
+    let kind = || {
+        let (code, out, _) = assent(None, &["policy", "check", text(folder.path()), "-o", "json"]);
+        (code, json(&out)["kind"].clone())
+    };
+    write(folder.path(), "bundle.toml", "version = \"seven\"");
+    assert_eq!(kind(), (3, "manifest".into()));
+    write(folder.path(), "bundle.toml", "version = 7");
+    let long = format!("@id(\"{}\") permit (principal, action, resource);", "x".repeat(300));
+    write(folder.path(), "policies/long.cedar", &long);
+    assert_eq!(kind(), (3, "unsupported".into()));
+    std::fs::remove_file(folder.path().join("policies/long.cedar")).expect("it is there");
+
+    let config = folder.path().join("assent.toml");
+    let key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAILM+rvN+ot98qgEN796jTiQfZfG1KaT0PtFDJ/XFSqti alice";
+    std::fs::write(&config, format!("[policy]\nsigners = [\"{key}\"]\nthreshold = 1\n")).expect("a file");
+    let signed = || assent(Some(&config), &["policy", "check", text(folder.path()), "-o", "json"]);
+    std::fs::remove_file(folder.path().join("bundle.toml")).expect("it is there");
+    let (code, out, talk) = signed();
+    assert_eq!((code, &json(&out)["kind"]), (3, &"unversioned".into()), "{talk}");
+    write(folder.path(), "bundle.toml", "version = 7");
+    assert_eq!(signed().0, 0);
+
+    write(folder.path(), "signatures/alice.sig", "not looked into");
+    let (code, out, talk) = assent(None, &["policy", "check", text(folder.path())]);
+    assert_eq!(code, 0, "{talk}");
+    assert!(out.contains("  version     7, 1 signatures\n"), "{out}");
+    let (_, out, _) = assent(None, &["policy", "check", text(folder.path()), "-o", "json"]);
+    assert_eq!((&json(&out)["version"], &json(&out)["signatures"]), (&7.into(), &1.into()));
 }
 
 const TESTS: &str = r#"[

@@ -41,10 +41,11 @@ fn explain_ends_as_the_decision_does() {
     let (code, out, _) = explain(&request(80, "v"), &[]);
     assert_eq!(code, 4, "{out}");
     assert!(out.starts_with("HOLD  APPROVAL_REQUIRED\n") && out.contains("lifted by: 2 of guards"), "{out}");
+    assert!(!out.contains("ours are stricter"), "to Cedar it is a denial:\n{out}");
     let (code, out, _) = explain(&request(5, "w"), &[]);
     assert_eq!(code, 2, "{out}");
     let (code, out, _) = explain(&request(i64::MAX, "v"), &[]);
-    assert_eq!(code, 2);
+    assert_eq!(code, 5);
     assert!(
         out.contains("EVALUATION_UNAVAILABLE") && out.contains("a result does not fit into 64 bits"),
         "{out}"
@@ -55,6 +56,38 @@ fn explain_ends_as_the_decision_does() {
         out.contains("INTENT_INVALID") && out.contains("not asked, for the intent does not fit"),
         "{out}"
     );
+    assert!(!out.contains("risk"), "it was not evaluated:\n{out}");
+    let (_, out, _) = explain(&request(5, "nowhere"), &["-o", "json"]);
+    let json: Value = serde_json::from_str(&out).expect("JSON");
+    assert_eq!((&json["risk"], &json["base_risk"]), (&Value::Null, &Value::Null));
+}
+
+#[test]
+fn explain_adds_a_risk_up_or_says_that_the_request_states_it() {
+    let folder = bundle();
+    let facts = "type Assent = { now: datetime, risk: Long, approvals: Long, degraded: Bool, agent_rate: Long, epoch: Long };\n";
+    let catalog = CATALOG.replace("{ amount: Long }", "{ amount: Long, assent: Assent }");
+    write(folder.path(), "catalog.cedarschema", &format!("{facts}{catalog}"));
+    let score = "@id(\"any\") @score(\"20\") permit (principal, action == Action::\"open\", resource);";
+    write(folder.path(), "risk/any.cedar", score);
+    let told = |request: &str| {
+        write(folder.path(), "request.json", request);
+        let file = folder.path().join("request.json");
+        let (code, out, talk) =
+            assent(None, &["policy", "explain", text(folder.path()), "--request", text(&file)]);
+        assert_eq!(code, 0, "{out}{talk}");
+        out
+    };
+    let plain = request(5, "v");
+    let out = told(&plain);
+    assert!(
+        out.contains("  risk 30, 10 of it the action's\n    20 by `any` at risk/any.cedar:1:1\n"),
+        "{out}"
+    );
+    let stated = r#""amount": 5, "assent": {"now": "2026-01-01", "risk": 7, "approvals": 0, "degraded": false, "agent_rate": 0, "epoch": 0}"#;
+    let out = told(&plain.replace(r#""amount": 5"#, stated));
+    let expected = "  risk 7, stated by the request\n    20 would be added by `any` at risk/any.cedar:1:1\n";
+    assert!(out.contains(expected), "{out}");
 }
 
 #[test]

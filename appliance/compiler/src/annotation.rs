@@ -45,6 +45,9 @@ impl<'a> Annotations<'a> {
             Some(key) if self.rules == Rules::Bundle => Err(self.error(
                 key,
                 match ours {
+                    _ if key == "approval" => {
+                        "stands on forbids only, for it says whose approvals lift one".to_owned()
+                    }
                     [] => "no annotation of ours stands here; only @doc may".to_owned(),
                     ours => format!("not one of @{}, @doc", ours.join(", @")),
                 },

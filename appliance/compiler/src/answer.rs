@@ -197,7 +197,8 @@ impl Bundle {
                 let evaluation = evaluation.clone();
                 let asked = if explains { self.policies().len() } else { 0 };
                 let outcomes = (0..asked).map(|policy| classified.outcome(policy)).collect();
-                Considered { evaluation, refused: None, outcomes, terms: Some(classified.terms()) }
+                let (terms, stated_risk) = (Some(classified.terms()), risk);
+                Considered { evaluation, refused: None, outcomes, terms, stated_risk }
             }
             Err(refused) => {
                 let refused = match refused {
@@ -213,6 +214,7 @@ impl Bundle {
                     refused: Some(refused),
                     outcomes: Vec::new(),
                     terms: None,
+                    stated_risk: None,
                 }
             }
         }
@@ -245,6 +247,8 @@ pub(crate) struct Considered {
     /// What became of each policy, where the intent was classified and it was asked.
     pub(crate) outcomes: Vec<Outcome>,
     pub(crate) terms: Option<Terms>,
+    /// The score, where the request states it and nothing is added up.
+    pub(crate) stated_risk: Option<i64>,
 }
 
 /// The name of the refusal that a verdict is.

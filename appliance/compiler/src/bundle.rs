@@ -136,7 +136,8 @@ fn flawed(flaw: Flaw, policies: &[Accepted]) -> BundleError {
             what: format!("policy `{}`", note.id),
             problem: format!(
                 "nests deeper or gathers more than the evaluator has room for: {MAX_STACK} values on the stack, \
-                 {MAX_SCRATCH} in sets and records that are not constant, {MAX_OPEN_JUMPS} open branches"
+                 {MAX_SCRATCH} in sets and records that are not constant, {MAX_OPEN_JUMPS} open branches: split it, or nest \
+                 it less"
             ),
         },
     }

@@ -134,7 +134,10 @@ impl BundleError {
         if let Some(drawn) = self.drawn() {
             report = format!("{report}\n{}", drawn.trim_end_matches('\n'));
         }
-        format!("{report}\n  next: {}", self.advice())
+        match self.advice() {
+            Some(advice) => format!("{report}\n  next: {advice}"),
+            None => report,
+        }
     }
 
     const fn drawn(&self) -> Option<&str> {
@@ -154,12 +157,19 @@ impl BundleError {
         }
     }
 
-    /// What to do next.
-    pub const fn advice(&self) -> &'static str {
+    /// What to do next, where message and drawing do not say so themselves.
+    pub fn advice(&self) -> Option<&'static str> {
+        let is_said = if let Self::Unsupported { problem, .. } = self {
+            says_what_to_do(problem)
+        } else {
+            self.drawn().is_some_and(is_helped)
+        };
+        (!is_said).then(|| self.general_advice())
+    }
+
+    fn general_advice(&self) -> &'static str {
         match self {
-            Self::Unreadable { .. } => {
-                "a bundle is a folder with catalog.cedarschema, policies/*.cedar and entities.json; name it, and let it be read"
-            }
+            Self::Unreadable { source, .. } => advice_on_reading(source.kind()),
             Self::Catalog { .. } => "correct the catalog where the drawing points",
             Self::Policies { .. } => {
                 "correct the policy where the drawing points, or the catalog that it is held against"
@@ -228,5 +238,71 @@ impl BundleError {
             Self::Tests { .. } => "tests",
             Self::Flawed(_) => "flawed",
         }
+    }
+}
+
+/// Our own problems are written as what is wrong and, behind a colon or a semicolon, what to do about it.
+fn says_what_to_do(problem: &str) -> bool {
+    problem.contains(": ") || problem.contains("; ")
+}
+
+/// Whether each fault that is drawn says what to do.
+fn is_helped(drawn: &str) -> bool {
+    let lines = |mark: &str| drawn.lines().filter(|line| line.trim_start().starts_with(mark)).count();
+    lines("help: ") >= lines("\u{d7} ")
+}
+
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "the system's other kinds are many, and say what is wrong"
+)]
+const fn advice_on_reading(kind: std::io::ErrorKind) -> &'static str {
+    match kind {
+        std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory => {
+            "a bundle is a folder with catalog.cedarschema, policies/*.cedar and entities.json; name it, or put there what is missing"
+        }
+        std::io::ErrorKind::PermissionDenied => {
+            "let the user who reads the bundle read this file, and enter the folders that it is in"
+        }
+        std::io::ErrorKind::InvalidData => "save this file as UTF-8: everything in a bundle is text",
+        std::io::ErrorKind::IsADirectory => "put a file there: a folder has its name",
+        _ => "look at the disk, and at what stands there: the system could not read it",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn unreadable(kind: std::io::ErrorKind) -> String {
+        BundleError::Unreadable { path: PathBuf::from("entities.json"), source: kind.into() }.report()
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_read_gets_advice_about_just_that() {
+        assert!(unreadable(std::io::ErrorKind::NotFound).contains("next: a bundle is a folder with"));
+        let forbidden = unreadable(std::io::ErrorKind::PermissionDenied);
+        assert!(forbidden.contains("next: let the user who reads the bundle read this file"), "{forbidden}");
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("catalog.cedarschema"), [0xff, 0xfe]).unwrap();
+        let said = crate::Bundle::from_folder(folder.path()).unwrap_err().report();
+        assert!(
+            said.contains("catalog.cedarschema") && said.contains("next: save this file as UTF-8"),
+            "{said}"
+        );
+    }
+
+    #[test]
+    fn advice_is_given_once_and_always() {
+        let unsupported = |problem: &str| BundleError::Unsupported {
+            file: "policies/a.cedar:1:1".to_owned(),
+            what: "policy `a`".to_owned(),
+            problem: problem.to_owned(),
+        };
+        assert!(!unsupported("is too deep: nest it less").report().contains("next: "));
+        assert!(unsupported("is unknown").report().ends_with("\n  next: write it another way"));
+        let drawn = |drawn: &str| BundleError::Catalog { file: "a".to_owned(), drawn: drawn.to_owned() };
+        assert!(!drawn("  \u{d7} wrong\n  help: mend it\n").report().contains("next: "));
+        assert!(drawn("  \u{d7} wrong\n  help: mend it\n  \u{d7} also wrong\n").report().contains("next: "));
     }
 }

@@ -31,6 +31,8 @@ pub struct Explanation {
     pub risk: i64,
     /// The action's share of it.
     pub base_risk: i64,
+    /// Whether the request states the score, so that nothing was added up.
+    pub is_risk_stated: bool,
     /// On which terms an allow is granted; none where the intent was not classified.
     #[serde(skip)]
     pub terms: Option<Terms>,
@@ -104,7 +106,7 @@ impl Bundle {
     }
 
     fn explained(&self, request: &ReadRequest, considered: Considered) -> Explanation {
-        let Considered { evaluation, refused, outcomes, terms } = considered;
+        let Considered { evaluation, refused, outcomes, terms, stated_risk } = considered;
         let (refusal, detail) = match refused {
             Some((refusal, detail)) => (Some(refusal), detail),
             None => (refusal(evaluation.verdict()), None),
@@ -132,6 +134,7 @@ impl Bundle {
             resource,
             risk: evaluation.risk(),
             base_risk: terms.map_or(0, |terms| terms.risk),
+            is_risk_stated: stated_risk.is_some(),
             terms,
             policies: self.policies().iter().enumerate().map(found).collect(),
         }

@@ -145,10 +145,12 @@ impl ImageTables {
             self.common_shapes.insert(json.kind.clone(), shape);
             return Ok(shape);
         }
-        let unknown = || BundleError::Unsupported {
+        let unknown = || {
+            BundleError::Unsupported {
             file: "catalog.cedarschema".to_owned(),
             what: format!("type `{}`", json.name.as_deref().unwrap_or(&json.kind)),
-            problem: "not a type that the evaluator knows".to_owned(),
+            problem: "not a type that the evaluator knows: take one of Cedar's own, of its extensions, or one that you declare".to_owned(),
+        }
         };
         let kind = match json.kind.as_str() {
             "Extension" => json.name.as_deref().unwrap_or_default(),

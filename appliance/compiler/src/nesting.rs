@@ -27,7 +27,7 @@ pub(crate) fn check(document: &Document, text: Text) -> Result<(), BundleError> 
     let (mut depth, mut operators) = (0_isize, 0_usize);
     for token in tokens(&document.text) {
         depth += nesting(&token, text);
-        if depth > MAX_NESTING as isize {
+        if depth > MAX_NESTING.cast_signed() {
             return Err(too_much(document, &token, "brackets within one another", MAX_NESTING));
         }
         if token.is_sign(';') && depth <= 0 {

@@ -140,7 +140,7 @@ impl ImageTables {
             return Err(BundleError::Unsupported {
                 file: String::new(),
                 what: "scope".to_owned(),
-                problem: "a slot that no link fills".to_owned(),
+                problem: "a slot that no link fills: fill it in links.json".to_owned(),
             });
         };
         let literal = self.literals.keep(&EntityName::of_pst(uid));

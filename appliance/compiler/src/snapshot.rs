@@ -183,7 +183,9 @@ impl Layout<'_> {
             false => Err(BundleError::Unsupported {
                 file: "entities".to_owned(),
                 what: format!("entity {}::\"{}\"", entity.type_name, entity.id),
-                problem: "it has attributes that the catalog does not declare".to_owned(),
+                problem:
+                    "it has attributes that the catalog does not declare: declare them, or take them out"
+                        .to_owned(),
             }),
         }
     }
@@ -196,7 +198,8 @@ impl Layout<'_> {
                 self.image.types.find(&entity.type_name).ok_or_else(|| BundleError::Unsupported {
                     file: "entities".to_owned(),
                     what: format!("entity {}::\"{}\"", entity.type_name, entity.id),
-                    problem: "the catalog does not declare its type".to_owned(),
+                    problem: "the catalog does not declare its type: declare it, or take the entity out"
+                        .to_owned(),
                 })?;
             let own = number(place);
             let laid = self.rows.get(&own).copied().unwrap_or_default();
@@ -217,7 +220,8 @@ impl Layout<'_> {
             return Err(BundleError::Unsupported {
                 file: "entities".to_owned(),
                 what: "attributes".to_owned(),
-                problem: "the catalog does not declare all of them".to_owned(),
+                problem: "the catalog does not declare all of them: declare them, or take them out"
+                    .to_owned(),
             });
         }
         self.tables.slots = open_addressed(hashes.into_iter());
@@ -246,7 +250,7 @@ fn constants<'e, E>(
             constant.map(|constant| (name.to_owned(), constant)).ok_or_else(|| BundleError::Unsupported {
                 file: "entities".to_owned(),
                 what: format!("entity {}::\"{}\"", entity.type_name, entity.id),
-                problem: format!("`{name}` has a value that the evaluator does not know"),
+                problem: format!("`{name}` has a value that the evaluator does not know: write one of a type that the catalog can declare"),
             })
         })
         .collect()

@@ -9,6 +9,7 @@ use anyhow::Context as _;
 use assent_client::trust::Trust;
 use assent_proto::entry::{Entry, OfferOutcome, Policies};
 use assent_proto::number::LeafIndex;
+use assent_proto::refusal::Refusal;
 use clap::Subcommand;
 
 use super::progress::Progress;
@@ -223,13 +224,26 @@ fn names<'a>(policies: &Policies<'a>) -> Vec<&'a str> {
     policies.named.iter().copied().collect()
 }
 
+/// The policies that decided, or that could not be evaluated.
+fn told(refusal: Refusal, policies: &Policies<'_>) -> String {
+    let role = if refusal == Refusal::EvaluationUnavailable { "failed in" } else { "by" };
+    let named = names(policies);
+    if named.is_empty() {
+        return String::new();
+    }
+    let more = (policies.total as usize).saturating_sub(named.len());
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    format!(" {role} {}{more}", named.join(", "))
+}
+
 #[expect(clippy::wildcard_enum_match_arm, reason = "kinds of later versions are shown without details")]
 fn entry_line(index: u64, entry: &Entry<'_>) -> String {
     let kind = format!("{:?}", entry.kind()).to_lowercase();
     let about = match entry {
         Entry::Allow(allow) => format!("{} on {} by {}", allow.action, allow.resource, allow.principal),
         Entry::Deny(deny) | Entry::Hold(deny) => {
-            format!("{} on {} by {}: {}", deny.action, deny.resource, deny.principal, deny.refusal)
+            let named = told(deny.refusal, &deny.policies);
+            format!("{} on {} by {}: {}{named}", deny.action, deny.resource, deny.principal, deny.refusal)
         }
         Entry::Trip(trip) => format!("{}, epoch {} begins", trip.cause, trip.epoch),
         Entry::Rearm(rearm) => format!("open in epoch {}", rearm.epoch),
@@ -247,4 +261,24 @@ fn entry_line(index: u64, entry: &Entry<'_>) -> String {
         _ => String::new(),
     };
     format!("{index:>10}  {}  {kind:<7} {}", crate::cli::utc(entry.time()), about.escape_debug())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn policies_that_decided_and_policies_that_failed_are_named_and_the_rest_counted() {
+        let some: Policies<'_> = ["a", "b"].into_iter().collect();
+        assert_eq!(told(Refusal::PolicyDenied, &some), " by a, b");
+        assert_eq!(told(Refusal::EvaluationUnavailable, &some), " failed in a, b");
+        assert_eq!(told(Refusal::PolicyDenied, &Policies::default()), "");
+        let many: Policies<'_> = std::iter::repeat_n("x", 100).collect();
+        let more = format!(" and {} more", 100 - many.named.len());
+        assert!(
+            told(Refusal::PolicyDenied, &many).ends_with(&more),
+            "{}",
+            told(Refusal::PolicyDenied, &many)
+        );
+    }
 }

@@ -28,6 +28,9 @@ use clap::{Parser, Subcommand};
 pub use output::{Failure, Format, fail};
 pub(crate) use output::{failure, unavailable, utc};
 
+/// Where the configuration is looked for when nobody says.
+const DEFAULT_CONFIG: &str = "assent.toml";
+
 /// How a command ended: what the shell sees. When there is more than one outcome, the worst.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
@@ -57,7 +60,7 @@ impl From<Exit> for ExitCode {
 #[command(name = "assent", version, about, max_term_width = 100)]
 struct Cli {
     /// The appliance's configuration.
-    #[arg(long, global = true, env = "ASSENT_CONFIG", default_value = "assent.toml", value_name = "FILE")]
+    #[arg(long, global = true, env = "ASSENT_CONFIG", default_value = DEFAULT_CONFIG, value_name = "FILE")]
     config: PathBuf,
     /// How to print data.
     #[arg(

@@ -45,6 +45,20 @@ pub enum LoadError {
     /// Nobody could ask for anything.
     #[error("no action of the catalog takes a principal; give agents an entity type")]
     Principals,
+    /// Its signatures would hold again whenever somebody put it back.
+    #[error(
+        "bundle.toml states no version, and where `policy.signers` is set a bundle has one, so that no older one that was \
+         signed comes back; write `version = N`, above the one in force, and sign that"
+    )]
+    Unversioned,
+    /// Neither the source's bundle nor the one that was kept can decide.
+    #[error("{}\nthe last good bundle is not taken, either: {}", offered.report(), kept.report())]
+    Neither {
+        /// What is wrong with the source's.
+        offered: Box<Self>,
+        /// What is wrong with the kept one.
+        kept: Box<Self>,
+    },
     /// It is older than the one in force.
     #[error(
         "{} would replace version {in_force}; load it with `assent policy load --downgrade` if you mean that",
@@ -92,6 +106,8 @@ impl LoadError {
             Self::Budget { .. } => "over_budget",
             Self::PolicyId { .. } => "policy_id",
             Self::Principals => "principals",
+            Self::Unversioned => "unversioned",
+            Self::Neither { offered, .. } => offered.kind(),
             Self::Downgrade { .. } => "downgrade",
             Self::Signatures { .. } => "signatures",
             Self::Store(_) => "store",
@@ -166,12 +182,21 @@ impl Rules {
         floor: Option<u64>,
         downgrade: bool,
     ) -> Result<Snapshot, LoadError> {
+        self.demand_version(&offer)?;
         let replaces = floor.filter(|floor| offer.manifest.version.is_none_or(|offered| offered < *floor));
         if let Some(in_force) = replaces.filter(|_| !downgrade) {
             // What else is wrong with it is of less interest than that it is old.
             return Err(LoadError::Downgrade { offered: offer.manifest.version, in_force });
         }
         self.admit_replacing(offer, provenance, in_force, replaces)
+    }
+
+    /// What operators sign is bound to a version, or it could be put back for ever.
+    fn demand_version(&self, offer: &Offer) -> Result<(), LoadError> {
+        match (&self.quorum, offer.manifest.version) {
+            (Some(_), None) => Err(LoadError::Unversioned),
+            (Some(_), Some(_)) | (None, _) => Ok(()),
+        }
     }
 
     /// Admits an offer that may replace a newer one.
@@ -182,6 +207,7 @@ impl Rules {
         in_force: Option<&Snapshot>,
         replaces: Option<u64>,
     ) -> Result<Snapshot, LoadError> {
+        self.demand_version(&offer)?;
         let Offer { sources, manifest, signatures } = offer;
         // Nobody compiles what nobody signed.
         let digest = Hash(sources.digest());
@@ -202,11 +228,7 @@ impl Rules {
         if worst_case > self.budget {
             return Err(LoadError::Budget { worst_case, budget: self.budget });
         }
-        if let Some(long) = bundle.policies().iter().find(|policy| policy.id.len() > MAX_POLICY_ID_BYTES) {
-            return Err(LoadError::PolicyId { id: long.id.clone() });
-        }
-        // A SPIFFE ID is an entity of this type.
-        let principal_type = bundle.agent_type()?.ok_or(LoadError::Principals)?.to_owned();
+        let principal_type = fitting_agents(&bundle)?.to_owned();
         let errors = bundle.policies().iter().map(|_| Default::default()).collect();
         let version = manifest.version;
         Ok(Snapshot {
@@ -222,6 +244,18 @@ impl Rules {
             errors,
         })
     }
+}
+
+/// The entity type of all agents, of a bundle whose ids and principals fit what an appliance logs and serves.
+///
+/// # Errors
+/// [`LoadError`]: what does not fit.
+pub fn fitting_agents(bundle: &Bundle) -> Result<&str, LoadError> {
+    if let Some(long) = bundle.policies().iter().find(|policy| policy.id.len() > MAX_POLICY_ID_BYTES) {
+        return Err(LoadError::PolicyId { id: long.id.clone() });
+    }
+    // A SPIFFE ID is an entity of this type.
+    bundle.agent_type()?.ok_or(LoadError::Principals)
 }
 
 fn is_same_but_for_entities(known: &Bundle, offered: &Sources) -> bool {

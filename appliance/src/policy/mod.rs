@@ -25,7 +25,7 @@ use std::time::Duration;
 use assent_proto::hash::Hash;
 use assent_proto::number::Timestamp;
 
-pub use admission::{LoadError, Rules};
+pub use admission::{LoadError, Rules, fitting_agents};
 pub use offer::{Manifest, Offer, OfferError};
 pub use report::{PolicyErrors, PolicyStatus, RefusedOffer};
 pub use snapshot::{By, Provenance, Snapshot};

@@ -124,10 +124,11 @@ fn a_bundle_over_the_budget_leaves_the_old_one_deciding() {
 }
 
 #[test]
-fn unsigned_half_signed_and_foreign_signed_bundles_leave_the_old_one_deciding() {
+fn unversioned_unsigned_half_signed_and_foreign_signed_bundles_leave_the_old_one_deciding() {
     let operators = Operators::new(&["alice", "bob", "mallory"]);
     let listed = Operators { lines: operators.lines[..2].to_vec(), ..operators };
     let mut appliance = start("watch = false");
+    write(&source(&appliance), "bundle.toml", "version = 1");
     for name in ["alice", "bob"] {
         listed.sign_into(&appliance, &source(&appliance), name);
     }
@@ -136,7 +137,11 @@ fn unsigned_half_signed_and_foreign_signed_bundles_leave_the_old_one_deciding() 
     appliance.launch();
     assert_eq!(show(&appliance)["signers"], serde_json::json!(["alice", "bob"]));
 
-    let closed = [("policies/closed.cedar", CLOSED)];
+    let closed = [("policies/closed.cedar", CLOSED), ("bundle.toml", "version = 1")];
+    let unversioned = variant(&appliance, "unversioned", &closed[..1]);
+    for name in ["alice", "bob"] {
+        listed.sign_into(&appliance, &unversioned, name);
+    }
     let unsigned = variant(&appliance, "unsigned", &closed);
     let half = variant(&appliance, "half", &closed);
     listed.sign_into(&appliance, &half, "alice");
@@ -150,6 +155,7 @@ fn unsigned_half_signed_and_foreign_signed_bundles_leave_the_old_one_deciding() 
     write(&altered, "bundle.toml", "version = 9");
     let kind = "signatures";
     let bundles = [
+        Bad { folder: unversioned, kind: "unversioned", says: "write `version = N`" },
         Bad { folder: unsigned, kind, says: "signed by 0 of the 2" },
         Bad { folder: half, kind, says: "signed by 1 of the 2 operators that must sign (alice)" },
         Bad { folder: foreign, kind, says: "by no listed key: signatures/mallory.sig" },

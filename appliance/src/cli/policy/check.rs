@@ -1,14 +1,19 @@
 //! `assent policy check`: compile a bundle, and say what it is and what it can cost.
+//!
+//! The rule it keeps: what passes here the appliance admits, on the same configuration, but for what only the appliance
+//! knows: the version in force. It counts signatures and does not verify them.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use assent_compiler::{Bundle, BundleError, Sources};
+use assent_compiler::Bundle;
 use assent_evaluator::{DEFAULT_BUDGET, MAX_STACK};
 use serde::Serialize;
 
-use super::{folder, invalid};
-use crate::cli::{Exit, Format, Globals};
+use super::folder;
+use crate::cli::{DEFAULT_CONFIG, Exit, Failure, Format, Globals};
+use crate::config::{Config, ConfigError, Policy};
+use crate::policy::{LoadError, Offer, fitting_agents};
 
 /// Policies that are listed as the most expensive ones.
 const MOST_EXPENSIVE: usize = 5;
@@ -18,9 +23,9 @@ const MOST_EXPENSIVE: usize = 5;
 pub(in crate::cli) struct Options {
     /// The bundle's folder; by default the configured one.
     bundle: Option<PathBuf>,
-    /// Units of fuel that one intent may use.
-    #[arg(long, value_name = "FUEL", default_value_t = DEFAULT_BUDGET, hide_default_value = true)]
-    budget: u64,
+    /// Units of fuel that one intent may use; by default the configured `policy.budget`.
+    #[arg(long, value_name = "FUEL")]
+    budget: Option<u64>,
 }
 
 /// What a policy can cost.
@@ -37,6 +42,8 @@ struct Cost {
 struct Report {
     schema: &'static str,
     valid: bool,
+    version: Option<u64>,
+    signatures: usize,
     digest: String,
     image_digest: String,
     actions: usize,
@@ -52,27 +59,55 @@ struct Report {
     warnings: Vec<String>,
 }
 
+/// A bundle that the appliance would take, and what stands beside it.
+struct Checked {
+    bundle: Bundle,
+    version: Option<u64>,
+    signatures: usize,
+    budget: u64,
+}
+
 /// Runs the command.
 pub(super) fn run(options: Options, globals: &Globals) -> anyhow::Result<Exit> {
     let folder = folder(options.bundle, globals)?;
-    let compiled =
-        Sources::from_path(&folder).and_then(|sources| Bundle::compile_within(sources, options.budget));
+    let configured = configured(globals)?;
+    let budget = options.budget.or(configured.as_ref().map(|policy| policy.budget)).unwrap_or(DEFAULT_BUDGET);
+    let is_signed = configured.is_some_and(|policy| policy.signers.is_some());
     let mut out = std::io::stdout().lock();
-    match (compiled, globals.output) {
-        (Ok(bundle), Format::Table) => table(&mut out, &folder, &Report::of(&bundle, options.budget))?,
-        (Ok(bundle), Format::Json | Format::Jsonl) => {
-            writeln!(out, "{}", serde_json::to_string(&Report::of(&bundle, options.budget))?)?;
+    match (check(&folder, budget, is_signed), globals.output) {
+        (Ok(checked), Format::Table) => table(&mut out, &folder, &Report::of(&checked))?,
+        (Ok(checked), Format::Json | Format::Jsonl) => {
+            writeln!(out, "{}", serde_json::to_string(&Report::of(&checked))?)?;
         }
-        (Err(error), Format::Table) => return Err(invalid(&error)),
-        (Err(error), Format::Json | Format::Jsonl) => {
-            writeln!(out, "{}", rejection(&error))?;
-            return Err(invalid(&error));
+        (Err(error), format) => {
+            if format != Format::Table {
+                writeln!(out, "{}", rejection(&error))?;
+            }
+            return Err(Failure { message: error.report(), exit: Exit::Invalid }.into());
         }
     }
     Ok(Exit::Done)
 }
 
-fn rejection(error: &BundleError) -> serde_json::Value {
+/// What the appliance holds bundles to. They are checked where there is no appliance, too.
+fn configured(globals: &Globals) -> anyhow::Result<Option<Policy>> {
+    match Config::load(&globals.config) {
+        Err(ConfigError::Missing { path }) if path == Path::new(DEFAULT_CONFIG) => Ok(None),
+        config => Ok(Some(config?.policy)),
+    }
+}
+
+fn check(folder: &Path, budget: u64, is_signed: bool) -> Result<Checked, LoadError> {
+    let Offer { sources, manifest, signatures } = Offer::read(folder)?;
+    let bundle = Bundle::compile_within(sources, budget)?;
+    fitting_agents(&bundle)?;
+    if is_signed && manifest.version.is_none() {
+        return Err(LoadError::Unversioned);
+    }
+    Ok(Checked { bundle, version: manifest.version, signatures: signatures.len(), budget })
+}
+
+fn rejection(error: &LoadError) -> serde_json::Value {
     serde_json::json!({
         "schema": "assent.v1.policy.check", "valid": false, "kind": error.kind(), "error": error.to_string(),
         "report": error.report(),
@@ -80,7 +115,8 @@ fn rejection(error: &BundleError) -> serde_json::Value {
 }
 
 impl Report {
-    fn of(bundle: &Bundle, budget: u64) -> Self {
+    fn of(checked: &Checked) -> Self {
+        let Checked { bundle, version, signatures, budget } = checked;
         let (fuel, stack) = (bundle.worst_cases(), bundle.stack_heights());
         let notes = bundle.policies();
         let costs = notes.iter().zip(fuel).zip(&stack).map(|((note, fuel), stack)| Cost {
@@ -102,6 +138,8 @@ impl Report {
         Self {
             schema: "assent.v1.policy.check",
             valid: true,
+            version: *version,
+            signatures: *signatures,
             digest: assent_proto::hash::Hash(bundle.digest()).to_string(),
             image_digest: assent_proto::hash::Hash(bundle.image_digest()).to_string(),
             actions,
@@ -110,7 +148,7 @@ impl Report {
             links,
             entities: entities.filter(|entity| entity.is_present).count(),
             worst_case_fuel: bundle.worst_case(),
-            budget,
+            budget: *budget,
             worst_case_stack: stack.into_iter().max().unwrap_or(0),
             stack_limit: MAX_STACK,
             most_expensive,
@@ -122,6 +160,8 @@ impl Report {
 fn table(out: &mut impl Write, folder: &Path, report: &Report) -> std::io::Result<()> {
     let Report { templates, links, worst_case_fuel, budget, worst_case_stack, stack_limit, .. } = report;
     writeln!(out, "{} is valid", folder.display())?;
+    let version = report.version.map_or("none".to_owned(), |version| version.to_string());
+    writeln!(out, "  version     {version}, {} signatures", report.signatures)?;
     writeln!(out, "  digest      {}", report.digest)?;
     writeln!(out, "  image       {}", report.image_digest)?;
     writeln!(out, "  actions     {}", report.actions)?;

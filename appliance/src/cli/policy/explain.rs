@@ -1,7 +1,8 @@
 //! `assent policy explain`: why a request is decided as it is.
 //!
 //! It takes a request in Cedar's JSON, or an intent as agents write it. What the appliance would assert is taken from the
-//! request's `context.assent`, or is this machine's time and nothing else. It ends as the decision does: 0, 2 or 4.
+//! request's `context.assent`, or is this machine's time and nothing else. It ends as the decision does: 0, 2 or 4, and with 5
+//! where it cannot be evaluated.
 
 use std::io::{Read as _, Write};
 use std::path::{Path, PathBuf};
@@ -57,9 +58,10 @@ pub(super) fn run(options: &Options, globals: &Globals) -> anyhow::Result<Exit> 
         Format::Table => table(&mut out, &explanation, options.all)?,
     }
     out.flush()?;
-    Ok(match explanation.decision {
-        "allow" => Exit::Done,
-        "hold" => Exit::Pending,
+    Ok(match (explanation.decision, explanation.refusal) {
+        ("allow", _) => Exit::Done,
+        ("hold", _) => Exit::Pending,
+        (_, Some("EVALUATION_UNAVAILABLE")) => Exit::Unavailable,
         _ => Exit::Denied,
     })
 }
@@ -111,6 +113,11 @@ fn as_json(explanation: &Explanation, all: bool) -> anyhow::Result<Value> {
     if let Some(fields) = json.as_object_mut() {
         fields.insert("schema".to_owned(), "assent.v1.policy.explain".into());
         fields.insert("out_of_scope".to_owned(), out_of_scope.count().into());
+        if !was_evaluated(explanation) {
+            for score in ["risk", "base_risk"] {
+                fields.insert(score.to_owned(), Value::Null);
+            }
+        }
         if let Some(policies) = fields.get_mut("policies").and_then(Value::as_array_mut).filter(|_| !all) {
             policies.retain(|policy| policy.get("outcome").and_then(Value::as_str) != Some("out_of_scope"));
         }
@@ -127,15 +134,13 @@ fn table(out: &mut impl Write, explanation: &Explanation, all: bool) -> std::io:
     if let Some(detail) = &explanation.detail {
         writeln!(out, "  {detail}")?;
     }
-    if cedar_decision != decision {
+    // A hold is a denial to Cedar, and no stricter than it.
+    if *cedar_decision == "allow" && *decision != "allow" {
         writeln!(out, "  Cedar's own rules give {cedar_decision}; ours are stricter")?;
     }
     let of = |wanted: fn(&Found) -> bool| policies.iter().filter(move |finding| wanted(&finding.outcome));
-    writeln!(out, "  risk {}, {} of it the action's", explanation.risk, explanation.base_risk)?;
-    for finding in of(|found| matches!(found, Found::Adds(_))) {
-        if let Found::Adds(score) = finding.outcome {
-            writeln!(out, "    {score} by `{}` at {}", finding.id, finding.place)?;
-        }
+    if was_evaluated(explanation) {
+        risk(out, explanation)?;
     }
     let decided = match explanation.refusal {
         Some("EVALUATION_UNAVAILABLE" | "INTENT_INVALID") => "by Cedar's own rules it would be decided by",
@@ -152,6 +157,27 @@ fn table(out: &mut impl Write, explanation: &Explanation, all: bool) -> std::io:
             0 => {}
             _ if all => section(out, title, silent())?,
             count => writeln!(out, "{title}: {count} policies; --all lists them")?,
+        }
+    }
+    Ok(())
+}
+
+/// An intent that does not fit the catalog has no risk.
+fn was_evaluated(explanation: &Explanation) -> bool {
+    !explanation.refusal.is_some_and(|refusal| refusal.starts_with("INTENT_"))
+}
+
+/// The score, and what it is the sum of.
+fn risk(out: &mut impl Write, explanation: &Explanation) -> std::io::Result<()> {
+    let Explanation { risk, base_risk, is_risk_stated, policies, .. } = explanation;
+    match is_risk_stated {
+        true => writeln!(out, "  risk {risk}, stated by the request")?,
+        false => writeln!(out, "  risk {risk}, {base_risk} of it the action's")?,
+    }
+    let adds = if *is_risk_stated { "would be added by" } else { "by" };
+    for Finding { id, place, outcome, .. } in policies {
+        if let Found::Adds(score) = outcome {
+            writeln!(out, "    {score} {adds} `{id}` at {place}")?;
         }
     }
     Ok(())

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use assent_proto::hash::Hash;
 use assent_proto::number::Timestamp;
 
-use super::{Loader, LoaderSettings, guarded, loaded, refusal, shown};
+use super::{Loader, LoaderSettings, Offered, guarded, loaded, refusal, shown};
 use crate::clock::{Clock, Stopwatch};
 use crate::limits::MAX_SOURCE_BYTES;
 use crate::policy::admission::{LoadError, Rules, bounded};
@@ -35,6 +35,7 @@ impl Loader {
             watch.judge(look.clone(), true);
             Offer::read_as(&settings.folder, &look, Vec::new())
         });
+        let known = Offered::of(&offered);
         let first = offered.map_err(LoadError::from).and_then(|offer| {
             guarded(|| settings.rules.admit(offer, provenance, None, state.version, false))
         });
@@ -46,9 +47,14 @@ impl Loader {
             }
             Err(error) => {
                 watch.reject();
-                let snapshot = kept(&settings.rules, &store, now)?;
-                let Some(snapshot) = snapshot else { return Err(error) };
-                (snapshot, state, Some(error))
+                match kept(&settings.rules, &store, now) {
+                    Ok(Some(snapshot)) => (snapshot, state, Some(error)),
+                    Ok(None) => return Err(error),
+                    Err(kept) => {
+                        let (offered, kept) = (Box::new(error), Box::new(kept));
+                        return Err(LoadError::Neither { offered, kept });
+                    }
+                }
             }
         };
         let snapshot = Arc::new(snapshot);
@@ -56,18 +62,11 @@ impl Loader {
         let policies =
             Policies::new(Arc::clone(&snapshot), &settings.folder, budget, max_age, state.confirmed, now);
         if let Some(error) = refused {
-            tracing::error!(
-                source,
-                reason = error.reason(),
-                "the source's bundle is not taken; the last good one decides"
-            );
-            policies.note_refused(RefusedOffer::new(
-                now,
-                source.clone(),
-                By::Start.to_string(),
-                error.reason(),
-            ));
-            record(refusal(Hash::default(), source, &By::Start, None, error.reason()));
+            let reason = known.reason(&error);
+            tracing::error!(source, reason, "the source's bundle is not taken; the last good one decides");
+            let by = By::Start.to_string();
+            policies.note_refused(RefusedOffer::new(now, source.clone(), by, reason.clone()));
+            record(refusal(Hash::default(), source, &By::Start, known.version, reason));
         }
         record(loaded(Hash::default(), &snapshot));
         Ok(Self {

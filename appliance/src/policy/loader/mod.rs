@@ -6,6 +6,7 @@
 //! holds until nobody else does, and frees it itself.
 
 mod begin;
+mod offered;
 mod order;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -18,6 +19,7 @@ use assent_proto::hash::Hash;
 
 pub use order::{Answer, LoaderHandle, Order};
 
+use offered::Offered;
 use order::Ask;
 
 use super::admission::{LoadError, Rules, bounded};
@@ -165,7 +167,7 @@ impl Loader {
             }
             // It is there, and so large that it is not looked at.
             Finding::Away(Some(error)) => {
-                self.refuse(&error.into(), shown(&folder), &By::Watch, None, Hash::default());
+                self.refuse(&error.into(), shown(&folder), &By::Watch, &Offered::default());
             }
         }
         // Looked at here too, so that it is traced when nobody asks anything.
@@ -202,9 +204,7 @@ impl Loader {
         downgrade: bool,
     ) -> Result<Arc<Snapshot>, LoadError> {
         let (now, source) = (self.clock.now(), shown(folder));
-        let (fingerprint, version) = offer
-            .as_ref()
-            .map_or_else(|_| Default::default(), |offer| (offer.fingerprint(), offer.manifest.version));
+        let known = Offered::of(&offer);
         let provenance = Provenance { source: source.clone(), by: by.clone(), at: now };
         let in_force = self.policies.snapshot();
         let admitted = offer.map_err(LoadError::from).and_then(|offer| {
@@ -214,7 +214,7 @@ impl Loader {
         match admitted.and_then(|snapshot| self.put_in_force(snapshot)) {
             Ok(snapshot) => Ok(snapshot),
             Err(error) => {
-                self.refuse(&error, source, &by, version, fingerprint);
+                self.refuse(&error, source, &by, &known);
                 Err(error)
             }
         }
@@ -237,26 +237,19 @@ impl Loader {
     }
 
     /// Says everywhere that the one before stays.
-    fn refuse(
-        &mut self,
-        error: &LoadError,
-        source: String,
-        by: &By,
-        version: Option<u64>,
-        fingerprint: Hash,
-    ) {
-        let reason = error.reason();
+    fn refuse(&mut self, error: &LoadError, source: String, by: &By, known: &Offered) {
+        let reason = known.reason(error);
         tracing::error!(source, %by, reason, "bundle refused; the one before stays");
         let now = self.clock.now();
         self.policies.note_refused(RefusedOffer::new(now, source.clone(), by.to_string(), reason.clone()));
         // What is wrong with one content may be told in another order each time; that it is of one kind stays.
-        let is_known = fingerprint != Hash::default();
-        let recorded = (fingerprint, if is_known { error.kind().to_owned() } else { reason.clone() });
+        let what = if known.digest.is_some() { error.kind().to_owned() } else { reason.clone() };
+        let recorded = (known.fingerprint, what);
         // The watch may meet one bad bundle many times; what an operator does is recorded each time.
         if *by == By::Watch && self.recorded.as_ref() == Some(&recorded) {
             return;
         }
-        (self.record)(refusal(self.policies.digest(), source, by, version, reason));
+        (self.record)(refusal(self.policies.digest(), source, by, known.version, reason));
         self.recorded = Some(recorded);
     }
 

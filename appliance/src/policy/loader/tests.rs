@@ -18,13 +18,15 @@ struct Place {
     clock: Clock,
     recorded: Recorded,
     max_age: Option<Duration>,
+    rules: Rules,
 }
 
 impl Place {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         sample::write_bundle(&folder.path().join("bundle")).unwrap();
-        Self { folder, clock: Clock::manual(NOW), recorded: Recorded::default(), max_age: None }
+        let (clock, recorded, rules) = (Clock::manual(NOW), Recorded::default(), Rules::default());
+        Self { folder, clock, recorded, max_age: None, rules }
     }
 
     fn bundle(&self) -> PathBuf {
@@ -37,7 +39,7 @@ impl Place {
             watch: true,
             poll: Duration::from_secs(1),
             max_age: self.max_age,
-            rules: Rules::default(),
+            rules: self.rules.clone(),
             store: self.folder.path().join("policies.redb"),
         };
         let recorded = Arc::clone(&self.recorded);
@@ -186,6 +188,42 @@ fn a_bundle_that_is_invalid_at_start_leaves_the_kept_one_deciding_and_without_on
     let loader = place.begin();
     assert_eq!(loader.policies.digest(), digest);
     assert!(loader.policies.status(0, None).refused.unwrap().reason.starts_with("policies: "));
+}
+
+#[test]
+fn where_the_kept_bundle_fails_too_both_are_told_and_the_source_first() {
+    let mut place = Place::new();
+    drop(place.begin());
+    place.write("policies/bad.cedar", "nonsense");
+    place.rules.budget = 1;
+    let error = place.try_begin().unwrap_err();
+    assert_eq!(error.kind(), "policies");
+    let said = error.to_string();
+    let (source, kept) = (said.find("policies/bad.cedar:1:"), said.find("over the budget of 1;"));
+    assert!(source.is_some() && source < kept, "{said}");
+    assert!(said.contains("the last good bundle is not taken, either"), "{said}");
+    assert_eq!(error.report(), said);
+}
+
+#[test]
+fn a_refusal_ends_with_the_digest_of_what_was_offered() {
+    let place = Place::new();
+    let mut loader = place.begin();
+    let offered = |place: &Place| {
+        let digest = Hash(Offer::read(&place.bundle()).unwrap().sources.digest());
+        format!("; offered {:.16}", digest.to_string())
+    };
+    let long = format!("@{}(\"\") permit (principal, action, resource);", "x".repeat(4000));
+    for text in ["nonsense", &long] {
+        place.write("policies/bad.cedar", text);
+        assert!(matches!(loader.obey(order(None, false)), Answer::Refused { .. }));
+        let (_, reason) = place.refusals().pop().unwrap();
+        assert!(reason.ends_with(&offered(&place)) && reason.len() <= 512, "{reason}");
+    }
+    drop(loader);
+    place.begin();
+    let (by, reason) = place.refusals().pop().unwrap();
+    assert!(by == "start" && reason.ends_with(&offered(&place)), "{by}: {reason}");
 }
 
 #[test]
