@@ -12,7 +12,7 @@ pub struct Then(u16);
 pub enum Fate {
     /// It is pushed.
     Push,
-    /// It ends a `when` of this number, as [`Instruction::EndWhen`] does.
+    /// It ends a `when` of this number, as [`Instruction::EndWhen`](crate::Instruction::EndWhen) does.
     When(u16),
     /// It ends an `unless` of this number.
     Unless(u16),

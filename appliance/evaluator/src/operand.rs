@@ -25,7 +25,7 @@ pub enum Place {
     Context(u16),
     /// The principal, the action, the resource or the context itself.
     Variable(Variable),
-    /// A pattern of the image; only [`Binary::Like`] takes one.
+    /// A pattern of the image; only [`Binary::Like`](crate::Binary::Like) takes one.
     Pattern(u16),
 }
 

@@ -7,7 +7,7 @@ use crate::names::EMPTY_SLOT;
 use crate::snapshot::Snapshot;
 use crate::value::Value;
 
-/// Index over one side's scopes. Every table holds rows of [`Image::words`] words.
+/// Index over one side's scopes. Every table holds rows of [`Image::words`](crate::Image::words) words.
 #[derive(Clone, Copy, Debug)]
 pub struct ScopeIndex<'a> {
     /// Policies that name no entity on this side: one row.
