@@ -80,11 +80,11 @@ fn check_says_what_a_bundle_is_and_what_it_can_cost() {
 #[test]
 fn check_holds_a_bundle_to_a_budget() {
     let folder = bundle();
-    let (code, out, talk) = assent(None, &["policy", "check", text(folder.path()), "--budget", "5"]);
+    let (code, out, talk) = assent(None, &["policy", "check", text(folder.path()), "--budget", "4"]);
     assert_eq!((code, out.as_str()), (3, ""), "{talk}");
-    assert!(talk.contains("over the budget of 5") && talk.contains("policies/vaults.cedar:"), "{talk}");
+    assert!(talk.contains("over the budget of 4") && talk.contains("policies/vaults.cedar:"), "{talk}");
     let (code, out, _) =
-        assent(None, &["policy", "check", text(folder.path()), "--budget", "5", "-o", "json"]);
+        assent(None, &["policy", "check", text(folder.path()), "--budget", "4", "-o", "json"]);
     assert_eq!((code, &json(&out)["kind"]), (3, &"over_budget".into()));
 }
 
@@ -119,7 +119,7 @@ fn check_takes_the_budget_of_the_flag_before_the_configured_and_that_before_the_
     std::fs::write(&config, format!("[policy]\nbudget = {configured}\n")).expect("a file");
     assert_eq!(of(budget(Some(&config), &[])), configured);
     assert_eq!(of(budget(Some(&config), &["--budget", "77777"])), 77_777);
-    std::fs::write(&config, "[policy]\nbudget = 5\n").expect("a file");
+    std::fs::write(&config, "[policy]\nbudget = 4\n").expect("a file");
     let (code, out, _) = budget(Some(&config), &[]);
     assert_eq!((code, &json(&out)["kind"]), (3, &"over_budget".into()));
 }
