@@ -21,6 +21,8 @@ const ENTITIES: usize = 200_000;
 const MEMORY_CEILING: usize = 150 * 1024 * 1024;
 const PAUSE_CEILING: Duration = Duration::from_millis(5);
 const RELOADS: usize = 3;
+/// How long the machine is looked at without a reload: about as long as the reloads take.
+const ALONE: Duration = Duration::from_secs(14);
 
 const CATALOG: &str = r#"
 entity Team;
@@ -96,6 +98,18 @@ fn main() {
     println!("  memory    {:.1} MiB, of them {:.1} MiB their JSON text", mib(used), mib(text));
 
     let (current, stop) = (RwLock::new(Arc::new(bundle)), AtomicBool::new(false));
+    // What the machine itself does to a thread that is never held up, while another one only computes.
+    let (_, alone) = std::thread::scope(|scope| {
+        let deciding = scope.spawn(|| longest_pause(&current, &stop));
+        let began = Instant::now();
+        while began.elapsed() < ALONE {
+            std::hint::spin_loop();
+        }
+        stop.store(true, Ordering::Relaxed);
+        deciding.join().expect("decisions do not panic")
+    });
+    println!("  alone     longest pause {alone:.2?} in {ALONE:?}, beside a thread that only counts");
+    stop.store(false, Ordering::Relaxed);
     let (decided, longest) = std::thread::scope(|scope| {
         let deciding = scope.spawn(|| longest_pause(&current, &stop));
         for round in 1..=RELOADS {
