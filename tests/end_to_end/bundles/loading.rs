@@ -50,6 +50,31 @@ fn a_good_bundle_that_is_loaded_decides_the_next_batch_and_is_in_the_log() {
     assert!(second.by.starts_with("operator ") && second.by.contains(&format!("uid {uid}")), "{}", second.by);
 }
 
+/// A bundle in one file is the same bundle as its folder; one that was cut is refused, and the other decides on.
+#[test]
+fn a_compiled_file_decides_as_its_folder_and_a_damaged_one_changes_nothing() {
+    let appliance = Appliance::start(Hsm::Simulator);
+    let agent = Agent::connect(&appliance);
+    let closed =
+        variant(&appliance, "closed", &[("policies/closed.cedar", CLOSED), ("bundle.toml", "version = 3")]);
+    let file = appliance.folder.path().join("closed.bundle");
+    let (code, out, talk) =
+        policy(&appliance, &["compile", closed.to_str().unwrap(), "--to", file.to_str().unwrap()]);
+    assert!(code == 0 && out.contains("version     3"), "{out}{talk}");
+    let (code, out, talk) = load(&appliance, &file);
+    assert_eq!(code, 0, "{out}{talk}");
+    assert_eq!(denied_by(&agent), ["store-is-closed"]);
+    let (in_force, shown) = (digest(&appliance), show(&appliance));
+    assert_eq!((&shown["version"], &shown["source"]), (&3.into(), &file.to_str().unwrap().into()));
+
+    let bytes = std::fs::read(&file).unwrap();
+    std::fs::write(&file, &bytes[..bytes.len() - 1]).unwrap();
+    let (code, _, talk) = load(&appliance, &file);
+    assert!(code == 3 && talk.contains("it is damaged"), "{talk}");
+    assert_eq!(digest(&appliance), in_force);
+    assert_eq!(denied_by(&agent), ["store-is-closed"]);
+}
+
 #[test]
 fn a_change_of_the_source_is_seen_and_loaded_without_anybody_asking() {
     let mut appliance = start("poll = \"20ms\"");
