@@ -44,12 +44,50 @@ impl Clock {
         }
     }
 
+    /// The time of day, and where the machine's own clock stands.
+    #[must_use]
+    pub fn stamp(&self) -> Stamp {
+        let time = self.now();
+        let mark = match &self.0 {
+            Source::System => Mark::now(),
+            Source::Manual(_) => Mark(time.0.saturating_mul(1000)),
+        };
+        Stamp { time, mark }
+    }
+
     /// Moves a manual clock; the machine's own stays as it is.
     pub fn set(&self, now: Timestamp) {
         if let Source::Manual(stored) = &self.0 {
             stored.store(now.0, Ordering::SeqCst);
         }
     }
+}
+
+/// Microseconds of `CLOCK_MONOTONIC`: the same for every process of this machine, so that one can tell whether another's fault
+/// came before its own answer. It means nothing on another machine, nor after the next boot.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
+)]
+pub struct Mark(pub u64);
+
+impl Mark {
+    /// Where the machine's clock stands.
+    #[must_use]
+    pub fn now() -> Self {
+        let time = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+        let seconds = u64::try_from(time.tv_sec).unwrap_or_default();
+        let nanos = u64::try_from(time.tv_nsec).unwrap_or_default();
+        Self(seconds.saturating_mul(1_000_000).saturating_add(nanos / 1000))
+    }
+}
+
+/// When something happened: for the log, and to the microsecond for whoever compares processes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stamp {
+    /// The time of day.
+    pub time: Timestamp,
+    /// The machine's own clock.
+    pub mark: Mark,
 }
 
 /// A point from which elapsed time is measured, whatever the time of day does.

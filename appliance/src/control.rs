@@ -7,16 +7,20 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use assent_proto::entry::DrillStage;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 
-use crate::limits::{CONTROL_DEADLINE, LOAD_DEADLINE, MAX_CONTROL_BYTES};
+use crate::limits::{CONTROL_DEADLINE, LOAD_DEADLINE, MAX_CONTROL_BYTES, MAX_DRILL_NAME_BYTES};
 use crate::operators::SignatureFile;
 use crate::policy::By;
 use crate::policy::loader::{Answer, LoaderHandle, Order};
+use crate::server::record::{Record, Released};
 use crate::serving::status::{Status, StatusSource};
+use crate::token::rearm::{Ordered, Orders};
+use crate::token::{Operation, Transition};
 
 /// The socket's name in the data folder.
 pub const SOCKET: &str = "control.sock";
@@ -36,13 +40,45 @@ pub enum Question {
         /// Signatures beside those in the folder.
         signatures: Vec<SignatureFile>,
     },
+    /// Order re-arm; without signatures, tell what is to be signed.
+    Rearm {
+        /// Whether executors are to refuse tokens that were decided before.
+        revoke: bool,
+        /// Operators' signatures.
+        signatures: Vec<SignatureFile>,
+    },
+    /// When the token boundary closed and opened, and when tokens left the socket.
+    Story,
+    /// Write into the log that a drill began or ended. Only where the HSM is a simulator.
+    Drill {
+        /// Which.
+        name: String,
+        /// Where it is.
+        stage: DrillStage,
+    },
+}
+
+/// When the token boundary closed and opened, and when tokens left the socket: what a drill holds against each other.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Story {
+    /// The last transitions, oldest first.
+    pub transitions: Vec<Transition>,
+    /// The socket's own record.
+    pub released: Vec<Released>,
+}
+
+/// What became of a drill's mark.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Marked {
+    /// Whether the log will have it.
+    pub marked: bool,
 }
 
 impl Question {
     /// How long an exchange over it may take.
     const fn deadline(&self) -> Duration {
         match self {
-            Self::Status => CONTROL_DEADLINE,
+            Self::Status | Self::Rearm { .. } | Self::Story | Self::Drill { .. } => CONTROL_DEADLINE,
             Self::Load { .. } => LOAD_DEADLINE,
         }
     }
@@ -55,6 +91,27 @@ pub struct Desk {
     pub status: StatusSource,
     /// What loads bundles.
     pub loader: LoaderHandle,
+    /// What takes operators' orders.
+    pub orders: Orders,
+    /// What left the socket.
+    pub record: Arc<Record>,
+    /// Whether drills may be marked: the HSM may be a simulator.
+    pub drills: bool,
+}
+
+impl Desk {
+    fn story(&self) -> Story {
+        let transitions = self.status.sealer.boundary().transitions();
+        Story { transitions, released: self.record.read() }
+    }
+
+    fn mark(&self, name: String, stage: DrillStage) -> Marked {
+        let marked = self.drills && name.len() <= MAX_DRILL_NAME_BYTES;
+        if marked {
+            self.status.sealer.record(Operation::Drill { name, stage });
+        }
+        Marked { marked }
+    }
 }
 
 /// Why a running appliance could not be asked.
@@ -127,6 +184,11 @@ async fn answer(mut stream: UnixStream, desk: &Desk) -> std::io::Result<()> {
                 None => return Ok(()),
             }
         }
+        Ok(Question::Rearm { revoke, signatures }) => {
+            serde_json::to_vec(&desk.orders.order(revoke, &signatures))?
+        }
+        Ok(Question::Story) => serde_json::to_vec(&desk.story())?,
+        Ok(Question::Drill { name, stage }) => serde_json::to_vec(&desk.mark(name, stage))?,
         Err(_) => b"{\"error\":\"not a question\"}".to_vec(),
     };
     let line = [reply.as_slice(), b"\n"].concat();
@@ -166,6 +228,32 @@ pub fn ask_load(
     signatures: Vec<SignatureFile>,
 ) -> Result<Answer, ControlError> {
     ask(data, &Question::Load { folder, downgrade, signatures })
+}
+
+/// Orders re-arm of the appliance whose data folder this is; without signatures, asks what is to be signed.
+///
+/// # Errors
+/// [`ControlError`].
+pub fn ask_rearm(data: &Path, revoke: bool, signatures: Vec<SignatureFile>) -> Result<Ordered, ControlError> {
+    ask(data, &Question::Rearm { revoke, signatures })
+}
+
+/// Asks the appliance whose data folder this is when its boundary closed and opened.
+///
+/// # Errors
+/// [`ControlError`].
+pub fn ask_story(data: &Path) -> Result<Story, ControlError> {
+    ask(data, &Question::Story)
+}
+
+/// Has the log of the appliance whose data folder this is say that a drill began or ended. False where drills are not to be
+/// had there.
+///
+/// # Errors
+/// [`ControlError`].
+pub fn mark_drill(data: &Path, name: &str, stage: DrillStage) -> Result<bool, ControlError> {
+    let marked: Marked = ask(data, &Question::Drill { name: name.to_owned(), stage })?;
+    Ok(marked.marked)
 }
 
 fn ask<T: DeserializeOwned>(data: &Path, question: &Question) -> Result<T, ControlError> {

@@ -12,6 +12,8 @@ pub const MAX_WAITING_DRAFTS: usize = 1024;
 pub const MAX_SEALER_MESSAGES: usize = MAX_WAITING_DRAFTS + 64;
 /// Entries that may stand unsigned during an outage; beyond it intents are refused without an entry.
 pub const MAX_UNSIGNED_ENTRIES: u64 = 1_000_000;
+/// Trips and orders of the unsigned tail that are remembered when a log is opened.
+pub const MAX_TAIL_ENTRIES: usize = 64;
 /// Connections at once.
 pub const MAX_CONNECTIONS: usize = 1024;
 /// Connections above which a peer must prove its address before a handshake.
@@ -36,6 +38,10 @@ pub const MAX_SIGNER_FRAME_BYTES: usize = 16 * 1024;
 pub const MAX_PIN_BYTES: usize = 256;
 /// How long an exchange over the control socket may take.
 pub const CONTROL_DEADLINE: Duration = Duration::from_secs(2);
+/// Bytes of the name by which the log knows a drill.
+pub const MAX_DRILL_NAME_BYTES: usize = 64;
+/// Transitions of the token boundary that are remembered to the microsecond.
+pub const MAX_TRANSITIONS: usize = 256;
 /// Bytes of a question or an answer on the control socket.
 pub const MAX_CONTROL_BYTES: u64 = 512 * 1024;
 /// How long a command may wait for the HSM before it gives up.

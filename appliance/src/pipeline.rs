@@ -29,7 +29,7 @@ use crate::log::Leaves;
 use crate::log::store::BatchKey;
 use crate::policy::shadow::{Account, Shadow, ShadowStatus};
 use crate::policy::{Policies, Snapshot};
-use crate::token::{Draft, DraftError, SealerHandle, Written};
+use crate::token::{Answer, Draft, DraftError, SealerHandle, TokenBoundary, Written};
 
 /// The rooms, joined.
 #[derive(Debug)]
@@ -79,7 +79,7 @@ impl Pipeline {
 
     /// Answers a frame of this principal: the reply frame. None: the appliance is stopping, and the batch, if it was
     /// decided at all, is to be fetched again under its id.
-    pub async fn answer(&self, principal: &SpiffeId, frame: Vec<u8>) -> Option<Vec<u8>> {
+    pub async fn answer(&self, principal: &SpiffeId, frame: Vec<u8>) -> Option<Answer> {
         let place = self.sealer.place().await?;
         let walked = match Request::parse(&frame) {
             // The time is taken after the wait: a window begins when it was decided.
@@ -133,6 +133,12 @@ impl Pipeline {
     #[must_use]
     pub fn late_intents(&self) -> u64 {
         self.late.load(Ordering::Relaxed)
+    }
+
+    /// The token boundary: whoever sends an answer with tokens looks at it once more.
+    #[must_use]
+    pub const fn boundary(&self) -> &Arc<TokenBoundary> {
+        self.sealer.boundary()
     }
 
     /// How the shadow bundle does, where there is one.
@@ -201,8 +207,8 @@ fn number_of<'r>(ruling: Ruling<'r>, rulings: &mut Vec<Ruling<'r>>) -> u16 {
     u16::try_from(number).unwrap_or(u16::MAX)
 }
 
-fn refused(refusal: Refusal) -> Vec<u8> {
-    let mut reply = Vec::with_capacity(2);
-    append_refused(refusal, &mut reply);
-    reply
+fn refused(refusal: Refusal) -> Answer {
+    let mut frame = Vec::with_capacity(2);
+    append_refused(refusal, &mut frame);
+    Answer { frame, tokens: 0 }
 }

@@ -29,6 +29,8 @@ pub const MAX_POLICY_ID_BYTES: usize = 128;
 pub const MAX_PRINCIPAL_BYTES: usize = 2048;
 /// Bytes of an encoded entry body; with its tag it stays below the 65,535 that a C2SP tile entry can hold.
 pub const MAX_BODY_BYTES: usize = 16 * 1024;
+/// Operators that an entry names, and signatures of theirs that it holds.
+pub const MAX_ACT_SIGNATURES: usize = 8;
 /// Distinct rulings in one reply.
 pub const MAX_RULINGS: usize = MAX_BATCH_INTENTS;
 /// Bytes of one encoded ruling: verdict, risk, total and count at their longest, and the policies' ids behind their lengths.

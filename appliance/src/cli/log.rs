@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use assent_client::trust::Trust;
-use assent_proto::entry::{Entry, OfferOutcome, Policies};
+use assent_proto::entry::{DrillStage, Entry, OfferOutcome, Policies};
 use assent_proto::number::LeafIndex;
 use assent_proto::refusal::Refusal;
 use clap::Subcommand;
@@ -212,6 +212,13 @@ fn entry_json(index: u64, entry: &Entry<'_>) -> serde_json::Value {
             "from_ms": outage.from.0, "covered": outage.covered.0, "reached": outage.reached.0,
             "denials": outage.denials, "holds": outage.holds,
         }),
+        Entry::Operator(act) => serde_json::json!({
+            "epoch": act.epoch.0, "act": act.act, "by": act.by.as_slice(), "statement": act.statement,
+            "signatures": act.signatures.as_slice(),
+        }),
+        Entry::Drill(drill) => serde_json::json!({
+            "epoch": drill.epoch.0, "name": drill.name, "begun": drill.stage == DrillStage::Begun,
+        }),
         _ => serde_json::Value::Null,
     };
     if let (Some(json), serde_json::Value::Object(details)) = (json.as_object_mut(), details) {
@@ -258,6 +265,11 @@ fn entry_line(index: u64, entry: &Entry<'_>) -> String {
             format!("{} denials from {} to {}", outage.denials, outage.covered, outage.reached)
         }
         Entry::Key(key) => key.vkey.to_owned(),
+        Entry::Operator(act) => format!("{} by {}", act.act, act.by.join(", ")),
+        Entry::Drill(drill) => {
+            let stage = if drill.stage == DrillStage::Begun { "begins" } else { "is over" };
+            format!("`{}` {stage}", drill.name)
+        }
         _ => String::new(),
     };
     format!("{index:>10}  {}  {kind:<7} {}", crate::cli::utc(entry.time()), about.escape_debug())

@@ -40,6 +40,7 @@ const fn exit_of(error: &ServeError) -> Exit {
         | ServeError::Tls(_)
         | ServeError::Registry(_)
         | ServeError::Signers(_)
+        | ServeError::Operators(_)
         | ServeError::Control(_)
         | ServeError::System { .. } => Exit::Failed,
     }

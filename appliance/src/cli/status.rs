@@ -5,6 +5,7 @@ use std::io::Write as _;
 use super::{Exit, Format, Globals};
 use crate::config::Config;
 use crate::control;
+use crate::hsm::FaultClass;
 use crate::serving::status::{BoundaryStatus, Status};
 
 /// Runs the command. Ends with 5 when a boundary is closed, or nobody answers.
@@ -69,5 +70,9 @@ fn describe(boundary: &BoundaryStatus, now_ms: u64) -> String {
     }
     let seconds = boundary.since_ms.map_or(0, |since| now_ms.saturating_sub(since) / 1000);
     let message = boundary.message.as_deref().unwrap_or("");
-    format!("CLOSED for {seconds} s: {message}")
+    let who = match boundary.class {
+        Some(FaultClass::Integrity) => "; opens by operators only: `assent hsm rearm`",
+        Some(FaultClass::Availability) | None => "",
+    };
+    format!("CLOSED for {seconds} s: {message}{who}")
 }

@@ -55,8 +55,8 @@ impl Policy {
             max_age: section.optional_duration("max_age", SECOND..=YEAR)?,
             budget: budget(&mut section)?,
             deadline: section.duration("deadline", SECOND, MILLISECOND..=MINUTE)?,
-            signers: signers(&mut section)?,
-            threshold: threshold(&mut section)?,
+            signers: signers(&mut section, "policy.signers")?,
+            threshold: threshold(&mut section, "threshold", 1)?,
             shadow: section.optional_path("shadow")?,
         };
         if let Some(Signers::Lines(lines)) = policy.signers.as_ref().filter(|_| policy.quorum().is_err()) {
@@ -78,25 +78,34 @@ fn budget(section: &mut Section<'_, '_>) -> Result<u64, ConfigError> {
 }
 
 /// Keys, a text each, or the path of a file with them.
-fn signers(section: &mut Section<'_, '_>) -> Result<Option<Signers>, ConfigError> {
+pub(super) fn signers(
+    section: &mut Section<'_, '_>,
+    named: &'static str,
+) -> Result<Option<Signers>, ConfigError> {
+    let key = named.rsplit('.').next().unwrap_or(named);
     let folder = section.folder();
     let allowed =
         "a list of lines such as \"ssh-ed25519 AAAA... NAME\", or the path of a file with such lines";
-    section.optional("signers", allowed, |value| {
+    section.optional(key, allowed, |value| {
         let Some(lines) = value.as_array() else {
             let path = value.as_str().filter(|text| is_path(text))?;
             return Some(Signers::File(folder.join(path)));
         };
         let lines = lines.iter().map(|line| line.as_str().map(str::to_owned)).collect::<Option<Vec<_>>>()?;
-        let numbered = lines.iter().map(|line| ("policy.signers".to_owned(), line.as_str()));
+        let numbered = lines.iter().map(|line| (named.to_owned(), line.as_str()));
         Quorum::new(numbered, 1).is_ok().then_some(Signers::Lines(lines))
     })
 }
 
-fn threshold(section: &mut Section<'_, '_>) -> Result<usize, ConfigError> {
+/// How many must sign: at least `least`, which is the default too.
+pub(super) fn threshold(
+    section: &mut Section<'_, '_>,
+    key: &'static str,
+    least: u32,
+) -> Result<usize, ConfigError> {
     // INVARIANT: the limit fits 32 bits, as is asserted above.
     let most = u32::try_from(MAX_OPERATORS).unwrap_or(u32::MAX);
-    Ok(usize::try_from(section.integer("threshold", 1, 1..=most)?).unwrap_or(MAX_OPERATORS))
+    Ok(usize::try_from(section.integer(key, least, least..=most)?).unwrap_or(MAX_OPERATORS))
 }
 
 impl Policy {
@@ -105,13 +114,23 @@ impl Policy {
     /// # Errors
     /// [`ListError`]: then no bundle can be taken.
     pub fn quorum(&self) -> Result<Option<Quorum>, ListError> {
-        match &self.signers {
-            None => Ok(None),
-            Some(Signers::File(path)) => Quorum::from_file(path, self.threshold).map(Some),
-            Some(Signers::Lines(lines)) => {
-                let place = |line: usize| format!("`policy.signers`, key {line}");
+        let quorum = |signers: &Signers| signers.quorum("policy.signers", self.threshold);
+        self.signers.as_ref().map(quorum).transpose()
+    }
+}
+
+impl Signers {
+    /// These keys, of which so many must sign; `named` is the key of the configuration, for messages.
+    ///
+    /// # Errors
+    /// [`ListError`].
+    pub(super) fn quorum(&self, named: &str, threshold: usize) -> Result<Quorum, ListError> {
+        match self {
+            Self::File(path) => Quorum::from_file(path, threshold),
+            Self::Lines(lines) => {
+                let place = |line: usize| format!("`{named}`, key {line}");
                 let numbered = (1..).zip(lines).map(|(number, line)| (place(number), line.as_str()));
-                Quorum::new(numbered, self.threshold).map(Some)
+                Quorum::new(numbered, threshold)
             }
         }
     }

@@ -10,6 +10,7 @@ use assent_proto::checkpoint::check_origin;
 use toml::Value;
 
 use super::ConfigError;
+use super::policy::{Signers, signers, threshold};
 use super::reader::{Reader, Section, is_path};
 use crate::hsm::{HsmSettings, Pin, PinError};
 use crate::identity::TrustDomain;
@@ -17,6 +18,8 @@ use crate::limits::{
     IDLE_TIMEOUT, MAX_ROUND_ENTRIES, MAX_STREAMS_PER_CONNECTION, MAX_UNREAD_BYTES_PER_CONNECTION,
     MAX_UNSENT_BYTES_PER_CONNECTION,
 };
+use crate::operators::ListError;
+use crate::token::rearm::Office;
 
 pub(super) const MILLISECOND: Duration = Duration::from_millis(1);
 pub(super) const SECOND: Duration = Duration::from_secs(1);
@@ -96,6 +99,10 @@ pub struct Hsm {
     pub rearm_probes: u32,
     /// The longest wait between two attempts.
     pub backoff_max: Duration,
+    /// Who may order re-arm after an integrity fault; nobody when absent.
+    pub operators: Option<Signers>,
+    /// How many of them must have signed.
+    pub quorum: usize,
     /// The environment of the process that loads the module.
     pub environment: BTreeMap<String, String>,
 }
@@ -235,11 +242,27 @@ impl Hsm {
             heartbeat: section.duration("heartbeat", SECOND, 10 * MILLISECOND..=MINUTE)?,
             rearm: section.value("rearm", "automatic", "\"automatic\" or \"operator\"", rearm)?,
             rearm_probes: section.integer("rearm_probes", 3, 1..=100)?,
-            backoff_max: section.duration("backoff_max", 30 * SECOND, 10 * MILLISECOND..=HOUR)?,
+            backoff_max: section.duration("backoff_max", SECOND / 2, 10 * MILLISECOND..=HOUR)?,
+            operators: signers(&mut section, "hsm.operators")?,
+            quorum: threshold(&mut section, "quorum", 2)?,
             environment: section.texts("environment")?,
         };
+        if let Some(Signers::Lines(lines)) = hsm.operators.as_ref().filter(|_| hsm.office().is_err()) {
+            let allowed = format!("a number that the {} keys of `hsm.operators` can reach", lines.len());
+            return Err(section.misfit("quorum", &hsm.quorum.to_string(), &allowed));
+        }
         section.finish()?;
         Ok(hsm)
+    }
+
+    /// Who may order re-arm; none where nobody is named.
+    ///
+    /// # Errors
+    /// [`ListError`]: then nobody can.
+    pub fn office(&self) -> Result<Option<Office>, ListError> {
+        let Some(operators) = &self.operators else { return Ok(None) };
+        let quorum = |threshold| operators.quorum("hsm.operators", threshold);
+        Ok(Some(Office { grave: quorum(self.quorum)?, light: quorum(1)? }))
     }
 
     /// What the signer is started with; `simulator` is where the embedded module lies.

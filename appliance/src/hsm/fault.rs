@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 const MAX_DETAIL_BYTES: usize = 200;
 
 /// Who may re-arm the boundary after a fault.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum FaultClass {
     /// The HSM did not answer, or not in time: re-arm may be automatic.
     Availability,

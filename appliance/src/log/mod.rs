@@ -105,6 +105,8 @@ pub struct Commit<'r> {
     pub checkpoint: Option<SignedCheckpoint>,
     /// The epoch.
     pub epoch: Epoch,
+    /// The epoch below which executors are to refuse tokens.
+    pub lowest_epoch: Epoch,
     /// The gap that this commit leaves.
     pub unsigned: Unsigned,
     /// When: answers that no batch id can name any more are dropped.
@@ -119,7 +121,18 @@ pub struct Log {
     frontier: Frontier,
     signed: Option<SignedCheckpoint>,
     epoch: Epoch,
+    lowest_epoch: Epoch,
     unsigned: Unsigned,
+    tail: Vec<TailEntry>,
+}
+
+/// What stands in the unsigned tail about the boundary itself, when a log is opened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TailEntry {
+    /// The boundary closed for this cause.
+    Tripped(String),
+    /// Operators signed this statement.
+    Ordered(String),
 }
 
 impl Log {
@@ -139,6 +152,18 @@ impl Log {
     #[must_use]
     pub const fn epoch(&self) -> Epoch {
         self.epoch
+    }
+
+    /// The epoch below which executors are to refuse tokens.
+    #[must_use]
+    pub const fn lowest_epoch(&self) -> Epoch {
+        self.lowest_epoch
+    }
+
+    /// How the outage went in which the log was opened: the last of it, oldest first. Empty where its end was signed.
+    #[must_use]
+    pub fn tail(&self) -> &[TailEntry] {
+        &self.tail
     }
 
     /// The gap that no checkpoint covers yet.
@@ -173,6 +198,7 @@ impl Log {
         self.frontier = commit.frontier.clone();
         self.signed = signed;
         self.epoch = commit.epoch;
+        self.lowest_epoch = commit.lowest_epoch;
         self.unsigned = commit.unsigned;
         Ok(Receipt { size: self.frontier.size() })
     }

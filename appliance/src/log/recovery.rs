@@ -4,9 +4,11 @@
 //! stood. Every leaf after it leads from that tree to the tree that the head names. The fence is not ahead, and says the
 //! same where both speak of one size. Whatever fails: the log is refused, and nothing is repaired by guessing.
 
+use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 
 use assent_proto::checkpoint::Checkpoint;
+use assent_proto::entry::Entry;
 use assent_proto::hash::Hash;
 use assent_proto::note::VerifierKey;
 use assent_proto::number::{LeafIndex, TreeSize};
@@ -14,7 +16,8 @@ use assent_proto::tree::{Frontier, FrontierError};
 
 use super::fence::{Fence, FenceError};
 use super::store::{Identity, Store, StoreError};
-use super::{Log, SignedCheckpoint};
+use super::{Log, SignedCheckpoint, TailEntry};
+use crate::limits::MAX_TAIL_ENTRIES;
 
 /// Why a log is refused.
 #[derive(Debug, thiserror::Error)]
@@ -84,7 +87,9 @@ impl Log {
             return Err(OpenError::FenceMissing(fence.to_owned()));
         }
         check_fence(&store, signed.as_ref(), fenced.as_ref())?;
-        Ok(Self { store, fence: fence_file, frontier, signed, epoch: head.epoch, unsigned: head.unsigned })
+        let tail = tail(&store, signed.as_ref())?;
+        let (epoch, lowest_epoch, unsigned) = (head.epoch, head.lowest_epoch, head.unsigned);
+        Ok(Self { store, fence: fence_file, frontier, signed, epoch, lowest_epoch, unsigned, tail })
     }
 }
 
@@ -123,6 +128,25 @@ fn check_tail(
     }
     append_from(store, &mut tree, covered)?;
     if &tree == head { Ok(()) } else { Err(OpenError::Tree("head")) }
+}
+
+/// What the unsigned tail says about the boundary itself, the newest where there is much.
+fn tail(store: &Store, signed: Option<&SignedCheckpoint>) -> Result<Vec<TailEntry>, OpenError> {
+    let mut told = VecDeque::new();
+    for round in store.rounds(LeafIndex(signed.map_or(0, |signed| signed.size.0)))? {
+        for leaf in round?.leaves {
+            match Entry::parse(&leaf) {
+                Ok(Entry::Trip(trip)) => told.push_back(TailEntry::Tripped(trip.cause.to_owned())),
+                Ok(Entry::Operator(act)) => told.push_back(TailEntry::Ordered(act.statement.to_owned())),
+                Ok(_) => {}
+                Err(_) => return Err(OpenError::Tree("entries")),
+            }
+            if told.len() > MAX_TAIL_ENTRIES {
+                told.pop_front();
+            }
+        }
+    }
+    Ok(told.into())
 }
 
 /// How many checkpoints there are, as far as it matters. The fence is written behind the first and before any token goes

@@ -68,6 +68,7 @@ impl Scratch {
             frontier: &frontier,
             checkpoint,
             epoch: Epoch(0),
+            lowest_epoch: Epoch(0),
             unsigned: Unsigned::default(),
             time: Timestamp(time),
         };

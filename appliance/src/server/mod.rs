@@ -5,6 +5,7 @@
 //! certificate names, and what comes back is sent.
 
 mod connections;
+pub mod record;
 
 use std::sync::Arc;
 
@@ -15,12 +16,14 @@ use quinn::{Connection, Endpoint, Incoming, RecvStream, SendStream, VarInt};
 use tokio::sync::watch;
 
 use self::connections::Connections;
+use self::record::Record;
 use crate::clock::Clock;
 use crate::identity::{Peer, Registry, SpiffeId};
 use crate::limits::{
     FRAME_DEADLINE, HANDSHAKE_DEADLINE, MAX_CONNECTIONS, MAX_UNVALIDATED_CONNECTIONS, REGISTRY_POLL,
 };
 use crate::pipeline::Pipeline;
+use crate::token::Answer;
 
 /// Accepts agents until it is told to stop.
 #[derive(Debug)]
@@ -31,6 +34,7 @@ pub struct Server {
     accept_unregistered: bool,
     clock: Clock,
     connections: Connections,
+    record: Arc<Record>,
 }
 
 impl Server {
@@ -43,7 +47,21 @@ impl Server {
         accept_unregistered: bool,
         clock: Clock,
     ) -> Self {
-        Self { endpoint, pipeline, registry, accept_unregistered, clock, connections: Connections::default() }
+        Self {
+            endpoint,
+            pipeline,
+            registry,
+            accept_unregistered,
+            clock,
+            connections: Connections::default(),
+            record: Arc::default(),
+        }
+    }
+
+    /// What left the socket.
+    #[must_use]
+    pub const fn record(&self) -> &Arc<Record> {
+        &self.record
     }
 
     /// Runs until `stop` changes; then closes. An answer that a peer has not read by then it fetches again by its batch id.
@@ -105,7 +123,8 @@ impl Server {
         // Ends when the connection does. QUIC itself bounds how many streams are open at once.
         while let Ok((send, receive)) = connection.accept_bi().await {
             let (pipeline, principal) = (Arc::clone(&self.pipeline), Arc::clone(&principal));
-            tokio::spawn(async move { answer(&pipeline, &principal, send, receive).await });
+            let record = Arc::clone(&self.record);
+            tokio::spawn(async move { answer(&pipeline, &record, &principal, send, receive).await });
         }
     }
 
@@ -129,9 +148,17 @@ impl Server {
 }
 
 /// Reads one frame, has it answered, and sends the reply.
-async fn answer(pipeline: &Pipeline, principal: &SpiffeId, mut send: SendStream, mut receive: RecvStream) {
+async fn answer(
+    pipeline: &Pipeline,
+    record: &Record,
+    principal: &SpiffeId,
+    mut send: SendStream,
+    mut receive: RecvStream,
+) {
     let reply = match tokio::time::timeout(FRAME_DEADLINE, receive.read_to_end(MAX_FRAME_BYTES)).await {
-        Ok(Ok(frame)) => pipeline.answer(principal, frame).await,
+        Ok(Ok(frame)) => {
+            pipeline.answer(principal, frame).await.map(|answer| leaving(answer, pipeline, record))
+        }
         Ok(Err(quinn::ReadToEndError::TooLong)) => {
             let _ = receive.stop(code(Refusal::FrameInvalid));
             Some(refused(Refusal::FrameInvalid))
@@ -149,6 +176,16 @@ async fn answer(pipeline: &Pipeline, principal: &SpiffeId, mut send: SendStream,
             let _ = send.finish();
         }
         None => drop(send.reset(code(Refusal::ShuttingDown))),
+    }
+}
+
+/// The frame that leaves. Tokens that the sealer let out stay here when the boundary has closed since: they are recorded,
+/// and asking again after re-arm fetches them.
+fn leaving(answer: Answer, pipeline: &Pipeline, record: &Record) -> Vec<u8> {
+    if answer.tokens == 0 || record.admit(answer.tokens, pipeline.boundary()) {
+        answer.frame
+    } else {
+        refused(Refusal::TokenUnavailable)
     }
 }
 

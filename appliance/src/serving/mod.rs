@@ -31,6 +31,7 @@ use crate::policy::shadow::Shadow;
 use crate::policy::{LoadError, Rules, store};
 use crate::provision::{self, ProvisionError};
 use crate::server::Server;
+use crate::token::rearm::Orders;
 use crate::token::{Authority, Sealer, SealerError, SealerHandle, SealerSettings};
 
 /// Why the appliance does not start, or has ended.
@@ -45,6 +46,9 @@ pub enum ServeError {
     /// The list of operators who sign bundles cannot be used.
     #[error("cannot tell who must sign bundles")]
     Signers(#[from] ListError),
+    /// The list of operators who order re-arm cannot be used.
+    #[error("cannot tell who may re-arm")]
+    Operators(#[source] ListError),
     /// Something that provisioning makes is missing.
     #[error(transparent)]
     Provision(#[from] ProvisionError),
@@ -90,6 +94,7 @@ fn system(doing: &'static str) -> impl FnOnce(std::io::Error) -> ServeError {
 /// [`ServeError`].
 pub async fn run(config: &Config) -> Result<(), ServeError> {
     let clock = Clock::system();
+    let office = config.hsm.office().map_err(ServeError::Operators)?;
     let (sealer, handle) = sealer(config, &clock)?;
     let shadow =
         config.policy.shadow.clone().map(Shadow::start).transpose().map_err(system("start the shadow"))?;
@@ -111,8 +116,16 @@ pub async fn run(config: &Config) -> Result<(), ServeError> {
         pipeline: Arc::clone(&pipeline),
         clock: clock.clone(),
     };
-    let controlling = tokio::spawn(control::serve(control, Arc::new(Desk { status, loader })));
     let server = Arc::new(Server::new(endpoint, pipeline, registry, config.tls.accept_unregistered, clock));
+    let automatic = config.hsm.rearm == Rearm::Automatic;
+    let desk = Desk {
+        status,
+        loader,
+        orders: Orders::new(config.origin(), office, automatic, handle.clone()),
+        record: Arc::clone(server.record()),
+        drills: config.hsm.allow_simulator,
+    };
+    let controlling = tokio::spawn(control::serve(control, Arc::new(desk)));
     let ended = start(sealer)?;
     tracing::info!(listen, origin = config.origin(), "serving");
     let outcome = until_stopped(server, handle, ended).await;

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::Clock;
 use crate::evaluation::Closed;
+use crate::hsm::FaultClass;
 use crate::pipeline::Pipeline;
 use crate::policy::{Policies, PolicyStatus};
 use crate::token::{Reading, SealerHandle};
@@ -17,6 +18,8 @@ pub struct BoundaryStatus {
     pub open: bool,
     /// Why not, as a bounded label.
     pub cause: Option<String>,
+    /// Who may open it again, where that depends on the cause.
+    pub class: Option<FaultClass>,
     /// Why not, for people.
     pub message: Option<String>,
     /// Since when, in milliseconds since 1970.
@@ -24,12 +27,13 @@ pub struct BoundaryStatus {
 }
 
 impl BoundaryStatus {
-    const OPEN: Self = Self { open: true, cause: None, message: None, since_ms: None };
+    const OPEN: Self = Self { open: true, cause: None, class: None, message: None, since_ms: None };
 
     fn of_evaluation(closed: Option<Closed>) -> Self {
         closed.map_or(Self::OPEN, |Closed { cause, since }| Self {
             open: false,
             cause: Some(cause.kind().to_owned()),
+            class: None,
             message: Some(cause.to_string()),
             since_ms: Some(since.0),
         })
@@ -62,6 +66,8 @@ pub struct Status {
     pub boundaries: Boundaries,
     /// How often the token boundary has closed, over the log's life.
     pub epoch: u64,
+    /// Executors are to refuse tokens that were decided in an earlier epoch.
+    pub lowest_epoch: u64,
     /// Digest of the bundle that decides.
     pub bundle: String,
     /// That bundle, and how it came to be.
@@ -99,6 +105,7 @@ impl StatusSource {
         let token = BoundaryStatus {
             open: closed.is_none(),
             cause: closed.as_ref().map(|closed| closed.cause.kind.to_owned()),
+            class: closed.as_ref().map(|closed| closed.cause.class),
             message: closed.as_ref().map(|closed| closed.cause.message.clone()),
             since_ms: closed.as_ref().map(|closed| closed.since.0),
         };
@@ -114,6 +121,7 @@ impl StatusSource {
             // A catalog is loaded before the appliance serves, and stays until a better one replaces it.
             boundaries: Boundaries { intent: BoundaryStatus::OPEN, evaluation, token },
             epoch: boundary.epoch().0,
+            lowest_epoch: boundary.lowest_epoch().0,
             bundle: policy.digest.clone(),
             policy,
             counters: self.sealer.gauges().read(),

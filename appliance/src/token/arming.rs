@@ -10,11 +10,12 @@ use std::sync::mpsc::SyncSender;
 use std::time::Duration;
 
 use assent_proto::note::VerifierKey;
+use assent_proto::number::Epoch;
 
 use super::boundary::{Cause, TokenBoundary};
 use super::sealer::Message;
 use crate::clock::Clock;
-use crate::hsm::{FaultClass, HsmFault, HsmSettings, Pin, Signer};
+use crate::hsm::{HsmFault, HsmSettings, Pin, Signer};
 
 /// The HSM and the key that it is held to.
 #[derive(Debug)]
@@ -71,6 +72,8 @@ pub(super) struct Attempt {
     pub(super) clock: Clock,
     /// Text of the current checkpoint: what the probes sign.
     pub(super) text: String,
+    /// The epoch in which it began: in any other its outcome is void.
+    pub(super) epoch: Epoch,
 }
 
 impl Attempt {
@@ -79,17 +82,17 @@ impl Attempt {
         let run = move || {
             let outcome = self.run(&authority);
             // The sealer is gone only when the process stops; then the signer is dropped, which ends it.
-            let _ = self.sealer.send(Message::Attempted(Box::new(outcome)));
+            let _ = self.sealer.send(Message::Attempted(self.epoch, Box::new(outcome)));
         };
         std::thread::Builder::new().name("arming".to_owned()).spawn(run).map(drop)
     }
 
     fn run(&self, authority: &Authority) -> Result<Watched, Cause> {
         let mut watched = self.start(authority).map_err(|fault| Cause::from(&fault))?;
-        let key =
-            VerifierKey::parse(&authority.verifier_key).map_err(|error| wrong_key(&error.to_string()))?;
+        let key = VerifierKey::parse(&authority.verifier_key)
+            .map_err(|error| Cause::wrong_key(&error.to_string()))?;
         if &watched.signer.identity().public_key != key.key().as_bytes() {
-            return Err(wrong_key("the HSM's key is not the pinned one"));
+            return Err(Cause::wrong_key("the HSM's key is not the pinned one"));
         }
         for _ in 0..authority.probes.max(1) {
             let signature = watched
@@ -105,7 +108,7 @@ impl Attempt {
         let (boundary, sealer, clock) = (Arc::clone(&self.boundary), self.sealer.clone(), self.clock.clone());
         let still = Arc::clone(&watching);
         let on_loss = move |fault: HsmFault| {
-            if still.swap(false, Ordering::SeqCst) && boundary.trip(Cause::from(&fault), clock.now()) {
+            if still.swap(false, Ordering::SeqCst) && boundary.trip(Cause::from(&fault), clock.stamp()) {
                 // Full means that the sealer is busy, and will see at its next signature that the signer is gone.
                 let _ = sealer.try_send(Message::Lost);
             }
@@ -113,9 +116,4 @@ impl Attempt {
         let signer = Signer::start(&authority.hsm, &authority.pin, authority.start_deadline, on_loss)?;
         Ok(Watched { signer, watching })
     }
-}
-
-fn wrong_key(why: &str) -> Cause {
-    let message = format!("{why}; check slot and key id, or pin the new key by rotation");
-    Cause { kind: "wrong_key", class: FaultClass::Integrity, message }
 }

@@ -21,6 +21,15 @@ use crate::log::store::BatchKey;
 #[error("a draft cannot be encoded")]
 pub struct DraftError(#[from] CodecError);
 
+/// What a batch is answered with.
+#[derive(Debug)]
+pub struct Answer {
+    /// The reply frame.
+    pub frame: Vec<u8>,
+    /// How many tokens it carries.
+    pub tokens: u64,
+}
+
 /// The decided entries of one batch.
 #[derive(Debug)]
 pub struct Draft {
@@ -35,7 +44,7 @@ pub struct Draft {
     pub(super) begun: Vec<u8>,
     pub(super) allows: u64,
     pub(super) holds: u64,
-    answer: oneshot::Sender<Vec<u8>>,
+    answer: oneshot::Sender<Answer>,
     /// Its place among those that wait; given back when it is answered.
     _place: OwnedSemaphorePermit,
 }
@@ -76,7 +85,7 @@ impl Draft {
         key: BatchKey,
         frame: Vec<u8>,
         written: Written,
-        answer: oneshot::Sender<Vec<u8>>,
+        answer: oneshot::Sender<Answer>,
         place: OwnedSemaphorePermit,
     ) -> Self {
         let Written { epoch, begun, leaves, allows, holds } = written;
@@ -101,17 +110,26 @@ impl Draft {
         Ok(())
     }
 
-    /// Answers with a frame. The peer may be gone, which changes nothing: the answer is recorded.
-    pub(super) fn answer(self, reply: Vec<u8>) {
-        let _ = self.answer.send(reply);
+    /// Answers with a frame that carries so many tokens. The peer may be gone, which changes nothing: the answer is
+    /// recorded.
+    pub(super) fn answer(self, frame: Vec<u8>, tokens: u64) {
+        let _ = self.answer.send(Answer { frame, tokens });
     }
 
     /// Refuses the frame as a whole.
     pub(super) fn refuse(self, refusal: Refusal) {
         let mut reply = Vec::with_capacity(2);
         append_refused(refusal, &mut reply);
-        self.answer(reply);
+        self.answer(reply, 0);
     }
+}
+
+/// How many tokens a reply frame carries.
+pub(super) fn tokens_in(frame: &[u8]) -> u64 {
+    let Ok(Reply::Decided(decided)) = Reply::parse(frame) else { return 0 };
+    let rulings: Vec<Ruling<'_>> = decided.rulings().filter_map(Result::ok).collect();
+    let outcomes: Vec<u16> = decided.outcomes().filter_map(|number| u16::try_from(number).ok()).collect();
+    count(&rulings, &outcomes).0
 }
 
 fn count(rulings: &[Ruling<'_>], outcomes: &[u16]) -> (u64, u64) {

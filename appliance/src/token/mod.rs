@@ -9,13 +9,16 @@ mod arming;
 pub mod boundary;
 pub mod draft;
 mod operation;
+pub mod rearm;
 mod round;
 mod sealed;
 mod sealer;
+mod transitions;
 
 pub use arming::Authority;
-pub use boundary::{Cause, TokenBoundary};
-pub use draft::{Draft, DraftError, Written};
+pub use boundary::{Cause, Standing, TokenBoundary};
+pub use draft::{Answer, Draft, DraftError, Written};
 pub use operation::Operation;
 pub use sealed::Sealed;
 pub use sealer::{Gauges, Reading, Sealer, SealerError, SealerHandle, SealerSettings};
+pub use transitions::Transition;

@@ -1,9 +1,11 @@
 //! Entries that the appliance makes about itself, on their way into the next round.
 
 use assent_proto::entry::{
-    Boot, BundleOffer, Entry, KeyAdded, OfferOutcome, Outage, Rearm, Salt, Status, Trip,
+    Boot, BundleOffer, Drill, DrillStage, Entry, KeyAdded, OfferOutcome, OperatorAct, Outage, Rearm, Salt,
+    Status, Trip,
 };
 use assent_proto::hash::Hash;
+use assent_proto::limits::MAX_ACT_SIGNATURES;
 use assent_proto::number::{Epoch, Timestamp, TreeSize};
 
 /// Something that the appliance did or saw.
@@ -62,6 +64,24 @@ pub enum Operation {
     Rearmed,
     /// Nobody asked for anything, and the log is alive.
     Alive,
+    /// Operators did something that only they may do.
+    Operators {
+        /// What, as a bounded label.
+        act: &'static str,
+        /// Who.
+        by: Vec<String>,
+        /// What they signed.
+        statement: String,
+        /// Their signatures over it.
+        signatures: Vec<String>,
+    },
+    /// A drill began or ended.
+    Drill {
+        /// Which.
+        name: String,
+        /// Whether it begins here.
+        stage: DrillStage,
+    },
 }
 
 impl Operation {
@@ -102,6 +122,23 @@ impl Operation {
             }),
             Self::Rearmed => Entry::Rearm(Rearm { salt, time: now, epoch: now_epoch }),
             Self::Alive => Entry::Status(Status { salt, time: now, epoch: now_epoch }),
+            Self::Operators { act, by, statement, signatures } => Entry::Operator(OperatorAct {
+                salt,
+                time: now,
+                epoch: now_epoch,
+                act,
+                by: first(by).collect(),
+                statement,
+                signatures: first(signatures).collect(),
+            }),
+            Self::Drill { name, stage } => {
+                Entry::Drill(Drill { salt, time: now, epoch: now_epoch, name, stage: *stage })
+            }
         }
     }
+}
+
+/// As many texts as an entry holds; whoever makes the operation keeps to that.
+fn first(texts: &[String]) -> impl Iterator<Item = &str> {
+    texts.iter().take(MAX_ACT_SIGNATURES).map(String::as_str)
 }

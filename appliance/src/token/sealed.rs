@@ -55,8 +55,9 @@ impl Sealed {
     }
 
     /// What the log is to make durable.
-    pub(super) fn commit(&self, time: Timestamp) -> Commit<'_> {
-        commit(&self.round, &self.replies, Some(self.checkpoint), self.epoch, Unsigned::default(), time)
+    pub(super) fn commit(&self, lowest: Epoch, time: Timestamp) -> Commit<'_> {
+        let epochs = (self.epoch, lowest);
+        commit(&self.round, &self.replies, Some(self.checkpoint), epochs, Unsigned::default(), time)
     }
 
     /// Lets the answers out, which takes the receipt of the very commit that made them durable. Where the boundary closed
@@ -71,7 +72,8 @@ impl Sealed {
             return 0;
         }
         for (draft, reply) in self.round.drafts.into_iter().zip(self.replies) {
-            draft.answer(reply);
+            let tokens = draft.allows;
+            draft.answer(reply, tokens);
         }
         tokens
     }
@@ -99,14 +101,14 @@ impl Denied {
         Self { round, replies, epoch }
     }
 
-    pub(super) fn commit(&self, unsigned: Unsigned, time: Timestamp) -> Commit<'_> {
-        commit(&self.round, &self.replies, None, self.epoch, unsigned, time)
+    pub(super) fn commit(&self, unsigned: Unsigned, lowest: Epoch, time: Timestamp) -> Commit<'_> {
+        commit(&self.round, &self.replies, None, (self.epoch, lowest), unsigned, time)
     }
 
     pub(super) fn release(self, receipt: &Receipt) {
         assert_eq!(receipt.size(), self.round.after.size(), "the receipt is for this round");
         for (draft, reply) in self.round.drafts.into_iter().zip(self.replies) {
-            draft.answer(reply);
+            draft.answer(reply, 0);
         }
     }
 }
@@ -115,7 +117,7 @@ fn commit<'r>(
     round: &'r Round,
     replies: &'r [Vec<u8>],
     checkpoint: Option<SignedCheckpoint>,
-    epoch: Epoch,
+    (epoch, lowest_epoch): (Epoch, Epoch),
     unsigned: Unsigned,
     time: Timestamp,
 ) -> Commit<'r> {
@@ -139,6 +141,7 @@ fn commit<'r>(
         frontier: &round.after,
         checkpoint,
         epoch,
+        lowest_epoch,
         unsigned,
         time,
     }

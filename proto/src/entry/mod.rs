@@ -9,7 +9,9 @@ mod operation;
 
 use serde::{Deserialize, Serialize};
 
-pub use self::operation::{Boot, BundleOffer, KeyAdded, OfferOutcome, Outage, Rearm, Status, Trip};
+pub use self::operation::{
+    Boot, BundleOffer, Drill, DrillStage, KeyAdded, OfferOutcome, OperatorAct, Outage, Rearm, Status, Trip,
+};
 use crate::codec::{self, CodecError};
 use crate::hash::Hash;
 use crate::intent::Uid;
@@ -237,6 +239,10 @@ pub enum Entry<'a> {
     Boot(Boot<'a>),
     /// See [`Kind::Outage`].
     Outage(Outage),
+    /// See [`Kind::Operator`].
+    Operator(OperatorAct<'a>),
+    /// See [`Kind::Drill`].
+    Drill(Drill<'a>),
 }
 
 /// Why bytes are no entry that we know.
@@ -289,7 +295,9 @@ impl<'a> Entry<'a> {
             Kind::Key => codec::parse(body).map(Self::Key),
             Kind::Boot => codec::parse(body).map(Self::Boot),
             Kind::Outage => codec::parse(body).map(Self::Outage),
-            Kind::Approval | Kind::Charter | Kind::Warrant | Kind::Review | Kind::Operator | Kind::Drill => {
+            Kind::Operator => codec::parse(body).map(Self::Operator),
+            Kind::Drill => codec::parse(body).map(Self::Drill),
+            Kind::Approval | Kind::Charter | Kind::Warrant | Kind::Review => {
                 return Err(EntryError::Kind(kind.number()));
             }
         }
@@ -310,6 +318,8 @@ impl<'a> Entry<'a> {
             Self::Key(_) => Kind::Key,
             Self::Boot(_) => Kind::Boot,
             Self::Outage(_) => Kind::Outage,
+            Self::Operator(_) => Kind::Operator,
+            Self::Drill(_) => Kind::Drill,
         }
     }
 
@@ -326,6 +336,8 @@ impl<'a> Entry<'a> {
             Self::Key(body) => body.time,
             Self::Boot(body) => body.time,
             Self::Outage(body) => body.time,
+            Self::Operator(body) => body.time,
+            Self::Drill(body) => body.time,
         }
     }
 
@@ -347,6 +359,8 @@ impl<'a> Entry<'a> {
             Self::Key(body) => codec::append(body, out),
             Self::Boot(body) => codec::append(body, out),
             Self::Outage(body) => codec::append(body, out),
+            Self::Operator(body) => codec::append(body, out),
+            Self::Drill(body) => codec::append(body, out),
         }
     }
 }

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Salt;
 use crate::hash::Hash;
+use crate::limits::MAX_ACT_SIGNATURES;
 use crate::number::{Epoch, Timestamp, TreeSize};
 
 /// The token boundary closed.
@@ -116,4 +117,49 @@ pub struct Outage {
     pub denials: u64,
     /// Holds in the gap.
     pub holds: u64,
+}
+
+/// Operators did something that only they may do.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OperatorAct<'a> {
+    /// Hides the body from those who see only its hash.
+    pub salt: Salt,
+    /// When.
+    pub time: Timestamp,
+    /// The epoch at the time.
+    pub epoch: Epoch,
+    /// What they did, as a bounded label.
+    pub act: &'a str,
+    /// Who, by the names that their keys are listed under.
+    #[serde(borrow)]
+    pub by: heapless::Vec<&'a str, MAX_ACT_SIGNATURES>,
+    /// What they signed; empty where the act needs no signature.
+    pub statement: &'a str,
+    /// Their signatures over it, as OpenSSH writes them, in the order of their names.
+    #[serde(borrow)]
+    pub signatures: heapless::Vec<&'a str, MAX_ACT_SIGNATURES>,
+}
+
+/// A drill began or ended: what lies between was rehearsed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Drill<'a> {
+    /// Hides the body from those who see only its hash.
+    pub salt: Salt,
+    /// When.
+    pub time: Timestamp,
+    /// The epoch at the time.
+    pub epoch: Epoch,
+    /// Which drill.
+    pub name: &'a str,
+    /// Whether it begins here.
+    pub stage: DrillStage,
+}
+
+/// Where a drill is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum DrillStage {
+    /// It begins.
+    Begun,
+    /// It is over.
+    Ended,
 }

@@ -1,8 +1,8 @@
 //! Requests, replies and entries, and what may be wrong with each.
 
 use assent_proto::entry::{
-    Allow, Boot, BundleOffer, Deny, Entry, Grounds, KeyAdded, OfferOutcome, Outage, Policies, Rearm, Salt,
-    Status, Trip,
+    Allow, Boot, BundleOffer, Deny, Drill, DrillStage, Entry, Grounds, KeyAdded, OfferOutcome, OperatorAct,
+    Outage, Policies, Rearm, Salt, Status, Trip,
 };
 use assent_proto::hash::Hash;
 use assent_proto::intent::Uid;
@@ -272,7 +272,21 @@ fn every_entry(intent: Hash) -> Vec<(&'static str, Entry<'static>)> {
         ("key", Entry::Key(KeyAdded { salt, time, vkey })),
         ("boot", Entry::Boot(Boot { salt, time, epoch, version: "0.1.0", hsm: "a b c", simulator: true })),
         ("outage", Entry::Outage(outage)),
+        ("act of operators", Entry::Operator(operators(salt, time, epoch))),
+        ("drill", Entry::Drill(Drill { salt, time, epoch, name: "remove", stage: DrillStage::Ended })),
     ]
+}
+
+fn operators(salt: Salt, time: Timestamp, epoch: Epoch) -> OperatorAct<'static> {
+    OperatorAct {
+        salt,
+        time,
+        epoch,
+        act: "rearm",
+        by: ["alice", "bob"].into_iter().collect(),
+        statement: "assent/rearm/v1\norigin a/b/log/1\nepoch 4\ncause bad_signature\nrevoke no\n",
+        signatures: ["-----BEGIN SSH SIGNATURE-----", "another"].into_iter().collect(),
+    }
 }
 
 pub(super) fn entries() -> String {
@@ -293,7 +307,7 @@ pub(super) fn entries() -> String {
     refuse("label of another version", &[b"assent/leaf/v2\0", &[6][..], &status].concat(), "label");
     refuse("kind 0", &labelled(0, &status), "kind");
     refuse("kind 17", &labelled(17, &status), "kind");
-    for kind in 11..=16 {
+    for kind in 11..=14 {
         refuse(&format!("kind {kind}, whose body is not defined"), &labelled(kind, &status), "kind");
     }
     refuse("body cut short", &labelled(6, &status[..17]), "body truncated");

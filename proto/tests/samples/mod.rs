@@ -1,7 +1,8 @@
 //! Requests, replies and entries of random parts, and random damage to their bytes.
 
 use assent_proto::entry::{
-    Allow, Boot, BundleOffer, Deny, Entry, Grounds, KeyAdded, OfferOutcome, Outage, Rearm, Salt, Status, Trip,
+    Allow, Boot, BundleOffer, Deny, Drill, DrillStage, Entry, Grounds, KeyAdded, OfferOutcome, OperatorAct,
+    Outage, Rearm, Salt, Status, Trip,
 };
 use assent_proto::hash::Hash;
 use assent_proto::intent::{OnUnavailable, Priority, Terms, Uid};
@@ -118,7 +119,7 @@ impl Parts {
             risk,
             policies: policies(),
         };
-        match self.choice.index(10) {
+        match self.choice.index(12) {
             0 => Entry::Allow(Allow {
                 salt,
                 time,
@@ -157,6 +158,16 @@ impl Parts {
             }),
             7 => Entry::Key(KeyAdded { salt, time, vkey: word }),
             8 => Entry::Boot(Boot { salt, time, epoch, version: word, hsm: audience, simulator: true }),
+            9 => Entry::Drill(Drill { salt, time, epoch, name: word, stage: DrillStage::Begun }),
+            10 => Entry::Operator(OperatorAct {
+                salt,
+                time,
+                epoch,
+                act: word,
+                by: [audience, principal].into_iter().collect(),
+                statement: audience,
+                signatures: [word.as_str()].into_iter().collect(),
+            }),
             _ => {
                 let [from, covered, reached, denials] = self.numbers;
                 let (from, covered, reached) = (Timestamp(from), TreeSize(covered), TreeSize(reached));

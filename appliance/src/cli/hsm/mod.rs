@@ -4,6 +4,7 @@
 //! tried once.
 
 mod check;
+mod rearm;
 mod target;
 
 use std::io::{self, Write as _};
@@ -48,6 +49,8 @@ pub(super) enum Verb {
         #[arg(long)]
         last_try: bool,
     },
+    /// Order, as operators, that the token boundary open again after an integrity fault.
+    Rearm(rearm::Options),
 }
 
 /// Runs the command.
@@ -56,6 +59,7 @@ pub(super) fn run(verb: Verb, globals: &Globals) -> anyhow::Result<Exit> {
         Verb::List { target } => list(&target, globals),
         Verb::Init { target, so_pin_file } => init(&target, so_pin_file.as_deref(), globals),
         Verb::Check { target, last_try } => check::run(&target, last_try, globals),
+        Verb::Rearm(options) => rearm::run(&options, globals),
     }
 }
 

@@ -133,7 +133,7 @@ pub struct Identity {
 }
 
 /// The version of what this code stores.
-pub const STORE_VERSION: u32 = 1;
+pub const STORE_VERSION: u32 = 2;
 
 /// A signed checkpoint as it is stored: the signature in two halves, for serde knows arrays of up to 32.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -175,6 +175,8 @@ pub struct StoredHead {
     pub signed: Option<StoredCheckpoint>,
     /// The epoch.
     pub epoch: Epoch,
+    /// The epoch below which executors are to refuse tokens.
+    pub lowest_epoch: Epoch,
     /// The gap that no checkpoint covers.
     pub unsigned: Unsigned,
 }
@@ -339,6 +341,7 @@ impl StoredHead {
             frontier: commit.frontier.subtrees().to_vec(),
             signed: newest.map(StoredCheckpoint::from),
             epoch: commit.epoch,
+            lowest_epoch: commit.lowest_epoch,
             unsigned: commit.unsigned,
         }
     }

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use assent_proto::note::{NoteError, VerifierKey};
 use assent_proto::number::{Epoch, TreeSize};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 pub use gauges::{Gauges, Reading};
 
@@ -24,7 +24,7 @@ use super::draft::{Draft, DraftError};
 use super::operation::Operation;
 use crate::clock::{Clock, Stopwatch};
 use crate::limits::{MAX_SEALER_MESSAGES, MAX_WAITING_DRAFTS};
-use crate::log::{Fatal, Log};
+use crate::log::{Fatal, Log, SignedCheckpoint};
 
 /// What the sealer hears.
 #[derive(Debug)]
@@ -36,7 +36,9 @@ pub(super) enum Message {
     /// The signer is gone, and the boundary closed with it.
     Lost,
     /// An attempt to arm has ended.
-    Attempted(Box<Result<Watched, Cause>>),
+    Attempted(Epoch, Box<Result<Watched, Cause>>),
+    /// Operators signed that re-arm be tried in this epoch.
+    Ordered(outage::Order),
     /// Finish what waits, then end.
     Stop,
 }
@@ -92,6 +94,9 @@ pub struct Sealer {
     drafts: Vec<Draft>,
     operations: Vec<Operation>,
     attempts: outage::Attempts,
+    /// What operators ordered, for as long as its epoch lasts.
+    order: Option<outage::Order>,
+    checkpoints: watch::Sender<Option<SignedCheckpoint>>,
     /// The epoch whose trip the log has been told of.
     noted: Epoch,
     booted: bool,
@@ -108,6 +113,7 @@ pub struct SealerHandle {
     places: Arc<Semaphore>,
     boundary: Arc<TokenBoundary>,
     gauges: Arc<Gauges>,
+    checkpoints: watch::Sender<Option<SignedCheckpoint>>,
 }
 
 impl SealerHandle {
@@ -133,6 +139,18 @@ impl SealerHandle {
         let _ = self.outbox.send(Message::Stop);
     }
 
+    /// Has arming be tried in this epoch, and the order written down. False where the epoch is over.
+    pub(super) fn order_rearm(&self, epoch: Epoch, revoke: bool, operation: Operation) -> bool {
+        let order = outage::Order { epoch, revoke, operation: Box::new(operation) };
+        self.boundary.permit(epoch) && self.outbox.send(Message::Ordered(order)).is_ok()
+    }
+
+    /// Hears the newest checkpoint, now and from now on; every verified signature is told, of a heartbeat too.
+    #[must_use]
+    pub fn checkpoints(&self) -> watch::Receiver<Option<SignedCheckpoint>> {
+        self.checkpoints.subscribe()
+    }
+
     /// The boundary that the sealer opens and closes.
     #[must_use]
     pub const fn boundary(&self) -> &Arc<TokenBoundary> {
@@ -156,13 +174,17 @@ impl Sealer {
         clock: Clock,
     ) -> (Self, SealerHandle) {
         let (outbox, inbox) = sync_channel(MAX_SEALER_MESSAGES);
-        let boundary = Arc::new(TokenBoundary::new(log.epoch(), clock.now()));
+        let cause = Cause::at_start(log.tail());
+        let boundary = TokenBoundary::new(log.epoch(), log.lowest_epoch(), cause, clock.stamp());
+        let boundary = Arc::new(boundary);
+        let checkpoints = watch::Sender::new(log.signed().copied());
         let gauges = Arc::new(Gauges::default());
         let handle = SealerHandle {
             outbox: outbox.clone(),
             places: Arc::new(Semaphore::new(MAX_WAITING_DRAFTS)),
             boundary: Arc::clone(&boundary),
             gauges: Arc::clone(&gauges),
+            checkpoints: checkpoints.clone(),
         };
         let sealer = Self {
             noted: log.epoch(),
@@ -178,6 +200,8 @@ impl Sealer {
             drafts: Vec::new(),
             operations: Vec::new(),
             attempts: outage::Attempts::new(),
+            order: None,
+            checkpoints,
             booted: false,
             stopping: false,
             idle: Stopwatch::start(),
@@ -224,7 +248,8 @@ impl Sealer {
             Message::Operation(operation) => self.operations.push(operation),
             // It only wakes the sealer, which looks at the boundary itself: a message may be lost, a trip must not be.
             Message::Lost => {}
-            Message::Attempted(outcome) => self.end_attempt(*outcome, key)?,
+            Message::Attempted(epoch, outcome) => self.end_attempt(epoch, *outcome, key)?,
+            Message::Ordered(order) => self.obey(order),
             Message::Stop => self.stopping = true,
         }
         Ok(())
@@ -241,7 +266,8 @@ impl Sealer {
                 Message::Draft(draft) => self.drafts.push(draft),
                 // What a draft was decided by may have been announced just before it.
                 Message::Operation(operation) => self.operations.push(operation),
-                Message::Lost | Message::Attempted(_) | Message::Stop => {}
+                Message::Ordered(order) => self.obey(order),
+                Message::Lost | Message::Attempted(..) | Message::Stop => {}
             }
         }
         while !self.drafts.is_empty() {

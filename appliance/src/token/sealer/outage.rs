@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use assent_proto::note::VerifierKey;
+use assent_proto::number::Epoch;
 
 use super::{Sealer, SealerError};
 use crate::clock::Stopwatch;
@@ -40,14 +41,39 @@ impl Attempts {
     }
 }
 
+/// What operators ordered.
+#[derive(Debug)]
+pub(in crate::token) struct Order {
+    pub(in crate::token) epoch: Epoch,
+    /// Whether executors are to refuse what was decided before that epoch.
+    pub(in crate::token) revoke: bool,
+    /// The order, as the log has it.
+    pub(in crate::token) operation: Box<Operation>,
+}
+
 impl Sealer {
-    /// Closes the boundary for a fault that this thread saw.
+    /// Closes the boundary for a fault that this thread saw. Somebody may have seen a lesser one first: a graver one closes
+    /// it again, for what the HSM cannot be trusted with must not re-arm by itself.
     pub(super) fn close(&mut self, cause: Cause) {
-        if !self.boundary.trip(cause.clone(), self.clock.now()) && cause.class == FaultClass::Integrity {
-            // Somebody saw a lesser fault first; what the HSM cannot be trusted with must not re-arm by itself.
+        if !self.boundary.trip(cause.clone(), self.clock.stamp()) && cause.class == FaultClass::Integrity {
             self.boundary.note(cause);
         }
         self.notice_trip();
+    }
+
+    /// Operators signed that re-arm be tried: at once, and in their epoch only.
+    pub(super) fn obey(&mut self, order: Order) {
+        tracing::warn!(epoch = order.epoch.0, revoke = order.revoke, "operators ordered re-arm");
+        self.operations.push((*order.operation).clone());
+        self.attempts = Attempts { running: self.attempts.running, ..Attempts::new() };
+        self.order = Some(order);
+    }
+
+    /// The epoch below which executors are to refuse tokens, once the boundary is open in this one.
+    pub(super) fn lowest_epoch(&self) -> Epoch {
+        let ordered =
+            self.order.as_ref().filter(|order| order.revoke && order.epoch == self.boundary.epoch());
+        ordered.map_or(self.log.lowest_epoch(), |order| order.epoch)
     }
 
     /// Where the boundary has closed, by whomever: the signer is done for, whatever it may still say, and the log is to
@@ -106,6 +132,7 @@ impl Sealer {
             self.close(cause);
             return self.turn(key);
         }
+        self.checkpoints.send_replace(self.log.signed().copied());
         self.advance_fence();
         Ok(())
     }
@@ -117,11 +144,10 @@ impl Sealer {
 
     /// Once at start; afterwards by itself only where the configuration and the class of the fault let it.
     fn wants_to_arm(&self) -> bool {
-        let cause = self.boundary.closed().map(|closed| closed.cause);
+        let class = self.boundary.closed().map(|closed| closed.cause.class);
         let first = !self.booted && self.attempts.failed == 0;
-        let by_itself = self.settings.rearm_automatically
-            && cause.is_some_and(|cause| cause.class == FaultClass::Availability);
-        first || by_itself
+        let ordered = self.order.as_ref().is_some_and(|order| order.epoch == self.boundary.epoch());
+        class == Some(FaultClass::Availability) && (first || ordered || self.settings.rearm_automatically)
     }
 
     fn attempt(&mut self, key: &VerifierKey<'_>) -> Result<(), SealerError> {
@@ -133,18 +159,22 @@ impl Sealer {
             sealer: self.outbox.clone(),
             clock: self.clock.clone(),
             text: text.as_str().to_owned(),
+            epoch: self.boundary.epoch(),
         };
         attempt.begin(Arc::clone(&self.authority)).map_err(SealerError::Thread)
     }
 
     pub(super) fn end_attempt(
         &mut self,
+        epoch: Epoch,
         outcome: Result<Watched, Cause>,
         key: &VerifierKey<'_>,
     ) -> Result<(), SealerError> {
         self.attempts.running = false;
         self.attempts.last = Stopwatch::start();
         let armed = match outcome {
+            // Something graver was found meanwhile: what was tried on a lesser belief is void.
+            Ok(_) if self.boundary.epoch() != epoch => return Ok(()),
             Ok(watched) => self.arm(watched, key)?,
             Err(cause) => Err(cause),
         };
@@ -157,7 +187,10 @@ impl Sealer {
                 "not armed: {}",
                 cause.message
             );
-            self.boundary.note(cause);
+            if !self.boundary.trip(cause.clone(), self.clock.stamp()) {
+                self.boundary.note(cause);
+            }
+            self.notice_trip();
         }
         Ok(())
     }
@@ -189,7 +222,8 @@ impl Sealer {
         }
         self.booted = true;
         self.attempts = Attempts::new();
-        let epoch = self.boundary.arm();
+        let epoch = self.boundary.arm(self.log.lowest_epoch(), self.clock.stamp());
+        self.order = None;
         // A signer that died during the commit tripped nothing, for the boundary was closed.
         if self.signer.as_ref().is_none_or(Watched::is_lost) {
             self.close(Cause::lost_while_arming());

@@ -11,7 +11,7 @@ use super::{Sealer, SealerError};
 use crate::limits::MAX_UNSIGNED_ENTRIES;
 use crate::log::{Leaves, SignedCheckpoint};
 use crate::token::boundary::Cause;
-use crate::token::draft::Draft;
+use crate::token::draft::{Draft, tokens_in};
 use crate::token::operation::Operation;
 use crate::token::round::Round;
 use crate::token::sealed::{Denied, Sealed};
@@ -58,7 +58,8 @@ impl Sealer {
         } else if recorded.allows && !self.boundary.is_open() {
             draft.refuse(Refusal::TokenUnavailable);
         } else {
-            draft.answer(recorded.reply);
+            let tokens = if recorded.allows { tokens_in(&recorded.reply) } else { 0 };
+            draft.answer(recorded.reply, tokens);
         }
         Ok(None)
     }
@@ -95,8 +96,9 @@ impl Sealer {
         let sealed = Sealed::new(round, checkpoint, epoch).ok_or(SealerError::Round("no range proof"))?;
         let now = self.clock.now();
         // Commit before release: whoever is answered may act on a token at once.
-        let receipt = self.log.commit(&sealed.commit(now))?;
+        let receipt = self.log.commit(&sealed.commit(self.lowest_epoch(), now))?;
         self.operations.clear();
+        self.checkpoints.send_replace(Some(checkpoint));
         let tokens = sealed.release(&receipt, &self.boundary);
         self.gauges.round(entries, tokens);
         self.gauges.log_size(self.size());
@@ -121,10 +123,10 @@ impl Sealer {
 
     /// Logs a round without a signature. Its allows become denials before anything is written.
     pub(super) fn deny(&mut self, mut drafts: Vec<Draft>, epoch: Epoch) -> Result<(), SealerError> {
-        let entries: usize = drafts.iter().map(|draft| draft.leaves.len()).sum();
-        if self.log.unsigned_entries() + entries as u64 > MAX_UNSIGNED_ENTRIES {
-            drafts.into_iter().for_each(|draft| draft.refuse(Refusal::TokenUnavailable));
-            return Ok(());
+        let wanted: u64 = drafts.iter().map(|draft| draft.leaves.len() as u64).sum();
+        if self.log.unsigned_entries() + wanted > MAX_UNSIGNED_ENTRIES {
+            // What the appliance did itself is written all the same: a trip, an order.
+            drafts.drain(..).for_each(|draft| draft.refuse(Refusal::TokenUnavailable));
         }
         for draft in &mut drafts {
             draft.void_allows()?;
@@ -138,11 +140,12 @@ impl Sealer {
         unsigned.since = unsigned.since.or_else(|| self.boundary.closed().map(|closed| closed.since));
         unsigned.holds += round.holds();
         unsigned.denials += round.entries() - round.holds();
+        let entries = round.entries();
         let denied = Denied::new(round, epoch);
-        let receipt = self.log.commit(&denied.commit(unsigned, self.clock.now()))?;
+        let receipt = self.log.commit(&denied.commit(unsigned, self.log.lowest_epoch(), self.clock.now()))?;
         self.operations.clear();
         denied.release(&receipt);
-        self.gauges.round(entries as u64, 0);
+        self.gauges.round(entries, 0);
         self.gauges.log_size(self.size());
         Ok(())
     }
