@@ -2,8 +2,9 @@
 //!
 //! Without a folder the stand-alone module starts and offers no slot: it never writes where nobody told it to.
 
-use std::fs::File;
-use std::io::{self, Read};
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use crate::latency::{Latency, SettingsError};
@@ -29,13 +30,19 @@ pub(crate) struct Configuration {
     pub(crate) latency: Latency,
 }
 
-/// Why the simulator cannot start.
+/// Why the simulator cannot start, or its pace not be set.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum ConfigurationError {
+pub enum ConfigurationError {
+    /// The folder of the state.
     #[error("cannot use the folder `{0}`: {1}")]
     Folder(PathBuf, io::Error),
+    /// The settings file, on the way in.
     #[error("cannot read `{0}`: {1}")]
     Read(PathBuf, io::Error),
+    /// The settings file, on the way out.
+    #[error("cannot write `{0}`: {1}")]
+    Write(PathBuf, io::Error),
+    /// What it says.
     #[error("`{0}`: {1}")]
     Settings(PathBuf, SettingsError),
 }
@@ -47,12 +54,39 @@ impl Configuration {
         if let Some(folder) = &folder {
             Store::create(folder).map_err(|error| ConfigurationError::Folder(folder.clone(), error))?;
         }
-        let latency = folder.as_deref().map_or_else(|| Ok(String::new()), settings)?;
-        let from = folder.as_deref().unwrap_or(Path::new("")).join(SETTINGS_FILE);
-        let latency =
-            Latency::from_toml(&latency).map_err(|error| ConfigurationError::Settings(from, error))?;
+        let latency = folder.as_deref().map_or_else(|| Ok(Latency::none()), latency)?;
         Ok(Self { folder, module: path_in(ENV_MODULE), latency })
     }
+}
+
+/// The pace of signatures that the settings in `folder` ask for, as `status` names it.
+pub(crate) fn pace(folder: &Path) -> Result<String, ConfigurationError> {
+    latency(folder).map(|latency| latency.to_string())
+}
+
+/// Makes `name` the pace of `folder` from the next load on: a profile, or `none`. Other settings there are replaced.
+pub(crate) fn choose_pace(folder: &Path, name: &str) -> Result<String, ConfigurationError> {
+    Store::create(folder).map_err(|error| ConfigurationError::Folder(folder.to_owned(), error))?;
+    let (path, beside) = (folder.join(SETTINGS_FILE), folder.join("firmware-sim.toml.new"));
+    let text = if name == "none" { String::new() } else { format!("profile = {name:?}\n") };
+    let chosen =
+        Latency::from_toml(&text).map_err(|error| ConfigurationError::Settings(path.clone(), error))?;
+    let mut options = OpenOptions::new();
+    let written = options
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&beside)
+        .and_then(|mut file| file.write_all(text.as_bytes()))
+        .and_then(|()| fs::rename(&beside, &path));
+    written.map_err(|error| ConfigurationError::Write(path, error))?;
+    Ok(chosen.to_string())
+}
+
+fn latency(folder: &Path) -> Result<Latency, ConfigurationError> {
+    let text = settings(folder)?;
+    Latency::from_toml(&text).map_err(|error| ConfigurationError::Settings(folder.join(SETTINGS_FILE), error))
 }
 
 fn path_in(variable: &str) -> Option<PathBuf> {

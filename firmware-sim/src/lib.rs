@@ -32,7 +32,8 @@ mod state;
 mod store;
 mod templates;
 
-pub use configuration::{ENV_DIR, ENV_MODULE, SETTINGS_FILE};
+pub use configuration::{ConfigurationError, ENV_DIR, ENV_MODULE, SETTINGS_FILE};
+pub use latency::SettingsError;
 
 /// `manufacturerID` of the module, its slots and its tokens, before blank padding.
 pub const MANUFACTURER: &str = "Assent";

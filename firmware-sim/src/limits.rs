@@ -50,6 +50,12 @@ pub(crate) const MAX_SETTINGS_BYTES: u64 = 64 * 1024;
 /// Faults set at once.
 pub(crate) const MAX_FAULTS: usize = 32;
 
+/// Faults that are over and still shown by `status`; the oldest is forgotten.
+pub(crate) const MAX_PAST_FAULTS: usize = 64;
+
+/// Lines of the file `strikes`, one a fault that is set or shown.
+pub(crate) const FAULT_LINES: u64 = 128;
+
 /// Bytes of one command to the control socket, its line end included.
 pub(crate) const MAX_COMMAND_BYTES: usize = 1024;
 
@@ -68,6 +74,9 @@ const _: () = assert!(
         <= MAX_SLOT_FILE_BYTES
 );
 // Every fault that can be set fits its file, quotes escaped and numbers beside.
-const _: () = assert!((MAX_FAULTS * (2 * MAX_COMMAND_BYTES + 256)) as u64 <= MAX_FAULTS_FILE_BYTES);
+const _: () =
+    assert!(((MAX_FAULTS + MAX_PAST_FAULTS) * (2 * MAX_COMMAND_BYTES + 256)) as u64 <= MAX_FAULTS_FILE_BYTES);
+// There is a line for one more than can be set and shown, so that a new fault always finds one.
+const _: () = assert!((MAX_FAULTS + MAX_PAST_FAULTS) as u64 + 1 < FAULT_LINES);
 const _: () = assert!(MAX_NAME_BYTES <= MAX_ATTRIBUTE_BYTES);
 const _: () = assert!(MIN_PIN_BYTES < MAX_PIN_BYTES && MAX_PIN_TRIES > 1 && MAX_SLOTS > 0);

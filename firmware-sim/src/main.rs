@@ -17,7 +17,9 @@ Usage: firmware-sim [--dir DIR] COMMAND
 Commands:
   inject FAULT [OPTIONS]  Set a fault; prints its number
   clear [NUMBER]          Clear one fault, or all of them
-  status [--json]         Show the faults that are set
+  status [--json]         Show the faults that are set and those that were: what each struck, and when
+  profile NAME            Sign at a device's pace from the next load on: yubihsm2 (114 ms, one at a time), network-hsm (2 ms,
+                          eight at a time), or none; also written --profile NAME
 
 The folder is DIR, or what FIRMWARE_SIM_DIR names.
 
@@ -48,7 +50,9 @@ Options of a fault:
   --seed N            Strike the same calls each time
   --for DURATION      Be gone after that time, counted from the first call that it meets
 
-A DURATION is a number and ms, s or m. Counts are those of each process that has loaded the module.";
+A DURATION is a number and ms, s or m. Strikes, and with them --times, are counted over all processes that load the module; the
+calls that a fault met, and with them --after and --probability, by each process for itself. Moments are microseconds of
+CLOCK_MONOTONIC: when the faulty answer was about to be given; of hang and slow, when the call began to wait.";
 
 fn main() -> ExitCode {
     match run(std::env::args().skip(1).collect()) {
@@ -77,10 +81,14 @@ fn run(mut arguments: Vec<String>) -> Result<String, String> {
     let folder = folder.ok_or("which simulator? name its folder with --dir or FIRMWARE_SIM_DIR")?;
     let json =
         arguments.iter().position(|argument| argument == "--json").map(|at| arguments.remove(at)).is_some();
+    if arguments.first().is_some_and(|argument| argument == "--profile") {
+        "profile".clone_into(&mut arguments[0]);
+    }
     let answer = ask(&folder, &arguments.join(" ")).map_err(|error| chain(&error))?;
     match arguments.first().map(String::as_str) {
         Some("inject") => Ok(format!("fault {answer} is set")),
         Some("clear") => Ok(format!("cleared {answer}")),
+        Some("profile") => Ok(format!("pace from the next load on: {answer}")),
         _ if json => Ok(answer),
         _ => table(&answer),
     }
@@ -95,7 +103,9 @@ fn chain(error: &dyn std::error::Error) -> String {
 #[derive(Deserialize)]
 struct Status {
     process: Option<u32>,
+    pace: String,
     faults: Vec<Fault>,
+    history: Vec<Fault>,
 }
 
 #[derive(Deserialize)]
@@ -103,7 +113,10 @@ struct Fault {
     id: u64,
     fault: String,
     met: Option<u64>,
-    struck: Option<u64>,
+    struck: u64,
+    first_struck_us: Option<u64>,
+    last_struck_us: Option<u64>,
+    cleared_us: Option<u64>,
 }
 
 fn table(answer: &str) -> Result<String, String> {
@@ -112,14 +125,25 @@ fn table(answer: &str) -> Result<String, String> {
         || "the module is not loaded, or its process serves no socket".to_owned(),
         |process| format!("the module is loaded by process {process}"),
     )];
+    lines.push(format!("pace of a process that loads it now: {}", status.pace));
     if status.faults.is_empty() {
         lines.push("no fault is set".to_owned());
-    } else {
-        lines.push(format!("{:>6}  {:>8}  {:>8}  fault", "number", "met", "struck"));
     }
-    let count = |count: Option<u64>| count.map_or_else(|| "-".to_owned(), |count| count.to_string());
-    lines.extend(status.faults.iter().map(|fault| {
-        format!("{:>6}  {:>8}  {:>8}  {}", fault.id, count(fault.met), count(fault.struck), fault.fault)
+    if !status.faults.is_empty() || !status.history.is_empty() {
+        let head = ["number", "met", "struck", "first us", "last us", "over us"];
+        lines.push(format!("{}  fault", row(&head.map(str::to_owned))));
+    }
+    lines.extend(status.faults.iter().chain(&status.history).map(|fault| {
+        let count = |count: Option<u64>| count.map_or_else(|| "-".to_owned(), |count| count.to_string());
+        let Fault { first_struck_us, last_struck_us, cleared_us, .. } = *fault;
+        let moments = [first_struck_us, last_struck_us, cleared_us].map(count);
+        let [first, last, over] = moments;
+        let fields = [fault.id.to_string(), count(fault.met), fault.struck.to_string(), first, last, over];
+        format!("{}  {}", row(&fields), fault.fault)
     }));
     Ok(lines.join("\n"))
+}
+
+fn row([number, met, struck, first, last, over]: &[String; 6]) -> String {
+    format!("{number:>6}  {met:>8}  {struck:>8}  {first:>14}  {last:>14}  {over:>14}")
 }

@@ -14,11 +14,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
-use serde::Serialize;
-
+use crate::configuration::{ConfigurationError, choose_pace};
 use crate::faults::line::{LineError, parse};
-use crate::faults::met::{Faults, Progress};
+use crate::faults::met::Faults;
 use crate::faults::record::{self, Entry};
+use crate::faults::status::status;
+use crate::faults::strikes;
 use crate::limits::{MAX_COMMAND_BYTES, MAX_FAULTS};
 
 /// The socket's name in the simulator's folder.
@@ -39,8 +40,11 @@ pub enum ControlError {
     /// The line.
     #[error(transparent)]
     Line(#[from] LineError),
-    /// Neither inject, clear nor status.
-    #[error("`{0}` is no command; one of inject, clear, status")]
+    /// The settings file.
+    #[error(transparent)]
+    Pace(ConfigurationError),
+    /// Neither inject, clear, status nor profile.
+    #[error("`{0}` is no command; one of inject, clear, status, profile")]
     UnknownCommand(String),
     /// `clear` with something that is no number of a fault.
     #[error("no fault `{0}` is set")]
@@ -56,8 +60,8 @@ pub enum ControlError {
     Refused(String),
 }
 
-/// Runs one command on the simulator in `folder`: `inject LINE`, `clear [ID]` or `status`. The answer is the new fault's number, the
-/// number of faults cleared, or a JSON object.
+/// Runs one command on the simulator in `folder`: `inject LINE`, `clear [ID]`, `status` or `profile NAME`. The answer is the new
+/// fault's number, the number of faults cleared, a JSON object, or the pace that holds from the next load on.
 ///
 /// # Errors
 /// When the folder cannot be used, the command is none, or who serves the socket does not answer.
@@ -112,58 +116,42 @@ fn perform(folder: &Path, faults: Option<&Faults>, command: &str) -> Result<Stri
         "inject" => {
             parse(rest)?;
             let line = rest.split_whitespace().collect::<Vec<_>>().join(" ");
-            let id = record::edit(folder, |record| inject(record, line)).map_err(unusable)?;
+            let id = record::edit(folder, |record| inject(folder, record, line)).map_err(unusable)?;
             id?.to_string()
         }
         "clear" => record::edit(folder, |record| clear(record, rest.trim())).map_err(unusable)??.to_string(),
         "status" => status(folder, faults).map_err(unusable)?,
+        "profile" => choose_pace(folder, rest.trim()).map_err(ControlError::Pace)?,
         "reload" => String::new(),
         other => return Err(ControlError::UnknownCommand(other.to_owned())),
     };
-    if let Some(faults) = faults.filter(|_| verb != "status") {
+    if let Some(faults) = faults {
         faults.reload();
     }
     Ok(done)
 }
 
-fn inject(record: &mut record::Record, fault: String) -> Result<u64, ControlError> {
+fn inject(folder: &Path, record: &mut record::Record, fault: String) -> Result<u64, ControlError> {
     if record.faults.len() >= MAX_FAULTS {
         return Err(ControlError::TooMany);
     }
-    record.last_id = record.last_id.saturating_add(1);
-    record.faults.push(Entry { id: record.last_id, fault, until_ms: None });
-    Ok(record.last_id)
+    // A number whose line in the file of strikes is a fault's that is still set or shown is left out.
+    let taken: Vec<u64> =
+        record.faults.iter().map(|entry| entry.id).chain(record.history.iter().map(|past| past.id)).collect();
+    let is_free = |id: &u64| taken.iter().all(|other| strikes::line_of(*other) != strikes::line_of(*id));
+    let id = (record.last_id.saturating_add(1)..).find(is_free).unwrap_or(u64::MAX);
+    strikes::begin(folder, id).map_err(|error| ControlError::Folder(folder.to_owned(), error))?;
+    record.last_id = id;
+    record.faults.push(Entry { id, fault, until_ms: None });
+    Ok(id)
 }
 
 fn clear(record: &mut record::Record, id: &str) -> Result<usize, ControlError> {
-    let before = record.faults.len();
-    if id.is_empty() {
-        record.faults.clear();
-    } else {
-        record.faults.retain(|entry| entry.id.to_string() != id);
-        if record.faults.len() == before {
-            return Err(ControlError::NotSet(id.to_owned()));
-        }
+    let cleared = record.retire(|entry| id.is_empty() || entry.id.to_string() == id);
+    if cleared == 0 && !id.is_empty() {
+        return Err(ControlError::NotSet(id.to_owned()));
     }
-    Ok(before.saturating_sub(record.faults.len()))
-}
-
-#[derive(Serialize)]
-struct Status {
-    /// The process that answers, when it is one that has loaded the module.
-    process: Option<u32>,
-    faults: Vec<Progress>,
-}
-
-fn status(folder: &Path, faults: Option<&Faults>) -> io::Result<String> {
-    let unmet = |entry| Progress { entry, met: None, struck: None };
-    let status = match faults {
-        Some(faults) => Status { process: Some(std::process::id()), faults: faults.progress() },
-        None => {
-            Status { process: None, faults: record::read(folder)?.faults.into_iter().map(unmet).collect() }
-        }
-    };
-    Ok(serde_json::to_string(&status)?)
+    Ok(cleared)
 }
 
 /// The thread that serves the socket.

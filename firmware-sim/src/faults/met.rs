@@ -2,7 +2,7 @@
 //!
 //! [`Faults::before`] is asked at each call and says what to do instead; it waits here itself when the call is to hang or to be slow,
 //! and dies here when the process is to die. With no fault set it costs an atomic load, when this process serves the control
-//! socket, or else one look at the file's version. Counts are those of this process.
+//! socket, or else one look at the file's version. What struck is counted before the answer leaves: see [`strikes`].
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::{Path, PathBuf};
@@ -14,8 +14,9 @@ use std::time::Duration;
 use cryptoki_sys::*;
 
 use crate::calls::Call;
-use crate::clock::now_ms;
-use crate::faults::line::{Fault, parse};
+use crate::faults::armed::{Armed, Verdict};
+use crate::faults::line::parse;
+use crate::faults::strikes::{self, Tally};
 use crate::faults::{Spoil, View, What, control, record};
 use crate::store::Stamp;
 
@@ -44,17 +45,8 @@ struct Book {
     events: VecDeque<CK_SLOT_ID>,
 }
 
-/// A fault in this process.
-#[derive(Debug)]
-struct Armed {
-    entry: record::Entry,
-    fault: Fault,
-    met: u64,
-    struck: u64,
-}
-
 /// What to do at a call.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Decision {
     /// First end all sessions.
     pub(crate) end_sessions: bool,
@@ -66,28 +58,8 @@ pub(crate) struct Decision {
     pub(crate) answer: Option<CK_RV>,
     /// Make the signature wrong; the number tells the strikes apart.
     pub(crate) spoil: Option<(Spoil, u64)>,
-}
-
-/// What a fault did so far, for `status`.
-#[derive(Debug, Clone, serde::Serialize)]
-pub(crate) struct Progress {
-    #[serde(flatten)]
-    pub(crate) entry: record::Entry,
-    /// Calls that it met, in the process that answers.
-    pub(crate) met: Option<u64>,
-    /// Calls that it struck, in the process that answers.
-    pub(crate) struck: Option<u64>,
-}
-
-/// What [`Faults::before`] still has to do once the book is closed.
-#[derive(Default)]
-struct Verdict {
-    decision: Decision,
-    delay: Duration,
-    hanging: Vec<u64>,
-    spent: Vec<u64>,
-    begun: Vec<record::Entry>,
-    crash: Option<What>,
+    /// The faults whose strike is the answer to this call.
+    pub(crate) struck: Vec<u64>,
 }
 
 impl Faults {
@@ -109,8 +81,9 @@ impl Faults {
         if self.quiet.load(Ordering::Acquire) {
             return Decision::default();
         }
-        let verdict = self.book().decide(call, session);
-        self.keep(&verdict);
+        let Some(folder) = &self.folder else { return Decision::default() };
+        let verdict = self.book().decide(call, session, folder);
+        self.keep(folder, &verdict);
         match verdict.crash {
             Some(What::Segfault) => die_of_segfault(),
             Some(_) => std::process::abort(),
@@ -120,7 +93,21 @@ impl Faults {
         while verdict.hanging.iter().any(|&id| self.holds(id)) {
             sleep(LOOK_AGAIN);
         }
+        let waited = !verdict.delay.is_zero() || !verdict.hanging.is_empty();
+        if waited || verdict.changes_record() {
+            self.answers_now(&verdict.decision);
+        }
         verdict.decision
+    }
+
+    /// The faulty answer is about to be given: that is when its faults struck, not when they were chosen.
+    pub(crate) fn answers_now(&self, decision: &Decision) {
+        let Some(folder) = &self.folder else { return };
+        for &id in &decision.struck {
+            if let Err(error) = strikes::note(folder, id) {
+                eprintln!("firmware-sim: cannot count strikes in `{}`: {error}", folder.display());
+            }
+        }
     }
 
     /// How slots look now, without counting it as a call.
@@ -138,23 +125,21 @@ impl Faults {
     /// Whether a call that hangs has to hang on: also one that was the last to be struck.
     fn holds(&self, id: u64) -> bool {
         self.watch();
-        self.book().armed.iter().any(|armed| armed.entry.id == id && !armed.is_past())
+        self.book().armed.iter().any(|armed| armed.entry.id == id && !armed.entry.is_past())
     }
 
     /// Writes down what other processes must know: that a fault is spent, or when it will be.
-    fn keep(&self, verdict: &Verdict) {
-        let Some(folder) =
-            self.folder.as_deref().filter(|_| !verdict.spent.is_empty() || !verdict.begun.is_empty())
-        else {
+    fn keep(&self, folder: &Path, verdict: &Verdict) {
+        if !verdict.changes_record() {
             return;
-        };
+        }
         let kept = record::edit(folder, |record| {
             for entry in &mut record.faults {
                 if let Some(begun) = verdict.begun.iter().find(|begun| begun.id == entry.id) {
                     entry.until_ms = begun.until_ms;
                 }
             }
-            record.faults.retain(|entry| !verdict.spent.contains(&entry.id));
+            record.retire(|entry| verdict.spent.contains(&entry.id));
         });
         if let Err(error) = kept {
             eprintln!("firmware-sim: cannot write the faults in `{}`: {error}", folder.display());
@@ -178,8 +163,9 @@ impl Faults {
         let Some(folder) = &self.folder else { return self.quiet.store(true, Ordering::Release) };
         let mut book = self.book();
         book.version = record::version(folder);
-        match record::read(folder) {
-            Ok(record) => book.arm(record),
+        let tallies = strikes::read(folder);
+        match record::read(folder).and_then(|record| Ok((record, tallies?))) {
+            Ok((record, tallies)) => book.arm(record, &tallies),
             Err(error) => {
                 eprintln!("firmware-sim: cannot read the faults in `{}`: {error}", folder.display())
             }
@@ -194,14 +180,9 @@ impl Faults {
         self.reload();
     }
 
-    /// The counts, for `status`.
-    pub(crate) fn progress(&self) -> Vec<Progress> {
-        let told = |armed: &Armed| Progress {
-            entry: armed.entry.clone(),
-            met: Some(armed.met),
-            struck: Some(armed.struck),
-        };
-        self.book().armed.iter().filter(|armed| !armed.is_over()).map(told).collect()
+    /// How many calls each fault met in this process, for `status`.
+    pub(crate) fn met(&self) -> BTreeMap<u64, u64> {
+        self.book().armed.iter().map(|armed| (armed.entry.id, armed.met)).collect()
     }
 
     /// A session was opened.
@@ -247,7 +228,7 @@ impl Faults {
 }
 
 impl Book {
-    fn arm(&mut self, record: record::Record) {
+    fn arm(&mut self, record: record::Record, tallies: &BTreeMap<u64, Tally>) {
         let mut known = std::mem::take(&mut self.armed);
         for entry in record.faults {
             match known.iter().position(|armed| armed.entry.id == entry.id) {
@@ -256,79 +237,33 @@ impl Book {
                     self.armed.push(Armed { entry, ..armed });
                 }
                 None => match parse(&entry.fault) {
-                    Ok(fault) => self.armed.push(Armed { entry, fault, met: 0, struck: 0 }),
+                    Ok(fault) => self.armed.push(Armed::new(entry, fault)),
                     Err(error) => eprintln!("firmware-sim: fault {} is ignored: {error}", entry.id),
                 },
             }
         }
+        for armed in &mut self.armed {
+            armed.struck = tallies.get(&armed.entry.id).map_or(armed.struck, |tally| tally.struck);
+        }
     }
 
-    fn decide(&mut self, call: Call, session: Option<CK_SESSION_HANDLE>) -> Verdict {
+    fn decide(&mut self, call: Call, session: Option<CK_SESSION_HANDLE>, folder: &Path) -> Verdict {
         let mut verdict = Verdict::default();
         if call == Call::C_SignInit && session.is_some_and(|session| self.poisoned.contains(&session)) {
             verdict.decision.answer = Some(CKR_OPERATION_ACTIVE);
         }
         for armed in &mut self.armed {
-            if armed.is_spent() {
-                verdict.spent.push(armed.entry.id);
-            } else if !armed.is_over() && armed.fault.meets(call) && armed.strikes(&mut verdict) {
+            if !armed.is_over() && armed.fault.meets(call) && armed.strikes(folder, &mut verdict) {
                 armed.strike(call, &mut verdict);
                 if armed.fault.what == What::Poison {
                     self.poisoned.extend(session);
                 }
             }
+            if armed.is_spent() {
+                verdict.spent.push(armed.entry.id);
+            }
         }
         verdict
-    }
-}
-
-impl Armed {
-    /// Strikes no more calls.
-    fn is_over(&self) -> bool {
-        self.is_past() || self.fault.times.is_some_and(|times| self.struck >= times)
-    }
-
-    /// Its time is up.
-    fn is_past(&self) -> bool {
-        self.entry.until_ms.is_some_and(|until| now_ms() >= until)
-    }
-
-    /// Nothing more comes of it. A call may still hang in it when it strikes no more.
-    fn is_spent(&self) -> bool {
-        self.is_past() || (self.is_over() && self.fault.what != What::Hang)
-    }
-
-    /// Counts a call that it meets, and says whether it strikes.
-    fn strikes(&mut self, verdict: &mut Verdict) -> bool {
-        self.met = self.met.saturating_add(1);
-        if let (Some(lasts), None) = (self.fault.lasts, self.entry.until_ms) {
-            let lasts = u64::try_from(lasts.as_millis()).unwrap_or(u64::MAX);
-            self.entry.until_ms = Some(now_ms().saturating_add(lasts));
-            verdict.begun.push(self.entry.clone());
-        }
-        self.met > self.fault.after && self.fault.chance.is_none_or(|chance| chance.strikes(self.met))
-    }
-
-    fn strike(&mut self, call: Call, verdict: &mut Verdict) {
-        self.struck = self.struck.saturating_add(1);
-        let what = self.fault.what;
-        let decision = &mut verdict.decision;
-        match what {
-            What::Reboot => decision.end_sessions = true,
-            What::Remove | What::Absent => decision.end_sessions |= self.struck == 1,
-            What::Logout => decision.log_out = true,
-            What::Slow(delay) => verdict.delay = verdict.delay.saturating_add(delay),
-            What::Hang => verdict.hanging.push(self.entry.id),
-            What::Segfault | What::Abort => verdict.crash = Some(what),
-            What::Busy | What::Corrupt | What::Zero | What::WrongKey | What::WrongMessage => {}
-            What::Wipe | What::PinLocked | What::Poison | What::SelfTest | What::Answer(_) => {}
-        }
-        what.show(&mut decision.view);
-        decision.answer = decision.answer.or_else(|| what.answer(call, self.struck));
-        decision.spoil = decision.spoil.or_else(|| what.spoil().map(|spoil| (spoil, self.struck)));
-        if self.is_spent() {
-            verdict.spent.push(self.entry.id);
-        }
     }
 }
 

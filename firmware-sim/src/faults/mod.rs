@@ -4,10 +4,13 @@
 //! simulator's folder, so that a fault outlives the process that met it, and meets the next one; [`control`] edits them at run time,
 //! `met` applies them to calls. What a fault does to which call is the table in this file.
 
+mod armed;
 pub mod control;
 pub mod line;
 pub(crate) mod met;
 mod record;
+mod status;
+mod strikes;
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! The record: the faults that are set, in `faults.json`.
+//! The record: the faults that are set and those that were, in `faults.json`.
 //!
 //! Written beside and renamed, under a lock of its own, so that nobody reads half of it. It is not synced: a fault need not outlive a
 //! power failure.
@@ -10,7 +10,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::limits::MAX_FAULTS_FILE_BYTES;
+use crate::clock::{monotonic_us, monotonic_us_at, now_ms};
+use crate::limits::{MAX_FAULTS_FILE_BYTES, MAX_PAST_FAULTS};
 use crate::store::{Stamp, stamp};
 
 /// A fault that is set.
@@ -24,6 +25,16 @@ pub(crate) struct Entry {
     pub(crate) until_ms: Option<u64>,
 }
 
+/// A fault that is over.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Past {
+    pub(crate) id: u64,
+    pub(crate) fault: String,
+    /// When it was cleared, was used up or its time was over, in microseconds of `CLOCK_MONOTONIC`.
+    pub(crate) cleared_us: u64,
+}
+
 /// All of them.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -31,6 +42,33 @@ pub(crate) struct Record {
     /// The last number given.
     pub(crate) last_id: u64,
     pub(crate) faults: Vec<Entry>,
+    /// The oldest first.
+    #[serde(default)]
+    pub(crate) history: Vec<Past>,
+}
+
+impl Entry {
+    /// Its time is up.
+    pub(crate) fn is_past(&self) -> bool {
+        self.until_ms.is_some_and(|until| now_ms() >= until)
+    }
+
+    /// When it was over, if that is now at the latest: at the end of its time.
+    fn ended_us(&self) -> u64 {
+        self.until_ms.map_or_else(monotonic_us, monotonic_us_at)
+    }
+}
+
+impl Record {
+    /// Moves the faults that are over into the history; how many.
+    pub(crate) fn retire(&mut self, is_over: impl Fn(&Entry) -> bool) -> usize {
+        let gone: Vec<Entry> = self.faults.extract_if(.., |entry| is_over(entry)).collect();
+        let past =
+            |entry: &Entry| Past { cleared_us: entry.ended_us(), id: entry.id, fault: entry.fault.clone() };
+        self.history.extend(gone.iter().map(past));
+        self.history.drain(..self.history.len().saturating_sub(MAX_PAST_FAULTS));
+        gone.len()
+    }
 }
 
 /// Reads the record of `folder`; an empty one when there is none.

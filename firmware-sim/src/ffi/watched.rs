@@ -227,6 +227,23 @@ pub(super) unsafe fn sign(
     let call = if signature.is_null() { Call::SignLength } else { Call::C_Sign };
     let decision = gate(running, call, Some(session));
     let _turn = if call == Call::C_Sign { running.latency.turn() } else { None };
+    // SAFETY: the caller keeps the contract of PKCS#11.
+    let answer = unsafe { decided(running, &decision, session, data, data_bytes, signature, count) };
+    running.faults.answers_now(&decision);
+    answer
+}
+
+/// # Safety
+/// That of `C_Sign`.
+unsafe fn decided(
+    running: &Running,
+    decision: &Decision,
+    session: CK_SESSION_HANDLE,
+    data: *mut CK_BYTE,
+    data_bytes: CK_ULONG,
+    signature: *mut CK_BYTE,
+    count: *mut CK_ULONG,
+) -> CK_RV {
     if let Some(answer) = decision.answer {
         if !data.is_null() {
             // SAFETY: the caller keeps the contract of PKCS#11.

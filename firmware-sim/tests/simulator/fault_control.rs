@@ -153,6 +153,33 @@ fn a_pace_is_kept() {
 }
 
 #[test]
+fn a_profile_holds_from_the_next_load_on() {
+    let scratch = Scratch::new();
+    let command = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_firmware-sim"));
+        let output = command.args(arguments).env(firmware_sim::ENV_DIR, scratch.state()).output().unwrap();
+        (output.status.success(), String::from_utf8([output.stdout, output.stderr].concat()).unwrap())
+    };
+    let (set, said) = command(&["profile", "yubihsm2"]);
+    assert!(set && said == "pace from the next load on: yubihsm2\n", "{said}");
+    let module = scratch.provisioned_with_key();
+    let slot = module.get_slots_with_initialized_token().unwrap()[0];
+    let signer = Signer::new(user_session(&module, slot));
+    // The process that has loaded it keeps its pace.
+    let (set, said) = command(&["--profile", "none"]);
+    assert!(set && said.ends_with("none\n"), "{said}");
+    let began = crate::strikes::now_us();
+    signer.sign().unwrap();
+    let took = crate::strikes::now_us() - began;
+    assert!(took >= 114_000, "{took} us");
+    assert!(command(&["status"]).1.contains("loads it now: none"));
+    let (set, said) = command(&["profile", "fast"]);
+    assert!(!set && said.contains("yubihsm2 or network-hsm"), "{said}");
+    assert!(!command(&["profile"]).0);
+    assert!(command(&["status", "--json"]).1.contains("\"pace\":\"none\""));
+}
+
+#[test]
 fn settings_that_cannot_be_meant_stop_the_start() {
     let scratch = Scratch::new();
     std::fs::create_dir(scratch.state()).unwrap();
@@ -203,7 +230,9 @@ fn the_command_sets_shows_and_clears() {
     assert_eq!(command(&["inject", "zero", "--times", "3"]), (true, "fault 1 is set\n".to_owned()));
     assert_eq!(faulty.signer().sign().unwrap(), [0; 64]);
     let (shown, status) = command(&["status"]);
-    assert!(shown && status.contains("     1         1         1  zero --times 3"), "{status}");
+    assert!(shown && status.contains("pace of a process that loads it now: none"), "{status}");
+    let line = status.lines().last().unwrap().split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(line.starts_with("1 1 1 ") && line.ends_with(" - zero --times 3"), "{status}");
     assert!(command(&["status", "--json"]).1.starts_with('{'));
     assert_eq!(command(&["clear"]), (true, "cleared 1\n".to_owned()));
     assert!(!command(&["inject", "explode"]).0);

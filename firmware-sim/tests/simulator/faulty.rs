@@ -32,7 +32,14 @@ pub(crate) struct Faulty {
 
 impl Faulty {
     pub(crate) fn new() -> Self {
+        Self::paced("")
+    }
+
+    /// With these settings.
+    pub(crate) fn paced(settings: &str) -> Self {
         let scratch = Scratch::new();
+        std::fs::create_dir(scratch.state()).unwrap();
+        std::fs::write(scratch.state().join(firmware_sim::SETTINGS_FILE), settings).unwrap();
         let (module, slot) = scratch.provisioned();
         let session = user_session(&module, slot);
         let key = VerifyingKey::from_bytes(&point(&session, key_pair(&session, 1).0)).unwrap();

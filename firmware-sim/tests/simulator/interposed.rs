@@ -41,8 +41,15 @@ struct Interposed {
 
 impl Interposed {
     fn new() -> Option<Self> {
+        Self::paced("")
+    }
+
+    /// With these settings.
+    fn paced(settings: &str) -> Option<Self> {
         let real = softhsm()?;
         let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(state(&folder)).unwrap();
+        std::fs::write(state(&folder).join(firmware_sim::SETTINGS_FILE), settings).unwrap();
         let (configuration, tokens) = (folder.path().join("softhsm2.conf"), folder.path().join("tokens"));
         std::fs::create_dir(&tokens).unwrap();
         std::fs::write(&configuration, format!("directories.tokendir = {}\n", tokens.display())).unwrap();
@@ -73,8 +80,8 @@ impl Interposed {
         Some(Self { folder, module, slot, session, private, key })
     }
 
-    fn command(&self, command: &str) {
-        ask(&state(&self.folder), command).unwrap();
+    fn command(&self, command: &str) -> String {
+        ask(&state(&self.folder), command).unwrap()
     }
 
     fn sign(&self) -> Result<Vec<u8>, Error> {
@@ -136,6 +143,29 @@ fn a_real_signature_is_made_wrong() {
         interposed.command("clear");
     }
     assert!(interposed.verifies(MESSAGE, &interposed.sign().unwrap()));
+}
+
+#[test]
+fn a_real_signature_takes_the_time_of_a_profile() {
+    let Some(interposed) = Interposed::paced("profile = 'yubihsm2'") else { return };
+    let began = crate::strikes::now_us();
+    assert!(interposed.verifies(MESSAGE, &interposed.sign().unwrap()));
+    let took = crate::strikes::now_us() - began;
+    println!("SoftHSM2 at the pace of yubihsm2 signs in {took} us");
+    assert!(took >= 114_000, "{took} us");
+}
+
+#[test]
+fn a_strike_in_front_of_a_real_module_is_told_when() {
+    let Some(interposed) = Interposed::new() else { return };
+    interposed.command("inject rv 0x30 --times 1");
+    let began = crate::strikes::now_us();
+    interposed.sign().unwrap_err();
+    let ended = crate::strikes::now_us();
+    let status: serde_json::Value = serde_json::from_str(&interposed.command("status")).unwrap();
+    let struck = status["history"][0]["first_struck_us"].as_u64().unwrap();
+    println!("in front of SoftHSM2 a strike is told {} us before the call ended", ended - struck);
+    assert!((began..=ended).contains(&struck), "{status}");
 }
 
 #[test]

@@ -24,3 +24,5 @@ mod opensc;
 mod scratch;
 #[cfg(test)]
 mod stand_alone;
+#[cfg(test)]
+mod strikes;

@@ -86,6 +86,13 @@ impl Scratch {
         module
     }
 
+    /// Starts it with slot 0 initialised as by [`Self::provisioned`], and a key in it.
+    pub(crate) fn provisioned_with_key(&self) -> Pkcs11 {
+        let (module, slot) = self.provisioned();
+        key_pair(&user_session(&module, slot), 1);
+        module
+    }
+
     /// Starts it with slot 0 initialised: label `scratch`, SO PIN `56785678`, user PIN `1234`.
     pub(crate) fn provisioned(&self) -> (Pkcs11, Slot) {
         let module = self.start();
