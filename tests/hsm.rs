@@ -11,6 +11,9 @@ mod scratch;
 #[path = "hsm_door/commands.rs"]
 mod commands;
 #[cfg(test)]
+#[path = "hsm_door/deadline.rs"]
+mod deadline;
+#[cfg(test)]
 #[path = "hsm_door/faults.rs"]
 mod faults;
 #[cfg(test)]

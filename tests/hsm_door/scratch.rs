@@ -148,6 +148,13 @@ impl Scratch {
         assent.args(more).stdin(Stdio::null()).output().unwrap()
     }
 
+    /// Runs `firmware-sim COMMAND` on this simulator.
+    pub(crate) fn simulate(&self, command: &str) -> Output {
+        let program = Path::new(env!("CARGO_BIN_EXE_assent")).with_file_name("firmware-sim");
+        let mut simulate = Command::new(program);
+        simulate.args(command.split(' ')).envs(&self.environment).stdin(Stdio::null()).output().unwrap()
+    }
+
     /// What `assent COMMAND -o json` prints.
     pub(crate) fn json(&self, command: &str, more: &[&str]) -> serde_json::Value {
         let mut arguments = more.to_vec();

@@ -112,7 +112,8 @@ fn a_stopped_child_misses_its_deadline_and_is_killed() {
         assert_eq!(signer.sign(b"text", PATIENCE).unwrap_err(), fault);
         assert!(again.elapsed() < LOSS_BOUND, "a dead signer does not wait");
         until("the stopped child is reaped", || !Path::new(&format!("/proc/{process}")).exists());
-        assert!(told.recv().is_err(), "its owner knew first; the watcher is gone and said nothing");
+        assert_eq!(told.recv_timeout(PATIENCE).unwrap(), fault);
+        assert!(told.recv().is_err(), "told once only, and the watcher is gone");
     });
 }
 

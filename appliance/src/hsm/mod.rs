@@ -6,6 +6,7 @@
 //! What this room does not do: verify signatures, compare the key with the pinned one, or decide when to try again. The
 //! token room does. (boundaries.md, "The HSM lives in a child process".)
 
+mod alarm;
 mod fault;
 mod frame;
 pub(crate) mod key;

@@ -1,9 +1,9 @@
 //! The parent's end of the signer: one child, one question at a time, and a thread that watches.
 //!
 //! The child is dead to us after the first fault of any kind: no retry, no second chance, no PKCS#11 call on the way out.
-//! Whoever asks reads the answer itself, which saves a wake-up; the watching thread hears of the end of the socket, and of
-//! bytes that nobody asked for. It also starts the child, because the kernel kills a child when the *thread* that made it
-//! ends, and reaps it.
+//! Whoever asks reads the answer itself, which saves a wake-up; the watching thread hears of the end of the socket, of bytes
+//! that nobody asked for, and of an answer that is not there in time. It also starts the child, because the kernel kills a
+//! child when the *thread* that made it ends, and reaps it.
 //!
 //! This file does not verify signatures. (boundaries.md, "The HSM lives in a child process".)
 
@@ -23,6 +23,8 @@ use super::{FaultKind, HsmFault, HsmIdentity, HsmSettings, Pin};
 
 /// This process's own executable, and the same file even after an upgrade has replaced it on disk.
 const OWN_PROGRAM: &str = "/proc/self/exe";
+/// How much longer than the watching thread the owner waits: it is the second pair of eyes.
+const OWN_GRACE: Duration = Duration::from_millis(2);
 /// How long a write may wait. One question is out at a time and fits into the socket, so none does.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(1);
 
@@ -38,9 +40,9 @@ impl Signer {
     /// Starts a child and has it load the module, log in (once) and find the key.
     ///
     /// `on_loss` is called at most once, from the watching thread and without delay, when the child ends, says that it is
-    /// faulty, or says what nobody asked. [`Self::sign`] returns the same fault when it waits at that moment; which of the
-    /// two is first is not defined. It is not called for what only the owner can know: a failed start, a missed deadline,
-    /// a kill, a drop.
+    /// faulty, says what nobody asked, or does not answer in time. [`Self::sign`] returns the same fault when it waits at that
+    /// moment; which of the two is first is not defined. It is not called for what only the owner can know: a failed start, a
+    /// text that is too long, a kill, a drop.
     ///
     /// # Errors
     /// What went wrong; the child is killed.
@@ -126,6 +128,10 @@ fn start_question<'a>(settings: &'a HsmSettings, pin: &'a Pin) -> Result<Start<'
     })
 }
 
+fn unwatched(errno: rustix::io::Errno) -> HsmFault {
+    HsmFault::new(FaultKind::SignerLost, errno.to_string())
+}
+
 /// The owner's half: it asks, and waits for the answer.
 #[derive(Debug)]
 struct Link {
@@ -159,9 +165,13 @@ impl Link {
     ) -> Result<T, HsmFault> {
         let mut answers = self.shared.answers();
         let answered = self.shared.watch(Quiet::AnswerDue).and_then(|()| {
+            self.shared.alarm.set(deadline).map_err(unwatched)?;
             self.questions.send(question).map_err(|error| frame_fault(&error))?;
-            answers.source_mut().wait_at_most(deadline);
-            understand(read(&mut answers)?)
+            // The watching thread has the same deadline, and is the first to act on it.
+            answers.source_mut().wait_at_most(deadline + OWN_GRACE);
+            let answer = understand(read(&mut answers)?)?;
+            let in_time = self.shared.alarm.stop().map_err(unwatched)?;
+            in_time.then_some(answer).ok_or_else(|| HsmFault::new(FaultKind::DeadlineMissed, "it came late"))
         });
         let watched = answered.and_then(|answer| self.shared.watch(Quiet::NothingDue).map(|()| answer));
         // The fault is noted before the watcher may look for last words that were just read.

@@ -2,7 +2,8 @@
 //!
 //! The first fault is the fault: whoever meets it notes it, nobody changes it. The owner holds the answers from its question
 //! to its answer; the watching thread takes them when the child has ended, so that its last words are read once, by one.
-//! `on_loss` is called by that thread alone.
+//! It waits for the end of the socket, for the end of the process and for the deadline of the answer that is due, whatever the
+//! owner is doing. `on_loss` is called by that thread alone.
 
 use std::io::{self, Read};
 use std::net::Shutdown;
@@ -17,6 +18,7 @@ use assent_proto::codec;
 use rustix::event::{PollFd, PollFlags, Timespec, epoll, poll};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
+use super::alarm::Alarm;
 use super::frame::{Answer, FrameError, FrameReader};
 use super::{FaultKind, HsmFault};
 use crate::clock::Stopwatch;
@@ -33,6 +35,7 @@ const OVER: u8 = 2;
 
 const SOCKET: u64 = 0;
 const PROCESS: u64 = 1;
+const ALARM: u64 = 2;
 
 /// What the owner wants to hear when the child is lost.
 pub(super) type OnLoss = Box<dyn Fn(HsmFault) + Send + Sync>;
@@ -56,6 +59,10 @@ pub(super) fn frame_fault(error: &FrameError) -> HsmFault {
     }
 }
 
+fn waited(limit: Duration) -> String {
+    format!("waited {} ms", limit.as_millis())
+}
+
 pub(super) fn unexpected(what: &str) -> HsmFault {
     HsmFault::new(FaultKind::FrameUnexpected, what)
 }
@@ -77,8 +84,7 @@ impl Timed {
 
 impl Read for Timed {
     fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
-        let late =
-            || io::Error::new(io::ErrorKind::TimedOut, format!("waited {} ms", self.limit.as_millis()));
+        let late = || io::Error::new(io::ErrorKind::TimedOut, waited(self.limit));
         let left = self.since.left_of(self.limit).ok_or_else(late)?;
         let left = Timespec::try_from(left).map_err(io::Error::other)?;
         match poll(&mut [PollFd::new(&self.socket, PollFlags::IN)], Some(&left))? {
@@ -113,6 +119,8 @@ pub(super) struct Shared {
     answers: Mutex<FrameReader<Timed>>,
     socket: UnixStream,
     watched: OwnedFd,
+    /// Goes off in the watching thread when the answer is not there in time.
+    pub(super) alarm: Alarm,
     /// The first fault.
     pub(super) fault: OnceLock<HsmFault>,
     stage: AtomicU8,
@@ -130,10 +138,13 @@ impl Shared {
         let watched = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         let socket = ours.try_clone()?;
         epoll::add(&watched, &socket, epoll::EventData::new_u64(SOCKET), Quiet::AnswerDue.events())?;
+        let alarm = Alarm::new()?;
+        epoll::add(&watched, &alarm, epoll::EventData::new_u64(ALARM), epoll::EventFlags::IN)?;
         Ok(Self {
             answers: Mutex::new(FrameReader::new(timed)),
             socket,
             watched,
+            alarm,
             fault: OnceLock::new(),
             stage: AtomicU8::new(STARTING),
             process: OnceLock::new(),
@@ -161,10 +172,10 @@ impl Shared {
             .map_err(|errno| HsmFault::new(FaultKind::SignerLost, errno.to_string()))
     }
 
-    /// Ends the child for a fault that the owner met. What the child brought about, its end or a bad word, the watcher
-    /// tells; the rest is between the owner and itself.
+    /// Ends the child for a fault that the owner met. What the child brought about, its end, a bad word or none in time, the
+    /// watcher tells; the rest is between the owner and itself.
     pub(super) fn end(&self, fault: HsmFault) -> HsmFault {
-        if matches!(fault.fault(), FaultKind::DeadlineMissed | FaultKind::TextTooLong) {
+        if fault.fault() == FaultKind::TextTooLong {
             self.stage.store(OVER, Ordering::SeqCst);
         }
         // The watcher may have found a better name for the same fault.
@@ -244,15 +255,23 @@ impl Watcher {
         process
     }
 
-    /// Waits until the child ends or speaks out of turn.
+    /// Waits until the child ends, speaks out of turn, or does not speak in time.
     fn first_fault(&self) -> HsmFault {
         let mut events =
             [epoll::Event { flags: epoll::EventFlags::empty(), data: epoll::EventData::new_u64(SOCKET) }];
         let event = loop {
             match epoll::wait(&self.shared.watched, &mut events, None) {
-                Ok(0) | Err(rustix::io::Errno::INTR) => {}
-                Ok(_) => break events.first().map(|event| (event.data.u64(), { event.flags })),
+                Ok(0) | Err(rustix::io::Errno::INTR) => continue,
+                Ok(_) => {}
                 Err(errno) => return HsmFault::new(FaultKind::SignerLost, errno.to_string()),
+            }
+            let event = events.first().map(|event| (event.data.u64(), { event.flags }));
+            if event.is_none_or(|(source, _)| source != ALARM) {
+                break event;
+            }
+            // None when the answer was there before.
+            if let Some(limit) = self.shared.alarm.went_off() {
+                return self.too_late(limit);
             }
         };
         let over = epoll::EventFlags::RDHUP.union(epoll::EventFlags::HUP).union(epoll::EventFlags::ERR);
@@ -262,10 +281,23 @@ impl Watcher {
         }
     }
 
+    /// Nobody need know more of a child that does not answer. The fault is noted first, so that no answer is taken after it;
+    /// the owner, which still waits for one, wakes up to it.
+    fn too_late(&self, limit: Duration) -> HsmFault {
+        let late = || HsmFault::new(FaultKind::DeadlineMissed, waited(limit));
+        let first = self.shared.fault.get_or_init(late).clone();
+        self.shared.stop();
+        first
+    }
+
     /// What the child said before it ended, if it said why.
     fn last_words(&self) -> HsmFault {
         // A read that waits ends now; what lies in the socket is still read.
         let _ = self.shared.socket.shutdown(Shutdown::Both);
+        // The owner may still hold the answers, and has no more to say about it.
+        if let Some(known) = self.shared.fault.get() {
+            return known.clone();
+        }
         let mut answers = self.shared.answers();
         if let Some(known) = self.shared.fault.get() {
             return known.clone();
