@@ -59,7 +59,7 @@ pub enum Question {
 }
 
 /// When the token boundary closed and opened, and when tokens left the socket: what a drill holds against each other.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Story {
     /// The last transitions, oldest first.
     pub transitions: Vec<Transition>,

@@ -9,6 +9,8 @@ mod crash;
 #[cfg(test)]
 mod fail_open;
 #[cfg(test)]
+mod operators;
+#[cfg(test)]
 mod outage;
 #[cfg(test)]
 mod support;

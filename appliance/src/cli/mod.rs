@@ -7,6 +7,7 @@ mod agent;
 mod config;
 mod demo;
 mod dev;
+mod drill;
 mod hsm;
 mod init;
 mod intent;
@@ -15,6 +16,7 @@ mod log;
 mod output;
 mod policy;
 mod progress;
+mod scratch;
 mod serve;
 mod status;
 mod token;
@@ -134,6 +136,11 @@ enum Noun {
         #[command(subcommand)]
         verb: keys::Verb,
     },
+    /// Failures, rehearsed on an appliance of their own: list them, hold them, show the report.
+    Drill {
+        #[command(subcommand)]
+        verb: drill::Verb,
+    },
     /// The process that loads the PKCS#11 module; started by the appliance.
     #[command(hide = true)]
     Signer,
@@ -182,6 +189,7 @@ fn run(noun: Noun, globals: &Globals) -> anyhow::Result<Exit> {
         Noun::Policy { verb } => policy::run(verb, globals),
         Noun::Hsm { verb } => hsm::run(verb, globals),
         Noun::Keys { verb } => keys::run(verb, globals),
+        Noun::Drill { verb } => drill::run(&verb, globals),
         Noun::Signer => {
             let ended_well = crate::hsm::signer::run() == ExitCode::SUCCESS;
             Ok(if ended_well { Exit::Done } else { Exit::Failed })

@@ -39,6 +39,13 @@ fn table(out: &mut impl std::io::Write, status: &Status) -> std::io::Result<()> 
     writeln!(out, "  log         {} entries, {} rounds since start", counters.log_size, counters.rounds)?;
     writeln!(out, "  tokens      {} released since start", counters.tokens_released)?;
     writeln!(out, "  signatures  {} verified since start", counters.signatures)?;
+    if counters.slow_signatures > 0 {
+        writeln!(
+            out,
+            "  SLOW        {} of them near their deadline: look at the HSM",
+            counters.slow_signatures
+        )?;
+    }
     writeln!(out, "  bundle      {}", status.bundle)?;
     policy(out, status)
 }

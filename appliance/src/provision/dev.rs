@@ -62,8 +62,16 @@ pub enum DevError {
 pub fn dev(folder: &Path, port: u16) -> Result<Dev, DevError> {
     std::fs::create_dir_all(folder).map_err(file("make", folder))?;
     let folder = &std::fs::canonicalize(folder).map_err(file("find", folder))?;
+    scratch(folder, &configuration(folder, port))
+}
+
+/// Provisions `folder`, named from the root, as this configuration says, or finds it provisioned.
+///
+/// # Errors
+/// [`DevError`].
+pub fn scratch(folder: &Path, configuration: &str) -> Result<Dev, DevError> {
     let now = Clock::system().now();
-    let path = init_config(folder, &configuration(folder, port))?;
+    let path = init_config(folder, configuration)?;
     let config = Config::load(&path)?;
     init_identity(&config, now)?;
     if !config.policy.bundle.exists() {

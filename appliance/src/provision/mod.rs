@@ -13,7 +13,7 @@ use std::time::Duration;
 use assent_proto::note::{NoteError, VerifierKey};
 use assent_proto::number::Timestamp;
 
-pub use dev::{AgentFiles, Dev, DevError, dev};
+pub use dev::{AgentFiles, Dev, DevError, dev, scratch};
 
 use crate::config::{Config, Module};
 use crate::hsm::{HsmFault, HsmSettings, Pin, PinError, Signer};

@@ -10,16 +10,15 @@ mod executor;
 mod story;
 
 use std::io::Write as _;
-use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::Context as _;
 use assent_proto::number::LeafIndex;
 
 use self::agent::Agent;
 use self::appliance::Appliance;
 use self::executor::Executor;
 use self::story::Story;
+use super::scratch::Scratch;
 use super::{Exit, Format, Globals};
 use crate::clock::Stopwatch;
 use crate::log::store::Store;
@@ -38,7 +37,7 @@ pub(super) struct Options {
 
 /// Runs the command.
 pub(super) fn run(options: &Options, globals: &Globals) -> anyhow::Result<Exit> {
-    let scratch = Scratch::new(options.keep)?;
+    let scratch = Scratch::new("demo", options.keep)?;
     let story = play(&scratch, options)?;
     let mut out = std::io::stdout().lock();
     match globals.output {
@@ -87,30 +86,3 @@ fn verify_log(appliance: &Appliance) -> anyhow::Result<Report> {
 
 /// How long anything in the demo may take before it is given up.
 const PATIENCE: Duration = Duration::from_secs(30);
-
-/// A folder that goes when the demo does.
-struct Scratch {
-    path: PathBuf,
-    keep: bool,
-}
-
-impl Scratch {
-    fn new(keep: bool) -> anyhow::Result<Self> {
-        let mut random = [0; 4];
-        getrandom::fill(&mut random).context("the system gives no random bytes")?;
-        let name = format!("assent-demo-{:08x}", u32::from_be_bytes(random));
-        let path = std::env::temp_dir().join(name);
-        std::fs::create_dir(&path).with_context(|| format!("cannot make {}", path.display()))?;
-        Ok(Self { path, keep })
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        if self.keep {
-            let _ = writeln!(std::io::stderr(), "kept: {}", self.path.display());
-        } else {
-            let _ = std::fs::remove_dir_all(&self.path);
-        }
-    }
-}

@@ -15,6 +15,7 @@ pub struct Gauges {
     log_size: AtomicU64,
     checkpoint_time: AtomicU64,
     signer_process: AtomicU64,
+    slow_signatures: AtomicU64,
 }
 
 /// One reading of the gauges.
@@ -36,6 +37,8 @@ pub struct Reading {
     pub last_checkpoint_ms: u64,
     /// Process id of the signer; 0 while there is none.
     pub signer_process: u64,
+    /// Signatures that came in time, and so late that operators were warned.
+    pub slow_signatures: u64,
 }
 
 impl Gauges {
@@ -52,6 +55,7 @@ impl Gauges {
             log_size: load(&self.log_size),
             last_checkpoint_ms: load(&self.checkpoint_time),
             signer_process: load(&self.signer_process),
+            slow_signatures: load(&self.slow_signatures),
         }
     }
 
@@ -68,6 +72,10 @@ impl Gauges {
     pub(super) fn signature(&self, at: Timestamp) {
         self.signatures.fetch_add(1, Ordering::Relaxed);
         self.checkpoint_time.store(at.0, Ordering::Relaxed);
+    }
+
+    pub(super) fn slow(&self) {
+        self.slow_signatures.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(super) fn trip(&self) {

@@ -1,5 +1,7 @@
 //! One turn of the sealer: sign, verify, commit, release; or, where it cannot sign, deny, commit, release.
 
+use std::time::Duration;
+
 use assent_proto::checkpoint::Checkpoint;
 use assent_proto::entry::Salt;
 use assent_proto::hash::Hash;
@@ -8,6 +10,7 @@ use assent_proto::number::Epoch;
 use assent_proto::refusal::Refusal;
 
 use super::{Sealer, SealerError};
+use crate::clock::Stopwatch;
 use crate::limits::MAX_UNSIGNED_ENTRIES;
 use crate::log::{Leaves, SignedCheckpoint};
 use crate::token::boundary::Cause;
@@ -15,6 +18,9 @@ use crate::token::draft::{Draft, tokens_in};
 use crate::token::operation::Operation;
 use crate::token::round::Round;
 use crate::token::sealed::{Denied, Sealed};
+
+/// Operators are warned of a signature that takes this share of its deadline.
+const SLOW_SHARE: u32 = 6;
 
 impl Sealer {
     /// Makes one round of what waits, if anything does.
@@ -113,12 +119,22 @@ impl Sealer {
     ) -> Result<SignedCheckpoint, Cause> {
         let text = checkpoint.text().map_err(|_| Cause::starting())?;
         let signer = self.signer.as_mut().ok_or_else(Cause::starting)?;
+        let began = Stopwatch::start();
         let signature =
             signer.sign(text.as_bytes(), self.authority.deadline).map_err(|fault| Cause::from(&fault))?;
+        self.mind(began.elapsed());
         key.verify(text.as_bytes(), &signature).map_err(|_| Cause::bad_signature())?;
         self.gauges.signature(self.clock.now());
-        self.idle = crate::clock::Stopwatch::start();
+        self.idle = Stopwatch::start();
         Ok(SignedCheckpoint { size: checkpoint.size, root: checkpoint.root, key_id: key.id(), signature })
+    }
+
+    /// A signature that came in time may still be a warning: the next one may not.
+    fn mind(&self, took: Duration) {
+        if took >= self.authority.deadline / SLOW_SHARE {
+            tracing::warn!(?took, deadline = ?self.authority.deadline, "the HSM is slow; past the deadline the boundary closes");
+            self.gauges.slow();
+        }
     }
 
     /// Logs a round without a signature. Its allows become denials before anything is written.

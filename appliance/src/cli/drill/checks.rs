@@ -1,0 +1,294 @@
+//! The checks: what must hold in every drill, judged from what was observed. The log, the clients and the socket are asked
+//! one by one, for none of them need believe another.
+
+use std::time::Duration;
+
+use super::account::{Account, Check, SCHEMA};
+use super::catalogue::{Drill, Ends, Fault};
+use super::rehearsal::Observed;
+use super::stage::{DEADLINE, HEARTBEAT, Hsm};
+use super::timeline;
+use crate::clock::Mark;
+use crate::hsm::FaultClass;
+use crate::token::Transition;
+
+/// From the HSM's faulty answer, or the signer's death, to the closed boundary.
+pub(super) const CLOSES_WITHIN: Duration = Duration::from_millis(1);
+/// What a single one may take on a machine whose other core is busy with the load; the share of those is what `closing`
+/// measures.
+const ONE_CLOSES_WITHIN: Duration = Duration::from_millis(10);
+/// How much later than its deadline a hang closes it at most.
+const AFTER_DEADLINE: Duration = Duration::from_millis(5);
+/// From the end of the fault to the open boundary.
+const REARMS_WITHIN: Duration = Duration::from_secs(1);
+/// The longest that an answer may take: a signature that misses its deadline, and the round after it.
+const ANSWERS_WITHIN: Duration = Duration::from_millis(300 + 500);
+
+/// Judges a drill.
+pub(super) fn judge(drill: &Drill, hsm: Hsm, observed: &Observed) -> Account {
+    let facts = Facts::of(drill, observed);
+    let checks = checks(drill, observed, &facts);
+    let asks = &observed.seen.asks;
+    Account {
+        schema: SCHEMA.to_owned(),
+        name: drill.name(),
+        hypothesis: drill.row.hypothesis.to_owned(),
+        hsm: hsm.label().to_owned(),
+        passed: checks.iter().all(|check| check.held),
+        tokens_after_fault: facts.tokens_after_fault(),
+        closed_after_ms: facts.closed_after.map(millis),
+        rearmed_after_ms: facts.rearmed_after.map(millis),
+        intents: asks.iter().map(|ask| ask.allowed + ask.unavailable + ask.wrong).sum(),
+        allowed: asks.iter().map(|ask| ask.allowed).sum(),
+        refused: asks.iter().map(|ask| ask.unavailable).sum(),
+        slowest_answer_ms: facts.slowest as f64 / 1000.0,
+        checks,
+        timeline: timeline::of(observed),
+    }
+}
+
+/// What is derived from what was observed.
+struct Facts {
+    closed: Option<Transition>,
+    opened: Option<Transition>,
+    /// In microseconds.
+    closed_after: Option<u64>,
+    rearmed_after: Option<u64>,
+    by_log: u64,
+    by_clients: u64,
+    by_socket: u64,
+    slowest: u64,
+}
+
+impl Facts {
+    fn of(drill: &Drill, observed: &Observed) -> Self {
+        let story = &observed.story.transitions;
+        let starts_closed = matches!(drill.row.fault, Fault::AtStart(_));
+        let closings = story.iter().filter(|transition| !transition.open);
+        let closed = closings.skip(usize::from(!starts_closed)).next().cloned();
+        let opened = story.iter().rev().find(|transition| transition.open).cloned();
+        let opened =
+            opened.filter(|opened| closed.as_ref().is_some_and(|closed| opened.mark_us > closed.mark_us));
+        let since = fault_answered(drill, observed);
+        let closed_after = match (&closed, since) {
+            (Some(closed), Some(since)) if !starts_closed => Some(closed.mark_us.0.saturating_sub(since.0)),
+            _ => None,
+        };
+        let free = observed.orders.and_then(|orders| orders.given).or(observed.mended);
+        let free = free.into_iter().chain(closed.as_ref().map(|closed| closed.mark_us)).max();
+        let rearmed_after =
+            opened.as_ref().zip(free).map(|(opened, free)| opened.mark_us.0.saturating_sub(free.0));
+        Self {
+            by_log: observed.evidence.allows_while_closed,
+            by_clients: by_clients(observed),
+            by_socket: by_socket(observed),
+            slowest: observed
+                .seen
+                .asks
+                .iter()
+                .map(|ask| ask.answered.0 - ask.sent.0)
+                .max()
+                .unwrap_or_default(),
+            closed,
+            opened,
+            closed_after,
+            rearmed_after,
+        }
+    }
+
+    fn tokens_after_fault(&self) -> u64 {
+        self.by_log.max(self.by_clients).max(self.by_socket)
+    }
+}
+
+/// When the HSM gave the answer that was wrong, or stopped to give any.
+fn fault_answered(drill: &Drill, observed: &Observed) -> Option<Mark> {
+    match drill.row.fault {
+        Fault::Simulated(_) | Fault::BeforeRestart(_) | Fault::Flap(_) => {
+            first_strike(&observed.faults, observed.broken)
+        }
+        Fault::Kill | Fault::Stop | Fault::MoveTokens | Fault::WhileArming(_) => Some(observed.broken),
+        Fault::AtStart(_) => None,
+    }
+}
+
+/// The first time that a fault struck which was set at or after `from`, as firmware-sim tells it.
+fn first_strike(faults: &serde_json::Value, from: Mark) -> Option<Mark> {
+    let lists = ["faults", "history"].into_iter().filter_map(|list| faults.get(list)?.as_array());
+    let strikes = lists.flatten().filter_map(|fault| fault.get("first_struck_us")?.as_u64());
+    strikes.filter(|struck| *struck >= from.0).min().map(Mark)
+}
+
+/// While the boundary was closed, from when to when.
+pub(super) fn closed_spans(observed: &Observed) -> Vec<(Mark, Mark)> {
+    let mut spans = Vec::new();
+    let mut closed = None;
+    for transition in &observed.story.transitions {
+        match (transition.open, closed) {
+            (false, None) => closed = Some(transition.mark_us),
+            (true, Some(since)) => {
+                spans.push((since, transition.mark_us));
+                closed = None;
+            }
+            _ => {}
+        }
+    }
+    spans.extend(closed.map(|since| (since, observed.ended)));
+    spans
+}
+
+/// Tokens in answers to questions that were asked and answered while it was closed.
+fn by_clients(observed: &Observed) -> u64 {
+    let spans = closed_spans(observed);
+    let within = |ask: &&super::load::Ask| {
+        spans.iter().any(|(closed, opened)| ask.sent > *closed && ask.answered < *opened)
+    };
+    observed.seen.asks.iter().filter(within).map(|ask| ask.allowed).sum()
+}
+
+/// Replies with tokens that left the socket at a time at which their epoch was not open.
+fn by_socket(observed: &Observed) -> u64 {
+    let story = &observed.story.transitions;
+    let misplaced = observed.story.released.iter().filter(|released| {
+        let opened = story.iter().find(|transition| transition.open && transition.epoch == released.epoch);
+        let closed = story.iter().find(|transition| !transition.open && transition.epoch > released.epoch);
+        opened.is_none_or(|opened| released.first_us < opened.mark_us)
+            || closed.is_some_and(|closed| released.last_us > closed.mark_us)
+    });
+    misplaced.map(|released| released.tokens).sum()
+}
+
+fn checks(drill: &Drill, observed: &Observed, facts: &Facts) -> Vec<Check> {
+    let mut checks = Vec::new();
+    let mut check = |what: &str, held: bool, seen: String| {
+        checks.push(Check { what: what.to_owned(), held, seen });
+    };
+    let (report, evidence) = (&observed.evidence.report, &observed.evidence);
+    let tokens = (facts.by_log, facts.by_clients, facts.by_socket);
+    check(
+        "no token between fault and re-arm",
+        tokens == (0, 0, 0),
+        format!("log {}, clients {}, socket {}", tokens.0, tokens.1, tokens.2),
+    );
+    let strangers = evidence.strangers(&observed.seen.tokens);
+    check(
+        "every token is in the log at its index, once",
+        strangers == 0,
+        format!("{} tokens, {strangers} of them strangers", observed.seen.tokens.len()),
+    );
+    check(
+        "the log verifies",
+        report.verified(),
+        report
+            .findings
+            .first()
+            .map_or_else(|| format!("{} entries", report.entries), |finding| finding.what.clone()),
+    );
+    check("the drill is marked in the log", evidence.drills() == 2, format!("{} marks", evidence.drills()));
+    let wrong: u64 = observed.seen.asks.iter().map(|ask| ask.wrong).sum();
+    check(
+        "every intent is allowed or hears TOKEN_UNAVAILABLE",
+        wrong == 0 || is_about_the_restart(drill),
+        observed.seen.wrong.first().cloned().unwrap_or_else(|| "nothing else".to_owned()),
+    );
+    check(
+        "every intent is answered within its deadline",
+        facts.slowest <= micros(ANSWERS_WITHIN) || is_about_the_restart(drill),
+        format!("the slowest took {:.1} ms", millis(facts.slowest)),
+    );
+    let (before, after) = &observed.repeated;
+    check("a repeated batch gets the recorded answer", before == after, format!("{} bytes", after.len()));
+    closing(drill, observed, facts, &mut check);
+    check("the boundary is open at the end", observed.is_open, String::new());
+    checks
+}
+
+/// Whoever asks while the appliance itself is dead hears nothing for a while, and asks again.
+const fn is_about_the_restart(drill: &Drill) -> bool {
+    matches!(drill.row.fault, Fault::BeforeRestart(_))
+}
+
+fn closing(drill: &Drill, observed: &Observed, facts: &Facts, check: &mut impl FnMut(&str, bool, String)) {
+    if drill.row.ends == Ends::NeverClosed {
+        let closed = facts.closed.as_ref().and_then(|closed| closed.cause.clone());
+        check("the boundary stays open", closed.is_none(), closed.unwrap_or_default());
+        let warned = observed.slow_signatures;
+        check("operators are warned", warned > 0, format!("{warned} slow signatures"));
+        return;
+    }
+    let cause = facts.closed.as_ref().and_then(|closed| closed.cause.clone()).unwrap_or_default();
+    if let Some(bound) = closing_bound(drill) {
+        let held = facts.closed_after.is_some_and(|after| after <= micros(bound));
+        let seen = match facts.closed_after {
+            Some(after) => format!("{:.3} ms, for {cause}", millis(after)),
+            None => "the moment of the fault is not known".to_owned(),
+        };
+        check(&format!("closed within {} ms", bound.as_millis()), held, seen);
+    }
+    let refused = observed.seen.asks.iter().any(|ask| ask.unavailable > 0);
+    check("intents of the outage are refused", refused, String::new());
+    rearming(drill, observed, facts, check);
+}
+
+fn rearming(drill: &Drill, observed: &Observed, facts: &Facts, check: &mut impl FnMut(&str, bool, String)) {
+    let rearmed = facts.rearmed_after.filter(|_| facts.opened.is_some());
+    let in_time = rearmed.is_some_and(|after| after <= micros(REARMS_WITHIN));
+    let shown =
+        rearmed.map_or_else(|| "it does not open".to_owned(), |after| format!("{:.1} ms", millis(after)));
+    let grave =
+        observed.story.transitions.iter().any(|transition| transition.class == Some(FaultClass::Integrity));
+    match observed.orders {
+        None => {
+            check("open again by itself within 1 s of the fault's end", in_time, shown);
+            check("nothing was found that is the operators'", !grave, observed.evidence.trips.join(", "));
+        }
+        Some(orders) => {
+            check(
+                "it stays closed until operators have signed",
+                orders.stayed_closed && grave,
+                String::new(),
+            );
+            check("one operator is not two", orders.one_was_refused, String::new());
+            check("open within 1 s of the order of two", orders.given.is_some() && in_time, shown);
+        }
+    }
+    // A slot that says that its PIN is locked is not even asked.
+    if let Fault::WhileArming(line) = drill.row.fault
+        && line.contains("0xa0")
+    {
+        let struck = strikes(&observed.faults);
+        check("one login is tried and no more", struck == Some(1), format!("{struck:?} times `{line}`"));
+    }
+}
+
+/// How often the fault struck, as firmware-sim tells it.
+fn strikes(faults: &serde_json::Value) -> Option<u64> {
+    let lists = ["faults", "history"].into_iter().filter_map(|list| faults.get(list)?.as_array());
+    lists.flatten().filter_map(|fault| fault.get("struck")?.as_u64()).max()
+}
+
+/// How long it may take until the boundary is closed, counted from [`fault_answered`].
+fn closing_bound(drill: &Drill) -> Option<Duration> {
+    match drill.row.fault {
+        Fault::AtStart(_) => None,
+        // Nobody knows that it is stopped before the next question; an idle one is asked with every heartbeat.
+        Fault::Stop => Some(HEARTBEAT + DEADLINE + AFTER_DEADLINE),
+        Fault::MoveTokens => Some(HEARTBEAT + ONE_CLOSES_WITHIN),
+        Fault::Simulated(line) if line.starts_with("hang") || line.starts_with("slow") => {
+            Some(DEADLINE + AFTER_DEADLINE)
+        }
+        Fault::Simulated(_)
+        | Fault::BeforeRestart(_)
+        | Fault::Flap(_)
+        | Fault::Kill
+        | Fault::WhileArming(_) => Some(ONE_CLOSES_WITHIN),
+    }
+}
+
+pub(super) fn millis(micros: u64) -> f64 {
+    micros as f64 / 1000.0
+}
+
+pub(super) fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,215 @@
+//! `assent drill list|run|report`: failures, rehearsed.
+//!
+//! Each drill has an appliance of its own in a scratch folder, real agents that ask it, and an HSM that is broken on
+//! purpose. What must hold is asked of the log, of the clients and of the socket. It ends with 0 only if everything held.
+//! (boundaries.md, "Drills".)
+
+mod account;
+mod catalogue;
+mod checks;
+mod closing;
+mod evidence;
+mod load;
+mod page;
+mod rehearsal;
+mod stage;
+mod timeline;
+
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use clap::Subcommand;
+use serde_json::{Value, json};
+
+use account::Account;
+use catalogue::{Drill, ROWS, chosen};
+use stage::Hsm;
+
+use super::{Exit, Failure, Format, Globals};
+
+/// The files of a report, in its folder.
+const ACCOUNTS: &str = "drills.jsonl";
+const PAGE: &str = "drills.html";
+
+/// What to do with drills.
+#[derive(Debug, Subcommand)]
+pub(super) enum Verb {
+    /// List the drills: what is broken, and what must come of it.
+    List,
+    /// Hold drills: `all`, rows of the list, or a row under one load, such as `remove/loaded`.
+    Run(Options),
+    /// Show the report of the last run, and write its page again.
+    Report {
+        /// The report's folder.
+        #[arg(default_value = "assent-drills")]
+        folder: PathBuf,
+    },
+}
+
+/// Which drills, and on what.
+#[derive(Debug, clap::Args)]
+pub(super) struct Options {
+    /// Which.
+    #[arg(required = true)]
+    names: Vec<String>,
+    /// The HSM behind firmware-sim; by default SoftHSM2 where it is installed.
+    #[arg(long)]
+    hsm: Option<Hsm>,
+    /// Where the report is written.
+    #[arg(long, value_name = "FOLDER", default_value = "assent-drills")]
+    out: PathBuf,
+    /// Keep the appliances' folders, and say where they are.
+    #[arg(long)]
+    keep: bool,
+    /// How often `closing` closes the boundary.
+    #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u16).range(2..=10_000))]
+    times: u16,
+}
+
+/// Runs the command.
+pub(super) fn run(verb: &Verb, globals: &Globals) -> anyhow::Result<Exit> {
+    match verb {
+        Verb::List => list(globals.output),
+        Verb::Run(options) => hold(options, globals.output),
+        Verb::Report { folder } => report(folder, globals.output),
+    }
+}
+
+fn list(format: Format) -> anyhow::Result<Exit> {
+    let mut out = io::stdout().lock();
+    let rows = ROWS.iter().map(|row| (row.name, row.hypothesis));
+    for (name, hypothesis) in rows.chain([(closing::NAME, closing::HYPOTHESIS)]) {
+        match format {
+            Format::Table => writeln!(out, "{name:<14} {hypothesis}")?,
+            Format::Json | Format::Jsonl => {
+                writeln!(out, "{}", json!({"name": name, "hypothesis": hypothesis}))?
+            }
+        }
+    }
+    if format == Format::Table {
+        writeln!(
+            io::stderr(),
+            "each but `{}` under three loads: NAME/idle, NAME/lone, NAME/loaded",
+            closing::NAME
+        )?;
+    }
+    Ok(Exit::Done)
+}
+
+fn hold(options: &Options, format: Format) -> anyhow::Result<Exit> {
+    let hsm = options.hsm.unwrap_or_else(Hsm::here);
+    let measures = options.names.iter().any(|name| name == closing::NAME || name == "all");
+    let others: Vec<String> = options.names.iter().filter(|name| *name != closing::NAME).cloned().collect();
+    let drills = chosen(&others).map_err(|name| {
+        let message = format!("there is no drill `{name}`; `assent drill list` shows them");
+        Failure { message, exit: Exit::Failed }
+    })?;
+    eprintln!("{} drills on {}", drills.len() + usize::from(measures), hsm.label());
+    let mut lines = Vec::new();
+    for drill in &drills {
+        let account = account_of(drill, hsm, options.keep);
+        print(&account, format)?;
+        lines.push(serde_json::to_value(&account)?);
+    }
+    if measures {
+        let measured =
+            closing::measure(hsm, options.keep, usize::from(options.times)).unwrap_or_else(|why| {
+                serde_json::to_value(Account::failed(
+                    closing::NAME.to_owned(),
+                    closing::HYPOTHESIS,
+                    hsm.label(),
+                    &why,
+                ))
+                .unwrap_or_default()
+            });
+        print_measured(&measured, format)?;
+        lines.push(measured);
+    }
+    write(&options.out, &lines)?;
+    conclude(&lines, &options.out)
+}
+
+fn account_of(drill: &Drill, hsm: Hsm, keep: bool) -> Account {
+    match rehearsal::hold(drill, hsm, keep) {
+        Ok(observed) => checks::judge(drill, hsm, &observed),
+        Err(why) => Account::failed(drill.name(), drill.row.hypothesis, hsm.label(), &why),
+    }
+}
+
+/// One line a drill; what did not hold below it.
+fn print(account: &Account, format: Format) -> anyhow::Result<()> {
+    let mut out = io::stdout().lock();
+    if format != Format::Table {
+        writeln!(out, "{}", serde_json::to_string(account)?)?;
+        return Ok(());
+    }
+    let time = |time: Option<f64>| time.map_or_else(|| "-".to_owned(), |time| format!("{time:.2} ms"));
+    let word = if account.passed { "held" } else { "FAILED" };
+    writeln!(
+        out,
+        "{word:<7} {:<22} closed after {:>10}   open again after {:>11}   {:>6} allowed {:>6} refused",
+        account.name,
+        time(account.closed_after_ms),
+        time(account.rearmed_after_ms),
+        account.allowed,
+        account.refused,
+    )?;
+    for check in account.broken() {
+        writeln!(out, "        not held: {}: {}", check.what, check.seen)?;
+    }
+    Ok(())
+}
+
+fn print_measured(measured: &Value, format: Format) -> anyhow::Result<()> {
+    let mut out = io::stdout().lock();
+    if format != Format::Table {
+        writeln!(out, "{measured}")?;
+        return Ok(());
+    }
+    let word = if measured.get("passed") == Some(&Value::Bool(true)) { "held" } else { "FAILED" };
+    let number = |name: &str| measured.get(name).and_then(Value::as_f64).unwrap_or(f64::NAN);
+    writeln!(
+        out,
+        "{word:<7} {:<22} p50, p99 and longest in ms: after errors {:.3}, {:.3}, {:.3}; after kills {:.3}, {:.3}, {:.3}",
+        closing::NAME,
+        number("error_p50_ms"),
+        number("error_p99_ms"),
+        number("error_max_ms"),
+        number("kill_p50_ms"),
+        number("kill_p99_ms"),
+        number("kill_max_ms"),
+    )?;
+    Ok(())
+}
+
+fn write(folder: &Path, lines: &[Value]) -> anyhow::Result<()> {
+    std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
+    for (name, text) in [(ACCOUNTS, text), (PAGE, page::of(lines))] {
+        let path = folder.join(name);
+        std::fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
+    }
+    Ok(())
+}
+
+fn conclude(lines: &[Value], folder: &Path) -> anyhow::Result<Exit> {
+    let held = lines.iter().filter(|line| line.get("passed") == Some(&Value::Bool(true))).count();
+    eprintln!("{held} of {} drills held; the page: {}", lines.len(), folder.join(PAGE).display());
+    Ok(if held == lines.len() { Exit::Done } else { Exit::Invalid })
+}
+
+fn report(folder: &Path, format: Format) -> anyhow::Result<Exit> {
+    let path = folder.join(ACCOUNTS);
+    let text = std::fs::read_to_string(&path)
+        .with_context(|| format!("cannot read {}; `assent drill run` writes it", path.display()))?;
+    let lines = text.lines().map(serde_json::from_str).collect::<Result<Vec<Value>, _>>()?;
+    for line in &lines {
+        match serde_json::from_value::<Account>(line.clone()) {
+            Ok(account) => print(&account, format)?,
+            Err(_) => print_measured(line, format)?,
+        }
+    }
+    write(folder, &lines)?;
+    conclude(&lines, folder)
+}

@@ -1,0 +1,36 @@
+//! A scratch folder of its own for a command that plays with an appliance: gone when the command is, unless it is to stay.
+
+use std::io::Write as _;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+
+/// A folder that goes when it is dropped.
+pub(super) struct Scratch {
+    pub(super) path: PathBuf,
+    keep: bool,
+}
+
+impl Scratch {
+    /// Makes one for this purpose, for its owner only.
+    pub(super) fn new(purpose: &str, keep: bool) -> anyhow::Result<Self> {
+        let mut random = [0; 4];
+        getrandom::fill(&mut random).context("the system gives no random bytes")?;
+        let name = format!("assent-{purpose}-{:08x}", u32::from_be_bytes(random));
+        let path = std::env::temp_dir().join(name);
+        let made = std::fs::DirBuilder::new().mode(0o700).create(&path);
+        made.with_context(|| format!("cannot make {}", path.display()))?;
+        Ok(Self { path, keep })
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        if self.keep {
+            let _ = writeln!(std::io::stderr(), "kept: {}", self.path.display());
+        } else {
+            let _ = std::fs::remove_dir_all(&self.path);
+        }
+    }
+}
