@@ -7,6 +7,8 @@ mod bundles;
 #[cfg(test)]
 mod crash;
 #[cfg(test)]
+mod drills;
+#[cfg(test)]
 mod fail_open;
 #[cfg(test)]
 mod operators;

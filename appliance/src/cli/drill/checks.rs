@@ -5,10 +5,12 @@ use std::time::Duration;
 
 use super::account::{Account, Check, SCHEMA};
 use super::catalogue::{Drill, Ends, Fault};
+use super::load::Ask;
 use super::rehearsal::Observed;
 use super::stage::{DEADLINE, HEARTBEAT, Hsm};
 use super::timeline;
 use crate::clock::Mark;
+use crate::control::Story;
 use crate::hsm::FaultClass;
 use crate::token::Transition;
 
@@ -16,7 +18,7 @@ use crate::token::Transition;
 pub(super) const CLOSES_WITHIN: Duration = Duration::from_millis(1);
 /// What a single one may take on a machine whose other core is busy with the load; the share of those is what `closing`
 /// measures.
-const ONE_CLOSES_WITHIN: Duration = Duration::from_millis(10);
+const ONE_CLOSES_WITHIN: Duration = Duration::from_millis(20);
 /// How much later than its deadline a hang closes it at most.
 const AFTER_DEADLINE: Duration = Duration::from_millis(5);
 /// From the end of the fault to the open boundary.
@@ -80,8 +82,8 @@ impl Facts {
             opened.as_ref().zip(free).map(|(opened, free)| opened.mark_us.0.saturating_sub(free.0));
         Self {
             by_log: observed.evidence.allows_while_closed,
-            by_clients: by_clients(observed),
-            by_socket: by_socket(observed),
+            by_clients: by_clients(&observed.seen.asks, &closed_spans(&observed.story, observed.ended)),
+            by_socket: by_socket(&observed.story),
             slowest: observed
                 .seen
                 .asks
@@ -120,38 +122,35 @@ fn first_strike(faults: &serde_json::Value, from: Mark) -> Option<Mark> {
 }
 
 /// While the boundary was closed, from when to when.
-pub(super) fn closed_spans(observed: &Observed) -> Vec<(Mark, Mark)> {
+pub(super) fn closed_spans(story: &Story, ended: Mark) -> Vec<(Mark, Mark)> {
     let mut spans = Vec::new();
     let mut closed = None;
-    for transition in &observed.story.transitions {
+    for transition in &story.transitions {
         match (transition.open, closed) {
             (false, None) => closed = Some(transition.mark_us),
             (true, Some(since)) => {
                 spans.push((since, transition.mark_us));
                 closed = None;
             }
-            _ => {}
+            // A graver cause while it is closed, or the first line of a process that begins closed.
+            (false, Some(_)) | (true, None) => {}
         }
     }
-    spans.extend(closed.map(|since| (since, observed.ended)));
+    spans.extend(closed.map(|since| (since, ended)));
     spans
 }
 
 /// Tokens in answers to questions that were asked and answered while it was closed.
-fn by_clients(observed: &Observed) -> u64 {
-    let spans = closed_spans(observed);
-    let within = |ask: &&super::load::Ask| {
-        spans.iter().any(|(closed, opened)| ask.sent > *closed && ask.answered < *opened)
-    };
-    observed.seen.asks.iter().filter(within).map(|ask| ask.allowed).sum()
+fn by_clients(asks: &[Ask], closed: &[(Mark, Mark)]) -> u64 {
+    let within = |ask: &&Ask| closed.iter().any(|(from, to)| ask.sent > *from && ask.answered < *to);
+    asks.iter().filter(within).map(|ask| ask.allowed).sum()
 }
 
-/// Replies with tokens that left the socket at a time at which their epoch was not open.
-fn by_socket(observed: &Observed) -> u64 {
-    let story = &observed.story.transitions;
-    let misplaced = observed.story.released.iter().filter(|released| {
-        let opened = story.iter().find(|transition| transition.open && transition.epoch == released.epoch);
-        let closed = story.iter().find(|transition| !transition.open && transition.epoch > released.epoch);
+/// Tokens in replies that left the socket at a time at which their epoch was not open.
+fn by_socket(story: &Story) -> u64 {
+    let misplaced = story.released.iter().filter(|released| {
+        let opened = story.transitions.iter().find(|line| line.open && line.epoch == released.epoch);
+        let closed = story.transitions.iter().find(|line| !line.open && line.epoch > released.epoch);
         opened.is_none_or(|opened| released.first_us < opened.mark_us)
             || closed.is_some_and(|closed| released.last_us > closed.mark_us)
     });
@@ -291,4 +290,61 @@ pub(super) fn millis(micros: u64) -> f64 {
 
 pub(super) fn micros(time: Duration) -> u64 {
     u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::server::record::Released;
+
+    fn line(epoch: u64, open: bool, at: u64) -> Transition {
+        let cause = (!open).then(|| "device_removed".to_owned());
+        Transition { epoch, open, cause, class: None, at_ms: 0, mark_us: Mark(at) }
+    }
+
+    fn left(epoch: u64, first: u64, last: u64) -> Released {
+        Released { epoch, tokens: 5, replies: 2, first_us: Mark(first), last_us: Mark(last) }
+    }
+
+    /// Open from 10 to 20 and from 30 on.
+    fn story(released: Vec<Released>) -> Story {
+        let transitions = vec![line(1, false, 0), line(1, true, 10), line(2, false, 20), line(2, true, 30)];
+        Story { transitions, released }
+    }
+
+    #[test]
+    fn a_token_that_left_while_the_boundary_was_closed_is_seen_in_the_sockets_record() {
+        assert_eq!(by_socket(&story(vec![left(1, 10, 20), left(2, 30, 99)])), 0);
+        assert_eq!(by_socket(&story(vec![left(1, 9, 20)])), 5, "before it opened");
+        assert_eq!(by_socket(&story(vec![left(1, 10, 21)])), 5, "after it closed");
+        assert_eq!(by_socket(&story(vec![left(2, 29, 40)])), 5, "before it opened again");
+        assert_eq!(by_socket(&story(vec![left(7, 30, 40)])), 5, "in an epoch that never was");
+    }
+
+    #[test]
+    fn a_token_that_was_asked_for_and_came_while_it_was_closed_is_seen_by_the_clients() {
+        let closed = closed_spans(&story(Vec::new()), Mark(100));
+        assert_eq!(closed, [(Mark(0), Mark(10)), (Mark(20), Mark(30))]);
+        let ask = |sent, answered| Ask {
+            sent: Mark(sent),
+            answered: Mark(answered),
+            allowed: 3,
+            unavailable: 0,
+            wrong: 0,
+        };
+        assert_eq!(by_clients(&[ask(12, 19), ask(19, 22), ask(29, 31)], &closed), 0);
+        assert_eq!(by_clients(&[ask(21, 29)], &closed), 3);
+        let mut cut = story(Vec::new());
+        cut.transitions.pop();
+        assert_eq!(closed_spans(&cut, Mark(100)).last(), Some(&(Mark(20), Mark(100))), "closed to the end");
+    }
+
+    #[test]
+    fn the_strike_that_counts_is_the_first_after_the_fault_was_set() {
+        let told = serde_json::json!({"faults": [{"first_struck_us": 50}, {"first_struck_us": null}],
+                                      "history": [{"first_struck_us": 7}, {"first_struck_us": 40}]});
+        assert_eq!(first_strike(&told, Mark(10)), Some(Mark(40)));
+        assert_eq!(first_strike(&told, Mark(60)), None);
+        assert_eq!(first_strike(&serde_json::json!({}), Mark(0)), None);
+    }
 }

@@ -168,17 +168,19 @@ fn print_measured(measured: &Value, format: Format) -> anyhow::Result<()> {
         return Ok(());
     }
     let word = if measured.get("passed") == Some(&Value::Bool(true)) { "held" } else { "FAILED" };
-    let number = |name: &str| measured.get(name).and_then(Value::as_f64).unwrap_or(f64::NAN);
+    let times = |of: &str| {
+        let number = |name: &str| measured.get(of)?.get(name)?.as_f64();
+        let all = ["p50_ms", "p99_ms", "max_ms"]
+            .map(|name| number(name).map_or("-".to_owned(), |ms| format!("{ms:.3}")));
+        all.join(" / ")
+    };
     writeln!(
         out,
-        "{word:<7} {:<22} p50, p99 and longest in ms: after errors {:.3}, {:.3}, {:.3}; after kills {:.3}, {:.3}, {:.3}",
+        "{word:<7} {:<22} p50 / p99 / longest in ms: error {}; dead signer {}; from its kill {}",
         closing::NAME,
-        number("error_p50_ms"),
-        number("error_p99_ms"),
-        number("error_max_ms"),
-        number("kill_p50_ms"),
-        number("kill_p99_ms"),
-        number("kill_max_ms"),
+        times("after_error"),
+        times("after_death"),
+        times("after_kill"),
     )?;
     Ok(())
 }

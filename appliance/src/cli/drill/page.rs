@@ -128,7 +128,9 @@ fn picture(page: &mut String, timeline: &Timeline) {
         timeline.length_ms,
     );
     bars(page, timeline);
-    rectangle(page, 0.0, WIDTH, "open");
+    // Before its first line there was no appliance.
+    let begun = timeline.closed_ms.first().map_or(0.0, |(from, _)| x(*from));
+    rectangle(page, begun, WIDTH - begun, "open");
     for (from, to) in &timeline.closed_ms {
         rectangle(page, x(*from), (x(*to) - x(*from)).max(1.0), "closed");
     }

@@ -183,7 +183,7 @@ impl Stage {
     pub(super) fn inject(&self, line: &str) -> anyhow::Result<()> {
         let mut outcome = Ok(());
         for _ in 0..TRIES {
-            outcome = self.firmware_sim(&["inject", line]).map(drop);
+            outcome = self.simulator(&["inject", line]).map(drop);
             if outcome.is_ok() || self.faults()?.to_string().contains(&format!("\"{line}\"")) {
                 return Ok(());
             }
@@ -195,7 +195,7 @@ impl Stage {
     pub(super) fn clear(&self) -> anyhow::Result<()> {
         let mut outcome = Ok(());
         for _ in 0..TRIES {
-            outcome = self.firmware_sim(&["clear"]).map(drop);
+            outcome = self.simulator(&["clear"]).map(drop);
             if outcome.is_ok() {
                 break;
             }
@@ -206,12 +206,12 @@ impl Stage {
     /// What firmware-sim tells of its faults.
     pub(super) fn faults(&self) -> anyhow::Result<serde_json::Value> {
         let told =
-            self.firmware_sim(&["status", "--json"]).or_else(|_| self.firmware_sim(&["status", "--json"]))?;
+            self.simulator(&["status", "--json"]).or_else(|_| self.simulator(&["status", "--json"]))?;
         Ok(serde_json::from_str(&told)?)
     }
 
     /// Runs the command of firmware-sim on this stage's HSM.
-    fn firmware_sim(&self, arguments: &[&str]) -> anyhow::Result<String> {
+    fn simulator(&self, arguments: &[&str]) -> anyhow::Result<String> {
         let beside = std::env::current_exe()?.with_file_name("firmware-sim");
         let program = if beside.is_file() { beside } else { PathBuf::from("firmware-sim") };
         let output = Command::new(program)

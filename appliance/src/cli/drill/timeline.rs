@@ -22,7 +22,10 @@ pub(super) fn of(observed: &Observed) -> Timeline {
             *refused += ask.unavailable + ask.wrong;
         }
     }
-    let closed_ms = closed_spans(observed).into_iter().map(|(from, to)| (at(from), at(to))).collect();
+    let closed_ms = closed_spans(&observed.story, observed.ended)
+        .into_iter()
+        .map(|(from, to)| (at(from), at(to)))
+        .collect();
     Timeline { length_ms, closed_ms, moments: moments(observed, at), step_ms, allowed, refused }
 }
 
