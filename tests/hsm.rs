@@ -17,5 +17,8 @@ mod deadline;
 #[path = "hsm_door/faults.rs"]
 mod faults;
 #[cfg(test)]
+#[path = "hsm_door/hardening.rs"]
+mod hardening;
+#[cfg(test)]
 #[path = "hsm_door/signing.rs"]
 mod signing;

@@ -45,23 +45,28 @@ impl Scratch {
         let configuration = folder.path().join("softhsm2.conf");
         let text = format!("directories.tokendir = {}\nobjectstore.backend = file\n", tokens.display());
         std::fs::write(&configuration, text).unwrap();
-        Some(Self::initialised(folder, module.to_owned(), "SOFTHSM2_CONF", &configuration))
+        Some(Self::initialised(folder, module.to_owned(), "SOFTHSM2_CONF", &configuration, "1234"))
     }
 
     /// The simulator with slot `scratch`, without a key.
     pub(crate) fn simulator() -> Self {
+        Self::simulator_with_pin("1234")
+    }
+
+    /// The same, with that user PIN.
+    pub(crate) fn simulator_with_pin(pin: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let test = std::env::current_exe().unwrap();
         let module = test.parent().unwrap().join("libfirmware_sim.so");
         assert!(module.exists(), "no simulator at {}", module.display());
         let state = folder.path().join("state");
-        Self::initialised(folder, module, "FIRMWARE_SIM_DIR", &state)
+        Self::initialised(folder, module, "FIRMWARE_SIM_DIR", &state, pin)
     }
 
-    fn initialised(folder: TempDir, module: PathBuf, variable: &str, value: &Path) -> Self {
+    fn initialised(folder: TempDir, module: PathBuf, variable: &str, value: &Path, pin: &str) -> Self {
         let environment = [(variable.to_owned(), value.to_str().unwrap().to_owned())].into();
         let scratch = Self { folder, module, environment };
-        scratch.write("pin", b"1234\n");
+        scratch.write("pin", format!("{pin}\n").as_bytes());
         scratch.write("so-pin", b"56785678\n");
         scratch.write("wrong-pin", b"4321\n");
         let so_pin = scratch.file("so-pin");
@@ -107,6 +112,7 @@ impl Scratch {
             key_id: vec![1],
             allow_simulator: self.is_simulator(),
             environment: self.environment.clone(),
+            protected: Vec::new(),
             signer_program: Some(env!("CARGO_BIN_EXE_assent").into()),
         }
     }
