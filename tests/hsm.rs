@@ -20,5 +20,8 @@ mod faults;
 #[path = "hsm_door/hardening.rs"]
 mod hardening;
 #[cfg(test)]
+#[path = "hsm_door/messages.rs"]
+mod messages;
+#[cfg(test)]
 #[path = "hsm_door/signing.rs"]
 mod signing;
