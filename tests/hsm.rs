@@ -17,5 +17,11 @@ mod deadline;
 #[path = "hsm_door/faults.rs"]
 mod faults;
 #[cfg(test)]
+#[path = "hsm_door/hardening.rs"]
+mod hardening;
+#[cfg(test)]
+#[path = "hsm_door/messages.rs"]
+mod messages;
+#[cfg(test)]
 #[path = "hsm_door/signing.rs"]
 mod signing;

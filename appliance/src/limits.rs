@@ -34,6 +34,8 @@ pub const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 pub const SIGNER_START_DEADLINE: Duration = Duration::from_secs(5);
 /// Bytes of one frame between the appliance and its signer.
 pub const MAX_SIGNER_FRAME_BYTES: usize = 16 * 1024;
+/// Files and folders that lie beside what the signer may not open; with more it is not confined.
+pub const MAX_SIGNER_PATHS: usize = 4096;
 /// Bytes of a PIN.
 pub const MAX_PIN_BYTES: usize = 256;
 /// How long an exchange over the control socket may take.

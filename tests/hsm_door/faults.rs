@@ -65,20 +65,6 @@ fn slot_and_key_must_be_those_that_are_pinned() {
 }
 
 #[test]
-fn what_is_no_module_is_said_to_be_none() {
-    let scratch = Scratch::simulator();
-    let good = scratch.settings();
-    let text = scratch.write("text.so", b"this is no library\n");
-    let cases = [
-        (HsmSettings { module: scratch.file("absent.so"), ..good.clone() }, FaultKind::ModuleMissing),
-        (HsmSettings { module: text, ..good.clone() }, FaultKind::ModuleRejected),
-    ];
-    for (settings, expected) in cases {
-        assert_eq!(scratch.refused(&settings, "pin"), expected);
-    }
-}
-
-#[test]
 fn a_simulator_is_refused_before_it_sees_a_pin() {
     let scratch = Scratch::simulator();
     let settings = HsmSettings { allow_simulator: false, ..scratch.keyed().settings() };

@@ -45,23 +45,28 @@ impl Scratch {
         let configuration = folder.path().join("softhsm2.conf");
         let text = format!("directories.tokendir = {}\nobjectstore.backend = file\n", tokens.display());
         std::fs::write(&configuration, text).unwrap();
-        Some(Self::initialised(folder, module.to_owned(), "SOFTHSM2_CONF", &configuration))
+        Some(Self::initialised(folder, module.to_owned(), "SOFTHSM2_CONF", &configuration, "1234"))
     }
 
     /// The simulator with slot `scratch`, without a key.
     pub(crate) fn simulator() -> Self {
+        Self::simulator_with_pin("1234")
+    }
+
+    /// The same, with that user PIN.
+    pub(crate) fn simulator_with_pin(pin: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let test = std::env::current_exe().unwrap();
         let module = test.parent().unwrap().join("libfirmware_sim.so");
         assert!(module.exists(), "no simulator at {}", module.display());
         let state = folder.path().join("state");
-        Self::initialised(folder, module, "FIRMWARE_SIM_DIR", &state)
+        Self::initialised(folder, module, "FIRMWARE_SIM_DIR", &state, pin)
     }
 
-    fn initialised(folder: TempDir, module: PathBuf, variable: &str, value: &Path) -> Self {
+    fn initialised(folder: TempDir, module: PathBuf, variable: &str, value: &Path, pin: &str) -> Self {
         let environment = [(variable.to_owned(), value.to_str().unwrap().to_owned())].into();
         let scratch = Self { folder, module, environment };
-        scratch.write("pin", b"1234\n");
+        scratch.write("pin", format!("{pin}\n").as_bytes());
         scratch.write("so-pin", b"56785678\n");
         scratch.write("wrong-pin", b"4321\n");
         let so_pin = scratch.file("so-pin");
@@ -107,6 +112,7 @@ impl Scratch {
             key_id: vec![1],
             allow_simulator: self.is_simulator(),
             environment: self.environment.clone(),
+            protected: Vec::new(),
             signer_program: Some(env!("CARGO_BIN_EXE_assent").into()),
         }
     }
@@ -124,8 +130,36 @@ impl Scratch {
 
     /// The fault that a start with these settings ends with.
     pub(crate) fn refused(&self, settings: &HsmSettings, pin: &str) -> FaultKind {
+        self.fault(settings, pin).fault()
+    }
+
+    /// The same with all that is known of it.
+    pub(crate) fn fault(&self, settings: &HsmSettings, pin: &str) -> HsmFault {
         let silent = |fault| panic!("a failed start is not a loss: {fault}");
-        Signer::start(settings, &self.pin(pin), PATIENCE, silent).unwrap_err().fault()
+        Signer::start(settings, &self.pin(pin), PATIENCE, silent).unwrap_err()
+    }
+
+    /// Runs `assent hsm check` with these settings.
+    pub(crate) fn check(&self, settings: &HsmSettings, pin: &str) -> Output {
+        let mut check = Command::new(env!("CARGO_BIN_EXE_assent"));
+        check.args(["hsm", "check", "--slot-label", &settings.slot_label]);
+        check.arg("--module").arg(&settings.module).arg("--pin-file").arg(self.file(pin));
+        for (name, value) in &settings.environment {
+            check.arg("--env").arg(format!("{name}={value}"));
+        }
+        if let Some(serial) = &settings.slot_serial {
+            check.args(["--slot-serial", serial]);
+        }
+        if settings.allow_simulator {
+            check.arg("--allow-simulator");
+        }
+        let key_id: String = settings.key_id.iter().map(|byte| format!("{byte:02x}")).collect();
+        check.args(["--key-id", &key_id]).stdin(Stdio::null()).output().unwrap()
+    }
+
+    /// How often in a row the simulator has counted a wrong user PIN; other modules do not tell.
+    pub(crate) fn wrong_tries(&self) -> Option<u64> {
+        wrong_tries_in(&self.file("state/slot-0.json"))
     }
 
     /// Runs `assent COMMAND` on this HSM with the right PIN.
@@ -183,6 +217,12 @@ impl Scratch {
             }
         }
     }
+}
+
+/// What the simulator has counted in the file of a slot, when there is one.
+pub(crate) fn wrong_tries_in(slot: &Path) -> Option<u64> {
+    let slot: serde_json::Value = serde_json::from_slice(&std::fs::read(slot).ok()?).unwrap();
+    Some(slot["user_pin"]["wrong_tries"].as_u64().unwrap())
 }
 
 pub(crate) fn talk(output: &Output) -> String {

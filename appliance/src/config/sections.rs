@@ -278,6 +278,7 @@ impl Hsm {
             key_id: self.key_id.clone(),
             allow_simulator: self.allow_simulator,
             environment: self.environment.clone(),
+            protected: Vec::new(),
             signer_program: None,
         }
     }

@@ -36,6 +36,9 @@ pub(super) struct Start<'a> {
     pub(super) key_id: &'a [u8],
     pub(super) pin: &'a [u8],
     pub(super) allow_simulator: bool,
+    /// Paths that it must not open.
+    #[serde(borrow)]
+    pub(super) protected: Vec<&'a str>,
 }
 
 impl std::fmt::Debug for Start<'_> {

@@ -7,6 +7,7 @@
 //! token room does. (boundaries.md, "The HSM lives in a child process".)
 
 mod alarm;
+mod confinement;
 mod fault;
 mod frame;
 pub(crate) mod key;
@@ -23,6 +24,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+pub use confinement::Confinement;
 pub use fault::{FaultClass, FaultKind, HsmFault};
 pub use pin::{Pin, PinError};
 pub use remote::Signer;
@@ -42,6 +44,8 @@ pub struct HsmSettings {
     pub allow_simulator: bool,
     /// The child's whole environment: it inherits nothing.
     pub environment: BTreeMap<String, String>,
+    /// What the child need not open, and cannot where the kernel has Landlock: the appliance's log, fence and keys.
+    pub protected: Vec<PathBuf>,
     /// The executable that has the command `signer`; this process's own when absent.
     pub signer_program: Option<PathBuf>,
 }
@@ -61,4 +65,6 @@ pub struct HsmIdentity {
     pub simulator: bool,
     /// The Ed25519 public key.
     pub public_key: [u8; 32],
+    /// Whether the process that signs is kept from the protected paths.
+    pub confinement: Confinement,
 }

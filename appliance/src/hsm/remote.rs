@@ -61,6 +61,7 @@ impl Signer {
         });
         link.questions.wipe();
         let identity = answered?;
+        tracing::debug!(process = link.process, confinement = ?identity.confinement, "signer is ready");
         link.shared.serve()?;
         Ok(Self { identity, link, sequence: 0 })
     }
@@ -114,17 +115,20 @@ impl Signer {
 }
 
 fn start_question<'a>(settings: &'a HsmSettings, pin: &'a Pin) -> Result<Start<'a>, HsmFault> {
-    let module = settings.module.to_str().ok_or_else(|| {
-        HsmFault::new(FaultKind::ModuleMissing, format!("`{}` is not UTF-8", settings.module.display()))
-    })?;
+    let text = |path: &'a Path, otherwise| {
+        let not_text = || HsmFault::new(otherwise, format!("`{}` is not UTF-8", path.display()));
+        path.to_str().ok_or_else(not_text)
+    };
+    let protected = settings.protected.iter().map(|path| text(path, FaultKind::SignerUnstarted));
     Ok(Start {
         parent: std::process::id(),
-        module,
+        module: text(&settings.module, FaultKind::ModuleMissing)?,
         slot_label: &settings.slot_label,
         slot_serial: settings.slot_serial.as_deref(),
         key_id: &settings.key_id,
         pin: pin.bytes(),
         allow_simulator: settings.allow_simulator,
+        protected: protected.collect::<Result<_, _>>()?,
     })
 }
 

@@ -1,7 +1,8 @@
 //! The signer: the process that loads the PKCS#11 module, logs in and signs. Hidden command `assent signer`.
 //!
-//! It owns nothing but a socket (descriptor 0) and standard error, and lives no longer than the process that started it. A
-//! fault is said once and ends it: nothing is retried, no session outlives an error. It does not know what it signs.
+//! It owns nothing but a socket (descriptor 0) and standard error, opens nothing of the appliance's, and lives no longer than
+//! the process that started it. A fault is said once and ends it: nothing is retried, no session outlives an error. It does
+//! not know what it signs.
 
 use std::os::fd::AsFd as _;
 use std::os::unix::net::UnixStream;
@@ -16,6 +17,7 @@ use rustix::process::{
 
 use tokio::signal::unix::{SignalKind, signal};
 
+use super::confinement::{Confinement, confine};
 use super::frame::{Answer, FrameError, FrameReader, FrameWriter, Question, Start};
 use super::module::{Access, Handle, Login, Module};
 use super::{FaultKind, HsmFault, HsmIdentity};
@@ -118,6 +120,25 @@ fn unexpected(what: &str) -> HsmFault {
     HsmFault::new(FaultKind::FrameUnexpected, what)
 }
 
+/// Before the module's first instruction runs.
+fn confined(start: &Start<'_>) -> Confinement {
+    let protected: Vec<_> = start.protected.iter().map(Path::new).collect();
+    match confine(&protected) {
+        Ok(Confinement::None) if protected.is_empty() => Confinement::None,
+        Ok(Confinement::None) => {
+            eprintln!("assent signer: the kernel has no Landlock: the module can open the appliance's files");
+            Confinement::None
+        }
+        Ok(held) => held,
+        Err(error) => {
+            let why =
+                std::error::Error::source(&error).map(|source| format!(": {source}")).unwrap_or_default();
+            eprintln!("assent signer: the module can open the appliance's files: {error}{why}");
+            Confinement::None
+        }
+    }
+}
+
 /// A login, and the one key that passed all checks.
 struct Armed {
     login: Login,
@@ -130,6 +151,7 @@ struct Armed {
 impl Armed {
     /// What can be refused without a PIN is refused before it is used.
     fn new(start: &Start<'_>) -> Result<Self, HsmFault> {
+        let confinement = confined(start);
         let module = Module::load(Path::new(start.module))?;
         let slot = module.slot(start.slot_label, start.slot_serial)?;
         let simulator = slot.is_simulator(&module.about().manufacturer);
@@ -148,6 +170,7 @@ impl Armed {
             label: slot.label,
             simulator,
             public_key,
+            confinement,
         };
         Ok(Self { login, key: handle, identity, _module: module })
     }

@@ -33,6 +33,9 @@ const SERVING: u8 = 1;
 /// Its end was told, or is the owner's own doing.
 const OVER: u8 = 2;
 
+/// The first descriptor after the standard ones.
+const FIRST_OF_OURS: i32 = 3;
+
 const SOCKET: u64 = 0;
 const PROCESS: u64 = 1;
 const ALARM: u64 = 2;
@@ -213,6 +216,8 @@ pub(super) struct Watcher {
 
 impl Watcher {
     pub(super) fn run(self, mut command: Command) {
+        // The child gets its socket and standard error. What this process inherited itself, or a library opened, it does not.
+        close_fds::set_fds_cloexec_threadsafe(FIRST_OF_OURS, &[]);
         let process = match command.spawn() {
             Ok(child) => Some(self.adopt(child)),
             Err(error) => {

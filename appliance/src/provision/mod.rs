@@ -110,7 +110,13 @@ pub fn hsm_settings(config: &Config) -> Result<HsmSettings, ProvisionError> {
         Module::Simulator => simulator().ok_or(ProvisionError::NoSimulator)?,
         Module::File(_) => PathBuf::new(),
     };
-    Ok(config.hsm.settings(&simulator))
+    Ok(HsmSettings { protected: kept_from_signer(config), ..config.hsm.settings(&simulator) })
+}
+
+/// The log and the register, the newest checkpoint, and the keys that are not the HSM's.
+fn kept_from_signer(config: &Config) -> Vec<PathBuf> {
+    let (data, fence) = (&config.appliance.data, &config.fence.path);
+    vec![data.clone(), fence.clone(), config.tls.key.clone(), config.ca_key()]
 }
 
 /// The simulator: beside this program, where cargo puts what a program depends on, or where a package installs it.

@@ -116,6 +116,7 @@ fn defaults(module: &Path) -> HsmSettings {
         key_id: vec![1],
         allow_simulator: false,
         environment: BTreeMap::new(),
+        protected: Vec::new(),
         signer_program: None,
     }
 }
