@@ -15,8 +15,8 @@ use crate::clock::monotonic_us;
 use crate::limits::FAULT_LINES;
 
 /// Four numbers of twenty digits, and what is between them.
-const LINE_BYTES: u64 = 84;
-const LINE_LENGTH: usize = LINE_BYTES as usize;
+const LINE_LENGTH: usize = 84;
+const LINE_BYTES: u64 = LINE_LENGTH as u64;
 
 /// What is known of one fault.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -101,7 +101,7 @@ impl Parts {
 
     pub(crate) fn entry(&self) -> Entry<'_> {
         let Head { time, epoch, bundle, salt, principal } = self.head();
-        let ([action, resource], [.., audience, word]) = (self.uids(), &self.words);
+        let ([action, resource], [.., audience, _]) = (self.uids(), &self.words);
         let (risk, refusal) = (self.numbers[3] as i64, self.refusal());
         let policies = || self.policies.iter().map(String::as_str).collect();
         let intent = Hash(self.digest);
@@ -139,6 +139,15 @@ impl Parts {
             }),
             1 => Entry::Deny(deny()),
             2 => Entry::Hold(deny()),
+            which => self.operation(which),
+        }
+    }
+
+    /// An entry about the appliance itself.
+    fn operation(&self, which: usize) -> Entry<'_> {
+        let Head { time, epoch, bundle, salt, principal } = self.head();
+        let ([.., audience, word], intent) = (&self.words, Hash(self.digest));
+        match which {
             3 => Entry::Trip(Trip { salt, time, epoch, cause: word }),
             4 => Entry::Rearm(Rearm { salt, time, epoch }),
             5 => Entry::Status(Status { salt, time, epoch }),

@@ -66,8 +66,8 @@ impl Facts {
     fn of(drill: &Drill, observed: &Observed) -> Self {
         let story = &observed.story.transitions;
         let starts_closed = matches!(drill.row.fault, Fault::AtStart(_));
-        let closings = story.iter().filter(|transition| !transition.open);
-        let closed = closings.skip(usize::from(!starts_closed)).next().cloned();
+        let mut closings = story.iter().filter(|transition| !transition.open);
+        let closed = closings.nth(usize::from(!starts_closed)).cloned();
         let opened = story.iter().rev().find(|transition| transition.open).cloned();
         let opened =
             opened.filter(|opened| closed.as_ref().is_some_and(|closed| opened.mark_us > closed.mark_us));
