@@ -81,8 +81,8 @@ fn run(mut arguments: Vec<String>) -> Result<String, String> {
     let folder = folder.ok_or("which simulator? name its folder with --dir or FIRMWARE_SIM_DIR")?;
     let json =
         arguments.iter().position(|argument| argument == "--json").map(|at| arguments.remove(at)).is_some();
-    if arguments.first().is_some_and(|argument| argument == "--profile") {
-        "profile".clone_into(&mut arguments[0]);
+    if let Some(first) = arguments.first_mut().filter(|first| *first == "--profile") {
+        "profile".clone_into(first);
     }
     let answer = ask(&folder, &arguments.join(" ")).map_err(|error| chain(&error))?;
     match arguments.first().map(String::as_str) {

@@ -9,7 +9,9 @@ fn a_wrong_pin_is_tried_once() {
     with_each_hsm(|scratch| {
         scratch.keyed();
         assert_eq!(scratch.refused(&scratch.settings(), "wrong-pin"), FaultKind::PinIncorrect);
-        assert_eq!(scratch.tries(), "low");
+        if scratch.tells_tries() {
+            assert_eq!(scratch.tries(), "low");
+        }
         drop(scratch.signer());
         assert_eq!(scratch.tries(), "all", "the right PIN is taken afterwards");
     });

@@ -4,7 +4,7 @@
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::Duration;
 
 use appliance::hsm::{FaultClass, FaultKind, HsmSettings};
@@ -167,7 +167,7 @@ impl Running {
         let command =
             command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
-        let (say, says) = channel();
+        let (say, says) = sync_channel(1024);
         let words = BufReader::new(child.stderr.take().unwrap()).lines();
         std::thread::Builder::new()
             .spawn(move || words.map_while(Result::ok).try_for_each(|line| say.send(line)))

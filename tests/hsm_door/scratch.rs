@@ -15,6 +15,9 @@ pub(crate) const LABEL: &str = "scratch";
 /// Long enough for a busy machine; nothing waits for it unless it fails.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 const SOFTHSM: &str = "/usr/lib/softhsm/libsofthsm2.so";
+/// Where `tests/kryoptic` is built; the environment may name another place.
+const KRYOPTIC: &str =
+    concat!(env!("CARGO_MANIFEST_DIR"), "/../target/kryoptic/release/libkryoptic_module.so");
 
 /// One HSM of its own.
 pub(crate) struct Scratch {
@@ -28,6 +31,10 @@ pub(crate) fn with_each_hsm(test: impl Fn(&Scratch)) {
     match Scratch::softhsm() {
         Some(scratch) => test(&scratch),
         None => eprintln!("NOT TESTED WITH SOFTHSM2: {SOFTHSM} is not installed (apt-get install softhsm2)"),
+    }
+    match Scratch::kryoptic() {
+        Some(scratch) => test(&scratch),
+        None => eprintln!("NOT RUN WITH KRYOPTIC: {KRYOPTIC} is not built (KRYOPTIC=1 tests/run builds it)"),
     }
     test(&Scratch::simulator());
 }
@@ -46,6 +53,22 @@ impl Scratch {
         let text = format!("directories.tokendir = {}\nobjectstore.backend = file\n", tokens.display());
         std::fs::write(&configuration, text).unwrap();
         Some(Self::initialised(folder, module.to_owned(), "SOFTHSM2_CONF", &configuration, "1234"))
+    }
+
+    /// kryoptic with slot `scratch`, without a key.
+    pub(crate) fn kryoptic() -> Option<Self> {
+        let module =
+            std::env::var_os("ASSENT_KRYOPTIC").map_or_else(|| PathBuf::from(KRYOPTIC), PathBuf::from);
+        if !module.exists() {
+            return None;
+        }
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("tokens")).unwrap();
+        let configuration = folder.path().join("kryoptic.conf");
+        let tokens = folder.path().join("tokens/slot.sql");
+        let text = format!("[[slots]]\nslot = 1\ndbtype = 'sqlite'\ndbargs = '{}'\n", tokens.display());
+        std::fs::write(&configuration, text).unwrap();
+        Some(Self::initialised(folder, module, "KRYOPTIC_CONF", &configuration, "1234"))
     }
 
     /// The simulator with slot `scratch`, without a key.
@@ -84,6 +107,11 @@ impl Scratch {
 
     pub(crate) fn is_simulator(&self) -> bool {
         self.environment.contains_key("FIRMWARE_SIM_DIR")
+    }
+
+    /// Whether it tells of wrong PINs; kryoptic does not.
+    pub(crate) fn tells_tries(&self) -> bool {
+        !self.environment.contains_key("KRYOPTIC_CONF")
     }
 
     pub(crate) fn file(&self, name: &str) -> PathBuf {
@@ -182,11 +210,13 @@ impl Scratch {
         assent.args(more).stdin(Stdio::null()).output().unwrap()
     }
 
-    /// Runs `firmware-sim COMMAND` on this simulator.
+    /// Runs `firmware-sim COMMAND` on this simulator, which must do as it is told.
     pub(crate) fn simulate(&self, command: &str) -> Output {
         let program = Path::new(env!("CARGO_BIN_EXE_assent")).with_file_name("firmware-sim");
         let mut simulate = Command::new(program);
-        simulate.args(command.split(' ')).envs(&self.environment).stdin(Stdio::null()).output().unwrap()
+        let done = simulate.args(command.split(' ')).envs(&self.environment).output().unwrap();
+        assert!(done.status.success(), "firmware-sim {command}: {}", talk(&done));
+        done
     }
 
     /// What `assent COMMAND -o json` prints.

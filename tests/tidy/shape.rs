@@ -15,7 +15,7 @@ const LONG: &[(&str, &str)] = &[(
 )];
 
 /// Manifests of workspaces of their own: they are built otherwise than the product, and say how themselves.
-const APART: &[&str] = &["tests/gate/Cargo.toml", "tests/fuzz/Cargo.toml"];
+const APART: &[&str] = &["tests/gate/Cargo.toml", "tests/fuzz/Cargo.toml", "tests/kryoptic/Cargo.toml"];
 
 /// Names that say nothing of what a file holds.
 const BANNED: &[&str] = &[

@@ -111,7 +111,11 @@ impl Module {
 
     fn describe(&self, number: SlotNumber) -> Result<Slot, HsmFault> {
         let token = self.pkcs11.get_token_info(number).map_err(fault)?;
-        let mechanisms = self.pkcs11.get_mechanism_list(number).map_err(fault)?;
+        let mechanisms = match self.pkcs11.get_mechanism_list(number) {
+            // Some modules tell nothing of a slot that is free.
+            Err(Error::Pkcs11(..)) if !token.token_initialized() => Vec::new(),
+            listed => listed.map_err(fault)?,
+        };
         Ok(Slot {
             number: number.id(),
             label: token.label().to_owned(),

@@ -11,7 +11,7 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::{Builder, JoinHandle};
+use std::thread::{Builder, JoinHandle, sleep};
 use std::time::Duration;
 
 use crate::configuration::{ConfigurationError, choose_pace};
@@ -27,6 +27,9 @@ pub const SOCKET: &str = "faults.sock";
 
 /// How long either side waits for the other.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// How often a process is asked whose end is on its way, and how long after it the next one is.
+const ATTEMPTS: u32 = 2000;
+const BEFORE_NEXT: Duration = Duration::from_millis(1);
 
 /// Why a command came to nothing.
 #[derive(Debug, thiserror::Error)]
@@ -63,24 +66,43 @@ pub enum ControlError {
 /// Runs one command on the simulator in `folder`: `inject LINE`, `clear [ID]`, `status` or `profile NAME`. The answer is the new
 /// fault's number, the number of faults cleared, a JSON object, or the pace that holds from the next load on.
 ///
+/// A process that ends while it is asked, killed as a rule, is asked no more: the next one is, or the folder is edited.
+///
 /// # Errors
 /// When the folder cannot be used, the command is none, or who serves the socket does not answer.
 pub fn ask(folder: &Path, command: &str) -> Result<String, ControlError> {
     if command.len() >= MAX_COMMAND_BYTES {
         return Err(ControlError::TooLong);
     }
-    match UnixStream::connect(folder.join(SOCKET)) {
-        Ok(stream) => {
-            let answer = exchange(stream, command).map_err(ControlError::NoAnswer)?;
-            match answer.split_once(' ') {
-                Some(("ok", answer)) => Ok(answer.to_owned()),
-                Some((_, reason)) => Err(ControlError::Refused(reason.to_owned())),
-                None => Err(ControlError::NoAnswer(io::ErrorKind::UnexpectedEof.into())),
-            }
+    let last_id = || record::read(folder).map(|record| record.last_id).unwrap_or(0);
+    let before = last_id();
+    for _ in 0..ATTEMPTS {
+        let stream = match UnixStream::connect(folder.join(SOCKET)) {
+            Ok(stream) => stream,
+            Err(error) if is_unserved(&error) => return perform(folder, None, command),
+            Err(error) => return Err(ControlError::Folder(folder.join(SOCKET), error)),
+        };
+        match exchange(stream, command) {
+            Ok(answer) if !answer.is_empty() => return understood(&answer),
+            Err(error) if !is_end(&error) => return Err(ControlError::NoAnswer(error)),
+            // A fault may have been set before the end came, and is not to be set twice.
+            Ok(_) | Err(_) if last_id() != before => break,
+            Ok(_) | Err(_) => sleep(BEFORE_NEXT),
         }
-        Err(error) if is_unserved(&error) => perform(folder, None, command),
-        Err(error) => Err(ControlError::Folder(folder.join(SOCKET), error)),
     }
+    Err(ControlError::NoAnswer(io::ErrorKind::TimedOut.into()))
+}
+
+fn understood(answer: &str) -> Result<String, ControlError> {
+    match answer.split_once(' ').unwrap_or((answer, "")) {
+        ("ok", answer) => Ok(answer.to_owned()),
+        (_, reason) => Err(ControlError::Refused(reason.to_owned())),
+    }
+}
+
+/// Whoever served the socket is no more.
+fn is_end(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe)
 }
 
 /// Nobody listens there; or the path is too long for a socket, so nobody can.

@@ -15,8 +15,7 @@ use crate::clock::monotonic_us;
 use crate::limits::FAULT_LINES;
 
 /// Four numbers of twenty digits, and what is between them.
-const LINE_LENGTH: usize = 84;
-const LINE_BYTES: u64 = LINE_LENGTH as u64;
+const LINE_BYTES: usize = 84;
 
 /// What is known of one fault.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -115,14 +114,14 @@ fn change<T>(folder: &Path, id: u64, edit: impl FnOnce(&mut Option<Tally>) -> T)
     let mut after = before;
     let made = edit(&mut after);
     if let Some(tally) = after.filter(|_| after != before) {
-        file.write_all_at(tally.line().as_bytes(), line_of(id).saturating_mul(LINE_BYTES))?;
+        file.write_all_at(tally.line().as_bytes(), line_of(id).saturating_mul(LINE_BYTES as u64))?;
     }
     Ok(made)
 }
 
 fn at(file: &File, line: u64) -> io::Result<Tally> {
-    let mut bytes = [0; LINE_LENGTH];
-    match file.read_exact_at(&mut bytes, line.saturating_mul(LINE_BYTES)) {
+    let mut bytes = [0; LINE_BYTES];
+    match file.read_exact_at(&mut bytes, line.saturating_mul(LINE_BYTES as u64)) {
         Ok(()) => Ok(Tally::parse(&bytes).unwrap_or_default()),
         Err(error) if error.kind() == ErrorKind::UnexpectedEof => Ok(Tally::default()),
         Err(error) => Err(error),
@@ -136,10 +135,10 @@ mod tests {
     #[test]
     fn a_line_comes_back_and_is_as_long_as_every_other() {
         for tally in [Tally::default(), Tally { id: 7, struck: u64::MAX, first_us: 1, last_us: u64::MAX }] {
-            assert_eq!(tally.line().len(), LINE_LENGTH);
+            assert_eq!(tally.line().len(), LINE_BYTES);
             assert_eq!(Tally::parse(tally.line().as_bytes()), Some(tally));
         }
-        assert_eq!(Tally::parse(&[0; LINE_LENGTH]), None);
+        assert_eq!(Tally::parse(&[0; LINE_BYTES]), None);
     }
 
     #[test]

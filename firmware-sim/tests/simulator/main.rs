@@ -9,6 +9,8 @@ mod abuse;
 #[cfg(test)]
 mod conformance;
 #[cfg(test)]
+mod draw;
+#[cfg(test)]
 mod fault_control;
 #[cfg(test)]
 mod fault_table;
@@ -20,6 +22,8 @@ mod interposed;
 mod killed;
 #[cfg(test)]
 mod opensc;
+#[cfg(test)]
+mod raw;
 #[cfg(test)]
 mod scratch;
 #[cfg(test)]

@@ -211,6 +211,23 @@ fn a_strike_is_known_after_the_process_that_answered_is_killed() {
 }
 
 #[test]
+fn whoever_asks_a_process_that_is_being_killed_is_answered_all_the_same() {
+    let scratch = Scratch::new();
+    scratch.provisioned_with_key().finalize().unwrap();
+    for _ in 0..30 {
+        let mut child = SignsOn::start(&scratch);
+        child.child.kill().unwrap();
+        // It may serve its socket yet.
+        ask(&scratch.state(), "inject zero --after 1000000").unwrap();
+        ask(&scratch.state(), "clear").unwrap();
+        child.child.wait().unwrap();
+        let status = status(&scratch);
+        assert_eq!(status["faults"].as_array().unwrap().len(), 0, "{status}");
+    }
+    assert_eq!(status(&scratch)["history"].as_array().unwrap().len(), 30, "each was set once");
+}
+
+#[test]
 fn a_hang_is_known_after_the_process_that_hangs_is_killed_and_does_not_strike_again() {
     let scratch = Scratch::new();
     scratch.provisioned_with_key().finalize().unwrap();

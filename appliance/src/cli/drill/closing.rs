@@ -25,14 +25,14 @@ pub(super) const HYPOTHESIS: &str =
 pub(super) fn measure(hsm: Hsm, keep: bool, times: usize) -> anyhow::Result<Value> {
     let mut stage = Stage::build(hsm, keep)?;
     stage.start()?;
-    let opened = stage.until("the boundary opens", |status| status.boundaries.token.open)?;
+    stage.until("the boundary opens", |status| status.boundaries.token.open)?;
     let mut agents = Agents::connect(&stage.address, &stage.agent)?;
     agents.settle()?;
     control::mark_drill(stage.data(), NAME, DrillStage::Begun)?;
     agents.begin(Load::Lone);
-    let mut epoch = opened.epoch;
     let mut times_of = Times::default();
     for number in 0..times {
+        let epoch = stage.until("the boundary is open", |status| status.boundaries.token.open)?.epoch;
         let killed =
             if number.is_multiple_of(2) { inject(&stage).map(|()| None)? } else { Some(kill(&stage)?) };
         stage.until("the boundary closes and opens", |status| {
@@ -49,7 +49,6 @@ pub(super) fn measure(hsm: Hsm, keep: bool, times: usize) -> anyhow::Result<Valu
             }
             None => times_of.errors.push(after(struck(&stage)?)),
         }
-        epoch = story.last().map_or(epoch, |last| last.epoch);
     }
     agents.end()?;
     control::mark_drill(stage.data(), NAME, DrillStage::Ended)?;

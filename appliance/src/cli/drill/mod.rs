@@ -162,6 +162,10 @@ fn print(account: &Account, format: Format) -> anyhow::Result<()> {
 }
 
 fn print_measured(measured: &Value, format: Format) -> anyhow::Result<()> {
+    // One that could not be held says why, as every other.
+    if let Ok(failed) = serde_json::from_value::<Account>(measured.clone()) {
+        return print(&failed, format);
+    }
     let mut out = io::stdout().lock();
     if format != Format::Table {
         writeln!(out, "{measured}")?;
