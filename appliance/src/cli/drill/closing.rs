@@ -11,7 +11,7 @@ use super::account::SCHEMA;
 use super::catalogue::Load;
 use super::checks::{CLOSES_WITHIN, micros, millis};
 use super::load::Agents;
-use super::stage::{Hsm, Stage};
+use super::stage::{Stage, Venue};
 use crate::clock::Mark;
 use crate::control;
 
@@ -22,8 +22,8 @@ pub(super) const HYPOTHESIS: &str =
     "errors and dead signers, again and again while one agent asks: 99 of 100 close the boundary within 1 ms";
 
 /// Closes the boundary so often, half by errors and half by kills, while one agent asks.
-pub(super) fn measure(hsm: Hsm, keep: bool, times: usize) -> anyhow::Result<Value> {
-    let mut stage = Stage::build(hsm, keep)?;
+pub(super) fn measure(venue: &Venue, keep: bool, times: usize) -> anyhow::Result<Value> {
+    let mut stage = Stage::build(venue, keep)?;
     stage.start()?;
     stage.until("the boundary opens", |status| status.boundaries.token.open)?;
     let mut agents = Agents::connect(&stage.address, &stage.agent)?;
@@ -53,7 +53,7 @@ pub(super) fn measure(hsm: Hsm, keep: bool, times: usize) -> anyhow::Result<Valu
     agents.end()?;
     control::mark_drill(stage.data(), NAME, DrillStage::Ended)?;
     stage.stop()?;
-    Ok(times_of.account(hsm))
+    Ok(times_of.account(&venue.label()))
 }
 
 /// In microseconds: from each error, each kill, and each death, to the closed boundary.
@@ -65,14 +65,14 @@ struct Times {
 }
 
 impl Times {
-    fn account(&mut self, hsm: Hsm) -> Value {
+    fn account(&mut self, hsm: &str) -> Value {
         let [errors, kills, deaths] = [&mut self.errors, &mut self.kills, &mut self.deaths].map(|times| {
             let [p50, p99, longest] = [50, 99, 100].map(|percent| millis(percentile(times, percent)));
             json!({"count": times.len(), "p50_ms": p50, "p99_ms": p99, "max_ms": longest})
         });
         let p99 = percentile(&mut self.errors, 99).max(percentile(&mut self.deaths, 99));
         json!({
-            "schema": SCHEMA, "name": NAME, "hypothesis": HYPOTHESIS, "hsm": hsm.label(),
+            "schema": SCHEMA, "name": NAME, "hypothesis": HYPOTHESIS, "hsm": hsm,
             "passed": p99 <= micros(CLOSES_WITHIN), "tokens_after_fault": 0, "closed_after_ms": millis(p99),
             "rearmed_after_ms": null, "after_error": errors, "after_kill": kills, "after_death": deaths,
         })

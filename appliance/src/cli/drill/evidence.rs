@@ -19,8 +19,6 @@ pub(super) struct Evidence {
     allows: HashMap<u64, Hash>,
     /// Allow entries between a trip and the next re-arm.
     pub(super) allows_while_closed: u64,
-    /// Causes of the trips, in order.
-    pub(super) trips: Vec<String>,
 }
 
 impl Evidence {
@@ -45,10 +43,7 @@ impl Evidence {
     #[expect(clippy::wildcard_enum_match_arm, reason = "no other kind says anything of the boundary")]
     fn leaf(&mut self, index: u64, leaf: &[u8], closed: &mut bool) -> anyhow::Result<()> {
         match Entry::parse(leaf)? {
-            Entry::Trip(trip) => {
-                *closed = true;
-                self.trips.push(trip.cause.to_owned());
-            }
+            Entry::Trip(_) => *closed = true,
             Entry::Rearm(_) => *closed = false,
             Entry::Allow(allow) => {
                 self.allows_while_closed += u64::from(*closed);

@@ -24,7 +24,7 @@ use serde_json::{Value, json};
 
 use account::Account;
 use catalogue::{Drill, ROWS, chosen};
-use stage::Hsm;
+use stage::{Hsm, Venue};
 
 use super::{Exit, Failure, Format, Globals};
 
@@ -56,6 +56,10 @@ pub(super) struct Options {
     /// The HSM behind firmware-sim; by default SoftHSM2 where it is installed.
     #[arg(long)]
     hsm: Option<Hsm>,
+    /// Break the HSM of the running appliance, for real: it must be firmware-sim. The agent is that of ASSENT_ADDR,
+    /// ASSENT_CA, ASSENT_CERT and ASSENT_KEY.
+    #[arg(long, conflicts_with = "hsm")]
+    live: bool,
     /// Where the report is written.
     #[arg(long, value_name = "FOLDER", default_value = "assent-drills")]
     out: PathBuf,
@@ -71,7 +75,7 @@ pub(super) struct Options {
 pub(super) fn run(verb: &Verb, globals: &Globals) -> anyhow::Result<Exit> {
     match verb {
         Verb::List => list(globals.output),
-        Verb::Run(options) => hold(options, globals.output),
+        Verb::Run(options) => hold(options, globals),
         Verb::Report { folder } => report(folder, globals.output),
     }
 }
@@ -97,28 +101,34 @@ fn list(format: Format) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
-fn hold(options: &Options, format: Format) -> anyhow::Result<Exit> {
-    let hsm = options.hsm.unwrap_or_else(Hsm::here);
-    let measures = options.names.iter().any(|name| name == closing::NAME || name == "all");
+fn hold(options: &Options, globals: &Globals) -> anyhow::Result<Exit> {
+    let format = globals.output;
+    let venue = if options.live {
+        Venue::Live(globals.config.clone())
+    } else {
+        Venue::Scratch(options.hsm.unwrap_or_else(Hsm::here))
+    };
+    let measures = !options.live && options.names.iter().any(|name| name == closing::NAME || name == "all");
     let others: Vec<String> = options.names.iter().filter(|name| *name != closing::NAME).cloned().collect();
-    let drills = chosen(&others).map_err(|name| {
-        let message = format!("there is no drill `{name}`; `assent drill list` shows them");
+    let drills = chosen(&others, options.live).map_err(|name| {
+        let of = if options.live { " for a live appliance" } else { "" };
+        let message = format!("there is no drill `{name}`{of}; `assent drill list` shows them");
         Failure { message, exit: Exit::Failed }
     })?;
-    eprintln!("{} drills on {}", drills.len() + usize::from(measures), hsm.label());
+    eprintln!("{} drills on {}", drills.len() + usize::from(measures), venue.label());
     let mut lines = Vec::new();
     for drill in &drills {
-        let account = account_of(drill, hsm, options.keep);
+        let account = account_of(drill, &venue, options.keep);
         print(&account, format)?;
         lines.push(serde_json::to_value(&account)?);
     }
     if measures {
         let measured =
-            closing::measure(hsm, options.keep, usize::from(options.times)).unwrap_or_else(|why| {
+            closing::measure(&venue, options.keep, usize::from(options.times)).unwrap_or_else(|why| {
                 serde_json::to_value(Account::failed(
                     closing::NAME.to_owned(),
                     closing::HYPOTHESIS,
-                    hsm.label(),
+                    &venue.label(),
                     &why,
                 ))
                 .unwrap_or_default()
@@ -130,10 +140,10 @@ fn hold(options: &Options, format: Format) -> anyhow::Result<Exit> {
     conclude(&lines, &options.out)
 }
 
-fn account_of(drill: &Drill, hsm: Hsm, keep: bool) -> Account {
-    match rehearsal::hold(drill, hsm, keep) {
-        Ok(observed) => checks::judge(drill, hsm, &observed),
-        Err(why) => Account::failed(drill.name(), drill.row.hypothesis, hsm.label(), &why),
+fn account_of(drill: &Drill, venue: &Venue, keep: bool) -> Account {
+    match rehearsal::hold(drill, venue, keep) {
+        Ok(observed) => checks::judge(drill, venue, &observed),
+        Err(why) => Account::failed(drill.name(), drill.row.hypothesis, &venue.label(), &why),
     }
 }
 

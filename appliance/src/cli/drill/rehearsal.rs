@@ -10,7 +10,7 @@ use rustix::process::{Signal, kill_process};
 use super::catalogue::{Drill, Ends, Fault, Load};
 use super::evidence::Evidence;
 use super::load::{Agents, Seen};
-use super::stage::{HEARTBEAT, Hsm, PATIENCE, Stage};
+use super::stage::{PATIENCE, Stage, Venue};
 use crate::clock::{Mark, Stopwatch};
 use crate::control::{self, Story};
 use crate::hsm::FaultClass;
@@ -57,19 +57,25 @@ pub(super) struct Observed {
     /// The answer to one batch: before the fault, and when it was asked again at the end.
     pub(super) repeated: (Vec<u8>, Vec<u8>),
     pub(super) is_open: bool,
-    pub(super) evidence: Evidence,
+    /// How long one signature may take there, and how often an idle signer proves itself.
+    pub(super) deadline: Duration,
+    pub(super) heartbeat: Duration,
+    /// What the log says; nothing where it belongs to an appliance that runs on.
+    pub(super) evidence: Option<Evidence>,
 }
 
 /// Holds a drill.
-pub(super) fn hold(drill: &Drill, hsm: Hsm, keep: bool) -> anyhow::Result<Observed> {
-    let mut stage = Stage::build(hsm, keep)?;
+pub(super) fn hold(drill: &Drill, venue: &Venue, keep: bool) -> anyhow::Result<Observed> {
+    let mut stage = Stage::build(venue, keep)?;
     let begun = Mark::now();
     if let Fault::AtStart(line) = drill.row.fault {
         stage.inject(line)?;
+    }
+    if !venue.is_live() {
         stage.start()?;
-    } else {
-        stage.start()?;
-        stage.until("the boundary opens", |status| status.boundaries.token.open)?;
+    }
+    if !matches!(drill.row.fault, Fault::AtStart(_)) {
+        stage.until("the boundary is open", |status| status.boundaries.token.open)?;
     }
     let mut agents = Agents::connect(&stage.address, &stage.agent)?;
     control::mark_drill(stage.data(), &drill.name(), DrillStage::Begun)?;
@@ -77,8 +83,10 @@ pub(super) fn hold(drill: &Drill, hsm: Hsm, keep: bool) -> anyhow::Result<Observ
     let mut observed = rehearsal.run(begun)?;
     control::mark_drill(stage.data(), &drill.name(), DrillStage::Ended)?;
     drop(agents);
-    stage.stop()?;
-    observed.evidence = Evidence::read(stage.config())?;
+    if !venue.is_live() {
+        stage.stop()?;
+        observed.evidence = Some(Evidence::read(stage.config())?);
+    }
     Ok(observed)
 }
 
@@ -104,7 +112,7 @@ impl Rehearsal<'_> {
             self.agents.begin(self.drill.load);
         }
         let broken = self.break_it()?;
-        let closed = self.wait_until_closed()?;
+        let closed = self.wait_until_closed(broken)?;
         if self.drill.load == Load::Idle && !starts_closed {
             self.agents.begin(Load::Idle);
         }
@@ -130,21 +138,25 @@ impl Rehearsal<'_> {
             mended,
             orders,
             ended: Mark::now(),
-            story: self.whole_story()?,
+            story: self.whole_story(begun)?,
             seen,
             faults,
             slow_signatures: status.counters.slow_signatures,
             repeated,
             is_open,
-            evidence: Evidence::default(),
+            deadline: self.stage.config().hsm.deadline,
+            heartbeat: self.stage.config().hsm.heartbeat,
+            evidence: None,
         })
     }
 
-    fn whole_story(&self) -> anyhow::Result<Story> {
+    /// A live appliance has an older story, which is not this drill's.
+    fn whole_story(&self, begun: Mark) -> anyhow::Result<Story> {
         let Story { mut transitions, mut released } = self.earlier.clone();
         let now = self.stage.story()?;
         transitions.extend(now.transitions);
         released.extend(now.released);
+        released.retain(|released| released.last_us >= begun);
         Ok(Story { transitions, released })
     }
 
@@ -190,17 +202,17 @@ impl Rehearsal<'_> {
     }
 
     /// Whether it closed; what must not close is watched for a while.
-    fn wait_until_closed(&self) -> anyhow::Result<bool> {
+    fn wait_until_closed(&self, broken: Mark) -> anyhow::Result<bool> {
         if self.drill.row.ends == Ends::NeverClosed {
             std::thread::sleep(SLOWNESS);
             return Ok(false);
         }
-        // It may be open again before anybody looks: the story tells. A restart begins a story of its own, closed.
-        let before = if matches!(self.drill.row.fault, Fault::AtStart(_)) { 0 } else { 1 };
+        // It may be open again before anybody looks: the story tells.
+        let since = if matches!(self.drill.row.fault, Fault::AtStart(_)) { Mark(0) } else { broken };
         let watch = Stopwatch::start();
         while watch.left_of(PATIENCE).is_some() {
             let transitions = self.stage.story()?.transitions;
-            if transitions.iter().filter(|transition| !transition.open).count() > before {
+            if transitions.iter().any(|transition| !transition.open && transition.mark_us >= since) {
                 return Ok(true);
             }
             std::thread::sleep(Duration::from_millis(3));
@@ -213,7 +225,7 @@ impl Rehearsal<'_> {
             return Ok(());
         }
         // What the trip voided is written before the next look, so that the log knows of it.
-        std::thread::sleep(HEARTBEAT);
+        std::thread::sleep(self.stage.config().hsm.heartbeat);
         self.earlier = self.stage.story()?;
         self.stage.kill()?;
         self.stage.start()

@@ -58,9 +58,33 @@ impl Hsm {
     }
 }
 
+/// Where drills are held.
+#[derive(Clone, Debug)]
+pub(super) enum Venue {
+    /// On appliances of their own, with this HSM.
+    Scratch(Hsm),
+    /// On the running appliance of this configuration, for real.
+    Live(PathBuf),
+}
+
+impl Venue {
+    pub(super) fn label(&self) -> String {
+        match self {
+            Self::Scratch(hsm) => hsm.label().to_owned(),
+            Self::Live(config) => format!("the running appliance of {}", config.display()),
+        }
+    }
+
+    pub(super) const fn is_live(&self) -> bool {
+        matches!(self, Self::Live(_))
+    }
+}
+
 /// An appliance that may be broken.
 pub(super) struct Stage {
+    /// Its folder, where it is thrown away; for a live one, that of what is made here.
     folder: Scratch,
+    simulator: PathBuf,
     config_file: PathBuf,
     config: Config,
     process: Option<Child>,
@@ -69,8 +93,29 @@ pub(super) struct Stage {
 }
 
 impl Stage {
-    /// Provisions one, and starts nothing.
-    pub(super) fn build(hsm: Hsm, keep: bool) -> anyhow::Result<Self> {
+    /// Sets one up, and starts nothing.
+    pub(super) fn build(venue: &Venue, keep: bool) -> anyhow::Result<Self> {
+        match venue {
+            Venue::Scratch(hsm) => Self::scratch(*hsm, keep),
+            Venue::Live(config) => Self::live(config, keep),
+        }
+    }
+
+    /// The running appliance of this configuration. Its HSM must be one that may be broken, and we one of its agents.
+    fn live(config_file: &Path, keep: bool) -> anyhow::Result<Self> {
+        let config = Config::load(config_file)?;
+        let simulator = config.hsm.environment.get("FIRMWARE_SIM_DIR").map(PathBuf::from);
+        let simulator = simulator.filter(|_| config.hsm.allow_simulator).context(
+            "the appliance's module is not firmware-sim: `hsm.environment` names no FIRMWARE_SIM_DIR, or no simulator is allowed",
+        )?;
+        let ours = assent_client::Config::from_env().context("a live drill asks as an agent")?;
+        let agent = AgentFiles { ca: ours.ca, certificate: ours.cert, key: ours.key };
+        let folder = Scratch::new("drill", keep)?;
+        let config_file = config_file.to_owned();
+        Ok(Self { folder, simulator, config_file, config, process: None, agent, address: ours.addr })
+    }
+
+    fn scratch(hsm: Hsm, keep: bool) -> anyhow::Result<Self> {
         let folder = Scratch::new("drill", keep)?;
         let root = std::fs::canonicalize(&folder.path)?;
         let port = std::net::UdpSocket::bind("127.0.0.1:0")?.local_addr()?.port();
@@ -83,8 +128,9 @@ impl Stage {
         std::fs::write(root.join("hsm/softhsm2.conf"), softhsm)?;
         let dev = provision::scratch(&root, &configuration(&root, port, hsm, &keys))?;
         let config = Config::load(&dev.config)?;
-        let address = config.listen.quic.to_string();
-        Ok(Self { folder, config_file: dev.config, config, process: None, agent: dev.agent, address })
+        let (address, simulator) = (config.listen.quic.to_string(), root.join("hsm/simulator"));
+        let (config_file, agent) = (dev.config, dev.agent);
+        Ok(Self { folder, simulator, config_file, config, process: None, agent, address })
     }
 
     /// Starts the appliance, and waits until it answers.
@@ -216,7 +262,7 @@ impl Stage {
         let program = if beside.is_file() { beside } else { PathBuf::from("firmware-sim") };
         let output = Command::new(program)
             .arg("--dir")
-            .arg(self.folder.path.join("hsm/simulator"))
+            .arg(&self.simulator)
             .args(arguments.iter().flat_map(|argument| argument.split(' ')))
             .stdin(Stdio::null())
             .output()

@@ -22,10 +22,8 @@ pub(super) fn of(observed: &Observed) -> Timeline {
             *refused += ask.unavailable + ask.wrong;
         }
     }
-    let closed_ms = closed_spans(&observed.story, observed.ended)
-        .into_iter()
-        .map(|(from, to)| (at(from), at(to)))
-        .collect();
+    let spans = closed_spans(&observed.story, observed.ended).into_iter().filter(|(_, to)| *to > begun);
+    let closed_ms = spans.map(|(from, to)| (at(from), at(to))).collect();
     Timeline { length_ms, closed_ms, moments: moments(observed, at), step_ms, allowed, refused }
 }
 
@@ -39,9 +37,13 @@ fn step_of(at_ms: f64, step_ms: f64) -> usize {
 }
 
 fn moments(observed: &Observed, at: impl Fn(Mark) -> f64) -> Vec<Moment> {
+    // A process of its own begins closed, which is no news.
+    let first = usize::from(observed.evidence.is_some());
     let mut moments = vec![Moment { at_ms: at(observed.broken), what: "broken".to_owned() }];
     let mut add = |mark: Mark, what: String| moments.push(Moment { at_ms: at(mark), what });
-    for transition in observed.story.transitions.iter().skip(1) {
+    for transition in
+        observed.story.transitions.iter().filter(|line| line.mark_us >= observed.begun).skip(first)
+    {
         match &transition.cause {
             Some(cause) => add(transition.mark_us, format!("closed: {cause}")),
             None => add(transition.mark_us, "open".to_owned()),
