@@ -6,18 +6,21 @@ use std::time::Duration;
 
 use appliance::clock::Stopwatch;
 use appliance::log::store::Store;
-use assent_client::guard::Guard;
+use appliance::sample::AUDIENCE;
+use assent_client::guard::{AdmitError, Guard, VerifyError};
+use assent_client::spent::Spent;
 use assent_client::wallet::Wallet;
-use assent_client::{Hearing, Notices, Standing};
+use assent_client::{Closure, Hearing, Notices, Standing};
 use assent_proto::hash::Hash;
 use assent_proto::limits::MAX_NOTICE_BYTES;
-use assent_proto::number::{Epoch, LeafIndex};
+use assent_proto::number::{Epoch, LeafIndex, Timestamp};
 use assent_proto::tree::Frontier;
 use assent_proto::wire::{self, ALPN, Arrived, Notice, NoticeReader, SignedCheckpoint};
 use quinn::{Connection, RecvStream, TransportConfig, VarInt};
 use rustix::process::{Signal, kill_process};
 use tokio::time::timeout;
 
+use crate::operators::{Office, inject, staffed};
 use crate::support::agent::{Agent, allowed, batch_id, now, trust};
 use crate::support::raw::{Identity, connect, connect_within, exchange};
 use crate::support::{Appliance, Hsm, PATIENCE, eventually, softhsm};
@@ -108,6 +111,46 @@ fn wallet_and_guard_act_on_what_is_heard() {
         notices.checkpoint().filter(|checkpoint| guard.remember(checkpoint, now()).is_ok())
     });
     assert_eq!(guard.heed_all(&notices.to_bytes(), now()), Ok(()));
+    drop(agent);
+    appliance.stop_and_verify_log();
+}
+
+#[test]
+fn what_operators_revoke_is_refused_by_whoever_heard_it() {
+    let mut appliance = staffed("");
+    let agent = Agent::connect_trusting(&appliance);
+    let mut notices = agent.client.notices();
+    let epoch = appliance.wait_until_open().epoch;
+    let guard = || Guard::with_spent(trust(&appliance), AUDIENCE, Spent::in_memory(Timestamp(0)));
+    let (hears, reads, hears_nothing) = (guard(), guard(), guard());
+    let mut wallet = Wallet::from(agent.preauthorize(&[allowed()]));
+    let token = wallet.find(&allowed(), now()).expect("a token").bytes().to_vec();
+
+    inject(&appliance, "corrupt --times 1");
+    let (grave, _) = wait(&agent, &mut notices, |standing| standing.closed == Some(Closure::Integrity));
+    wallet.heed(&grave);
+    hears.heed(&grave);
+    assert!(wallet.find(&allowed(), now()).is_some(), "nobody has revoked it yet");
+    let office = Office { appliance: &appliance };
+    let statement = office.statement(true);
+    let [alice, bob] = ["alice", "bob"].map(|name| office.sign(name, "assent-rearm@v1", &statement));
+    assert_eq!(office.order(true, &[&alice, &bob]).0, 0);
+
+    let (armed, _) = wait(&agent, &mut notices, |standing| standing.lowest_epoch > Epoch(epoch));
+    let (armed, _) = wait(&agent, &mut notices, open_in(armed.epoch.0));
+    assert_eq!(armed.lowest_epoch, armed.epoch);
+    wallet.heed(&armed);
+    assert!(wallet.is_empty());
+    hears.heed(&armed);
+    assert_eq!(reads.heed_all(&notices.to_bytes(), now()), Ok(()));
+    for guard in [&hears, &reads] {
+        let refused = guard.admit(&token, &allowed(), now());
+        assert!(matches!(refused, Err(AdmitError::Verify(VerifyError::Epoch))), "{refused:?}");
+    }
+    assert!(hears_nothing.admit(&token, &allowed(), now()).is_ok(), "it is as it was");
+    wallet.add(agent.preauthorize(&[allowed()]));
+    let token = wallet.find(&allowed(), now()).expect("a token of the new epoch");
+    assert!(hears.admit(token.bytes(), &allowed(), now()).is_ok());
     drop(agent);
     appliance.stop_and_verify_log();
 }

@@ -48,7 +48,7 @@ pub struct Expected<'e> {
     pub skew_ms: u64,
     /// The longest window that it accepts, in milliseconds.
     pub window_cap_ms: u64,
-    /// The lowest epoch that it accepts.
+    /// The lowest epoch that it accepts of the log that the token is of.
     pub lowest_epoch: Epoch,
     /// Whether it accepts tokens whose authority is a break-glass warrant.
     pub break_glass: bool,
