@@ -17,6 +17,7 @@ pub mod identity;
 pub mod intent;
 pub mod limits;
 pub mod log;
+pub mod notices;
 pub mod operators;
 pub mod pipeline;
 pub mod policy;

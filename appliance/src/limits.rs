@@ -28,6 +28,12 @@ pub const MAX_STREAMS_PER_CONNECTION: u32 = 128;
 pub const MAX_UNREAD_BYTES_PER_CONNECTION: u32 = 32 * 1024 * 1024;
 /// How long a peer may take for one frame.
 pub const FRAME_DEADLINE: Duration = Duration::from_secs(10);
+/// Checkpoints are told an agent no more often than this; of those in between, the last.
+pub const NOTICE_INTERVAL: Duration = Duration::from_millis(100);
+/// An agent that was told nothing else for so long is told how the token boundary stands.
+pub const NOTICE_HEARTBEAT: Duration = Duration::from_secs(1);
+/// How long an agent may leave its notices unread once no more of them fit its window.
+pub const NOTICE_DEADLINE: Duration = Duration::from_secs(2);
 /// How long a connection may be silent.
 pub const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long the signer may take to start, log in and find its key.

@@ -1,10 +1,12 @@
-//! An agent that cancels orders: asks leave for all of them at once, then acts where it was given.
+//! An agent that cancels orders: asks leave for all of them at once, acts where it was given, and waits where the appliance
+//! says that there is none to be had.
 //!
 //! Run it against `assent dev`, whose output names the four variables that `Config::from_env` reads.
 
 use std::time::Duration;
 
-use assent_client::{Client, Config, Intent, Uid};
+use assent_client::connection::new_batch_id;
+use assent_client::{Client, Config, Intent, Uid, Wallet, clock};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -20,6 +22,10 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     });
 
     let client = Client::connect(&Config::from_env()?).await?;
+    let mut notices = client.notices();
+    if let Some(standing) = notices.standing_where(|standing| standing.is_open()).await {
+        println!("token boundary of {} is open in epoch {}", standing.origin, standing.epoch);
+    }
     let outcomes = client.preauthorize(&intents).await?;
     for (order, outcome) in orders.iter().zip(outcomes.iter()) {
         match outcome.token() {
@@ -27,6 +33,16 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             None => println!("{order}: {outcome}"),
         }
     }
+
+    // Before the tokens end, ask for others; not while the boundary is closed, and not with what was revoked.
+    let mut wallet = Wallet::from(outcomes);
+    if let Some(standing) = notices.standing() {
+        wallet.heed(&standing);
+    }
+    if let Some(batch) = wallet.refresh(new_batch_id()?, clock::now(), Duration::from_secs(600))? {
+        wallet.add(client.ask(batch).await?);
+    }
+    println!("{} tokens at hand", wallet.len());
     client.close().await;
     Ok(())
 }

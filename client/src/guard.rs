@@ -2,9 +2,13 @@
 //!
 //! Offline: it holds a trust file and asks nobody. The use is spent before the act, so a crash between the two loses a use
 //! and never acts twice. It does not tell that the act succeeded; an act that failed needs another use.
+//!
+//! Whoever hears notices may tell the guard: what was revoked it refuses from then on, and a checkpoint that it knows ahead
+//! of its tokens saves them the signature check. A guard that is told nothing is as safe as it was.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use assent_proto::codec::{self, CodecError};
@@ -14,11 +18,13 @@ use assent_proto::limits::{MAX_SKEW_MS, MAX_WINDOW_S};
 use assent_proto::number::{Epoch, LeafIndex, Timestamp};
 use assent_proto::token::UnverifiedToken;
 pub use assent_proto::verify::VerifyError;
-use assent_proto::verify::{CheckpointCache, Expected, verify};
+use assent_proto::verify::{CheckpointCache, Expected, verify, verify_checkpoint};
+use assent_proto::wire::{self, Notice, SignedCheckpoint};
 
 use crate::clock;
 use crate::encoding;
 use crate::intent::{Intent, IntentError};
+use crate::notice::Standing;
 use crate::spent::{SpendError, Spent, Use};
 use crate::trust::Trust;
 
@@ -79,7 +85,8 @@ pub struct Guard {
     trust: Trust,
     audience: String,
     acceptance: Acceptance,
-    lowest_epoch: AtomicU64,
+    /// One for each log of the trust, so that one log's trips say nothing of another's tokens.
+    lowest_epochs: Vec<(&'static str, AtomicU64)>,
     spent: Spent,
     // LIMIT: verification of one token at a time; a token whose checkpoint is known costs a few microseconds.
     cache: Mutex<CheckpointCache>,
@@ -97,11 +104,12 @@ impl Guard {
 
     /// A guard with that memory of spent uses.
     pub fn with_spent(trust: Trust, audience: impl Into<String>, spent: Spent) -> Self {
+        let origins: BTreeSet<&'static str> = trust.keys().iter().map(|trusted| trusted.key.name()).collect();
         Self {
+            lowest_epochs: origins.into_iter().map(|origin| (origin, AtomicU64::new(0))).collect(),
             trust,
             audience: audience.into(),
             acceptance: Acceptance::default(),
-            lowest_epoch: AtomicU64::new(0),
             spent,
             cache: Mutex::new(CheckpointCache::new()),
         }
@@ -113,9 +121,61 @@ impl Guard {
         Self { acceptance, ..self }
     }
 
-    /// From here on refuses tokens of lower epochs: whatever was decided before a trip. It is never lowered.
+    /// From here on refuses tokens of lower epochs, of whatever log: what was decided before a trip. It is never lowered.
     pub fn raise_epoch(&self, lowest: Epoch) {
-        self.lowest_epoch.fetch_max(lowest.0, Ordering::SeqCst);
+        for (_, epoch) in &self.lowest_epochs {
+            epoch.fetch_max(lowest.0, Ordering::SeqCst);
+        }
+    }
+
+    /// From here on refuses the tokens of that log that were revoked. What a log says that is not trusted changes nothing.
+    ///
+    /// That the boundary is closed changes nothing either: a token that verifies was in the log before it closed.
+    pub fn heed(&self, standing: &Standing) {
+        for (_, epoch) in self.lowest_epochs.iter().filter(|(origin, _)| *origin == standing.origin) {
+            epoch.fetch_max(standing.lowest_epoch.0, Ordering::SeqCst);
+        }
+    }
+
+    /// Verifies a checkpoint ahead of its tokens, which then cost no signature check.
+    ///
+    /// # Errors
+    /// [`VerifyError::UntrustedKey`], [`VerifyError::Signature`]: then nothing has changed.
+    pub fn remember(&self, checkpoint: &SignedCheckpoint, now: Timestamp) -> Result<(), VerifyError> {
+        verify_checkpoint(checkpoint, self.trust.keys(), now, &mut self.cache()).map(drop)
+    }
+
+    /// Heeds and remembers what stands in a file of notices, such as [`to_bytes`](crate::notice::to_bytes) makes. Checkpoints
+    /// that do not verify are passed over.
+    ///
+    /// # Errors
+    /// [`CodecError`]: the file is damaged; what came before the damage counts.
+    pub fn heed_all(&self, notices: &[u8], now: Timestamp) -> Result<(), CodecError> {
+        for notice in wire::notices(notices) {
+            match notice? {
+                Notice::Standing(standing) => self.heed(&standing.into()),
+                Notice::Checkpoint(checkpoint) => drop(self.remember(&checkpoint, now)),
+                // A key is trusted for the trust file's sake only.
+                Notice::Key(_) => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// The lowest epoch of the log that the token is of. Should keys of several logs share its key ID, the highest counts.
+    fn lowest_epoch(&self, token: &[u8]) -> Epoch {
+        let Ok(token) = UnverifiedToken::parse(token) else { return Epoch(0) };
+        let named = |origin: &str| {
+            let mut keys = self.trust.keys().iter().map(|trusted| trusted.key);
+            keys.any(|key| key.id() == token.key_id && key.name() == origin)
+        };
+        let lowest = self.lowest_epochs.iter().filter(|(origin, _)| named(origin));
+        Epoch(lowest.map(|(_, epoch)| epoch.load(Ordering::SeqCst)).max().unwrap_or_default())
+    }
+
+    /// A cache that a panicking thread left behind holds verified checkpoints only.
+    fn cache(&self) -> MutexGuard<'_, CheckpointCache> {
+        self.cache.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Verifies a token for what is about to be done, and spends one use of it.
@@ -154,14 +214,10 @@ impl Guard {
             now,
             skew_ms,
             window_cap_ms: milliseconds(self.acceptance.window_cap),
-            lowest_epoch: Epoch(self.lowest_epoch.load(Ordering::SeqCst)),
+            lowest_epoch: self.lowest_epoch(token),
             break_glass: self.acceptance.break_glass,
         };
-        // A cache that a panicking thread left behind holds verified checkpoints only.
-        let verified = {
-            let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
-            verify(token, &expected, &mut cache).map_err(AdmitError::Verify)?
-        };
+        let verified = verify(token, &expected, &mut self.cache()).map_err(AdmitError::Verify)?;
         let (origin, index) = verified.identity();
         let claims = verified.claims();
         let until = claims.not_after.plus_ms(skew_ms);

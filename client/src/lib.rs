@@ -41,6 +41,29 @@
 //! # Ok(()) }
 //! ```
 //!
+//! The appliance says unasked how its token boundary stands. An agent that **listens** asks for nothing in vain, drops what
+//! was revoked, and can tell the executor:
+//!
+//! ```no_run
+//! use assent_client::{Client, Guard, Hearing, Wallet, clock};
+//!
+//! # async fn listen(client: &Client, wallet: &mut Wallet, guard: &Guard) {
+//! let mut notices = client.notices();
+//! while notices.changed().await {
+//!     if let Some(standing) = notices.standing() {
+//!         wallet.heed(&standing); // nothing revoked is handed out, nothing asked for while the boundary is closed
+//!         guard.heed(&standing); // nothing revoked is admitted
+//!     }
+//!     if let Some(checkpoint) = notices.checkpoint() {
+//!         let _ = guard.remember(&checkpoint, clock::now()); // its tokens cost no signature check
+//!     }
+//!     if let Hearing::Silent { since } = notices.hearing() {
+//!         println!("nothing heard since {since}");
+//!     }
+//! }
+//! # }
+//! ```
+//!
 //! The one rule: whatever is in doubt gives no leave. Features: `network` (default) asks an appliance over QUIC; `durable`
 //! remembers spent uses on disk.
 
@@ -57,6 +80,7 @@ pub mod guard;
 pub mod intent;
 pub mod json;
 pub mod limits;
+pub mod notice;
 pub mod outcome;
 mod quote;
 pub mod spent;
@@ -72,11 +96,12 @@ pub use assent_proto::refusal::{Refusal, Retry};
 
 pub use crate::batch::{Batch, BatchError, BatchId, Outcomes, ReplyError};
 #[cfg(feature = "network")]
-pub use crate::connection::{Client, ClientError, Config, ConfigError};
+pub use crate::connection::{Client, ClientError, Config, ConfigError, Hearing, Notices};
 pub use crate::extension::{Datetime, Decimal, Ip};
 pub use crate::guard::{Acceptance, AdmitError, Admitted, Guard, VerifyError};
 pub use crate::intent::{EncodedIntent, Intent, IntentError, OnUnavailable, Priority};
 pub use crate::json::JsonError;
+pub use crate::notice::{Closure, Fork, SignedCheckpoint, Standing};
 pub use crate::outcome::{Outcome, Reason};
 pub use crate::spent::{SpendError, Spent};
 pub use crate::token::{Token, TokenError};

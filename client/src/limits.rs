@@ -23,3 +23,14 @@ pub const KEEP_ALIVE: Duration = Duration::from_secs(3);
 pub const FIRST_PAUSE: Duration = Duration::from_millis(50);
 /// The longest pause between attempts.
 pub const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+/// After so long without a notice the appliance counts as silent, unless told otherwise: three of its heartbeats.
+pub const SILENCE: Duration = Duration::from_secs(3);
+/// How long a listener leaves an appliance alone that refuses it: nobody enrols an agent sooner.
+pub const REFUSED_PAUSE: Duration = Duration::from_secs(30);
+/// Bytes of notices that are taken off their stream at a time; one notice more may lie before them.
+pub(crate) const MAX_NOTICE_CHUNK_BYTES: usize = 16 * 1024;
+
+const _: () = assert!(
+    SILENCE.as_millis() < IDLE_TIMEOUT.as_millis(),
+    "silence is told before the connection is given up"
+);

@@ -2,6 +2,9 @@
 //!
 //! It hands out the token of that act and audience whose window ends first, and none whose window is not open. It does
 //! not count uses: that is the executor's, who believes nobody. What ends soon it can ask for again ahead of time.
+//!
+//! A wallet that is told how its appliance's token boundary stands drops what was revoked, and asks for nothing while the
+//! boundary is closed. What it holds stays good meanwhile: it is in the log, and executors verify it offline.
 
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
@@ -9,10 +12,11 @@ use std::time::Duration;
 
 use assent_proto::hash::Hash;
 use assent_proto::limits::{MAX_BATCH_INTENTS, MAX_SKEW_MS};
-use assent_proto::number::Timestamp;
+use assent_proto::number::{Epoch, Timestamp};
 
 use crate::batch::{Batch, BatchError, BatchId, Outcomes};
 use crate::intent::Intent;
+use crate::notice::Standing;
 use crate::token::Token;
 
 /// Where a token lies.
@@ -36,6 +40,7 @@ pub struct Wallet {
     answers: BTreeMap<u64, Answer>,
     by_digest: HashMap<Hash, Vec<Place>>,
     next: u64,
+    standing: Option<Standing>,
 }
 
 impl From<Outcomes> for Wallet {
@@ -53,8 +58,11 @@ impl Wallet {
         Self::default()
     }
 
-    /// Takes up the tokens of an answer.
+    /// Takes up the tokens of an answer, but for those that were revoked.
     pub fn add(&mut self, outcomes: Outcomes) {
+        if self.standing.as_ref().is_some_and(|standing| is_revoked(&outcomes, standing)) {
+            return;
+        }
         let batch = self.next;
         self.next += 1;
         let mut held = 0;
@@ -67,6 +75,27 @@ impl Wallet {
         if held > 0 {
             self.answers.insert(batch, Answer { outcomes, held });
         }
+    }
+
+    /// Acts on how the boundary of its appliance stands: forgets the tokens that were revoked, and asks for none while it is
+    /// closed. One wallet is for the tokens of one appliance; tokens that are known to be of another log stay.
+    pub fn heed(&mut self, standing: &Standing) {
+        let revoked = |answer: &Answer| is_revoked(&answer.outcomes, standing);
+        let before = self.answers.len();
+        self.answers.retain(|_, answer| !revoked(answer));
+        if self.answers.len() < before {
+            self.by_digest.retain(|_, places| {
+                places.retain(|place| self.answers.contains_key(&place.batch));
+                !places.is_empty()
+            });
+        }
+        self.standing = Some(standing.clone());
+    }
+
+    /// The epoch of the boundary, as it was last told.
+    #[must_use]
+    pub fn epoch(&self) -> Option<Epoch> {
+        self.standing.as_ref().map(|standing| standing.epoch)
     }
 
     /// How many tokens there are, stale ones included.
@@ -84,7 +113,8 @@ impl Wallet {
     /// A token for this act and audience whose window is open; of several the one that ends first.
     ///
     /// Other terms of the intent (window, uses, ...) are wishes, and do not tell tokens apart. A window counts as open a
-    /// little early, since our clock may be behind the appliance's: the executor is the judge of that.
+    /// little early, since our clock may be behind the appliance's: the executor is the judge of that. A closed boundary
+    /// changes nothing here.
     #[must_use]
     pub fn find(&self, intent: &Intent, now: Timestamp) -> Option<Token<'_>> {
         self.first_to_end(intent, now).map(|(_, _, token)| token)
@@ -122,12 +152,16 @@ impl Wallet {
     }
 
     /// A batch that asks again for every token that ends within `ahead` and has no successor yet; none when there is
-    /// nothing to ask. The old tokens stay until they are stale, so nothing is missing while the answer is under way.
+    /// nothing to ask, or the boundary is closed: then nobody is given a token. The old tokens stay until they are stale, so
+    /// nothing is missing while the answer is under way.
     ///
     /// # Errors
     /// [`BatchError::TooLarge`] when the intents exceed a frame. Of more intents than a batch may have it asks for the
     /// first; the next call asks for the others.
     pub fn refresh(&self, id: BatchId, now: Timestamp, ahead: Duration) -> Result<Option<Batch>, BatchError> {
+        if self.standing.as_ref().is_some_and(|standing| !standing.is_open()) {
+            return Ok(None);
+        }
         let horizon = now.plus_ms(u64::try_from(ahead.as_millis()).unwrap_or(u64::MAX));
         let mut ending: Vec<Place> =
             self.by_digest.values().flat_map(|places| self.without_successor(places, horizon)).collect();
@@ -179,4 +213,10 @@ impl Wallet {
             }
         }
     }
+}
+
+/// Whether what was decided then is revoked. An answer whose log is not known is taken for one of this log.
+fn is_revoked(outcomes: &Outcomes, standing: &Standing) -> bool {
+    outcomes.epoch() < standing.lowest_epoch
+        && outcomes.origin().is_none_or(|origin| origin == standing.origin)
 }

@@ -37,6 +37,8 @@ pub const MAX_RULINGS: usize = MAX_BATCH_INTENTS;
 pub const MAX_RULING_BYTES: usize = 20 + 10 + 5 + 1 + MAX_NAMED_POLICIES * (2 + MAX_POLICY_ID_BYTES);
 /// Bytes of a reply's head: numbers, hash and salt take fewer than 256.
 pub const MAX_HEAD_BYTES: usize = MAX_PRINCIPAL_BYTES + 256;
+/// Bytes of one notice, kind and body; the kinds to come have to fit too.
+pub const MAX_NOTICE_BYTES: usize = 1024;
 
 /// Bytes of an origin.
 pub const MAX_ORIGIN_BYTES: usize = 128;
@@ -89,6 +91,11 @@ const _: () = assert!(
     MAX_PRINCIPAL_BYTES + MAX_NAME_BYTES + 2 * (MAX_NAME_BYTES + MAX_ID_BYTES) + MAX_RULING_BYTES + 256
         <= MAX_BODY_BYTES,
     "the longest allow or denial fits a body"
+);
+const _: () = assert!(
+    1 + 10 + 2 + MAX_ORIGIN_BYTES + 1 + 8 + 1 + 44 <= MAX_NOTICE_BYTES
+        && 1 + 10 + 2 + MAX_ORIGIN_BYTES + 10 + 2 + 10 <= MAX_NOTICE_BYTES,
+    "the longest key and the longest standing fit a notice"
 );
 const _: () = assert!(MAX_BATCH_INTENTS < 1 << 14, "a ruling's number takes at most two bytes");
 const _: () = assert!(MAX_RULING_BYTES < 1 << 14, "a ruling's length takes at most two bytes");

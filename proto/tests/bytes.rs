@@ -24,7 +24,7 @@ use assent_proto::number::{Epoch, LeafIndex, Timestamp, TreeSize};
 use assent_proto::refusal::Refusal;
 use assent_proto::token::{self, UnverifiedToken};
 use assent_proto::tree::inclusion;
-use assent_proto::wire::{self, BatchId, Head, Reply, Request, Ruling, Sealing, Verdict};
+use assent_proto::wire::{self, BatchId, Head, Notice, Reply, Request, Ruling, Sealing, Verdict};
 use proptest::prelude::*;
 
 mod samples;
@@ -82,6 +82,13 @@ fn token_again(token: &UnverifiedToken<'_>, bytes: &[u8]) -> Vec<u8> {
     again
 }
 
+fn stream(notices: &[Notice<'_>]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    wire::begin_notices(&mut bytes);
+    notices.iter().for_each(|notice| notice.append(&mut bytes).expect("what was read can be written"));
+    bytes
+}
+
 /// Every parser takes the bytes; whatever it makes of them must lead back to them.
 fn check_all_parsers(bytes: &[u8]) {
     if let Ok(intent) = Intent::parse(bytes) {
@@ -104,6 +111,11 @@ fn check_all_parsers(bytes: &[u8]) {
     }
     if let Ok(token) = UnverifiedToken::parse(bytes) {
         assert_eq!(token_again(&token, bytes), bytes);
+    }
+    if let Ok(notices) = wire::notices(bytes).collect::<Result<Vec<_>, _>>() {
+        let again = stream(&notices);
+        // Kinds that are not known leave nothing behind.
+        assert!(again == bytes || again.len() < bytes.len());
     }
     if let Ok(text) = std::str::from_utf8(bytes) {
         check_text_parsers(text);
@@ -267,6 +279,15 @@ proptest! {
         let mut buffer = [0; MAX_TOKEN_BYTES];
         prop_assert_eq!(token::parse_text(&text, &mut buffer), Ok(&*bytes));
         check_all_parsers(&bytes);
+    }
+
+    #[test]
+    fn damaged_notices_are_refused_or_lead_back(parts in parts(), damages in damages()) {
+        let bytes = stream(&parts.notices());
+        let read: Vec<_> = wire::notices(&bytes).map(Result::unwrap).collect();
+        prop_assert_eq!(read, parts.notices());
+        check_all_parsers(&bytes);
+        check_all_parsers(&damaged(&bytes, &damages));
     }
 
     #[test]

@@ -11,12 +11,15 @@ use std::path::Path;
 
 use assent_proto::context::tag;
 use assent_proto::entry::{Entry, EntryError, Kind, LEAF_LABEL, SALT_LABEL};
+use assent_proto::hash::Hash;
 use assent_proto::intent::DIGEST_LABEL;
 use assent_proto::limits;
+use assent_proto::note::KeyId;
+use assent_proto::number::{Epoch, Timestamp, TreeSize};
 use assent_proto::refusal::{Refusal, Retry};
 use assent_proto::token::{HEAD_BYTES, TEXT_PREFIX, TokenError};
 use assent_proto::verify::VerifyError;
-use assent_proto::wire::ALPN;
+use assent_proto::wire::{ALPN, Closure, KeyInUse, Notice, SignedCheckpoint, Standing};
 
 #[expect(dead_code, reason = "few kinds of fields suffice here")]
 mod cases;
@@ -49,7 +52,7 @@ fn limits_are_those_of_the_code() {
         MAX_ID_BYTES MAX_CONTEXT_VALUES MAX_CONTEXT_DEPTH MAX_NAMED_POLICIES MAX_POLICY_ID_BYTES
         MAX_PRINCIPAL_BYTES MAX_BODY_BYTES MAX_ACT_SIGNATURES MAX_RULINGS MAX_RULING_BYTES MAX_HEAD_BYTES MAX_ORIGIN_BYTES MAX_CHECKPOINT_BYTES MAX_NOTE_BYTES
         MAX_NOTE_SIGNATURES MAX_TREE_SIZE MAX_TREE_HEIGHT MAX_PATH_HASHES MAX_RANGE_PROOF_HASHES
-        MAX_TOKEN_BYTES MAX_SKEW_MS MAX_WINDOW_S MAX_BATCH_AGE_MS
+        MAX_NOTICE_BYTES MAX_TOKEN_BYTES MAX_SKEW_MS MAX_WINDOW_S MAX_BATCH_AGE_MS
     )
     .into();
     let told: BTreeSet<_> =
@@ -172,6 +175,42 @@ fn steps_of_verification_name_every_error_of_the_code() {
     assert_eq!(told, code.map(VerifyError::kind).into());
     let steps: Vec<_> = rows.iter().map(|row| row[0].clone()).collect();
     assert_eq!(steps, (1..=rows.len()).map(|step| step.to_string()).collect::<Vec<_>>());
+}
+
+#[test]
+fn kinds_of_notices_are_those_of_the_code() {
+    let standing = Standing {
+        time: Timestamp(0),
+        origin: "o",
+        epoch: Epoch(0),
+        closed: Some(Closure::Integrity),
+        lowest_epoch: Epoch(0),
+    };
+    let checkpoint = SignedCheckpoint {
+        time: Timestamp(0),
+        size: TreeSize(0),
+        root: Hash::default(),
+        key_id: KeyId([0; 4]),
+        signature: [0; 64],
+    };
+    let key = KeyInUse { time: Timestamp(0), vkey: "" };
+    let code = [
+        (Notice::Standing(standing).kind(), "Standing", format!("{standing:?}")),
+        (Notice::Checkpoint(checkpoint).kind(), "Checkpoint", format!("{checkpoint:?}")),
+        (Notice::Key(key).kind(), "Key", format!("{key:?}")),
+    ];
+    let rows = table("16", "number");
+    assert_eq!(rows.len(), code.len());
+    for (row, (number, name, fields)) in rows.iter().zip(code) {
+        assert_eq!(row[..2], [number.to_string(), name.to_owned()]);
+        // Each field that the text gives stands in the code's debug text, in the text's order.
+        let mut rest = &*fields;
+        for field in row[3].split(", ").map(|field| field.split(' ').next().unwrap_or_default()) {
+            let (_, behind) =
+                rest.split_once(&format!(" {field}: ")).unwrap_or_else(|| panic!("{name}: {field}"));
+            rest = behind;
+        }
+    }
 }
 
 #[test]

@@ -11,7 +11,8 @@ use assent_proto::limits::MAX_TOKEN_BYTES;
 use assent_proto::note::{KeyId, VerifierKey};
 use assent_proto::number::{Epoch, LeafIndex, Timestamp, TreeSize};
 use assent_proto::token::{self, HEAD_BYTES, TokenError};
-use assent_proto::verify::{CheckpointCache, Expected, TrustedKey, VerifyError, verify};
+use assent_proto::verify::{CheckpointCache, Expected, TrustedKey, VerifyError, verify, verify_checkpoint};
+use assent_proto::wire::SignedCheckpoint;
 use ed25519_dalek::{Signer as _, SigningKey};
 use proptest::prelude::*;
 
@@ -209,6 +210,42 @@ fn remembered_root_does_not_stand_for_another_size() {
     let mut larger = token;
     larger[12] = 8;
     assert_eq!(scene.verify(&larger, &mut cache), Err(VerifyError::Signature));
+}
+
+#[test]
+fn checkpoint_that_was_pushed_is_verified_like_a_token_and_remembered_once() {
+    let scene = Scene::new();
+    let (size, root, time) = (TreeSize(7), naive::root(&scene.leaves), NOW);
+    let text = Checkpoint { origin: ORIGIN, size, root }.text().unwrap();
+    let signature = scene.keys[0].sign(text.as_bytes()).to_bytes();
+    let signed = SignedCheckpoint { time, size, root, key_id: scene.key(0).id(), signature };
+    let between =
+        |key, not_before, not_after| [TrustedKey { key, not_before: Timestamp(not_before), not_after }];
+    let trust = between(scene.key(0), 0, NOW);
+    let push = |signed: &SignedCheckpoint, keys: &[TrustedKey<'static>], cache: &mut CheckpointCache| {
+        verify_checkpoint(signed, keys, NOW, cache).map(|key| key.name())
+    };
+    let mut cache = CheckpointCache::new();
+    let wrong = [
+        (SignedCheckpoint { size: TreeSize(8), ..signed }, VerifyError::Signature),
+        (SignedCheckpoint { root: Hash([0; 32]), ..signed }, VerifyError::Signature),
+        (SignedCheckpoint { signature: [0; 64], ..signed }, VerifyError::Signature),
+        (SignedCheckpoint { key_id: scene.key(1).id(), ..signed }, VerifyError::UntrustedKey),
+        (SignedCheckpoint { time: NOW.plus_ms(1), ..signed }, VerifyError::UntrustedKey),
+    ];
+    for (signed, error) in wrong {
+        assert_eq!(push(&signed, &trust, &mut cache), Err(error));
+    }
+    assert_eq!(push(&signed, &between(scene.key(1), 0, NOW), &mut cache), Err(VerifyError::UntrustedKey));
+    assert_eq!(cache.len(), 0, "what was refused is not remembered");
+    for _ in 0..3 {
+        assert_eq!(push(&signed, &trust, &mut cache), Ok(ORIGIN));
+    }
+    assert_eq!(cache.len(), 1);
+    assert_eq!(scene.verify(&scene.token(4), &mut cache), Ok(LeafIndex(4)));
+    assert_eq!(cache.len(), 1, "its tokens need no second look at the signature");
+    let expired = between(scene.key(0), 0, NOW.minus_ms(1));
+    assert_eq!(push(&signed, &expired, &mut cache), Err(VerifyError::UntrustedKey), "remembered or not");
 }
 
 #[test]

@@ -22,7 +22,7 @@ use assent_proto::refusal::Refusal;
 use assent_proto::token::{self, TokenError};
 use assent_proto::tree::{Frontier, Range, consistency, inclusion};
 use assent_proto::verify::{CheckpointCache, Expected, TrustedKey, verify};
-use assent_proto::wire::{Reply, Request, RequestError};
+use assent_proto::wire::{self, KeyInUse, Notice, Reply, Request, RequestError, SignedCheckpoint, Standing};
 
 mod cases;
 mod generator;
@@ -102,6 +102,7 @@ fn check_of(kind: &str) -> Option<fn(&mut Case) -> Outcome> {
         "checkpoints" => checkpoints,
         "tokens" => tokens,
         "token-texts" => token_texts,
+        "notices" => notices,
         _ => return None,
     })
 }
@@ -365,4 +366,24 @@ fn token_texts(case: &mut Case) -> Outcome {
         Err(TokenError::Index) => "index",
     };
     (case.text("result"), outcome.to_owned())
+}
+
+fn notices(case: &mut Case) -> Outcome {
+    let (stream, mut told) = (case.bytes("stream"), Vec::new());
+    let outcome = wire::notices(&stream).try_for_each(|notice| notice.map(|notice| told.push(line(&notice))));
+    assert_eq!(told, case.all("notice"), "{}", case.name);
+    (case.text("result"), outcome.map_or_else(codec_error, |()| "ok").to_owned())
+}
+
+fn line(notice: &Notice<'_>) -> String {
+    match notice {
+        Notice::Standing(Standing { time, origin, epoch, closed, lowest_epoch }) => {
+            let open = closed.map_or_else(|| "open".to_owned(), |why| format!("{why:?}").to_lowercase());
+            format!("standing {time} {origin} {epoch} {open} {lowest_epoch}")
+        }
+        Notice::Checkpoint(SignedCheckpoint { time, size, root, key_id, signature }) => {
+            format!("checkpoint {time} {size} {root} {key_id} {}", generator::hex(signature))
+        }
+        Notice::Key(KeyInUse { time, vkey }) => format!("key {time} {vkey}"),
+    }
 }

@@ -9,8 +9,8 @@ use appliance::hsm::FaultClass;
 use assent_client::outcome::Outcome;
 
 /// Operators with keys of their own.
-struct Office<'a> {
-    appliance: &'a Appliance,
+pub(crate) struct Office<'a> {
+    pub(crate) appliance: &'a Appliance,
 }
 
 impl<'a> Office<'a> {
@@ -23,7 +23,7 @@ impl<'a> Office<'a> {
         names.iter().map(line).collect()
     }
 
-    fn statement(&self, revoke: bool) -> String {
+    pub(crate) fn statement(&self, revoke: bool) -> String {
         let flags: &[&str] = if revoke { &["hsm", "rearm", "--revoke"] } else { &["hsm", "rearm"] };
         let (code, out, talk) = assent(Some(&self.appliance.config()), flags);
         assert_eq!(code, 4, "{talk}");
@@ -31,7 +31,7 @@ impl<'a> Office<'a> {
         out
     }
 
-    fn sign(&self, name: &str, namespace: &str, statement: &str) -> String {
+    pub(crate) fn sign(&self, name: &str, namespace: &str, statement: &str) -> String {
         let folder = self.appliance.folder.path();
         std::fs::write(folder.join("statement"), statement).expect("a file");
         let _ = std::fs::remove_file(folder.join("statement.sig"));
@@ -41,7 +41,7 @@ impl<'a> Office<'a> {
         signature.display().to_string()
     }
 
-    fn order(&self, revoke: bool, signatures: &[&String]) -> (i32, String) {
+    pub(crate) fn order(&self, revoke: bool, signatures: &[&String]) -> (i32, String) {
         let mut arguments = vec!["hsm", "rearm"];
         if revoke {
             arguments.push("--revoke");
@@ -66,7 +66,7 @@ fn keygen(arguments: &[&str], folder: &Path) {
 }
 
 /// Breaks the simulator of an appliance that is provisioned.
-fn inject(appliance: &Appliance, fault: &str) {
+pub(crate) fn inject(appliance: &Appliance, fault: &str) {
     let program = Path::new(crate::support::ASSENT).with_file_name("firmware-sim");
     let mut command = Command::new(program);
     command
@@ -78,7 +78,7 @@ fn inject(appliance: &Appliance, fault: &str) {
 }
 
 /// An appliance whose operators are alice and bob; carol is nobody here.
-fn staffed(settings: &str) -> Appliance {
+pub(crate) fn staffed(settings: &str) -> Appliance {
     let mut appliance = Appliance::start(Hsm::Simulator);
     assert!(appliance.stop(), "it stops");
     let lines = Office::keys(appliance.folder.path(), &["alice", "bob", "carol"]);

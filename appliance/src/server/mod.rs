@@ -2,7 +2,7 @@
 //!
 //! Every limit is explicit, and a peer that stalls, floods or sends garbage costs only itself: its stream is refused or
 //! reset, its connection closed. Nothing is decided here; a frame goes to the pipeline with the principal that the
-//! certificate names, and what comes back is sent.
+//! certificate names, and what comes back is sent. On a stream of its own each agent is told the news.
 
 mod connections;
 pub mod record;
@@ -22,6 +22,7 @@ use crate::identity::{Peer, Registry, SpiffeId};
 use crate::limits::{
     FRAME_DEADLINE, HANDSHAKE_DEADLINE, MAX_CONNECTIONS, MAX_UNVALIDATED_CONNECTIONS, REGISTRY_POLL,
 };
+use crate::notices::Notices;
 use crate::pipeline::Pipeline;
 use crate::token::Answer;
 
@@ -33,6 +34,7 @@ pub struct Server {
     registry: Arc<Registry>,
     accept_unregistered: bool,
     clock: Clock,
+    notices: Notices,
     connections: Connections,
     record: Arc<Record>,
 }
@@ -46,6 +48,7 @@ impl Server {
         registry: Arc<Registry>,
         accept_unregistered: bool,
         clock: Clock,
+        notices: Notices,
     ) -> Self {
         Self {
             endpoint,
@@ -53,6 +56,7 @@ impl Server {
             registry,
             accept_unregistered,
             clock,
+            notices,
             connections: Connections::default(),
             record: Arc::default(),
         }
@@ -116,7 +120,15 @@ impl Server {
         }
         let principal = Arc::new(peer.id.clone());
         let _open = self.connections.insert(connection.clone(), peer);
-        self.serve(&connection, principal).await;
+        let telling = async {
+            self.notices.tell(&connection).await;
+            // An agent that wants no notices may ask all the same.
+            std::future::pending().await
+        };
+        tokio::select! {
+            () = self.serve(&connection, principal) => {}
+            () = telling => {}
+        }
     }
 
     async fn serve(&self, connection: &Connection, principal: Arc<SpiffeId>) {

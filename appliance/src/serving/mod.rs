@@ -24,6 +24,7 @@ use crate::identity::tls::TlsError;
 use crate::identity::{Registry, RegistryError};
 use crate::limits::SIGNER_START_DEADLINE;
 use crate::log::{Log, OpenError};
+use crate::notices::Notices;
 use crate::operators::ListError;
 use crate::pipeline::Pipeline;
 use crate::policy::loader::{self, LoaderSettings};
@@ -116,7 +117,10 @@ pub async fn run(config: &Config) -> Result<(), ServeError> {
         pipeline: Arc::clone(&pipeline),
         clock: clock.clone(),
     };
-    let server = Arc::new(Server::new(endpoint, pipeline, registry, config.tls.accept_unregistered, clock));
+    let verifier_key = provision::verifier_key(config)?;
+    let notices = Notices::new(&handle, config.origin(), verifier_key, clock.clone());
+    let unregistered = config.tls.accept_unregistered;
+    let server = Arc::new(Server::new(endpoint, pipeline, registry, unregistered, clock, notices));
     let automatic = config.hsm.rearm == Rearm::Automatic;
     let desk = Desk {
         status,

@@ -33,13 +33,15 @@ pub(super) fn open(
         decided.rulings().collect::<Result<_, _>>().map_err(ReplyError::Malformed)?;
     let mut leaves = Leaves::of(&batch, &decided, &rulings)?;
     let mut tokens = Vec::new();
-    match &decided.sealing {
+    let origin = match &decided.sealing {
         Some(sealing) => leaves.seal(sealing, &decided, trust, now, &mut tokens)?,
         None if leaves.allowed > 0 => return Err(ReplyError::Unsealed),
-        None => {}
-    }
+        None => None,
+    };
     Ok(Outcomes {
         time: decided.head.time,
+        epoch: decided.head.epoch,
+        origin,
         principal: decided.head.principal.to_owned(),
         first: decided.sealing.as_ref().map_or(LeafIndex(0), |sealing| sealing.first),
         rulings: rulings.iter().map(owned).collect(),
@@ -100,7 +102,8 @@ impl Leaves {
         Ok(leaves)
     }
 
-    /// Computes the root, verifies the signature over it, and appends the token of every allow to `tokens`.
+    /// Computes the root, verifies the signature over it, and appends the token of every allow to `tokens`. Gives the log's
+    /// origin, where a trust tells it.
     fn seal(
         &mut self,
         sealing: &Sealing,
@@ -108,13 +111,12 @@ impl Leaves {
         trust: Option<&Trust>,
         now: Timestamp,
         tokens: &mut Vec<u8>,
-    ) -> Result<(), ReplyError> {
+    ) -> Result<Option<&'static str>, ReplyError> {
         let Sealing { first, size, key_id, signature, proof } = sealing;
         let range = Range::new(*first, self.lines.len(), *size, proof, &mut self.hashes)
             .map_err(ReplyError::Range)?;
-        if let Some(trust) = trust {
-            verify(trust, sealing, range.root(), decided.head.time, now)?;
-        }
+        let origin =
+            trust.map(|trust| verify(trust, sealing, range.root(), decided.head.time, now)).transpose()?;
         let path_bytes = 32 * inclusion::path_length(*first, *size).unwrap_or_default();
         tokens.reserve(self.bytes.len() + self.allowed * (token::HEAD_BYTES + path_bytes + 64));
         for (position, line) in self.lines.iter_mut().enumerate() {
@@ -128,18 +130,18 @@ impl Leaves {
             token::append(*key_id, *size, index, body, &path, signature, tokens);
             line.token.end = tokens.len();
         }
-        Ok(())
+        Ok(origin)
     }
 }
 
-/// Verifies the signature under each trusted key with its ID: two keys may share one.
+/// Verifies the signature under each trusted key with its ID: two keys may share one. Gives the log's origin.
 fn verify(
     trust: &Trust,
     sealing: &Sealing,
     root: Hash,
     decided: Timestamp,
     now: Timestamp,
-) -> Result<(), ReplyError> {
+) -> Result<&'static str, ReplyError> {
     let mut outcome = ReplyError::UntrustedKey(sealing.key_id);
     for trusted in trust.keys().iter().filter(|trusted| trusted.key.id() == sealing.key_id) {
         let in_its_dates = |time| trusted.not_before <= time && time <= trusted.not_after;
@@ -149,7 +151,7 @@ fn verify(
         let checkpoint = Checkpoint { origin: trusted.key.name(), size: sealing.size, root };
         let text = checkpoint.text().map_err(|_| ReplyError::Signature)?;
         if trusted.key.verify(text.as_bytes(), &sealing.signature).is_ok() {
-            return Ok(());
+            return Ok(trusted.key.name());
         }
         outcome = ReplyError::Signature;
     }

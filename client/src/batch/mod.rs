@@ -11,7 +11,7 @@ use assent_proto::hash::Hash;
 use assent_proto::intent::Intent as Parsed;
 use assent_proto::limits::{MAX_BATCH_INTENTS, MAX_FRAME_BYTES};
 use assent_proto::note::KeyId;
-use assent_proto::number::{LeafIndex, Timestamp};
+use assent_proto::number::{Epoch, LeafIndex, Timestamp};
 use assent_proto::refusal::Refusal;
 use assent_proto::tree::RangeError;
 pub use assent_proto::wire::BatchId;
@@ -211,6 +211,9 @@ struct Line {
 pub struct Outcomes {
     batch: Batch,
     time: Timestamp,
+    epoch: Epoch,
+    /// The log that the answer is in, where a trust told.
+    origin: Option<&'static str>,
     principal: String,
     first: LeafIndex,
     rulings: Vec<Ruled>,
@@ -236,6 +239,18 @@ impl Outcomes {
     #[must_use]
     pub const fn time(&self) -> Timestamp {
         self.time
+    }
+
+    /// The epoch of the token boundary in which it was decided.
+    #[must_use]
+    pub const fn epoch(&self) -> Epoch {
+        self.epoch
+    }
+
+    /// Origin of the log that its entries are in; none where no trust was given, or nothing was sealed.
+    #[must_use]
+    pub const fn origin(&self) -> Option<&'static str> {
+        self.origin
     }
 
     /// The agent, as the appliance knows it.

@@ -5,7 +5,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::limits::{CONNECT_TIMEOUT, DEADLINE};
+use crate::limits::{CONNECT_TIMEOUT, DEADLINE, SILENCE};
 use crate::quote::quoted;
 use crate::trust::Trust;
 
@@ -28,6 +28,8 @@ pub struct Config {
     pub connect_timeout: Duration,
     /// How long a batch may take, attempts and pauses included.
     pub deadline: Duration,
+    /// After so long without a notice the appliance counts as silent; a live one speaks every second.
+    pub silence: Duration,
 }
 
 /// Why a configuration does not serve.
@@ -96,6 +98,7 @@ impl Config {
             trust: None,
             connect_timeout: CONNECT_TIMEOUT,
             deadline: DEADLINE,
+            silence: SILENCE,
         })
     }
 

@@ -7,6 +7,7 @@ use quinn::{ConnectionError, VarInt};
 
 use super::config::ConfigError;
 use crate::batch::{BatchError, ReplyError};
+use crate::notice::Fork;
 
 /// Why there are no outcomes. None of these is a denial.
 #[derive(Debug, thiserror::Error)]
@@ -94,6 +95,9 @@ pub enum ClientError {
     /// The answer was refused: by the appliance, or by us because it does not verify.
     #[error(transparent)]
     Reply(ReplyError),
+    /// The appliance's log was seen to fork, or to go back: see [`Notices`](super::Notices). No answer of it is believed any more.
+    #[error("{0}")]
+    Forked(Box<Fork>),
     /// The system gives no random bytes.
     #[error("system gives no random bytes")]
     Random,
@@ -127,6 +131,7 @@ impl ClientError {
             | Self::ReplyTooLong
             | Self::Batch(_)
             | Self::Reply(_)
+            | Self::Forked(_)
             | Self::Random => false,
         }
     }

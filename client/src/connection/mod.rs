@@ -6,21 +6,27 @@
 
 mod config;
 mod error;
+mod heard;
+mod listening;
+mod notices;
 mod pause;
+mod shared;
 mod tls;
 
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::{Arc, OnceLock};
 
 use assent_proto::limits::MAX_REPLY_BYTES;
 use assent_proto::refusal::Refusal;
 use assent_proto::wire::Reply;
-use quinn::{Connection, Endpoint, ReadError, ReadToEndError, VarInt, WriteError};
-use tokio::sync::Mutex;
+use quinn::{Connection, ReadError, ReadToEndError, VarInt, WriteError};
 use tokio::time::{sleep, timeout};
 
 pub use self::config::{Config, ConfigError};
 pub use self::error::ClientError;
+use self::listening::Listening;
+pub use self::notices::{Hearing, Notices};
 use self::pause::Pauses;
+use self::shared::Shared;
 use crate::batch::{Batch, BatchId, Outcomes};
 use crate::clock;
 use crate::intent::Intent;
@@ -28,11 +34,8 @@ use crate::intent::Intent;
 /// A connection to an appliance, made anew when it breaks. Share it by reference; each batch has its own stream.
 #[derive(Debug)]
 pub struct Client {
-    config: Config,
-    endpoint: Endpoint,
-    tls: quinn::ClientConfig,
-    /// Held while connecting, so that tasks which find it broken connect once, not once each.
-    connection: Mutex<Option<Connection>>,
+    shared: Arc<Shared>,
+    listening: OnceLock<Listening>,
 }
 
 impl Client {
@@ -41,17 +44,26 @@ impl Client {
     /// # Errors
     /// [`ClientError`].
     pub async fn connect(config: &Config) -> Result<Self, ClientError> {
-        let tls = tls::client_config(config).map_err(ClientError::Config)?;
-        let remote = resolve(&config.addr).await?;
-        let any: SocketAddr = if remote.is_ipv6() {
-            (Ipv6Addr::UNSPECIFIED, 0).into()
-        } else {
-            (Ipv4Addr::UNSPECIFIED, 0).into()
-        };
-        let endpoint = Endpoint::client(any).map_err(ClientError::Socket)?;
-        let client = Self { config: config.clone(), endpoint, tls, connection: Mutex::new(None) };
-        client.connected().await?;
-        Ok(client)
+        let shared = Arc::new(Shared::begin(config).await?);
+        shared.connected().await?;
+        Ok(Self { shared, listening: OnceLock::new() })
+    }
+
+    /// What the appliance says unasked: that its token boundary trips or re-arms, what is revoked, its newest checkpoint.
+    ///
+    /// The first call begins to listen; who never calls it is never told, and costs the appliance nothing. Hearing
+    /// outlives connections, and ends with this client.
+    #[must_use]
+    pub fn notices(&self) -> Notices {
+        self.listening.get_or_init(|| Listening::start(Arc::clone(&self.shared))).notices()
+    }
+
+    /// Refuses to go on with a log that was seen to fork.
+    fn check_fork(&self) -> Result<(), ClientError> {
+        match self.listening.get().and_then(|listening| listening.notices().fork()) {
+            Some(fork) => Err(ClientError::Forked(Box::new(fork))),
+            None => Ok(()),
+        }
     }
 
     /// Asks leave for all of `intents` at once: one frame, one answer, a token for each that is allowed.
@@ -74,8 +86,12 @@ impl Client {
     /// # Errors
     /// As [`Client::preauthorize`].
     pub async fn ask(&self, batch: Batch) -> Result<Outcomes, ClientError> {
+        self.check_fork()?;
         let reply = self.reply(&batch).await?;
-        batch.open(&reply, self.config.trust.as_ref(), clock::now()).map_err(ClientError::Reply)
+        let trust = self.shared.config.trust.as_ref();
+        let outcomes = batch.open(&reply, trust, clock::now()).map_err(ClientError::Reply)?;
+        // What was heard while the answer was under way counts too.
+        self.check_fork().map(|()| outcomes)
     }
 
     /// The answer to a batch, opened by nobody: for those who store it, or measure.
@@ -83,7 +99,7 @@ impl Client {
     /// # Errors
     /// As [`Client::preauthorize`].
     pub async fn reply(&self, batch: &Batch) -> Result<Vec<u8>, ClientError> {
-        let deadline = self.config.deadline;
+        let deadline = self.shared.config.deadline;
         let mut last = None;
         match timeout(deadline, self.ask_until_answered(batch, &mut last)).await {
             Ok(outcome) => outcome,
@@ -107,8 +123,8 @@ impl Client {
     }
 
     async fn ask_once(&self, batch: &Batch) -> Result<Vec<u8>, ClientError> {
-        let addr = &self.config.addr;
-        let connection = self.connected().await?;
+        let addr = &self.shared.config.addr;
+        let connection = self.shared.connected().await?;
         let outcome = match exchange(addr, &connection, batch.frame()).await {
             Ok(reply) if says_shutting_down(&reply) => Err(ClientError::ShuttingDown { addr: addr.clone() }),
             outcome => outcome,
@@ -118,46 +134,18 @@ impl Client {
             // Whatever broke the exchange, the reason of the connection's end says more, when it has ended.
             (Err(_), Some(reason)) => Err(ClientError::of_connection(addr, reason)),
             (Err(error), None) => {
-                self.forget(&connection).await;
+                self.shared.forget(&connection).await;
                 Err(error)
             }
         }
     }
 
-    /// Makes the next attempt connect anew. The connection ends when the last batch on it does.
-    async fn forget(&self, connection: &Connection) {
-        let mut held = self.connection.lock().await;
-        if held.as_ref().is_some_and(|held| held.stable_id() == connection.stable_id()) {
-            *held = None;
-        }
-    }
-
-    /// The live connection, or a new one.
-    async fn connected(&self) -> Result<Connection, ClientError> {
-        let mut held = self.connection.lock().await;
-        if let Some(live) = held.as_ref().filter(|connection| connection.close_reason().is_none()) {
-            return Ok(live.clone());
-        }
-        *held = None;
-        let remote = resolve(&self.config.addr).await?;
-        let connecting = self
-            .endpoint
-            .connect_with(self.tls.clone(), remote, &self.config.server_name)
-            .map_err(|error| ClientError::Endpoint(error.to_string()))?;
-        let no_answer =
-            || ClientError::NoAnswer { addr: self.config.addr.clone(), waited: self.config.connect_timeout };
-        let connection = timeout(self.config.connect_timeout, connecting)
-            .await
-            .map_err(|_| no_answer())?
-            .map_err(|reason| ClientError::of_connection(&self.config.addr, reason))?;
-        *held = Some(connection.clone());
-        Ok(connection)
-    }
-
     /// Says goodbye, and waits until the appliance has heard it.
     pub async fn close(self) {
-        self.endpoint.close(VarInt::from_u32(0), b"done");
-        self.endpoint.wait_idle().await;
+        // Whoever still listened would connect anew.
+        drop(self.listening);
+        self.shared.endpoint.close(VarInt::from_u32(0), b"done");
+        self.shared.endpoint.wait_idle().await;
     }
 }
 
@@ -181,12 +169,6 @@ async fn exchange(addr: &str, connection: &Connection, frame: &[u8]) -> Result<V
 /// A refusal of the frame that decides nothing and will not last.
 fn says_shutting_down(reply: &[u8]) -> bool {
     matches!(Reply::parse(reply), Ok(Reply::Refused(Refusal::ShuttingDown)))
-}
-
-async fn resolve(addr: &str) -> Result<SocketAddr, ClientError> {
-    let unresolved = |source| ClientError::Resolve { addr: addr.to_owned(), source };
-    let mut found = tokio::net::lookup_host(addr).await.map_err(unresolved)?;
-    found.next().ok_or_else(|| unresolved(std::io::ErrorKind::NotFound.into()))
 }
 
 /// A batch id of this moment, for a batch of one's own making.

@@ -63,7 +63,7 @@ fn certificates(what: &'static str, path: &Path) -> Result<Vec<CertificateDer<'s
 fn transport() -> TransportConfig {
     let mut transport = TransportConfig::default();
     let idle = IdleTimeout::try_from(IDLE_TIMEOUT).ok();
-    // The appliance opens no streams of its own and sends no datagrams.
+    // The appliance opens no streams of its own, but for one when we listen, and sends no datagrams.
     transport
         .max_concurrent_bidi_streams(VarInt::from_u32(0))
         .max_concurrent_uni_streams(VarInt::from_u32(0))

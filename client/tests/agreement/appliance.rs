@@ -10,7 +10,9 @@ use assent_client::proto::number::{Epoch, LeafIndex, TreeSize};
 use assent_client::proto::tree::{Frontier, Range};
 use assent_client::proto::verify::TrustedKey;
 use assent_client::proto::wire::{Head, Request, Ruling, Sealing, Verdict, append_sealing, begin_decided};
-use assent_client::{Batch, BatchId, Intent, Outcomes, Refusal, Timestamp, Trust, Uid};
+use assent_client::{
+    Batch, BatchId, Closure, Intent, Outcomes, Refusal, SignedCheckpoint, Standing, Timestamp, Trust, Uid,
+};
 use ed25519_dalek::{Signer as _, SigningKey};
 
 /// When everything happens.
@@ -39,6 +41,11 @@ impl Appliance {
             key: SigningKey::from_bytes(&[7; 32]),
             leaves,
         }
+    }
+
+    /// One whose key is made from that seed; the others' is from 7.
+    pub(crate) fn with_key(seed: u8) -> Self {
+        Self { key: SigningKey::from_bytes(&[seed; 32]), ..Self::with_log_of(0) }
     }
 
     pub(crate) fn trust(&self) -> Trust {
@@ -92,15 +99,34 @@ impl Appliance {
         let range = Range::new(LeafIndex(0), self.leaves.len(), size, &[], &mut buffer).unwrap();
         let first_index = LeafIndex(first as u64);
         let proof = range.proof(first_index, self.leaves.len() - first).unwrap();
+        let SignedCheckpoint { key_id, signature, .. } = self.signed(size.0, root);
+        Sealing { first: first_index, size, key_id, signature, proof }
+    }
+
+    /// The checkpoint of its log as it is.
+    pub(crate) fn checkpoint(&self) -> SignedCheckpoint {
+        let mut frontier = Frontier::new();
+        self.leaves.iter().for_each(|leaf| frontier.append(*leaf).unwrap());
+        self.signed(frontier.size().0, frontier.root())
+    }
+
+    /// Any checkpoint that its key can sign, whether its log ever was so or not.
+    pub(crate) fn signed(&self, size: u64, root: Hash) -> SignedCheckpoint {
+        let size = TreeSize(size);
         let text = Checkpoint { origin: ORIGIN, size, root }.text().unwrap();
         let key = VerifierKey::new(ORIGIN, self.key.verifying_key().as_bytes()).unwrap();
         let signature = self.key.sign(text.as_bytes()).to_bytes();
-        Sealing {
-            first: first_index,
-            size: TreeSize(self.leaves.len() as u64),
-            key_id: key.id(),
-            signature,
-            proof,
+        SignedCheckpoint { time: self.now, size, root, key_id: key.id(), signature }
+    }
+
+    /// How its boundary stands.
+    pub(crate) fn standing(&self, lowest_epoch: u64) -> Standing {
+        Standing {
+            time: self.now,
+            origin: ORIGIN.to_owned(),
+            epoch: self.epoch,
+            closed: (!self.boundary_open).then_some(Closure::Availability),
+            lowest_epoch: Epoch(lowest_epoch),
         }
     }
 

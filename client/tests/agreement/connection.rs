@@ -15,6 +15,7 @@ use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair,
 use rustls::RootCertStore;
 use rustls::server::WebPkiClientVerifier;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use tokio::sync::mpsc;
 
 use crate::appliance::{Appliance, allow_once, cancel};
 
@@ -63,7 +64,7 @@ impl Authority {
 
 /// What the appliance does with the first connections.
 #[derive(Clone, Copy)]
-enum Manner {
+pub(crate) enum Manner {
     Answer,
     /// Reads the batch and drops the connection without an answer, so often.
     DropFirst(usize),
@@ -77,16 +78,20 @@ enum Manner {
     KeepSilent,
 }
 
-struct Server {
+pub(crate) struct Server {
     addr: SocketAddr,
     authority: Authority,
-    appliance: Arc<Mutex<Appliance>>,
+    pub(crate) appliance: Arc<Mutex<Appliance>>,
     /// Every frame that arrived.
     frames: Arc<Mutex<Vec<Vec<u8>>>>,
+    /// Every connection, as it was made.
+    connections: tokio::sync::Mutex<mpsc::Receiver<Connection>>,
+    /// The one that was taken from there last.
+    newest: Mutex<Option<Connection>>,
 }
 
 impl Server {
-    fn start(manner: Manner) -> Self {
+    pub(crate) fn start(manner: Manner) -> Self {
         let authority = Authority::new();
         let identity = authority.identity("appliance");
         let mut roots = RootCertStore::empty();
@@ -106,11 +111,24 @@ impl Server {
         let addr = endpoint.local_addr().unwrap();
         let appliance = Arc::new(Mutex::new(Appliance::with_log_of(50)));
         let frames = Arc::new(Mutex::new(Vec::new()));
-        tokio::spawn(serve(endpoint, manner, appliance.clone(), frames.clone()));
-        Self { addr, authority, appliance, frames }
+        let (made, connections) = mpsc::channel(16);
+        tokio::spawn(serve(endpoint, manner, appliance.clone(), frames.clone(), made));
+        Self { addr, authority, appliance, frames, connections: connections.into(), newest: Mutex::default() }
     }
 
-    fn config(&self) -> Config {
+    /// The next connection.
+    pub(crate) async fn connection(&self) -> Connection {
+        let connection = self.connections.lock().await.recv().await.unwrap();
+        *self.newest.lock().unwrap() = Some(connection.clone());
+        connection
+    }
+
+    /// The connection that was waited for last.
+    pub(crate) fn newest(&self) -> Connection {
+        self.newest.lock().unwrap().clone().unwrap()
+    }
+
+    pub(crate) fn config(&self) -> Config {
         let agent = self.authority.identity("agent");
         let addr = format!("localhost:{}", self.addr.port());
         let config = Config::new(addr, self.authority.ca_file(), agent.cert_file, agent.key_file).unwrap();
@@ -128,9 +146,11 @@ async fn serve(
     manner: Manner,
     appliance: Arc<Mutex<Appliance>>,
     frames: Arc<Mutex<Vec<Vec<u8>>>>,
+    made: mpsc::Sender<Connection>,
 ) {
     while let Some(incoming) = endpoint.accept().await {
         let Ok(connection) = incoming.await else { continue };
+        made.try_send(connection.clone()).unwrap();
         tokio::spawn(serve_connection(connection, manner, appliance.clone(), frames.clone()));
     }
 }

@@ -2,13 +2,18 @@
 
 use std::time::Duration;
 
+use assent_client::notice::to_bytes;
 use assent_client::proto::entry::Grounds;
 use assent_client::proto::intent::Intent as Parsed;
+use assent_client::proto::note::{KeyId, VerifierKey};
 use assent_client::proto::number::{Epoch, LeafIndex};
+use assent_client::proto::verify::TrustedKey;
 use assent_client::proto::wire::Verdict;
 use assent_client::{
-    Acceptance, AdmitError, Guard, Intent, Outcomes, SpendError, Spent, Timestamp, VerifyError,
+    Acceptance, AdmitError, Guard, Intent, Outcomes, SignedCheckpoint, SpendError, Spent, Standing,
+    Timestamp, Trust, VerifyError,
 };
+use ed25519_dalek::SigningKey;
 
 use crate::appliance::{AUDIENCE, Appliance, NOON, WINDOW_S, allow_once, cancel};
 
@@ -117,6 +122,80 @@ fn epoch_before_a_trip_is_refused_and_stays_so() {
     let guard = guard(&appliance);
     guard.raise_epoch(Epoch(4));
     guard.raise_epoch(Epoch(1));
+    assert_eq!(refusal(&guard, token(&outcomes), &cancel("#W1"), NOON), VerifyError::Epoch);
+}
+
+#[test]
+fn revoked_token_is_refused_whatever_is_said_later() {
+    let mut appliance = Appliance::with_log_of(20);
+    let outcomes = appliance.ask(&[cancel("#W1")], allow_once);
+    let guard = guard(&appliance);
+    appliance.boundary_open = false;
+    appliance.epoch.0 += 1;
+    guard.heed(&appliance.standing(3));
+    let elsewhere = Standing { origin: "localhost/test/log/2".to_owned(), ..appliance.standing(4) };
+    guard.heed(&elsewhere);
+    let early = guard.admit(token(&outcomes), &cancel("#W1"), NOON.minus_ms(2001));
+    assert!(
+        matches!(early, Err(AdmitError::Verify(VerifyError::TooEarly))),
+        "the epoch is not what it lacks"
+    );
+    guard.heed(&appliance.standing(4));
+    guard.heed(&appliance.standing(0));
+    assert_eq!(refusal(&guard, token(&outcomes), &cancel("#W1"), NOON), VerifyError::Epoch);
+    appliance.boundary_open = true;
+    let outcomes = appliance.ask(&[cancel("#W1")], allow_once);
+    assert!(guard.admit(token(&outcomes), &cancel("#W1"), NOON).is_ok());
+}
+
+#[test]
+fn one_log_is_not_held_to_the_epochs_of_another() {
+    let mut appliance = Appliance::with_log_of(20);
+    let outcomes = appliance.ask(&[cancel("#W1")], allow_once);
+    let other = SigningKey::from_bytes(&[8; 32]);
+    let other = VerifierKey::new("localhost/other/log/1", other.verifying_key().as_bytes()).unwrap();
+    let (not_before, not_after) = (Timestamp(0), Timestamp(u64::MAX));
+    let both = [appliance.trust().keys(), &[TrustedKey { key: other, not_before, not_after }]].concat();
+    let guard = Guard::with_spent(Trust::new(&both).unwrap(), AUDIENCE, Spent::in_memory(Timestamp(0)));
+    let theirs = Standing { origin: other.name().to_owned(), epoch: Epoch(900), ..appliance.standing(900) };
+    guard.heed(&theirs);
+    assert!(guard.admit(token(&outcomes), &cancel("#W1"), NOON).is_ok());
+    guard.raise_epoch(Epoch(4));
+    assert_eq!(refusal(&guard, token(&outcomes), &cancel("#W1"), NOON), VerifyError::Epoch);
+}
+
+#[test]
+fn pushed_checkpoint_is_believed_for_its_signature_only() {
+    let mut appliance = Appliance::with_log_of(20);
+    let outcomes = appliance.ask(&[cancel("#W1")], allow_once);
+    let (guard, checkpoint) = (guard(&appliance), appliance.checkpoint());
+    let altered = SignedCheckpoint { signature: [1; 64], ..checkpoint };
+    assert_eq!(guard.remember(&altered, NOON), Err(VerifyError::Signature));
+    let unknown = SignedCheckpoint { key_id: KeyId([0; 4]), ..checkpoint };
+    assert_eq!(guard.remember(&unknown, NOON), Err(VerifyError::UntrustedKey));
+    assert_eq!(guard.remember(&checkpoint, NOON), Ok(()));
+    let mut forged = token(&outcomes).to_vec();
+    *forged.last_mut().unwrap() ^= 1;
+    assert_eq!(refusal(&guard, &forged, &cancel("#W1"), NOON), VerifyError::Signature);
+    assert!(guard.admit(token(&outcomes), &cancel("#W1"), NOON).is_ok());
+}
+
+#[test]
+fn file_of_notices_tells_a_guard_without_a_network() {
+    let mut appliance = Appliance::with_log_of(20);
+    let outcomes = appliance.ask(&[cancel("#W1")], allow_once);
+    appliance.epoch.0 += 1;
+    let file = to_bytes(Some(&appliance.standing(4)), Some(&appliance.checkpoint()));
+    for length in 0..file.len() - 109 {
+        let guard = guard(&appliance);
+        assert_eq!(guard.heed_all(&file[..length], NOON).is_ok(), length == 1, "{length} bytes");
+        assert!(
+            guard.admit(token(&outcomes), &cancel("#W1"), NOON).is_ok(),
+            "{length} bytes say nothing yet"
+        );
+    }
+    let guard = guard(&appliance);
+    assert!(guard.heed_all(&file, NOON).is_ok());
     assert_eq!(refusal(&guard, token(&outcomes), &cancel("#W1"), NOON), VerifyError::Epoch);
 }
 

@@ -14,4 +14,6 @@ mod batch;
 mod connection;
 mod guard;
 mod intent;
+#[cfg(feature = "network")]
+mod notices;
 mod wallet;

@@ -82,3 +82,56 @@ fn refresh_asks_again_for_what_ends_soon_and_has_no_successor() {
     assert!(wallet.refresh(id, appliance.now, minute).unwrap().is_none());
     assert!(wallet.find(&cancel("#short"), NOON.plus_ms(200_000)).is_some());
 }
+
+#[test]
+fn closed_boundary_ends_asking_and_not_the_tokens_that_are_there() {
+    let mut appliance = Appliance::with_log_of(0);
+    let mut wallet = Wallet::from(appliance.ask(&[cancel("#W1")], |_| for_seconds(60)));
+    let (id, ahead) = (BatchId::new(NOON, [2; 10]), Duration::from_secs(120));
+    assert!(wallet.refresh(id, NOON, ahead).unwrap().is_some(), "who was told nothing asks");
+    appliance.boundary_open = false;
+    appliance.epoch.0 += 1;
+    wallet.heed(&appliance.standing(0));
+    assert_eq!(wallet.epoch(), Some(appliance.epoch));
+    assert!(wallet.refresh(id, NOON, ahead).unwrap().is_none());
+    assert!(wallet.find(&cancel("#W1"), NOON).is_some());
+    appliance.boundary_open = true;
+    wallet.heed(&appliance.standing(0));
+    assert!(wallet.refresh(id, NOON, ahead).unwrap().is_some());
+}
+
+#[test]
+fn revoked_tokens_are_forgotten_and_not_taken_up_again() {
+    let mut appliance = Appliance::with_log_of(0);
+    let old = appliance.ask(&[cancel("#W1"), cancel("#W2")], |_| for_seconds(60));
+    let mut wallet = Wallet::from(old.clone());
+    appliance.epoch.0 += 1;
+    wallet.add(appliance.ask(&[cancel("#W2"), cancel("#W3")], |_| for_seconds(60)));
+    assert_eq!(wallet.len(), 4);
+    let elsewhere =
+        assent_client::Standing { origin: "localhost/test/log/2".to_owned(), ..appliance.standing(4) };
+    wallet.heed(&elsewhere);
+    assert_eq!(wallet.len(), 4, "another log's revocations say nothing of these");
+    wallet.heed(&appliance.standing(3));
+    assert_eq!(wallet.len(), 4, "the epoch in which they were decided is not below");
+    wallet.heed(&appliance.standing(4));
+    let held = ["#W1", "#W2", "#W3"].map(|order| wallet.find(&cancel(order), NOON).is_some());
+    assert_eq!((held, wallet.len()), ([false, true, true], 2));
+    wallet.add(old);
+    assert_eq!(wallet.len(), 2);
+    let asked = wallet.refresh(BatchId::new(NOON, [2; 10]), NOON, Duration::from_secs(120)).unwrap().unwrap();
+    assert_eq!(asked.len(), 2, "what was revoked is not asked for again");
+}
+
+#[test]
+fn revocation_reaches_tokens_whose_log_nobody_vouched_for() {
+    let mut appliance = Appliance::with_log_of(0);
+    let batch = crate::appliance::batch_of(&[cancel("#W1")]);
+    let reply = appliance.answer(batch.frame(), |_| for_seconds(60));
+    let outcomes = batch.open(&reply, None, NOON).unwrap();
+    assert_eq!((outcomes.origin(), outcomes.epoch()), (None, appliance.epoch));
+    let mut wallet = Wallet::from(outcomes);
+    appliance.epoch.0 += 1;
+    wallet.heed(&appliance.standing(4));
+    assert!(wallet.is_empty());
+}

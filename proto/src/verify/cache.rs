@@ -32,6 +32,18 @@ impl CheckpointCache {
         Self { verified: heapless::Deque::new() }
     }
 
+    /// How many checkpoints are remembered.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.verified.len()
+    }
+
+    /// Whether none is.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.verified.is_empty()
+    }
+
     /// Whether this very signature was verified: any other is looked at anew, so a token altered in any byte is refused.
     pub(super) fn holds(
         &self,

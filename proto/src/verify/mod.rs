@@ -1,4 +1,4 @@
-//! Verification of a token, offline: what an executor does before it acts.
+//! Verification of a token, offline: what an executor does before it acts; and of checkpoints that come ahead of tokens.
 //!
 //! The one rule: any doubt is a refusal. Nothing here asks a network or a clock; trust, time and what is about to be done
 //! are arguments. It does not remember uses: whoever acts must spend one use of [`VerifiedToken::identity`] durably, and
@@ -13,12 +13,12 @@ use core::fmt;
 use crate::checkpoint::Checkpoint;
 use crate::codec;
 use crate::entry::{Allow, Grounds};
-use crate::hash::Hash;
 use crate::intent::Act;
 use crate::limits::{MAX_NAME_BYTES, MAX_PRINCIPAL_BYTES, MAX_SKEW_MS};
 use crate::note::VerifierKey;
 use crate::number::{Epoch, LeafIndex, Timestamp};
 use crate::token::{TokenError, UnverifiedToken};
+use crate::wire::SignedCheckpoint;
 
 /// A verifier key of a log that is trusted, and when.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,7 +48,7 @@ pub struct Expected<'e> {
     pub skew_ms: u64,
     /// The longest window that it accepts, in milliseconds.
     pub window_cap_ms: u64,
-    /// The lowest epoch that it accepts.
+    /// The lowest epoch that it accepts of the log that the token is of.
     pub lowest_epoch: Epoch,
     /// Whether it accepts tokens whose authority is a break-glass warrant.
     pub break_glass: bool,
@@ -188,32 +188,50 @@ pub fn verify<'a>(
     let token = UnverifiedToken::parse(token)?;
     let root = token.root().ok_or(VerifyError::Malformed(TokenError::Length))?;
     let claims: Allow<'a> = codec::parse(token.body).map_err(|_| VerifyError::Body)?;
-    let key = covering_key(&token, root, &claims, expected, cache)?;
+    let UnverifiedToken { key_id, size, signature, .. } = token;
+    let signed = SignedCheckpoint { time: claims.time, size, root, key_id, signature };
+    let key = covering_key(&signed, expected.keys, expected.now, cache)?;
     check_claims(&claims, expected)?;
     Ok(VerifiedToken { claims, origin: key.name(), index: token.index })
 }
 
-/// The trusted key whose signature covers the token. Two keys may share an ID, so each of them is tried.
-fn covering_key<'a>(
-    token: &UnverifiedToken<'a>,
-    root: Hash,
-    claims: &Allow<'a>,
-    expected: &Expected<'a>,
+/// Verifies a checkpoint that was pushed ahead of its tokens, and remembers it: they then cost no signature check. Gives the
+/// key that signed it, whose name is the log's origin.
+///
+/// It takes steps 4 and 5 of a token's verification. Remembered again, it takes no second place.
+///
+/// # Errors
+/// [`VerifyError::UntrustedKey`], [`VerifyError::Signature`]: then nothing is remembered.
+pub fn verify_checkpoint<'k>(
+    signed: &SignedCheckpoint,
+    keys: &[TrustedKey<'k>],
+    now: Timestamp,
     cache: &mut CheckpointCache,
-) -> Result<VerifierKey<'a>, VerifyError> {
+) -> Result<VerifierKey<'k>, VerifyError> {
+    covering_key(signed, keys, now, cache)
+}
+
+/// The trusted key whose signature covers the root. Two keys may share an ID, so each of them is tried.
+fn covering_key<'k>(
+    signed: &SignedCheckpoint,
+    keys: &[TrustedKey<'k>],
+    now: Timestamp,
+    cache: &mut CheckpointCache,
+) -> Result<VerifierKey<'k>, VerifyError> {
+    let SignedCheckpoint { time, size, root, key_id, signature } = signed;
     let mut outcome = VerifyError::UntrustedKey;
-    for trusted in expected.keys.iter().filter(|trusted| trusted.key.id() == token.key_id) {
+    for trusted in keys.iter().filter(|trusted| trusted.key.id() == *key_id) {
         let in_its_dates = |time| trusted.not_before <= time && time <= trusted.not_after;
-        if !in_its_dates(claims.time) || !in_its_dates(expected.now) {
+        if !in_its_dates(*time) || !in_its_dates(now) {
             continue;
         }
-        if cache.holds(&trusted.key, token.size, root, &token.signature) {
+        if cache.holds(&trusted.key, *size, *root, signature) {
             return Ok(trusted.key);
         }
-        let checkpoint = Checkpoint { origin: trusted.key.name(), size: token.size, root };
+        let checkpoint = Checkpoint { origin: trusted.key.name(), size: *size, root: *root };
         let text = checkpoint.text().map_err(|_| VerifyError::Signature)?;
-        if trusted.key.verify(text.as_bytes(), &token.signature).is_ok() {
-            cache.insert(&trusted.key, token.size, root, token.signature);
+        if trusted.key.verify(text.as_bytes(), signature).is_ok() {
+            cache.insert(&trusted.key, *size, *root, *signature);
             return Ok(trusted.key);
         }
         outcome = VerifyError::Signature;

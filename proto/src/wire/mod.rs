@@ -1,11 +1,16 @@
-//! Frames: what passes between an agent and an appliance, one request and one reply a QUIC stream.
+//! Frames: what passes between an agent and an appliance, one request and one reply a QUIC stream, and notices on a stream
+//! of their own.
 //!
 //! The end of the stream is the end of the frame, so no length is sent and none can lie. ALPN [`ALPN`] names the version.
 //! Whoever is handed a [`Request`] knows that the bytes were canonical and within the limits; not who sent them.
 
+mod notice;
 mod reply;
 mod request;
 
+pub use notice::{
+    Arrived, Closure, KeyInUse, Notice, NoticeReader, SignedCheckpoint, Standing, begin_notices, notices,
+};
 pub use reply::{
     Decided, Head, Reply, Ruling, Sealing, Verdict, append_refused, append_sealing, begin_decided,
 };

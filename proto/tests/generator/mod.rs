@@ -6,6 +6,7 @@
 mod frames;
 mod intents;
 mod notes;
+mod notices;
 mod tokens;
 mod tree;
 
@@ -27,6 +28,7 @@ pub(crate) fn all() -> Vec<(&'static str, String)> {
         ("checkpoints.txt", notes::checkpoints()),
         ("tokens.txt", tokens::tokens()),
         ("token-texts.txt", tokens::texts()),
+        ("notices.txt", notices::notices()),
     ]
 }
 

@@ -6,10 +6,13 @@ use assent_proto::entry::{
 };
 use assent_proto::hash::Hash;
 use assent_proto::intent::{OnUnavailable, Priority, Terms, Uid};
+use assent_proto::limits::MAX_TREE_SIZE;
 use assent_proto::note::KeyId;
 use assent_proto::number::{Epoch, LeafIndex, Timestamp, TreeSize};
 use assent_proto::refusal::Refusal;
-use assent_proto::wire::{Head, Ruling, Sealing, Verdict};
+use assent_proto::wire::{
+    Closure, Head, KeyInUse, Notice, Ruling, Sealing, SignedCheckpoint, Standing, Verdict,
+};
 use proptest::prelude::*;
 use proptest::sample::Index;
 
@@ -97,6 +100,21 @@ impl Parts {
             signature: [self.digest[1]; 64],
             proof: (0..self.choice.index(113)).map(|_| Hash(self.digest)).collect(),
         }
+    }
+
+    pub(crate) fn notices(&self) -> [Notice<'static>; 3] {
+        let [time, size, epoch, lowest] = self.numbers;
+        let time = Timestamp(time);
+        let closed = [None, Some(Closure::Availability), Some(Closure::Integrity)][self.choice.index(3)];
+        let (epoch, lowest_epoch) = (Epoch(epoch.max(lowest)), Epoch(epoch.min(lowest)));
+        let Sealing { key_id, signature, .. } = self.sealing();
+        let (size, root) = (TreeSize(size % MAX_TREE_SIZE), Hash(self.digest));
+        let vkey = "PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW";
+        [
+            Notice::Standing(Standing { time, origin: "log.example/a/log/1", epoch, closed, lowest_epoch }),
+            Notice::Checkpoint(SignedCheckpoint { time, size, root, key_id, signature }),
+            Notice::Key(KeyInUse { time, vkey }),
+        ]
     }
 
     pub(crate) fn entry(&self) -> Entry<'_> {

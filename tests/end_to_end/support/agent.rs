@@ -70,6 +70,18 @@ pub(crate) struct Credentials {
     pub(crate) key: PathBuf,
 }
 
+impl Credentials {
+    /// Those of the sample's agent.
+    pub(crate) fn of_sample(appliance: &Appliance) -> Self {
+        let folder = appliance.folder.path();
+        Self {
+            ca: folder.join("tls/ca.pem"),
+            certificate: folder.join("agents/retail-support.pem"),
+            key: folder.join("agents/retail-support.key"),
+        }
+    }
+}
+
 /// A connected agent with a runtime of its own.
 pub(crate) struct Agent {
     pub(crate) runtime: Runtime,
@@ -80,13 +92,14 @@ pub(crate) struct Agent {
 impl Agent {
     /// Connects the sample's agent.
     pub(crate) fn connect(appliance: &Appliance) -> Self {
-        let folder = appliance.folder.path();
-        let credentials = Credentials {
-            ca: folder.join("tls/ca.pem"),
-            certificate: folder.join("agents/retail-support.pem"),
-            key: folder.join("agents/retail-support.key"),
-        };
-        Self::connect_with(appliance, &credentials).expect("the agent connects")
+        Self::connect_with(appliance, &Credentials::of_sample(appliance)).expect("the agent connects")
+    }
+
+    /// Connects the sample's agent with a trust file, as one that listens to notices would.
+    pub(crate) fn connect_trusting(appliance: &Appliance) -> Self {
+        let credentials = Credentials::of_sample(appliance);
+        Self::connect_as(appliance, &credentials, |config| config.trusting(trust(appliance)))
+            .expect("the agent connects")
     }
 
     /// Connects with any credentials.
@@ -94,13 +107,21 @@ impl Agent {
         appliance: &Appliance,
         credentials: &Credentials,
     ) -> Result<Self, ClientError> {
+        Self::connect_as(appliance, credentials, |config| config)
+    }
+
+    fn connect_as(
+        appliance: &Appliance,
+        credentials: &Credentials,
+        adapt: impl FnOnce(Config) -> Config,
+    ) -> Result<Self, ClientError> {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
         let runtime = runtime.expect("a runtime");
         let address = appliance.status().expect("the appliance answers").listen;
         let config = Config::new(&address, &credentials.ca, &credentials.certificate, &credentials.key);
         let config =
             Config { server_name: "localhost".to_owned(), ..config.expect("credentials can be read") };
-        let client = runtime.block_on(Client::connect(&config))?;
+        let client = runtime.block_on(Client::connect(&adapt(config)))?;
         Ok(Self { runtime, client, trust: trust(appliance) })
     }
 

@@ -134,6 +134,11 @@ impl Appliance {
         std::fs::read_to_string(self.folder.path().join("traces")).unwrap_or_default()
     }
 
+    /// Its own process id.
+    pub(crate) fn process(&self) -> Pid {
+        Pid::from_child(self.process.as_ref().expect("it runs"))
+    }
+
     /// The signer's process id.
     pub(crate) fn signer(&self) -> Pid {
         eventually("a signer runs", || {

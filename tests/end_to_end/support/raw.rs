@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use assent_proto::limits::MAX_REPLY_BYTES;
 use quinn::crypto::rustls::QuicClientConfig;
-use quinn::{Connection, Endpoint};
+use quinn::{Connection, Endpoint, TransportConfig};
 use rcgen::{CertificateParams, ExtendedKeyUsagePurpose, Issuer, KeyPair, SanType};
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
@@ -50,6 +50,16 @@ pub(crate) async fn connect(
     identity: Option<Identity>,
     alpn: &[u8],
 ) -> Result<(Endpoint, Connection), String> {
+    connect_within(appliance, identity, alpn, TransportConfig::default()).await
+}
+
+/// As [`connect`], with these windows and limits.
+pub(crate) async fn connect_within(
+    appliance: &Appliance,
+    identity: Option<Identity>,
+    alpn: &[u8],
+    transport: TransportConfig,
+) -> Result<(Endpoint, Connection), String> {
     let mut roots = rustls::RootCertStore::empty();
     let ca = CertificateDer::from_pem_file(appliance.folder.path().join("tls/ca.pem")).expect("the CA");
     roots.add(ca).expect("a root");
@@ -68,7 +78,9 @@ pub(crate) async fn connect(
     tls.alpn_protocols = vec![alpn.to_vec()];
     let mut endpoint = Endpoint::client("127.0.0.1:0".parse().expect("an address")).expect("a socket");
     let quic = QuicClientConfig::try_from(tls).expect("a QUIC configuration");
-    endpoint.set_default_client_config(quinn::ClientConfig::new(Arc::new(quic)));
+    let mut config = quinn::ClientConfig::new(Arc::new(quic));
+    config.transport_config(Arc::new(transport));
+    endpoint.set_default_client_config(config);
     let address: SocketAddr =
         appliance.status().expect("the appliance answers").listen.parse().expect("an address");
     let connecting = endpoint.connect(address, "localhost").map_err(|error| error.to_string())?;

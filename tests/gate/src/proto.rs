@@ -11,7 +11,7 @@ use assent_proto::number::{LeafIndex, Timestamp, TreeSize};
 use assent_proto::refusal::Refusal;
 use assent_proto::token::{self, UnverifiedToken};
 use assent_proto::tree::{Frontier, Range, consistency, inclusion};
-use assent_proto::wire::{self, BatchId, Decided, Reply, Request};
+use assent_proto::wire::{self, Arrived, BatchId, Decided, NoticeReader, Reply, Request};
 
 /// A sink that keeps nothing but a sum, so that no write can be left out.
 #[derive(Default)]
@@ -122,6 +122,25 @@ fn derive<'a>(decided: &Decided<'a>, intent: &Intent<'a>, sum: &mut Sum) {
         sum.extend([outcome.to_le_bytes()[0]]);
     }
     wire::append_sealing(decided.sealing.as_ref(), sum);
+}
+
+/// Reads a stream of notices and writes it again.
+///
+/// # Safety
+/// `data` points to `length` bytes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn gate_notices(data: *const u8, length: usize) -> u64 {
+    // SAFETY: the caller's promise.
+    let mut bytes = unsafe { crate::bytes(data, length) };
+    let (mut reader, mut sum) = (NoticeReader::new(), Sum::default());
+    wire::begin_notices(&mut sum);
+    while let Ok(Some(arrived)) = reader.read(&mut bytes) {
+        match arrived {
+            Arrived::Notice(notice) => drop(notice.append(&mut sum)),
+            Arrived::Unknown(kind) => sum.extend([kind]),
+        }
+    }
+    sum.0
 }
 
 /// Reads a leaf and writes it again.
