@@ -12,7 +12,7 @@ use toml::Value;
 use super::ConfigError;
 use super::policy::{Signers, signers, threshold};
 use super::reader::{Reader, Section, is_path};
-use crate::hsm::{HsmSettings, Pin, PinError};
+use crate::hsm::{HsmSettings, Pin, PinError, pin_source};
 use crate::identity::TrustDomain;
 use crate::limits::{
     IDLE_TIMEOUT, MAX_ROUND_ENTRIES, MAX_STREAMS_PER_CONNECTION, MAX_UNREAD_BYTES_PER_CONNECTION,
@@ -310,19 +310,26 @@ fn read_module(section: &mut Section<'_, '_>) -> Result<Module, ConfigError> {
     Ok(module)
 }
 
-/// The PIN's file, unless a credential is named in its place.
+/// The PIN's file, unless a credential or a `pin-source` is named in its place.
 fn read_pin(section: &mut Section<'_, '_>) -> Result<PinSource, ConfigError> {
-    let both = section.sets("pin_file") && section.sets("pin_credential");
+    let named: Vec<_> =
+        ["pin_file", "pin_credential", "pin_source"].into_iter().filter(|key| section.sets(key)).collect();
+    if let [first, .., other] = named.as_slice() {
+        return Err(section.beside(other, first));
+    }
     let allowed = "the name of a systemd credential: A-Z, a-z, 0-9, dot, dash and underscore";
     let name = section.optional("pin_credential", allowed, |value| {
         let fits = |byte: u8| byte.is_ascii_alphanumeric() || b".-_".contains(&byte);
         text(value, 255, fits).filter(|name| name != "." && name != "..")
     })?;
-    match name {
-        Some(_) if both => Err(section.beside("pin_credential", "pin_file")),
-        Some(name) => {
+    let allowed =
+        "a pin-source (RFC 7512): a `file:` URI or an absolute path; a command behind a bar is never run";
+    let source = section.optional("pin_source", allowed, |value| pin_source(value.as_str()?).ok())?;
+    let elsewhere = name.map(PinSource::Credential).or(source.map(PinSource::File));
+    match elsewhere {
+        Some(elsewhere) => {
             section.optional("pin_file", "a path", |_| Some(()))?;
-            Ok(PinSource::Credential(name))
+            Ok(elsewhere)
         }
         None => section.path("pin_file", "hsm/pin").map(PinSource::File),
     }
