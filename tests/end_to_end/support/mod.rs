@@ -134,6 +134,11 @@ impl Appliance {
         std::fs::read_to_string(self.folder.path().join("traces")).unwrap_or_default()
     }
 
+    /// Its process id.
+    pub(crate) fn process(&self) -> u32 {
+        self.process.as_ref().expect("it runs").id()
+    }
+
     /// The signer's process id.
     pub(crate) fn signer(&self) -> Pid {
         eventually("a signer runs", || {
