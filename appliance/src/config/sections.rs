@@ -15,8 +15,8 @@ use super::reader::{Reader, Section, is_path};
 use crate::hsm::{HsmSettings, Pin, PinError, pin_source};
 use crate::identity::TrustDomain;
 use crate::limits::{
-    IDLE_TIMEOUT, MAX_ROUND_ENTRIES, MAX_STREAMS_PER_CONNECTION, MAX_UNREAD_BYTES_PER_CONNECTION,
-    MAX_UNSENT_BYTES_PER_CONNECTION,
+    IDLE_TIMEOUT, MAX_CKA_ID_BYTES, MAX_ROUND_ENTRIES, MAX_STREAMS_PER_CONNECTION,
+    MAX_UNREAD_BYTES_PER_CONNECTION, MAX_UNSENT_BYTES_PER_CONNECTION,
 };
 use crate::operators::ListError;
 use crate::token::rearm::Office;
@@ -32,7 +32,6 @@ const SIMULATOR: &str = "simulator";
 /// Bytes of a slot's label and of its serial number (PKCS#11 3.0 section 3.2).
 const LABEL_BYTES: usize = 32;
 const SERIAL_BYTES: usize = 16;
-const KEY_ID_BYTES: usize = 32;
 /// A connection with less could not bring one frame in reasonable time.
 const UNREAD_BYTES: RangeInclusive<u32> = 64 * 1024..=MAX_UNREAD_BYTES_PER_CONNECTION;
 const UNSENT_BYTES: RangeInclusive<u32> = 64 * 1024..=MAX_UNSENT_BYTES_PER_CONNECTION;
@@ -402,5 +401,5 @@ fn hexadecimal(text: &str) -> Option<Vec<u8>> {
     let digits = digits.filter(|digits| digits.len().is_multiple_of(2))?;
     let bytes: Vec<u8> =
         digits.chunks_exact(2).map(|pair| pair.iter().fold(0, |byte, digit| byte << 4 | digit)).collect();
-    (1..=KEY_ID_BYTES).contains(&bytes.len()).then_some(bytes)
+    (1..=MAX_CKA_ID_BYTES).contains(&bytes.len()).then_some(bytes)
 }

@@ -100,20 +100,7 @@ pub fn keyring_file(config: &Config) -> PathBuf {
 /// [`ProvisionError::NotPinned`] where no log was made.
 pub fn keyring(config: &Config) -> Result<Keyring, ProvisionError> {
     let path = keyring_file(config);
-    if let Some(ring) = Keyring::load(&path)? {
-        return Ok(ring);
-    }
-    // What the versions before key rings pinned: the one key, alone.
-    let pinned = path.with_extension("").with_extension("vkey");
-    match std::fs::read_to_string(&pinned) {
-        Ok(text) => {
-            let key = VerifierKey::parse(text.trim_end())
-                .map_err(|source| ProvisionError::Key { origin: config.origin(), source })?;
-            Ok(Keyring::of_one(&path, &key, &config.hsm.key_id, Timestamp(0)))
-        }
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err(ProvisionError::NotPinned(path)),
-        Err(error) => Err(file("read", &pinned)(error)),
-    }
+    Keyring::load(&path)?.ok_or(ProvisionError::NotPinned(path))
 }
 
 /// How the signer reaches the configured HSM, with the key that `hsm.key_id` names.

@@ -1,6 +1,7 @@
 //! Rotation: another key of the HSM takes over while agents ask, and whatever stops it, one key is in force.
 
 mod ceremony;
+mod faults;
 mod killed;
 mod refused;
 mod under_load;

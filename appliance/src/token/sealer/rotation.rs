@@ -16,12 +16,16 @@ use super::turn::{gather, sign_by};
 use super::{Message, Sealer, SealerError, SealerHandle};
 use crate::clock::Stopwatch;
 use crate::hsm::FaultClass;
-use crate::hsm::key::unhex;
+use crate::hsm::key::{hex, unhex};
+use crate::limits::MAX_CKA_ID_BYTES;
 use crate::log::keyring::{KeyRefusal, Keyring, NextKey, RingKey, over};
 use crate::log::{KeySignature, SignedCheckpoint};
 use crate::token::arming::Watched;
 use crate::token::boundary::Cause;
 use crate::token::operation::Operation;
+
+/// Characters of a wrong key id that an answer repeats.
+const MAX_SHOWN_CHARS: usize = 80;
 
 /// What an operator orders. Keys are named by `CKA_ID`, in hexadecimal.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -188,8 +192,9 @@ impl Sealer {
         key: &VerifierKey<'_>,
     ) -> Result<Result<Option<KeyChange>, RotationError>, SealerError> {
         let id = order.cka_id();
-        let Some(bytes) = unhex(id).filter(|bytes| crate::hsm::key::hex(bytes) == id) else {
-            return Ok(Err(RotationError::NoId(id.to_owned())));
+        let usable = |bytes: &Vec<u8>| bytes.len() <= MAX_CKA_ID_BYTES && hex(bytes) == id;
+        let Some(bytes) = unhex(id).filter(usable) else {
+            return Ok(Err(RotationError::NoId(id.chars().take(MAX_SHOWN_CHARS).collect())));
         };
         let keys = self.log.keys();
         let authority = match order {
