@@ -23,5 +23,8 @@ mod hardening;
 #[path = "hsm_door/messages.rs"]
 mod messages;
 #[cfg(test)]
+#[path = "hsm_door/pins.rs"]
+mod pins;
+#[cfg(test)]
 #[path = "hsm_door/signing.rs"]
 mod signing;

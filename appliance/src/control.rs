@@ -13,14 +13,16 @@ use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 
-use crate::limits::{CONTROL_DEADLINE, LOAD_DEADLINE, MAX_CONTROL_BYTES, MAX_DRILL_NAME_BYTES};
+use crate::limits::{
+    CONTROL_DEADLINE, KEYS_DEADLINE, LOAD_DEADLINE, MAX_CONTROL_BYTES, MAX_DRILL_NAME_BYTES,
+};
 use crate::operators::SignatureFile;
 use crate::policy::By;
 use crate::policy::loader::{Answer, LoaderHandle, Order};
 use crate::server::record::{Record, Released};
 use crate::serving::status::{Status, StatusSource};
 use crate::token::rearm::{Ordered, Orders};
-use crate::token::{Operation, Transition};
+use crate::token::{KeyAnswer, KeyOrder, Operation, Transition};
 
 /// The socket's name in the data folder.
 pub const SOCKET: &str = "control.sock";
@@ -56,6 +58,11 @@ pub enum Question {
         /// Where it is.
         stage: DrillStage,
     },
+    /// Announce, rotate to, or retire a key.
+    Keys {
+        /// Which of them, with which key.
+        keys: KeyOrder,
+    },
 }
 
 /// When the token boundary closed and opened, and when tokens left the socket: what a drill holds against each other.
@@ -80,6 +87,7 @@ impl Question {
         match self {
             Self::Status | Self::Rearm { .. } | Self::Story | Self::Drill { .. } => CONTROL_DEADLINE,
             Self::Load { .. } => LOAD_DEADLINE,
+            Self::Keys { .. } => KEYS_DEADLINE,
         }
     }
 }
@@ -189,6 +197,10 @@ async fn answer(mut stream: UnixStream, desk: &Desk) -> std::io::Result<()> {
         }
         Ok(Question::Story) => serde_json::to_vec(&desk.story())?,
         Ok(Question::Drill { name, stage }) => serde_json::to_vec(&desk.mark(name, stage))?,
+        Ok(Question::Keys { keys }) => match desk.status.sealer.order_keys(keys, by.to_string()).await {
+            Some(answer) => serde_json::to_vec(&answer)?,
+            None => return Ok(()),
+        },
         Err(_) => b"{\"error\":\"not a question\"}".to_vec(),
     };
     let line = [reply.as_slice(), b"\n"].concat();
@@ -254,6 +266,14 @@ pub fn ask_story(data: &Path) -> Result<Story, ControlError> {
 pub fn mark_drill(data: &Path, name: &str, stage: DrillStage) -> Result<bool, ControlError> {
     let marked: Marked = ask(data, &Question::Drill { name: name.to_owned(), stage })?;
     Ok(marked.marked)
+}
+
+/// Has the appliance whose data folder this is carry out an order about keys.
+///
+/// # Errors
+/// [`ControlError`].
+pub fn ask_keys(data: &Path, keys: KeyOrder) -> Result<KeyAnswer, ControlError> {
+    ask(data, &Question::Keys { keys })
 }
 
 fn ask<T: DeserializeOwned>(data: &Path, question: &Question) -> Result<T, ControlError> {

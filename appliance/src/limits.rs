@@ -90,6 +90,14 @@ pub const MAX_CLOCK_STEP_BACK: Duration = Duration::from_secs(2);
 pub const MAX_RATED_PRINCIPALS: usize = 4 * MAX_CONNECTIONS;
 /// Parts of the table of rates, each behind a lock of its own.
 pub const RATE_SHARDS: usize = 16;
+/// Bytes of a key's `CKA_ID`.
+pub const MAX_CKA_ID_BYTES: usize = 32;
+/// Verifier keys of one log: one a month for twenty years.
+pub const MAX_RING_KEYS: usize = 240;
+/// Bytes of the file with them.
+pub const MAX_RING_BYTES: u64 = 256 * 1024;
+/// How long an order about keys may take: a signer starts and signs, and a round is written.
+pub const KEYS_DEADLINE: Duration = Duration::from_secs(30);
 /// Files of one bundle.
 pub const MAX_BUNDLE_FILES: usize = 10_000;
 /// Folders within one another below a bundle's own: a link to itself has no end.

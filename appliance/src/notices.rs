@@ -7,6 +7,7 @@
 use std::convert::Infallible;
 use std::time::Duration;
 
+use assent_proto::note::{KeyId, VerifierKey};
 use assent_proto::refusal::Refusal;
 use assent_proto::wire::{self, Closure, KeyInUse, Notice, begin_notices};
 use quinn::{Connection, SendStream, VarInt};
@@ -27,8 +28,10 @@ const PRIORITY: i32 = 1;
 pub struct Notices {
     standing: watch::Receiver<Standing>,
     checkpoints: watch::Receiver<Option<SignedCheckpoint>>,
+    sealer: SealerHandle,
     origin: String,
-    verifier_key: String,
+    /// Whose checkpoints were told last; none before the key was told at all.
+    told: Option<KeyId>,
     clock: Clock,
 }
 
@@ -48,11 +51,11 @@ enum News {
 }
 
 impl Notices {
-    /// The news of this sealer, whose log has that origin and key.
+    /// The news of this sealer, whose log has that origin.
     #[must_use]
-    pub fn new(sealer: &SealerHandle, origin: String, verifier_key: String, clock: Clock) -> Self {
+    pub fn new(sealer: SealerHandle, origin: String, clock: Clock) -> Self {
         let (standing, checkpoints) = (sealer.boundary().subscribe(), sealer.checkpoints());
-        Self { standing, checkpoints, origin, verifier_key, clock }
+        Self { standing, checkpoints, sealer, origin, told: None, clock }
     }
 
     /// Tells an agent, until its connection ends or it stops the stream. An agent that gives no leave for a stream is told
@@ -74,8 +77,6 @@ impl Notices {
         let mut bytes = Vec::with_capacity(512);
         begin_notices(&mut bytes);
         self.append_standing(&mut bytes);
-        let (time, vkey) = (self.clock.now(), &*self.verifier_key);
-        append(&Notice::Key(KeyInUse { time, vkey }), &mut bytes);
         self.append_checkpoint(&mut bytes);
         let mut checkpoint_said = Stopwatch::start();
         loop {
@@ -119,9 +120,24 @@ impl Notices {
         append(&Notice::Standing(wire::Standing { time, origin, epoch, closed, lowest_epoch }), bytes);
     }
 
+    /// The key that signs, at first, and again when another has taken over.
+    fn append_key(&mut self, signed: Option<&SignedCheckpoint>, bytes: &mut Vec<u8>) {
+        let newest = signed.map(|signed| signed.key_id);
+        if self.told.is_some() && (newest.is_none() || newest == self.told) {
+            return;
+        }
+        let keys = self.sealer.keys();
+        let vkey = &*keys.signing().vkey;
+        append(&Notice::Key(KeyInUse { time: self.clock.now(), vkey }), bytes);
+        self.told = newest.or_else(|| VerifierKey::parse(vkey).ok().map(|key| key.id()));
+    }
+
     fn append_checkpoint(&mut self, bytes: &mut Vec<u8>) {
-        if let Some(signed) = *self.checkpoints.borrow_and_update() {
-            let SignedCheckpoint { size, root, key_id, signature } = signed;
+        let signed = *self.checkpoints.borrow_and_update();
+        self.append_key(signed.as_ref(), bytes);
+        if let Some(signed) = signed {
+            // Where a key handed over, the signature of the next one is told with its own first checkpoint.
+            let SignedCheckpoint { size, root, key_id, signature, successor: _ } = signed;
             let time = self.clock.now();
             append(
                 &Notice::Checkpoint(wire::SignedCheckpoint { time, size, root, key_id, signature }),

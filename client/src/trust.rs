@@ -1,8 +1,8 @@
 //! The trust file: whose checkpoints are believed, and when. What an executor or auditor holds instead of a secret.
 //!
 //! TOML, schema `assent.v1.trust`: origins (an origin names its log number), each with verifier keys in C2SP vkey form and
-//! their dates. The one rule: a file with anything wrong in it, an expired key included, gives no trust at all. An origin's
-//! name lives as long as the process, once; so keys can be lent and kept without a lifetime.
+//! their dates. The one rule: a file with anything wrong in it gives no trust at all, nor does one whose keys have all
+//! expired; a key that handed over to another expires beside it, and is left out then. An origin's name lives as long as the process, once; so keys can be lent and kept without a lifetime.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -70,7 +70,7 @@ pub enum TrustError {
     /// A key's dates end before they begin.
     #[error("verifier key `{0}` has not_after before not_before")]
     Dates(String),
-    /// A key's dates have passed.
+    /// The dates of all keys have passed; the last one's.
     #[error(
         "verifier key `{vkey}` expired at {not_after}: fetch a new trust file with `assent trust export`"
     )]
@@ -107,18 +107,19 @@ struct Key {
 }
 
 impl Trust {
-    /// Parses a trust file. Every key in it must be good now or later: an expired one refuses the file.
+    /// Parses a trust file. Keys that have expired are left out; when no other is left, the file is refused.
     ///
     /// # Errors
     /// [`TrustError`].
     pub fn parse(text: &str, now: Timestamp) -> Result<Self, TrustError> {
-        let trust = Self::parse_for_audit(text)?;
-        match trust.keys.iter().find(|trusted| trusted.not_after < now) {
-            Some(expired) => Err(TrustError::Expired {
-                vkey: expired.key.to_string(),
-                not_after: rfc3339(expired.not_after),
-            }),
-            None => Ok(trust),
+        let Self { keys } = Self::parse_for_audit(text)?;
+        let (keys, expired): (Vec<_>, Vec<_>) =
+            keys.into_iter().partition(|trusted| now <= trusted.not_after);
+        match expired.iter().max_by_key(|trusted| trusted.not_after) {
+            Some(last) if keys.is_empty() => {
+                Err(TrustError::Expired { vkey: last.key.to_string(), not_after: rfc3339(last.not_after) })
+            }
+            Some(_) | None => Ok(Self { keys }),
         }
     }
 
@@ -277,6 +278,23 @@ mod tests {
         let text = file("o", &key("o", 1).to_string(), DAY, "2026-11-24T11:59:59.999Z");
         assert!(matches!(Trust::parse(&text, noon()), Err(TrustError::Expired { .. })));
         assert_eq!(Trust::parse_for_audit(&text).map(|trust| trust.keys().len()), Ok(1));
+    }
+
+    #[test]
+    fn key_that_expired_beside_another_is_left_out() {
+        let ended = |number, ms| TrustedKey {
+            key: key("o", number),
+            not_before: Timestamp(0),
+            not_after: noon().plus_ms(ms),
+        };
+        let text = Trust::new(&[ended(1, 0), ended(2, 1)]).unwrap().render();
+        let numbers = |now| Trust::parse(&text, now).map(|trust| trust.keys().len());
+        assert_eq!(numbers(noon()), Ok(2));
+        assert_eq!(numbers(noon().plus_ms(1)), Ok(1));
+        let kept = Trust::parse(&text, noon().plus_ms(1)).unwrap();
+        assert_eq!(kept.keys().first().map(|trusted| trusted.key.id()), Some(key("o", 2).id()));
+        let told = Trust::parse(&text, noon().plus_ms(2)).unwrap_err();
+        assert!(matches!(told, TrustError::Expired { vkey, .. } if vkey == key("o", 2).to_string()));
     }
 
     #[test]

@@ -17,6 +17,8 @@ mod operators;
 #[cfg(test)]
 mod outage;
 #[cfg(test)]
+mod rotation;
+#[cfg(test)]
 mod support;
 #[cfg(test)]
 mod walk;

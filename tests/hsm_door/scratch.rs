@@ -196,11 +196,7 @@ impl Scratch {
     }
 
     pub(crate) fn assent_with_pin(&self, pin: &str, command: &str, more: &[&str]) -> Output {
-        let mut assent = Command::new(env!("CARGO_BIN_EXE_assent"));
-        assent.args(command.split(' ')).arg("--module").arg(&self.module);
-        for (name, value) in &self.environment {
-            assent.arg("--env").arg(format!("{name}={value}"));
-        }
+        let mut assent = self.bare(command);
         if command != "hsm list" {
             assent.arg("--pin-file").arg(self.file(pin));
         }
@@ -217,6 +213,16 @@ impl Scratch {
         let done = simulate.args(command.split(' ')).envs(&self.environment).output().unwrap();
         assert!(done.status.success(), "firmware-sim {command}: {}", talk(&done));
         done
+    }
+
+    /// `assent COMMAND` on this HSM, without slot and PIN.
+    pub(crate) fn bare(&self, command: &str) -> Command {
+        let mut assent = Command::new(env!("CARGO_BIN_EXE_assent"));
+        assent.args(command.split(' ')).arg("--module").arg(&self.module);
+        for (name, value) in &self.environment {
+            assent.arg("--env").arg(format!("{name}={value}"));
+        }
+        assent
     }
 
     /// What `assent COMMAND -o json` prints.

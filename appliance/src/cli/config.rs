@@ -8,6 +8,8 @@ use serde::Serialize;
 use super::hsm::print_table;
 use super::{Exit, Format, Globals};
 use crate::config::{Config, Origin, Setting};
+use crate::hsm::key::hex;
+use crate::provision;
 
 /// What to do with the configuration.
 #[derive(Debug, Subcommand)]
@@ -33,12 +35,13 @@ struct Document<'a> {
 /// Runs the command.
 pub(super) fn run(verb: Verb, globals: &Globals) -> anyhow::Result<Exit> {
     let config = Config::load(&globals.config)?;
+    let effective = effective(&config);
     let wanted = |setting: &&Setting| match verb {
         Verb::Check => false,
         Verb::Show { effective } => effective || setting.origin != Origin::Default,
     };
     let file = globals.config.display().to_string();
-    let settings: Vec<_> = config.effective().iter().filter(wanted).collect();
+    let settings: Vec<_> = effective.iter().filter(wanted).collect();
     let mut out = std::io::stdout().lock();
     match (&verb, globals.output) {
         (Verb::Check, Format::Table) => {
@@ -67,11 +70,27 @@ pub(super) fn run(verb: Verb, globals: &Globals) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
+/// What holds: after a rotation the key that signs is not the one that the file names.
+fn effective(config: &Config) -> Vec<Setting> {
+    let mut settings = config.effective().to_vec();
+    // A ring that cannot be read is for `serve` to refuse; the file says what it says.
+    let Ok(ring) = provision::keyring(config) else { return settings };
+    let signing = &ring.signing().cka_id;
+    if let Some(setting) = settings.iter_mut().find(|setting| setting.key == "hsm.key_id")
+        && signing != &hex(&config.hsm.key_id)
+    {
+        setting.value = Some(toml::Value::String(signing.clone()));
+        setting.origin = Origin::Keyring;
+    }
+    settings
+}
+
 fn cells(setting: &Setting, file: &str) -> [String; 3] {
     let value = setting.value.as_ref().map_or_else(|| "-".to_owned(), ToString::to_string);
     let from = match setting.origin {
         Origin::File { line } => format!("{file}:{line}"),
         Origin::Default => "default".to_owned(),
+        Origin::Keyring => "the log's key ring".to_owned(),
     };
     [setting.key.clone(), value, from]
 }

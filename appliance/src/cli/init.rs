@@ -44,7 +44,8 @@ pub(super) fn run(options: &Options, globals: &Globals) -> anyhow::Result<Exit> 
         )?;
     }
     if provision::log_file(&config).exists() {
-        writeln!(talk, "log: {}, key {}", config.origin(), provision::verifier_key(&config)?)?;
+        let ring = provision::keyring(&config)?;
+        writeln!(talk, "log: {}, key {}", config.origin(), ring.signing().vkey)?;
         return Ok(Exit::Done);
     }
     let made = config
@@ -52,10 +53,11 @@ pub(super) fn run(options: &Options, globals: &Globals) -> anyhow::Result<Exit> 
         .pin
         .read()
         .map_err(anyhow::Error::from)
-        .and_then(|pin| Ok(provision::found_log(&config, &pin)?));
+        .and_then(|pin| Ok(provision::found_log(&config, &pin, Clock::system().now())?));
     match made {
         Ok(_) => {
-            writeln!(talk, "log: made {} for key {}", config.origin(), provision::verifier_key(&config)?)?;
+            let ring = provision::keyring(&config)?;
+            writeln!(talk, "log: made {} for key {}", config.origin(), ring.signing().vkey)?;
             writeln!(talk, "next: `assent agent enroll NAME`, `assent trust export`, `assent serve`")?;
             Ok(Exit::Done)
         }

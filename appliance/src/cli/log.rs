@@ -45,7 +45,7 @@ pub(super) struct Source {
     /// The log's file; by default the configured appliance's.
     #[arg(long, value_name = "FILE")]
     log: Option<PathBuf>,
-    /// The trust file to verify against; by default the configured appliance's own key.
+    /// The trust file to verify against; by default the configured appliance's own key ring.
     #[arg(long, value_name = "FILE")]
     trust: Option<PathBuf>,
 }
@@ -103,7 +103,8 @@ fn verify(source: &Source, globals: &Globals) -> anyhow::Result<Exit> {
     let mut report = report;
     report.compare_with_head(&store.head()?);
     if source.log.is_none() {
-        report.compare_with_fence(&Config::load(&globals.config)?.fence.path, &identity.verifier_key);
+        let config = Config::load(&globals.config)?;
+        report.compare_with_fence(&config.fence.path, &crate::provision::keyring(&config)?);
     }
     let mut out = std::io::stdout().lock();
     match globals.output {
@@ -127,6 +128,7 @@ pub(crate) fn report_json(origin: &str, report: &Report) -> serde_json::Value {
         "entries": report.entries,
         "kinds": kinds,
         "checkpoints": report.checkpoints,
+        "keys": report.keys,
         "head": report.head.map(|head| serde_json::json!({"size": head.size.0, "root": head.root.to_string()})),
         "gaps": report.gaps,
         "findings": report.findings,
@@ -141,6 +143,10 @@ fn report_table(out: &mut impl std::io::Write, origin: &str, report: &Report) ->
         writeln!(out, "    {:<10} {count}", format!("{kind:?}").to_lowercase())?;
     }
     writeln!(out, "  checkpoints  {} signatures verified", report.checkpoints)?;
+    for key in &report.keys {
+        let trust = if key.trusted { "" } else { ", which the log itself vouches for" };
+        writeln!(out, "    by {}   {}, the first at {}{trust}", key.key_id, key.checkpoints, key.from_size)?;
+    }
     for gap in &report.gaps {
         let end = if gap.closed { "closed by a checkpoint over it" } else { "open" };
         writeln!(out, "  gap          {} unsigned entries from {}, {end}", gap.entries, gap.from_size)?;

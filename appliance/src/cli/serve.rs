@@ -35,7 +35,6 @@ const fn exit_of(error: &ServeError) -> Exit {
         ServeError::Bundle(_) | ServeError::Log(_) => Exit::Invalid,
         ServeError::Sealer(_) | ServeError::SealerDied => Exit::Unavailable,
         ServeError::Provision(_)
-        | ServeError::Key(_)
         | ServeError::Pin(_)
         | ServeError::Tls(_)
         | ServeError::Registry(_)

@@ -2,11 +2,14 @@
 
 use std::io::Write as _;
 
+use assent_proto::note::VerifierKey;
+use assent_proto::number::Timestamp;
+
 use super::{Exit, Format, Globals};
 use crate::config::Config;
 use crate::control;
 use crate::hsm::FaultClass;
-use crate::serving::status::{BoundaryStatus, Status};
+use crate::serving::status::{BoundaryStatus, KeyStatus, Status};
 
 /// Runs the command. Ends with 5 when a boundary is closed, or nobody answers.
 pub(super) fn run(globals: &Globals) -> anyhow::Result<Exit> {
@@ -46,8 +49,17 @@ fn table(out: &mut impl std::io::Write, status: &Status) -> std::io::Result<()> 
             counters.slow_signatures
         )?;
     }
+    key(out, "key", &status.key)?;
+    status.next_key.as_ref().map_or(Ok(()), |next| key(out, "next key", next))?;
     writeln!(out, "  bundle      {}", status.bundle)?;
     policy(out, status)
+}
+
+fn key(out: &mut impl std::io::Write, name: &str, key: &KeyStatus) -> std::io::Result<()> {
+    let (since, word) = (Timestamp(key.since_ms), if name == "key" { "signs" } else { "announced" });
+    let id =
+        VerifierKey::parse(&key.verifier_key).map_or_else(|_| "?".to_owned(), |key| key.id().to_string());
+    writeln!(out, "  {name:<11} {}, {word} since {}, key ID {id}", key.cka_id, super::utc(since))
 }
 
 /// What went wrong with policies; `assent policy show` tells the rest.

@@ -13,6 +13,8 @@ use clap::Subcommand;
 use super::{Exit, Globals};
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::log::keyring::Standing;
+use crate::provision;
 
 /// How long an exported key is trusted, unless told otherwise.
 const DEFAULT_DAYS: u64 = 365;
@@ -22,12 +24,13 @@ const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 /// What to do with trust.
 #[derive(Debug, Subcommand)]
 pub(super) enum Verb {
-    /// Write the trust file: origin, verifier key and its dates.
+    /// Write the trust file: origin, verifier keys and their dates. A key that was announced is in it; one that handed over
+    /// is, until its last token is over.
     Export {
         /// Where to write it; by default to standard output.
         #[arg(long, value_name = "FILE")]
         out: Option<PathBuf>,
-        /// For how many days the key is to be trusted from now on.
+        /// For how many days the key that signs, and the announced one, are to be trusted from now on.
         #[arg(long, default_value_t = DEFAULT_DAYS)]
         days: u64,
     },
@@ -50,17 +53,34 @@ pub(super) fn run(verb: Verb, globals: &Globals) -> anyhow::Result<Exit> {
 
 /// The trust file of the configured appliance. A day before now is trusted too, for tokens that exist already.
 pub(crate) fn export(config: &Config, now: Timestamp, days: u64) -> anyhow::Result<String> {
-    let text = crate::provision::verifier_key(config)?;
-    let key = VerifierKey::parse(&text).context("the pinned verifier key is malformed")?;
-    let not_after = now.plus_ms(days.saturating_mul(DAY_MS));
-    let trusted = TrustedKey { key, not_before: now.minus_ms(DAY_MS), not_after };
-    Ok(Trust::new(&[trusted])?.render())
+    let ring = provision::keyring(config)?;
+    let (not_before, latest) = (now.minus_ms(DAY_MS), now.plus_ms(days.saturating_mul(DAY_MS)));
+    let mut trusted = Vec::new();
+    let announced = ring.next().map(|next| (&next.cka_id, &next.vkey));
+    for (cka_id, vkey) in ring.keys().map(|key| (&key.cka_id, &key.vkey)).chain(announced) {
+        let not_after = match ring.standing(cka_id).map(|(_, standing)| standing) {
+            Some(Standing::Signs { .. } | Standing::Next { .. }) => latest,
+            // What it decided before it handed over may still be good; nothing that it signs later is to be.
+            Some(Standing::Signed { over, .. }) if now <= over => over.min(latest),
+            Some(Standing::Signed { .. } | Standing::Retired { .. }) | None => continue,
+        };
+        trusted.push(TrustedKey { key: parsed(vkey)?, not_before, not_after });
+    }
+    Ok(Trust::new(&trusted)?.render())
 }
 
-/// Trust in the configured appliance's own key, at any time: for commands that read its own log.
+/// Trust in every key of the configured appliance's own ring, at any time: for commands that read its own log.
 pub(super) fn own(config: &Config) -> anyhow::Result<Trust> {
-    let text = crate::provision::verifier_key(config)?;
-    let key = VerifierKey::parse(&text).context("the pinned verifier key is malformed")?;
-    let ever = TrustedKey { key, not_before: Timestamp(0), not_after: Timestamp(u64::MAX) };
-    Ok(Trust::new(&[ever])?)
+    let ring = provision::keyring(config)?;
+    let all = ring.keys().map(|key| &key.vkey).chain(ring.next().map(|next| &next.vkey));
+    let mut keys = Vec::new();
+    for vkey in all {
+        let (not_before, not_after) = (Timestamp(0), Timestamp(u64::MAX));
+        keys.push(TrustedKey { key: parsed(vkey)?, not_before, not_after });
+    }
+    Ok(Trust::new(&keys)?)
+}
+
+fn parsed(vkey: &str) -> anyhow::Result<VerifierKey<'_>> {
+    VerifierKey::parse(vkey).context("a verifier key of the key ring is malformed")
 }

@@ -69,6 +69,8 @@ pub enum Origin {
     },
     /// Nobody said otherwise.
     Default,
+    /// From the key ring of the log, which a rotation has changed: the file names the key that the log was founded for.
+    Keyring,
 }
 
 /// Why there is no configuration.

@@ -12,11 +12,11 @@ use toml::Value;
 use super::ConfigError;
 use super::policy::{Signers, signers, threshold};
 use super::reader::{Reader, Section, is_path};
-use crate::hsm::{HsmSettings, Pin, PinError};
+use crate::hsm::{HsmSettings, Pin, PinError, pin_source};
 use crate::identity::TrustDomain;
 use crate::limits::{
-    IDLE_TIMEOUT, MAX_ROUND_ENTRIES, MAX_STREAMS_PER_CONNECTION, MAX_UNREAD_BYTES_PER_CONNECTION,
-    MAX_UNSENT_BYTES_PER_CONNECTION,
+    IDLE_TIMEOUT, MAX_CKA_ID_BYTES, MAX_ROUND_ENTRIES, MAX_STREAMS_PER_CONNECTION,
+    MAX_UNREAD_BYTES_PER_CONNECTION, MAX_UNSENT_BYTES_PER_CONNECTION,
 };
 use crate::operators::ListError;
 use crate::token::rearm::Office;
@@ -32,7 +32,6 @@ const SIMULATOR: &str = "simulator";
 /// Bytes of a slot's label and of its serial number (PKCS#11 3.0 section 3.2).
 const LABEL_BYTES: usize = 32;
 const SERIAL_BYTES: usize = 16;
-const KEY_ID_BYTES: usize = 32;
 /// A connection with less could not bring one frame in reasonable time.
 const UNREAD_BYTES: RangeInclusive<u32> = 64 * 1024..=MAX_UNREAD_BYTES_PER_CONNECTION;
 const UNSENT_BYTES: RangeInclusive<u32> = 64 * 1024..=MAX_UNSENT_BYTES_PER_CONNECTION;
@@ -310,19 +309,26 @@ fn read_module(section: &mut Section<'_, '_>) -> Result<Module, ConfigError> {
     Ok(module)
 }
 
-/// The PIN's file, unless a credential is named in its place.
+/// The PIN's file, unless a credential or a `pin-source` is named in its place.
 fn read_pin(section: &mut Section<'_, '_>) -> Result<PinSource, ConfigError> {
-    let both = section.sets("pin_file") && section.sets("pin_credential");
+    let named: Vec<_> =
+        ["pin_file", "pin_credential", "pin_source"].into_iter().filter(|key| section.sets(key)).collect();
+    if let [first, .., other] = named.as_slice() {
+        return Err(section.beside(other, first));
+    }
     let allowed = "the name of a systemd credential: A-Z, a-z, 0-9, dot, dash and underscore";
     let name = section.optional("pin_credential", allowed, |value| {
         let fits = |byte: u8| byte.is_ascii_alphanumeric() || b".-_".contains(&byte);
         text(value, 255, fits).filter(|name| name != "." && name != "..")
     })?;
-    match name {
-        Some(_) if both => Err(section.beside("pin_credential", "pin_file")),
-        Some(name) => {
+    let allowed =
+        "a pin-source (RFC 7512): a `file:` URI or an absolute path; a command behind a bar is never run";
+    let source = section.optional("pin_source", allowed, |value| pin_source(value.as_str()?).ok())?;
+    let elsewhere = name.map(PinSource::Credential).or(source.map(PinSource::File));
+    match elsewhere {
+        Some(elsewhere) => {
             section.optional("pin_file", "a path", |_| Some(()))?;
-            Ok(PinSource::Credential(name))
+            Ok(elsewhere)
         }
         None => section.path("pin_file", "hsm/pin").map(PinSource::File),
     }
@@ -395,5 +401,5 @@ fn hexadecimal(text: &str) -> Option<Vec<u8>> {
     let digits = digits.filter(|digits| digits.len().is_multiple_of(2))?;
     let bytes: Vec<u8> =
         digits.chunks_exact(2).map(|pair| pair.iter().fold(0, |byte, digit| byte << 4 | digit)).collect();
-    (1..=KEY_ID_BYTES).contains(&bytes.len()).then_some(bytes)
+    (1..=MAX_CKA_ID_BYTES).contains(&bytes.len()).then_some(bytes)
 }

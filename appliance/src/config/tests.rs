@@ -47,7 +47,7 @@ fn the_example_names_every_key() {
     for setting in example.effective() {
         let (_, key) = setting.key.split_once('.').unwrap();
         let named = match setting.origin {
-            Origin::File { .. } => true,
+            Origin::File { .. } | Origin::Keyring => true,
             Origin::Default => Config::EXAMPLE.lines().any(|line| line.starts_with(&format!("# {key} = "))),
         };
         assert!(named, "{} is not in the example", setting.key);
@@ -61,7 +61,7 @@ fn the_commented_keys_of_the_example_can_be_turned_on() {
             continue;
         }
         let mut text = Config::EXAMPLE.replace(&format!("# {line}"), line);
-        if line.starts_with("pin_credential") {
+        if line.starts_with("pin_credential") || line.starts_with("pin_source") {
             text = text.replace("pin_file = ", "# pin_file = ");
         }
         parse(&text).expect(line);
@@ -115,6 +115,9 @@ fn values_out_of_bounds_are_refused() {
         ("hsm", "rearm = \"auto\""),
         ("hsm", "rearm_probes = 0"),
         ("hsm", "pin_credential = \"../pin\""),
+        ("hsm", "pin_source = \"|/usr/bin/pin\""),
+        ("hsm", "pin_source = \"pin\""),
+        ("hsm", "pin_source = 1"),
         ("hsm", "environment = \"A=B\""),
         ("hsm", "environment = { A = 1 }"),
         ("policy", "max_age = \"0s\""),
@@ -156,6 +159,18 @@ fn a_pin_is_in_one_place() {
     assert_eq!(setting(&config, "hsm.pin_file"), (None, Origin::Default));
     let said = refusal("[hsm]\npin_file = \"pin\"\npin_credential = \"hsm-pin\"\n");
     assert!(said.contains(":3: `hsm.pin_credential` cannot stand beside `hsm.pin_file`"), "{said}");
+}
+
+#[test]
+fn a_pin_source_names_a_file_and_stands_alone() {
+    let config = parse("[hsm]\npin_source = \"file:///run/keys/pin\"\n").unwrap();
+    assert_eq!(config.hsm.pin, PinSource::File(PathBuf::from("/run/keys/pin")));
+    let said = refusal("[hsm]\npin_source = \"|pin-tool\"\n");
+    assert!(said.contains(":2: `hsm.pin_source` cannot be") && said.contains("never run"), "{said}");
+    for (first, second) in [("pin_file", "pin_source"), ("pin_credential", "pin_source")] {
+        let said = refusal(&format!("[hsm]\n{first} = \"/pin\"\n{second} = \"/pin\"\n"));
+        assert!(said.contains(&format!(":3: `hsm.{second}` cannot stand beside `hsm.{first}`")), "{said}");
+    }
 }
 
 #[test]

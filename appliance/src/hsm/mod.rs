@@ -26,7 +26,7 @@ use serde::{Deserialize, Serialize};
 
 pub use confinement::Confinement;
 pub use fault::{FaultClass, FaultKind, HsmFault};
-pub use pin::{Pin, PinError};
+pub use pin::{Pin, PinError, pin_source};
 pub use remote::Signer;
 
 /// Which module, slot and key, and how the child that uses them is started.

@@ -1,10 +1,12 @@
 //! PINs: bytes that are wiped when they are dropped and are never shown.
 //!
-//! They come from a file, a prompt or a systemd credential; never from a command line or the environment, where every
+//! They come from a file, a prompt, a systemd credential or the `pin-source` of a PKCS#11 URI; never from a command line or the environment, where every
 //! process of the machine reads along. This file does not know what a PIN opens.
 
+use std::ffi::OsString;
 use std::fs::File;
 use std::io::{Read as _, Write as _};
+use std::os::unix::ffi::OsStringExt as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
@@ -12,6 +14,9 @@ use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr
 use zeroize::Zeroizing;
 
 use crate::limits::MAX_PIN_BYTES;
+
+/// Characters of a wrong pin-source that an error repeats.
+const MAX_SOURCE_CHARS: usize = 80;
 
 /// A PIN.
 #[derive(Clone)]
@@ -43,6 +48,58 @@ pub enum PinError {
         /// The credential that was asked for.
         name: String,
     },
+    /// It asks for a command.
+    #[error(
+        "a pin-source that begins with a bar runs a command, which is not done here: have the command write a file that only its owner can read, and name that"
+    )]
+    Command,
+    /// It names no file.
+    #[error("`{0}` is no pin-source: give an absolute path, or a URI such as file:/etc/assent/pin")]
+    Source(String),
+}
+
+/// The file that a `pin-source` names, as RFC 7512 section 2.4 has it: a `file:` URI of this machine (RFC 8089), or an
+/// absolute path.
+///
+/// # Errors
+/// [`PinError::Command`], [`PinError::Source`].
+pub fn pin_source(text: &str) -> Result<PathBuf, PinError> {
+    let no_source = || PinError::Source(text.chars().take(MAX_SOURCE_CHARS).collect());
+    if text.starts_with('|') {
+        return Err(PinError::Command);
+    }
+    let path = match text.strip_prefix("file:") {
+        None => text.as_bytes().to_vec(),
+        Some(rest) => {
+            let path = rest.strip_prefix("//").map_or(Some(rest), |rest| {
+                // An authority is nobody, or this machine.
+                rest.strip_prefix("localhost").or(Some(rest)).filter(|path| path.starts_with('/'))
+            });
+            path.and_then(decoded).ok_or_else(no_source)?
+        }
+    };
+    if !path.starts_with(b"/") || path.contains(&0) || path.ends_with(b"/") {
+        return Err(no_source());
+    }
+    Ok(PathBuf::from(OsString::from_vec(path)))
+}
+
+/// Percent-encoded bytes, decoded. A query or a fragment is none of a file's.
+fn decoded(text: &str) -> Option<Vec<u8>> {
+    let mut bytes = text.bytes();
+    let mut path = Vec::with_capacity(text.len());
+    let digit = |bytes: &mut std::str::Bytes<'_>| char::from(bytes.next()?).to_digit(16);
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'%' => {
+                let (high, low) = (digit(&mut bytes)?, digit(&mut bytes)?);
+                path.push(u8::try_from(high << 4 | low).ok()?);
+            }
+            b'?' | b'#' => return None,
+            _ => path.push(byte),
+        }
+    }
+    Some(path)
 }
 
 impl Pin {
@@ -190,6 +247,43 @@ mod tests {
     #[test]
     fn a_pin_is_not_shown() {
         assert_eq!(format!("{:?}", from(b"1234").unwrap()), "Pin(..)");
+    }
+
+    #[test]
+    fn a_pin_source_is_a_file_of_this_machine() {
+        for (text, path) in [
+            ("/etc/assent/pin", "/etc/assent/pin"),
+            ("/etc/50%/pin", "/etc/50%/pin"),
+            ("file:/etc/assent/pin", "/etc/assent/pin"),
+            ("file:///etc/assent/pin", "/etc/assent/pin"),
+            ("file://localhost/etc/assent/pin", "/etc/assent/pin"),
+            ("file:/etc/my%20pin%25", "/etc/my pin%"),
+        ] {
+            assert_eq!(pin_source(text).unwrap(), Path::new(path), "{text}");
+        }
+        let wrong = [
+            "",
+            "pin",
+            "file:",
+            "file:pin",
+            "file://elsewhere/etc/pin",
+            "file://localhost.example/pin",
+            "file:/etc/pin?x",
+            "file:/etc/pin#x",
+            "file:/etc/%2",
+            "file:/etc/%+1",
+            "file:/etc/%00",
+            "file:/etc/",
+            "https://host/pin",
+            "env:PIN",
+        ];
+        for text in wrong {
+            assert!(matches!(pin_source(text), Err(PinError::Source(_))), "{text}");
+        }
+        for text in ["|/usr/bin/pin", "| cat pin"] {
+            let refused = pin_source(text).unwrap_err();
+            assert!(refused.to_string().contains("write a file"), "{refused}");
+        }
     }
 
     #[test]

@@ -8,9 +8,10 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use assent_proto::checkpoint::Checkpoint;
-use assent_proto::note::{Note, NoteSignature, VerifierKey};
+use assent_proto::note::{Note, NoteSignature};
 
-use super::SignedCheckpoint;
+use super::keyring::Keyring;
+use super::{KeySignature, SignedCheckpoint};
 
 /// Why the fence cannot be trusted or moved.
 #[derive(Debug, thiserror::Error)]
@@ -26,7 +27,7 @@ pub enum FenceError {
         #[source]
         source: std::io::Error,
     },
-    /// The file is no checkpoint of this log signed by its key.
+    /// The file is no checkpoint of this log signed by the key that was in force.
     #[error("the fence {} is no signed checkpoint of this log: {why}", path.display())]
     NotOurs {
         /// Which file.
@@ -50,14 +51,14 @@ impl Fence {
     ///
     /// # Errors
     /// [`FenceError`]; a fence that cannot be read refuses the start.
-    pub fn open(path: &Path, key: &VerifierKey<'_>) -> Result<(Self, Option<SignedCheckpoint>), FenceError> {
-        let mut fence = Self { path: path.to_owned(), origin: key.name().to_owned(), size: 0 };
+    pub fn open(path: &Path, keys: &Keyring) -> Result<(Self, Option<SignedCheckpoint>), FenceError> {
+        let mut fence = Self { path: path.to_owned(), origin: keys.origin().to_owned(), size: 0 };
         let text = match std::fs::read_to_string(path) {
             Ok(text) => text,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok((fence, None)),
             Err(source) => return Err(fence.file("read", source)),
         };
-        let held = parse(&text, key).map_err(|why| FenceError::NotOurs { path: path.to_owned(), why })?;
+        let held = parse(&text, keys).map_err(|why| FenceError::NotOurs { path: path.to_owned(), why })?;
         fence.size = held.size.0;
         Ok((fence, Some(held)))
     }
@@ -91,24 +92,36 @@ impl Fence {
     }
 }
 
-/// The checkpoint as a C2SP signed note.
+/// The checkpoint as a C2SP signed note: one signature line, and two at the boundary between two keys.
 #[must_use]
 pub fn signed_note(origin: &str, signed: &SignedCheckpoint) -> String {
     let checkpoint = Checkpoint { origin, size: signed.size, root: signed.root };
-    let line = NoteSignature { name: origin, id: signed.key_id, signature: signed.signature };
+    let line =
+        |by: KeySignature| NoteSignature { name: origin, id: by.key_id, signature: by.signature }.to_string();
+    let lines: String = std::iter::once(signed.signature()).chain(signed.successor).map(line).collect();
     // INVARIANT: the origin was checked when the log was made, so the text always exists.
     let text = checkpoint.text().unwrap_or_default();
-    format!("{text}\n{line}")
+    format!("{text}\n{lines}")
 }
 
-fn parse(text: &str, key: &VerifierKey<'_>) -> Result<SignedCheckpoint, String> {
+/// A note of this log, signed by the key that was in force at its size.
+fn parse(text: &str, keys: &Keyring) -> Result<SignedCheckpoint, String> {
     let note = Note::parse(text).map_err(|error| error.to_string())?;
-    note.verify(key).map_err(|error| error.to_string())?;
     let checkpoint = Checkpoint::parse(note.text()).map_err(|error| error.to_string())?;
-    if checkpoint.origin != key.name() {
+    if checkpoint.origin != keys.origin() {
         return Err(format!("its origin is `{}`", checkpoint.origin));
     }
-    let line = note.signatures().iter().find(|line| line.id == key.id() && line.name == key.name());
-    let signature = line.map(|line| line.signature).ok_or("no signature of this log's key")?;
-    Ok(SignedCheckpoint { size: checkpoint.size, root: checkpoint.root, key_id: key.id(), signature })
+    let key = keys.at(checkpoint.size).verifier_key().map_err(|error| error.to_string())?;
+    note.verify(&key).map_err(|error| error.to_string())?;
+    let mut ours = note.signatures().iter().filter(|line| line.name == keys.origin());
+    let line = ours.find(|line| line.id == key.id()).ok_or("no signature of this log's key")?;
+    let successor = note.signatures().iter().find(|other| other.name == line.name && other.id != line.id);
+    let signed = SignedCheckpoint {
+        size: checkpoint.size,
+        root: checkpoint.root,
+        key_id: line.id,
+        signature: line.signature,
+        successor: successor.map(|other| KeySignature { key_id: other.id, signature: other.signature }),
+    };
+    if keys.verifies(&signed) { Ok(signed) } else { Err("it is not signed as the key ring says".to_owned()) }
 }

@@ -6,29 +6,49 @@
 //! The room does not sign and does not decide. Format: `proto/FORMAT.md`, sections "Log" and "Checkpoint".
 
 pub mod fence;
+pub mod keyring;
 mod leaves;
 mod recovery;
 pub mod store;
+mod succession;
 #[cfg(test)]
 mod tests;
 pub mod verification;
 
 use assent_proto::hash::Hash;
-use assent_proto::note::KeyId;
+use assent_proto::note::{KeyId, VerifierKey};
 use assent_proto::number::{Epoch, LeafIndex, Timestamp, TreeSize};
 use assent_proto::tree::Frontier;
 use serde::{Deserialize, Serialize};
 
 pub use leaves::Leaves;
 pub use recovery::OpenError;
+pub use succession::KeyReport;
 
 use self::fence::Fence;
+use self::keyring::{KeyRefusal, Keyring, KeyringError};
 use self::store::{Answer, BatchKey, Store, StoreError};
 
 /// Our own state is unknown. Nothing handles it: the process stops, and start-up finds out what is so.
 #[derive(Debug, thiserror::Error)]
 #[error("the log's state is unknown; stopping, start-up will recover it")]
-pub struct Fatal(#[from] StoreError);
+pub struct Fatal(#[source] Unknown);
+
+/// What made it so.
+#[derive(Debug, thiserror::Error)]
+enum Unknown {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The log has a new signing key, and the ring's file does not tell.
+    #[error(transparent)]
+    Keyring(#[from] KeyringError),
+}
+
+impl From<StoreError> for Fatal {
+    fn from(error: StoreError) -> Self {
+        Self(error.into())
+    }
+}
 
 /// Tells its holder that a round is in the log, durably, under its signed checkpoint.
 ///
@@ -51,6 +71,23 @@ impl Receipt {
     }
 }
 
+/// One key's signature over a checkpoint's text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KeySignature {
+    /// Whose.
+    pub key_id: KeyId,
+    /// Over the text alone.
+    pub signature: [u8; 64],
+}
+
+impl KeySignature {
+    /// Whether it is this key's signature over this text.
+    #[must_use]
+    pub fn verifies(&self, key: &VerifierKey<'_>, text: &[u8]) -> bool {
+        self.key_id == key.id() && key.verify(text, &self.signature).is_ok()
+    }
+}
+
 /// A checkpoint that the HSM signed, as the log keeps it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SignedCheckpoint {
@@ -62,6 +99,16 @@ pub struct SignedCheckpoint {
     pub key_id: KeyId,
     /// The signature over the checkpoint's text.
     pub signature: [u8; 64],
+    /// At the boundary between two keys, the signature of the one that takes over.
+    pub successor: Option<KeySignature>,
+}
+
+impl SignedCheckpoint {
+    /// The signature of the key in force.
+    #[must_use]
+    pub const fn signature(&self) -> KeySignature {
+        KeySignature { key_id: self.key_id, signature: self.signature }
+    }
 }
 
 /// What became of intents while no checkpoint could be signed.
@@ -118,6 +165,7 @@ pub struct Commit<'r> {
 pub struct Log {
     store: Store,
     fence: Fence,
+    keys: Keyring,
     frontier: Frontier,
     signed: Option<SignedCheckpoint>,
     epoch: Epoch,
@@ -146,6 +194,33 @@ impl Log {
     #[must_use]
     pub const fn signed(&self) -> Option<&SignedCheckpoint> {
         self.signed.as_ref()
+    }
+
+    /// Its verifier keys.
+    #[must_use]
+    pub const fn keys(&self) -> &Keyring {
+        &self.keys
+    }
+
+    /// Names the key that is to sign next.
+    ///
+    /// # Errors
+    /// [`KeyRefusal`].
+    pub fn announce(
+        &mut self,
+        cka_id: &str,
+        public_key: &[u8; 32],
+        now: Timestamp,
+    ) -> Result<&keyring::NextKey, KeyRefusal> {
+        self.keys.announce(cka_id, public_key, now)
+    }
+
+    /// Marks a key as retired.
+    ///
+    /// # Errors
+    /// [`KeyRefusal`].
+    pub fn retire(&mut self, cka_id: &str, now: Timestamp) -> Result<(), KeyRefusal> {
+        self.keys.retire(cka_id, now)
     }
 
     /// The epoch of the last commit.
@@ -200,6 +275,11 @@ impl Log {
         self.epoch = commit.epoch;
         self.lowest_epoch = commit.lowest_epoch;
         self.unsigned = commit.unsigned;
+        // The commit has decided; the ring's file follows. Should it not, start-up reads the hand-over in the log.
+        if commit.checkpoint.is_some_and(|checkpoint| checkpoint.successor.is_some()) {
+            self.keys.hand_over(self.frontier.size(), commit.time);
+            self.keys.save().map_err(|error| Fatal(error.into()))?;
+        }
         Ok(Receipt { size: self.frontier.size() })
     }
 

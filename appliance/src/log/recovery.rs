@@ -1,20 +1,20 @@
 //! Opening a log: what must hold before anything is appended to it.
 //!
-//! The file is intact (redb checks all of it). The newest checkpoint is signed by the log's key and covers the tree as it
-//! stood. Every leaf after it leads from that tree to the tree that the head names. The fence is not ahead, and says the
+//! The file is intact (redb checks all of it). The newest checkpoint is signed by the key in force and covers the tree as it
+//! stood; where it hands over to another key and the ring's file does not say so, a kill came between, and the hand-over is
+//! finished here. Every leaf after it leads from that tree to the tree that the head names. The fence is not ahead, and says the
 //! same where both speak of one size. Whatever fails: the log is refused, and nothing is repaired by guessing.
 
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 
-use assent_proto::checkpoint::Checkpoint;
 use assent_proto::entry::Entry;
 use assent_proto::hash::Hash;
-use assent_proto::note::VerifierKey;
 use assent_proto::number::{LeafIndex, TreeSize};
 use assent_proto::tree::{Frontier, FrontierError};
 
 use super::fence::{Fence, FenceError};
+use super::keyring::{Keyring, KeyringError};
 use super::store::{Identity, Store, StoreError};
 use super::{Log, SignedCheckpoint, TailEntry};
 use crate::limits::MAX_TAIL_ENTRIES;
@@ -38,9 +38,22 @@ pub enum OpenError {
         /// What the configuration says.
         expected: String,
     },
-    /// The newest checkpoint is not signed by the log's key.
-    #[error("the log's newest checkpoint is not signed by its key; restore the log from a backup")]
+    /// The key ring cannot be kept.
+    #[error(transparent)]
+    Keyring(#[from] KeyringError),
+    /// The newest checkpoint is not signed by the key in force.
+    #[error("the log's newest checkpoint is not signed as its key ring says; restore both from one backup")]
     Signature,
+    /// The ring tells of a hand-over that is not in the log.
+    #[error(
+        "the key ring tells of a hand-over at {ring} leaves, but the log's newest checkpoint covers {log}; restore both from one backup"
+    )]
+    BehindRing {
+        /// Leaves that the log's newest checkpoint covers.
+        log: u64,
+        /// Leaves at the hand-over.
+        ring: u64,
+    },
     /// The leaves do not lead to the tree that the head names.
     #[error("the log's leaves do not lead to its {0}; restore the log from a backup")]
     Tree(&'static str),
@@ -71,40 +84,62 @@ impl From<FrontierError> for OpenError {
 }
 
 impl Log {
-    /// Opens the log at `path`, fenced by the file at `fence`.
+    /// Opens the log at `path` under its keys, fenced by the file at `fence`.
     ///
     /// # Errors
     /// [`OpenError`]: the log is not to be appended to.
-    pub fn open(path: &Path, fence: &Path, key: &VerifierKey<'_>) -> Result<Self, OpenError> {
+    pub fn open(path: &Path, fence: &Path, mut keys: Keyring) -> Result<Self, OpenError> {
         let store = Store::open(path)?;
-        check_identity(&store.identity()?, key)?;
+        check_identity(&store.identity()?, &keys)?;
         let head = store.head()?;
         let frontier = Frontier::restore(TreeSize(head.size), &head.frontier)?;
-        let signed = head.signed.map(SignedCheckpoint::from);
-        check_tail(&store, signed.as_ref(), &frontier, key)?;
-        let (fence_file, fenced) = Fence::open(fence, key)?;
+        let signed = store.newest(&head)?;
+        let lagging = finish_hand_over(&store, signed.as_ref(), &mut keys)?;
+        check_tail(&store, signed.as_ref(), &frontier, &keys)?;
+        let (fence_file, fenced) = Fence::open(fence, &keys)?;
         if fenced.is_none() && checkpoints(&store)? > 1 {
             return Err(OpenError::FenceMissing(fence.to_owned()));
         }
         check_fence(&store, signed.as_ref(), fenced.as_ref())?;
         let tail = tail(&store, signed.as_ref())?;
+        if lagging {
+            keys.save()?;
+        }
         let (epoch, lowest_epoch, unsigned) = (head.epoch, head.lowest_epoch, head.unsigned);
-        Ok(Self { store, fence: fence_file, frontier, signed, epoch, lowest_epoch, unsigned, tail })
+        Ok(Self { store, fence: fence_file, keys, frontier, signed, epoch, lowest_epoch, unsigned, tail })
     }
 }
 
-fn check_identity(identity: &Identity, key: &VerifierKey<'_>) -> Result<(), OpenError> {
-    let expected = key.to_string();
+fn check_identity(identity: &Identity, keys: &Keyring) -> Result<(), OpenError> {
     let differs = |what, found: &str, expected: &str| {
         Err(OpenError::Identity { what, found: found.to_owned(), expected: expected.to_owned() })
     };
-    if identity.origin != key.name() {
-        return differs("origin", &identity.origin, key.name());
+    if identity.origin != keys.origin() {
+        return differs("origin", &identity.origin, keys.origin());
     }
-    if identity.verifier_key != expected {
-        return differs("verifier key", &identity.verifier_key, &expected);
+    let expected = &keys.founding().vkey;
+    if &identity.verifier_key != expected {
+        return differs("verifier key", &identity.verifier_key, expected);
     }
     Ok(())
+}
+
+/// Where the log has handed over to the announced key and the ring does not know it yet, the ring learns it; true where it
+/// did. Whether both keys signed that checkpoint, the look at the tail tells, before anything is kept.
+fn finish_hand_over(
+    store: &Store,
+    signed: Option<&SignedCheckpoint>,
+    keys: &mut Keyring,
+) -> Result<bool, OpenError> {
+    let (log, ring) = (signed.map(|signed| signed.size).unwrap_or_default(), keys.signing().from);
+    if ring > log {
+        return Err(OpenError::BehindRing { log: log.0, ring: ring.0 });
+    }
+    let Some(signed) = signed.filter(|signed| keys.lags_behind(signed)) else {
+        return Ok(false);
+    };
+    keys.hand_over(signed.size, store.handed_over_at()?);
+    Ok(true)
 }
 
 /// The newest checkpoint is signed, and the leaves behind it lead to the head.
@@ -112,10 +147,10 @@ fn check_tail(
     store: &Store,
     signed: Option<&SignedCheckpoint>,
     head: &Frontier,
-    key: &VerifierKey<'_>,
+    keys: &Keyring,
 ) -> Result<(), OpenError> {
-    if let Some(signed) = signed {
-        verify_checkpoint(signed, key).map_err(|()| OpenError::Signature)?;
+    if signed.is_some_and(|signed| !keys.verifies(signed)) {
+        return Err(OpenError::Signature);
     }
     let covered = signed.map_or(0, |signed| signed.size.0);
     if covered == head.size().0 {
@@ -179,16 +214,6 @@ fn check_fence(
         _ => rebuilt(store, fence)?.root(),
     };
     if at_fence == fenced.root { Ok(()) } else { Err(OpenError::Forked(fence)) }
-}
-
-/// Whether the log's key signed this checkpoint.
-pub(super) fn verify_checkpoint(signed: &SignedCheckpoint, key: &VerifierKey<'_>) -> Result<(), ()> {
-    let checkpoint = Checkpoint { origin: key.name(), size: signed.size, root: signed.root };
-    let text = checkpoint.text().map_err(|_| ())?;
-    if signed.key_id != key.id() {
-        return Err(());
-    }
-    key.verify(text.as_bytes(), &signed.signature).map_err(|_| ())
 }
 
 /// The tree over the first `size` leaves, from the leaves.

@@ -9,6 +9,7 @@ use assent_proto::verify::TrustedKey;
 use ed25519_dalek::{Signer as _, SigningKey};
 use tempfile::TempDir;
 
+use super::keyring::Keyring;
 use super::store::{Identity, STORE_VERSION, Store};
 use super::verification::{Report, Verification};
 use super::*;
@@ -45,8 +46,18 @@ impl Scratch {
         self.folder.path().join("fence/checkpoint")
     }
 
+    fn ring_path(&self) -> PathBuf {
+        self.folder.path().join("keys.toml")
+    }
+
+    /// The ring as it was kept last; at first, that of the founding key.
+    fn ring(&self) -> Keyring {
+        let founded = || Keyring::found(&self.ring_path(), &self.key(), &[1], Timestamp(0)).unwrap();
+        Keyring::load(&self.ring_path()).unwrap().unwrap_or_else(founded)
+    }
+
     fn open(&self) -> Result<Log, OpenError> {
-        Log::open(&self.path(), &self.fence(), &self.key())
+        Log::open(&self.path(), &self.fence(), self.ring())
     }
 
     /// Appends a round of two entries; signed, or not.
@@ -80,7 +91,7 @@ impl Scratch {
         let (size, root) = (frontier.size(), frontier.root());
         let text = assent_proto::checkpoint::Checkpoint { origin: ORIGIN, size, root }.text().unwrap();
         let signature = self.signing.sign(text.as_bytes()).to_bytes();
-        SignedCheckpoint { size, root, key_id: self.key().id(), signature }
+        SignedCheckpoint { size, root, key_id: self.key().id(), signature, successor: None }
     }
 
     fn verify(&self) -> Report {
@@ -119,7 +130,8 @@ fn log_of_another_key_is_refused() {
     let scratch = Scratch::new();
     let other = SigningKey::from_bytes(&[2; 32]);
     let key = VerifierKey::new(ORIGIN, other.verifying_key().as_bytes()).unwrap();
-    let opened = Log::open(&scratch.path(), &scratch.fence(), &key);
+    let ring = Keyring::of_one(&scratch.ring_path(), &key, &[1], Timestamp(0));
+    let opened = Log::open(&scratch.path(), &scratch.fence(), ring);
     assert!(matches!(opened, Err(OpenError::Identity { what: "verifier key", .. })));
 }
 

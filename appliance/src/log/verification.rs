@@ -1,22 +1,23 @@
 //! Verification of a whole log, offline, with nothing but the trusted keys: what an auditor does who trusts nobody.
 //!
-//! Every leaf is hashed and parsed, every checkpoint recomputed from the leaves and its signature verified. Since all
+//! Every leaf is hashed and parsed, every checkpoint recomputed from the leaves and its signature verified under the key that
+//! was in force. Since all
 //! roots come from one pass over one sequence of leaves, the checkpoints are consistent with one another. It does not
 //! evaluate policies again.
 
 use std::path::Path;
 
-use assent_proto::checkpoint::Checkpoint;
 use assent_proto::entry::{Entry, Grounds, Kind};
 use assent_proto::hash::Hash;
-use assent_proto::note::VerifierKey;
 use assent_proto::number::{Epoch, LeafIndex, TreeSize};
 use assent_proto::tree::Frontier;
 use assent_proto::verify::TrustedKey;
 
 use super::SignedCheckpoint;
 use super::fence::Fence;
+use super::keyring::Keyring;
 use super::store::{StoreError, StoredHead, StoredRound};
+use super::succession::{KeyReport, Succession};
 
 /// Findings that are kept; more are only counted.
 const MAX_FINDINGS: usize = 100;
@@ -52,8 +53,10 @@ pub struct Report {
     pub root: Hash,
     /// Leaves by kind.
     pub kinds: Vec<(Kind, u64)>,
-    /// Checkpoints whose signature verified.
+    /// Checkpoints whose signature verified; at a boundary between two keys, both.
     pub checkpoints: u64,
+    /// The keys that signed them, the oldest first.
+    pub keys: Vec<KeyReport>,
     /// The newest of them.
     pub head: Option<SignedCheckpoint>,
     /// Gaps, each with how it ended.
@@ -80,12 +83,10 @@ impl Report {
     }
 
     /// A log that is behind its fence was rolled back, and one that contradicts it was forked.
-    pub fn compare_with_fence(&mut self, fence: &Path, verifier_key: &str) {
+    pub fn compare_with_fence(&mut self, fence: &Path, keys: &Keyring) {
         let size = self.head.map_or(0, |head| head.size.0);
-        let opened = VerifierKey::parse(verifier_key).map_err(|error| error.to_string());
-        let opened = opened.and_then(|key| Fence::open(fence, &key).map_err(|error| error.to_string()));
-        match opened {
-            Err(why) => self.find(size, why),
+        match Fence::open(fence, keys) {
+            Err(error) => self.find(size, error.to_string()),
             Ok((_, Some(held))) if held.size.0 > size => {
                 self.find(size, format!("the log ends here, but its fence has seen {} leaves", held.size));
             }
@@ -115,8 +116,7 @@ impl Report {
 /// Takes a log's rounds one by one.
 #[derive(Debug)]
 pub struct Verification<'t> {
-    origin: &'t str,
-    keys: &'t [TrustedKey<'t>],
+    succession: Succession<'t>,
     tree: Frontier,
     epoch: Epoch,
     open_gap: Option<Gap>,
@@ -127,10 +127,9 @@ pub struct Verification<'t> {
 impl<'t> Verification<'t> {
     /// Begins at the first leaf of the log of this origin.
     #[must_use]
-    pub fn new(origin: &'t str, keys: &'t [TrustedKey<'t>]) -> Self {
+    pub fn new(origin: &'t str, trusted: &'t [TrustedKey<'t>]) -> Self {
         Self {
-            origin,
-            keys,
+            succession: Succession::new(origin, trusted),
             tree: Frontier::new(),
             epoch: Epoch(0),
             open_gap: None,
@@ -155,6 +154,11 @@ impl<'t> Verification<'t> {
         self.report.entries = self.tree.size().0;
         self.report.root = self.tree.root();
         self.report.gaps.extend(self.open_gap.take());
+        let (keys, trusted) = self.succession.end();
+        self.report.keys = keys;
+        if let Err(why) = trusted {
+            self.report.find(self.report.entries.saturating_sub(1), why);
+        }
         Ok(self.report)
     }
 
@@ -178,6 +182,9 @@ impl<'t> Verification<'t> {
             None => {
                 if let Some(gap) = &mut self.open_gap {
                     gap.entries += round.leaves.len() as u64;
+                }
+                if let Err(why) = self.succession.unsigned() {
+                    self.find(round.first, why);
                 }
             }
         }
@@ -213,6 +220,11 @@ impl<'t> Verification<'t> {
             Entry::Trip(trip) => self.enter(index, trip.epoch),
             Entry::Rearm(rearm) => self.enter(index, rearm.epoch),
             Entry::Outage(outage) => self.outage(index, outage.covered, outage.reached),
+            Entry::Key(key) => {
+                if let Err(why) = self.succession.name(key.vkey) {
+                    self.find(index, why);
+                }
+            }
             _ => {}
         }
     }
@@ -235,13 +247,17 @@ impl<'t> Verification<'t> {
 
     fn checkpoint(&mut self, signed: &SignedCheckpoint) {
         let last = LeafIndex(self.tree.size().0.saturating_sub(1));
-        if signed.size != self.tree.size() || signed.root != self.tree.root() {
+        let covers = signed.size == self.tree.size() && signed.root == self.tree.root();
+        if !covers {
             self.find(last, "checkpoint does not cover the leaves before it".to_owned());
-        } else if self.signed_by_trusted_key(signed) {
-            self.report.checkpoints += 1;
-            self.report.head = Some(*signed);
-        } else {
-            self.find(last, "checkpoint is signed by no trusted key".to_owned());
+        }
+        match self.succession.checkpoint(signed) {
+            Ok(()) if !covers => {}
+            Ok(()) => {
+                self.report.checkpoints += 1;
+                self.report.head = Some(*signed);
+            }
+            Err(why) => self.find(last, why),
         }
         if let Some(gap) = self.open_gap.take() {
             if !self.outage_told {
@@ -253,17 +269,6 @@ impl<'t> Verification<'t> {
             self.report.gaps.push(Gap { closed: self.outage_told, ..gap });
         }
         self.outage_told = false;
-    }
-
-    fn signed_by_trusted_key(&self, signed: &SignedCheckpoint) -> bool {
-        let checkpoint = Checkpoint { origin: self.origin, size: signed.size, root: signed.root };
-        let Ok(text) = checkpoint.text() else {
-            return false;
-        };
-        self.keys
-            .iter()
-            .filter(|trusted| trusted.key.name() == self.origin && trusted.key.id() == signed.key_id)
-            .any(|trusted| trusted.key.verify(text.as_bytes(), &signed.signature).is_ok())
     }
 
     fn find(&mut self, index: LeafIndex, what: String) {

@@ -81,7 +81,7 @@ pub fn scratch(folder: &Path, configuration: &str) -> Result<Dev, DevError> {
     if !super::log_file(&config).exists() {
         make_authority(folder, &path, &config)?;
         let pin = config.hsm.pin.read().map_err(ProvisionError::from)?;
-        found_log(&config, &pin)?;
+        found_log(&config, &pin, now)?;
     }
     Ok(Dev { config: path, agent })
 }

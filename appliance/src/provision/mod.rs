@@ -19,6 +19,7 @@ use crate::config::{Config, Module};
 use crate::hsm::{HsmFault, HsmSettings, Pin, PinError, Signer};
 use crate::identity::{CaError, CertificateAuthority, Name, SpiffeError, write_durably};
 use crate::limits::SIGNER_START_DEADLINE;
+use crate::log::keyring::{Keyring, KeyringError};
 use crate::log::store::{Identity, STORE_VERSION, Store, StoreError};
 
 /// How long a server certificate of the built-in CA lives.
@@ -69,6 +70,9 @@ pub enum ProvisionError {
         #[source]
         source: NoteError,
     },
+    /// The key ring cannot be made or read.
+    #[error(transparent)]
+    Keyring(#[from] KeyringError),
     /// The log cannot be made.
     #[error("cannot make the log")]
     Log(#[from] StoreError),
@@ -84,24 +88,22 @@ pub fn log_file(config: &Config) -> PathBuf {
     config.appliance.data.join(format!("log-{}.redb", config.appliance.log))
 }
 
-fn verifier_key_file(config: &Config) -> PathBuf {
-    config.appliance.data.join(format!("log-{}.vkey", config.appliance.log))
+/// The log's key ring.
+#[must_use]
+pub fn keyring_file(config: &Config) -> PathBuf {
+    config.appliance.data.join(format!("log-{}.keys.toml", config.appliance.log))
 }
 
-/// The verifier key that the log was made for, in C2SP form: the HSM is held to it.
+/// The verifier keys of the log: the HSM is held to the one that signs, and `hsm.key_id` only founds the first.
 ///
 /// # Errors
 /// [`ProvisionError::NotPinned`] where no log was made.
-pub fn verifier_key(config: &Config) -> Result<String, ProvisionError> {
-    let path = verifier_key_file(config);
-    match std::fs::read_to_string(&path) {
-        Ok(text) => Ok(text.trim_end().to_owned()),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err(ProvisionError::NotPinned(path)),
-        Err(error) => Err(file("read", &path)(error)),
-    }
+pub fn keyring(config: &Config) -> Result<Keyring, ProvisionError> {
+    let path = keyring_file(config);
+    Keyring::load(&path)?.ok_or(ProvisionError::NotPinned(path))
 }
 
-/// How the signer reaches the configured HSM.
+/// How the signer reaches the configured HSM, with the key that `hsm.key_id` names.
 ///
 /// # Errors
 /// [`ProvisionError::NoSimulator`].
@@ -176,18 +178,18 @@ pub fn init_identity(config: &Config, now: Timestamp) -> Result<(), ProvisionErr
 ///
 /// # Errors
 /// [`ProvisionError`].
-pub fn found_log(config: &Config, pin: &Pin) -> Result<bool, ProvisionError> {
-    let (log, pinned) = (log_file(config), verifier_key_file(config));
+pub fn found_log(config: &Config, pin: &Pin, now: Timestamp) -> Result<bool, ProvisionError> {
+    let log = log_file(config);
     if log.exists() {
         return Ok(false);
     }
     let signer = Signer::start(&hsm_settings(config)?, pin, SIGNER_START_DEADLINE, |_| ())?;
     let origin = config.origin();
     let key = VerifierKey::new(&origin, &signer.identity().public_key)
-        .map_err(|source| ProvisionError::Key { origin: origin.clone(), source })?
-        .to_string();
-    // The pin first: a log without its pin could not be served, a pin without a log is made again.
-    write_durably(&pinned, format!("{key}\n").as_bytes(), 0o644).map_err(file("write", &pinned))?;
+        .map_err(|source| ProvisionError::Key { origin: origin.clone(), source })?;
+    // The ring first: a log without its ring could not be served, a ring without a log is made again.
+    Keyring::found(&keyring_file(config), &key, &config.hsm.key_id, now)?;
+    let key = key.to_string();
     let fence = config.fence.path.parent().unwrap_or_else(|| Path::new("."));
     std::fs::create_dir_all(fence).map_err(file("make", fence))?;
     Store::create(&log, &Identity { version: STORE_VERSION, origin, verifier_key: key })?;

@@ -10,7 +10,6 @@ use std::net::UdpSocket;
 use std::sync::Arc;
 use std::time::Duration;
 
-use assent_proto::note::{NoteError, VerifierKey};
 use quinn::{Endpoint, TokioRuntime};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{oneshot, watch};
@@ -19,7 +18,7 @@ use self::status::StatusSource;
 use crate::clock::Clock;
 use crate::config::{Config, Rearm};
 use crate::control::{self, ControlError, Desk};
-use crate::hsm::PinError;
+use crate::hsm::{HsmSettings, PinError};
 use crate::identity::tls::TlsError;
 use crate::identity::{Registry, RegistryError};
 use crate::limits::SIGNER_START_DEADLINE;
@@ -53,9 +52,6 @@ pub enum ServeError {
     /// Something that provisioning makes is missing.
     #[error(transparent)]
     Provision(#[from] ProvisionError),
-    /// The pinned key is no key.
-    #[error("the pinned verifier key is malformed")]
-    Key(#[from] NoteError),
     /// The PIN cannot be read.
     #[error("cannot read the PIN")]
     Pin(#[from] PinError),
@@ -117,8 +113,7 @@ pub async fn run(config: &Config) -> Result<(), ServeError> {
         pipeline: Arc::clone(&pipeline),
         clock: clock.clone(),
     };
-    let verifier_key = provision::verifier_key(config)?;
-    let notices = Notices::new(&handle, config.origin(), verifier_key, clock.clone());
+    let notices = Notices::new(handle.clone(), config.origin(), clock.clone());
     let unregistered = config.tls.accept_unregistered;
     let server = Arc::new(Server::new(endpoint, pipeline, registry, unregistered, clock, notices));
     let automatic = config.hsm.rearm == Rearm::Automatic;
@@ -160,13 +155,15 @@ fn endpoint(config: &Config) -> Result<Endpoint, ServeError> {
     Endpoint::new(known, Some(server), socket, Arc::new(TokioRuntime)).map_err(system("listen for agents"))
 }
 
-/// Opens the log under the pinned key, and puts a sealer over it.
+/// Opens the log under its keys, and puts a sealer over it.
 fn sealer(config: &Config, clock: &Clock) -> Result<(Sealer, SealerHandle), ServeError> {
-    let verifier_key = provision::verifier_key(config)?;
-    let key = VerifierKey::parse(&verifier_key)?;
-    let log = Log::open(&provision::log_file(config), &config.fence.path, &key)?;
+    let log = Log::open(&provision::log_file(config), &config.fence.path, provision::keyring(config)?)?;
+    // The ring says which key signs; the configuration says only how to reach the HSM that holds it.
+    let signing = log.keys().signing();
+    let verifier_key = signing.vkey.clone();
+    let hsm = HsmSettings { key_id: signing.cka_id_bytes(), ..provision::hsm_settings(config)? };
     let authority = Authority {
-        hsm: provision::hsm_settings(config)?,
+        hsm,
         pin: config.hsm.pin.read()?,
         verifier_key,
         deadline: config.hsm.deadline,

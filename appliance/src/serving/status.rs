@@ -51,6 +51,17 @@ pub struct Boundaries {
     pub token: BoundaryStatus,
 }
 
+/// A verifier key, by its two names.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyStatus {
+    /// `CKA_ID` in the HSM, in hexadecimal.
+    pub cka_id: String,
+    /// The key, in C2SP form.
+    pub verifier_key: String,
+    /// Since when it signs, or is announced, in milliseconds since 1970.
+    pub since_ms: u64,
+}
+
 /// How the appliance is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Status {
@@ -68,6 +79,10 @@ pub struct Status {
     pub epoch: u64,
     /// Executors are to refuse tokens that were decided in an earlier epoch.
     pub lowest_epoch: u64,
+    /// The key that signs.
+    pub key: KeyStatus,
+    /// The key that was announced to sign next.
+    pub next_key: Option<KeyStatus>,
     /// Digest of the bundle that decides.
     pub bundle: String,
     /// That bundle, and how it came to be.
@@ -112,6 +127,7 @@ impl StatusSource {
         let now = self.clock.now();
         let evaluation = self.policies.boundary().closed(self.policies.moment(now));
         let evaluation = BoundaryStatus::of_evaluation(evaluation);
+        let keys = self.sealer.keys();
         let policy = self.policies.status(self.pipeline.late_intents(), self.pipeline.shadow());
         Status {
             schema: "assent.v1.status".to_owned(),
@@ -122,6 +138,16 @@ impl StatusSource {
             boundaries: Boundaries { intent: BoundaryStatus::OPEN, evaluation, token },
             epoch: boundary.epoch().0,
             lowest_epoch: boundary.lowest_epoch().0,
+            key: KeyStatus {
+                cka_id: keys.signing().cka_id.clone(),
+                verifier_key: keys.signing().vkey.clone(),
+                since_ms: keys.signing().since.0,
+            },
+            next_key: keys.next().map(|next| KeyStatus {
+                cka_id: next.cka_id.clone(),
+                verifier_key: next.vkey.clone(),
+                since_ms: next.announced.0,
+            }),
             bundle: policy.digest.clone(),
             policy,
             counters: self.sealer.gauges().read(),

@@ -1,7 +1,8 @@
 //! Arming: from nothing to a signer that has proved itself, on a thread of its own.
 //!
-//! An attempt starts a signer process, compares its key with the pinned one, and has it sign the current checkpoint again
-//! as often as the configuration asks, verifying each time. While it runs the sealer goes on answering: a module that hangs
+//! An attempt starts a signer process, which checks the key's attributes, compares its key with the pinned one, and has it
+//! sign the current checkpoint again as often as the configuration asks, verifying each time. A candidate goes the same way
+//! before it may take over from the key that signs; until it does, its loss trips nothing. While an attempt runs the sealer goes on answering: a module that hangs
 //! at start delays nobody. The sealer opens the boundary, not the attempt.
 
 use std::sync::Arc;
@@ -9,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::SyncSender;
 use std::time::Duration;
 
-use assent_proto::note::VerifierKey;
+use assent_proto::note::{NoteError, VerifierKey};
 use assent_proto::number::Epoch;
 
 use super::boundary::{Cause, TokenBoundary};
@@ -18,7 +19,7 @@ use crate::clock::Clock;
 use crate::hsm::{HsmFault, HsmSettings, Pin, Signer};
 
 /// The HSM and the key that it is held to.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Authority {
     /// How to reach the HSM.
     pub hsm: HsmSettings,
@@ -34,10 +35,21 @@ pub struct Authority {
     pub probes: u32,
 }
 
+impl Authority {
+    /// The same HSM and PIN, with another key of it.
+    pub(super) fn with_key(&self, cka_id: Vec<u8>, verifier_key: String) -> Self {
+        let mut authority = Self { verifier_key, ..self.clone() };
+        authority.hsm.key_id = cka_id;
+        authority
+    }
+}
+
 /// A signer that is watched: the moment it is lost, the boundary closes.
 #[derive(Debug)]
 pub(super) struct Watched {
     signer: Signer,
+    /// Whether the boundary depends on it; a candidate's does not yet.
+    serving: Arc<AtomicBool>,
     /// Cleared before we end the signer ourselves, so that its end is no fault.
     watching: Arc<AtomicBool>,
 }
@@ -45,6 +57,11 @@ pub(super) struct Watched {
 impl Watched {
     pub(super) fn signer(&self) -> &Signer {
         &self.signer
+    }
+
+    /// From here on the boundary depends on it. Whoever calls looks behind it whether it was lost before.
+    pub(super) fn serve(&self) {
+        self.serving.store(true, Ordering::SeqCst);
     }
 
     /// Whether the signer was lost, although nobody may have been there to be told: while the boundary is closed a loss
@@ -87,33 +104,52 @@ impl Attempt {
         std::thread::Builder::new().name("arming".to_owned()).spawn(run).map(drop)
     }
 
+    /// Proves a key that does not sign yet: the pinned one, where it was announced, else the one that the HSM shows. The
+    /// sealer hears the outcome.
+    pub(super) fn begin_candidate(self, authority: Authority, pinned: bool) -> std::io::Result<()> {
+        let run = move || {
+            let pinned = pinned.then_some(authority.verifier_key.as_str());
+            let outcome = self.prove(&authority, pinned, false);
+            let _ = self.sealer.send(Message::Proved(Box::new(outcome)));
+        };
+        std::thread::Builder::new().name("proving".to_owned()).spawn(run).map(drop)
+    }
+
     fn run(&self, authority: &Authority) -> Result<Watched, Cause> {
-        let mut watched = self.start(authority).map_err(|fault| Cause::from(&fault))?;
-        let key = VerifierKey::parse(&authority.verifier_key)
-            .map_err(|error| Cause::wrong_key(&error.to_string()))?;
-        if &watched.signer.identity().public_key != key.key().as_bytes() {
+        self.prove(authority, Some(&authority.verifier_key), true)
+    }
+
+    fn prove(&self, authority: &Authority, pinned: Option<&str>, serving: bool) -> Result<Watched, Cause> {
+        let mut watched = self.start(authority, serving).map_err(|fault| Cause::from(&fault))?;
+        let no_key = |error: NoteError| Cause::wrong_key(&error.to_string());
+        let origin = VerifierKey::parse(&authority.verifier_key).map_err(no_key)?.name();
+        let shown = VerifierKey::new(origin, &watched.signer.identity().public_key).map_err(no_key)?;
+        if pinned.is_some_and(|pinned| pinned != shown.to_string()) {
             return Err(Cause::wrong_key("the HSM's key is not the pinned one"));
         }
         for _ in 0..authority.probes.max(1) {
             let signature = watched
                 .sign(self.text.as_bytes(), authority.deadline)
                 .map_err(|fault| Cause::from(&fault))?;
-            key.verify(self.text.as_bytes(), &signature).map_err(|_| Cause::bad_signature())?;
+            shown.verify(self.text.as_bytes(), &signature).map_err(|_| Cause::bad_signature())?;
         }
         Ok(watched)
     }
 
-    fn start(&self, authority: &Authority) -> Result<Watched, HsmFault> {
-        let watching = Arc::new(AtomicBool::new(true));
+    fn start(&self, authority: &Authority, serving: bool) -> Result<Watched, HsmFault> {
+        let (watching, serving) = (Arc::new(AtomicBool::new(true)), Arc::new(AtomicBool::new(serving)));
         let (boundary, sealer, clock) = (Arc::clone(&self.boundary), self.sealer.clone(), self.clock.clone());
-        let still = Arc::clone(&watching);
+        let (still, depended_on) = (Arc::clone(&watching), Arc::clone(&serving));
         let on_loss = move |fault: HsmFault| {
-            if still.swap(false, Ordering::SeqCst) && boundary.trip(Cause::from(&fault), clock.stamp()) {
+            if !still.swap(false, Ordering::SeqCst) || !depended_on.load(Ordering::SeqCst) {
+                return;
+            }
+            if boundary.trip(Cause::from(&fault), clock.stamp()) {
                 // Full means that the sealer is busy, and will see at its next signature that the signer is gone.
                 let _ = sealer.try_send(Message::Lost);
             }
         };
         let signer = Signer::start(&authority.hsm, &authority.pin, authority.start_deadline, on_loss)?;
-        Ok(Watched { signer, watching })
+        Ok(Watched { signer, serving, watching })
     }
 }

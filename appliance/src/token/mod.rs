@@ -20,5 +20,7 @@ pub use boundary::{Cause, Standing, TokenBoundary};
 pub use draft::{Answer, Draft, DraftError, Written};
 pub use operation::Operation;
 pub use sealed::Sealed;
-pub use sealer::{Gauges, Reading, Sealer, SealerError, SealerHandle, SealerSettings};
+pub use sealer::{
+    Gauges, KeyAnswer, KeyChange, KeyOrder, Reading, Sealer, SealerError, SealerHandle, SealerSettings,
+};
 pub use transitions::Transition;

@@ -8,21 +8,21 @@ mod rearm;
 mod target;
 
 use std::io::{self, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::mpsc::sync_channel;
 
 use anyhow::anyhow;
 use clap::Subcommand;
 use serde_json::{Value, json};
 
-use target::typed_twice;
+use target::OfficerPin;
 pub(super) use target::{Place, Target};
 
 use super::output::Failure;
 use super::{Exit, Format, Globals};
 use crate::hsm::module::{About, Module};
 use crate::hsm::slot::{Slot, Tries};
-use crate::hsm::{FaultClass, FaultKind, HsmFault, Pin};
+use crate::hsm::{FaultClass, FaultKind, HsmFault};
 use crate::limits::HSM_COMMAND_DEADLINE;
 
 /// What to do with the HSM.
@@ -37,9 +37,8 @@ pub(super) enum Verb {
     Init {
         #[command(flatten)]
         target: Target,
-        /// File with the security officer's PIN; asked for when absent.
-        #[arg(long, value_name = "FILE")]
-        so_pin_file: Option<PathBuf>,
+        #[command(flatten)]
+        officer: OfficerPin,
     },
     /// Check everything that the appliance needs of the HSM, as the appliance does it.
     Check {
@@ -57,7 +56,7 @@ pub(super) enum Verb {
 pub(super) fn run(verb: Verb, globals: &Globals) -> anyhow::Result<Exit> {
     match verb {
         Verb::List { target } => list(&target, globals),
-        Verb::Init { target, so_pin_file } => init(&target, so_pin_file.as_deref(), globals),
+        Verb::Init { target, officer } => init(&target, &officer, globals),
         Verb::Check { target, last_try } => check::run(&target, last_try, globals),
         Verb::Rearm(options) => rearm::run(&options, globals),
     }
@@ -186,12 +185,9 @@ fn slot_row(slot: &Slot, about: &About) -> [String; 8] {
     ]
 }
 
-fn init(target: &Target, so_pin_file: Option<&Path>, globals: &Globals) -> anyhow::Result<Exit> {
+fn init(target: &Target, officer: &OfficerPin, globals: &Globals) -> anyhow::Result<Exit> {
     let place = target.slot(globals)?;
-    let so_pin = match so_pin_file {
-        Some(path) => Pin::from_file(path)?,
-        None => typed_twice("new PIN of the security officer")?,
-    };
+    let so_pin = officer.read()?;
     let user_pin = place.new_pin()?;
     let settings = place.settings;
     let label = settings.slot_label;

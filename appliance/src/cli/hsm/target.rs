@@ -16,8 +16,8 @@ use crate::config::{Config, PinSource};
 use crate::hsm::key::unhex;
 use crate::hsm::module::{Access, Login, Module};
 use crate::hsm::slot::Slot;
-use crate::hsm::{HsmFault, HsmSettings, Pin};
-use crate::provision;
+use crate::hsm::{HsmFault, HsmSettings, Pin, PinError, pin_source};
+use crate::provision::{self, ProvisionError};
 
 /// Which HSM, slot and key: flags, else the configuration.
 #[derive(Clone, Debug, Args)]
@@ -34,15 +34,71 @@ pub(in crate::cli) struct Target {
     /// The key's id (CKA_ID), in hexadecimal digits.
     #[arg(long, value_name = "HEX", value_parser = key_id)]
     key_id: Option<KeyId>,
-    /// File with the user PIN; asked for when neither this nor the configuration names one.
-    #[arg(long, value_name = "FILE")]
-    pin_file: Option<PathBuf>,
+    #[command(flatten)]
+    pin: UserPin,
     /// An environment variable for the module; may be given more than once.
     #[arg(long, value_name = "NAME=VALUE", value_parser = variable)]
     env: Vec<(String, String)>,
     /// Take a simulator for an HSM.
     #[arg(long)]
     allow_simulator: bool,
+}
+
+/// Where the user PIN is; asked for when neither this nor the configuration names a place.
+#[derive(Clone, Debug, Args)]
+#[group(multiple = false)]
+struct UserPin {
+    /// File with the user PIN.
+    #[arg(long, value_name = "FILE")]
+    pin_file: Option<PathBuf>,
+    /// Systemd credential with the user PIN.
+    #[arg(long, value_name = "NAME")]
+    pin_credential: Option<String>,
+    /// The user PIN's `pin-source` of a PKCS#11 URI: a `file:` URI or an absolute path.
+    #[arg(long, value_name = "URI", value_parser = source)]
+    pin_source: Option<PathBuf>,
+}
+
+/// Where the security officer's PIN is; asked for when nothing is named.
+#[derive(Clone, Debug, Args)]
+#[group(multiple = false)]
+pub(in crate::cli) struct OfficerPin {
+    /// File with the security officer's PIN.
+    #[arg(long, value_name = "FILE")]
+    so_pin_file: Option<PathBuf>,
+    /// Systemd credential with the security officer's PIN.
+    #[arg(long, value_name = "NAME")]
+    so_pin_credential: Option<String>,
+    /// The security officer's PIN's `pin-source`: a `file:` URI or an absolute path.
+    #[arg(long, value_name = "URI", value_parser = source)]
+    so_pin_source: Option<PathBuf>,
+}
+
+fn source(text: &str) -> Result<PathBuf, PinError> {
+    pin_source(text)
+}
+
+fn named(file: Option<&PathBuf>, credential: Option<&String>, source: Option<&PathBuf>) -> Option<PinSource> {
+    let file = file.or(source).cloned().map(PinSource::File);
+    file.or_else(|| credential.cloned().map(PinSource::Credential))
+}
+
+impl UserPin {
+    fn place(&self) -> Option<PinSource> {
+        named(self.pin_file.as_ref(), self.pin_credential.as_ref(), self.pin_source.as_ref())
+    }
+}
+
+impl OfficerPin {
+    /// The PIN that is to be set: what is typed is typed twice.
+    pub(super) fn read(&self) -> anyhow::Result<Pin> {
+        let place =
+            named(self.so_pin_file.as_ref(), self.so_pin_credential.as_ref(), self.so_pin_source.as_ref());
+        match place {
+            Some(place) => Ok(place.read()?),
+            None => typed_twice("new PIN of the security officer"),
+        }
+    }
 }
 
 /// A `CKA_ID`.
@@ -91,11 +147,16 @@ impl Target {
         }
         settings.environment.extend(self.env.iter().cloned());
         settings.allow_simulator |= self.allow_simulator;
-        if let Some(path) = &self.pin_file {
-            place.pin = Some(PinSource::File(path.clone()));
+        if let Some(named) = self.pin.place() {
+            place.pin = Some(named);
         }
         enter(&place.settings.environment)?;
         Ok(place)
+    }
+
+    /// Whether the configuration says which HSM it is.
+    pub(in crate::cli) const fn is_configured(&self) -> bool {
+        self.module.is_none() && self.slot_label.is_none() && self.slot_serial.is_none()
     }
 
     /// As [`Self::place`], with a slot.
@@ -121,10 +182,16 @@ fn defaults(module: &Path) -> HsmSettings {
     }
 }
 
-/// The HSM that the configuration names.
+/// The HSM that the configuration names, and the key that signs; before the log is founded, the one that it is for.
 fn configured(globals: &Globals) -> anyhow::Result<Place> {
     let config = Config::load(&globals.config).context("no --module, so the configuration must name it")?;
-    Ok(Place { settings: provision::hsm_settings(&config)?, pin: Some(config.hsm.pin) })
+    let mut settings = provision::hsm_settings(&config)?;
+    match provision::keyring(&config) {
+        Ok(ring) => settings.key_id = ring.signing().cka_id_bytes(),
+        Err(ProvisionError::NotPinned(_)) => {}
+        Err(error) => return Err(error.into()),
+    }
+    Ok(Place { settings, pin: Some(config.hsm.pin) })
 }
 
 /// Returns in a process that has these variables: this one, or never.
@@ -169,7 +236,7 @@ impl Place {
 }
 
 /// A PIN that is to be set.
-pub(in crate::cli) fn typed_twice(question: &str) -> anyhow::Result<Pin> {
+fn typed_twice(question: &str) -> anyhow::Result<Pin> {
     let pin = Pin::prompt(question)?;
     if !pin.matches(&Pin::prompt("the same again")?) {
         bail!("the two are not the same; nothing was changed");

@@ -7,17 +7,20 @@
 use std::path::{Path, PathBuf};
 
 use assent_proto::hash::Hash;
-use assent_proto::note::KeyId;
-use assent_proto::number::{Epoch, LeafIndex, Timestamp, TreeSize};
+use assent_proto::number::{LeafIndex, Timestamp};
 use assent_proto::wire::BatchId;
 use redb::{Database, Durability, ReadableDatabase as _, ReadableTable as _, Table, TableDefinition};
 use serde::{Deserialize, Serialize};
 
-use super::{Commit, SignedCheckpoint, Unsigned};
+use super::{Commit, SignedCheckpoint};
 
 mod round;
+mod state;
 
 pub use round::StoredRound;
+pub use state::{Identity, STORE_VERSION, StoredCheckpoint, StoredHead};
+
+use state::StoredHandOver;
 
 /// First leaf index of a round, to its leaves and its checkpoint.
 const ROUNDS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("rounds");
@@ -30,6 +33,8 @@ const STATE: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("state");
 
 const IDENTITY: &str = "identity";
 const HEAD: &str = "head";
+/// The newest checkpoint at which one key handed over to another.
+const HANDED_OVER: &str = "handed_over";
 
 /// Pages that are kept in memory.
 const CACHE_BYTES: usize = 32 * 1024 * 1024;
@@ -121,66 +126,6 @@ pub struct Answer {
     pub reply: Vec<u8>,
 }
 
-/// Which log this is, for ever.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Identity {
-    /// Version of what is stored.
-    pub version: u32,
-    /// The log's origin.
-    pub origin: String,
-    /// The verifier key whose signatures the log takes, in C2SP form.
-    pub verifier_key: String,
-}
-
-/// The version of what this code stores.
-pub const STORE_VERSION: u32 = 2;
-
-/// A signed checkpoint as it is stored: the signature in two halves, for serde knows arrays of up to 32.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct StoredCheckpoint {
-    size: TreeSize,
-    root: Hash,
-    key_id: [u8; 4],
-    signature: [[u8; 32]; 2],
-}
-
-impl From<&SignedCheckpoint> for StoredCheckpoint {
-    fn from(signed: &SignedCheckpoint) -> Self {
-        let mut signature = [[0; 32]; 2];
-        for (to, from) in signature.as_flattened_mut().iter_mut().zip(signed.signature) {
-            *to = from;
-        }
-        Self { size: signed.size, root: signed.root, key_id: signed.key_id.0, signature }
-    }
-}
-
-impl From<StoredCheckpoint> for SignedCheckpoint {
-    fn from(stored: StoredCheckpoint) -> Self {
-        let mut signature = [0; 64];
-        for (to, from) in signature.iter_mut().zip(stored.signature.as_flattened()) {
-            *to = *from;
-        }
-        Self { size: stored.size, root: stored.root, key_id: KeyId(stored.key_id), signature }
-    }
-}
-
-/// The state after the last commit.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct StoredHead {
-    /// How many leaves.
-    pub size: u64,
-    /// Hashes of the perfect subtrees, largest first.
-    pub frontier: Vec<Hash>,
-    /// The newest signed checkpoint.
-    pub signed: Option<StoredCheckpoint>,
-    /// The epoch.
-    pub epoch: Epoch,
-    /// The epoch below which executors are to refuse tokens.
-    pub lowest_epoch: Epoch,
-    /// The gap that no checkpoint covers.
-    pub unsigned: Unsigned,
-}
-
 /// The log's database.
 #[derive(Debug)]
 pub struct Store {
@@ -249,11 +194,34 @@ impl Store {
         self.state(HEAD)
     }
 
+    /// The newest signed checkpoint, with both signatures where it is the boundary between two keys.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub(super) fn newest(&self, head: &StoredHead) -> Result<Option<SignedCheckpoint>, StoreError> {
+        Ok(head.newest(self.state_if_any::<StoredHandOver>(HANDED_OVER)?.as_ref()))
+    }
+
+    /// When the newest hand-over from one key to another was written.
+    ///
+    /// # Errors
+    /// [`StoreError`]; also where there was none.
+    pub(super) fn handed_over_at(&self) -> Result<Timestamp, StoreError> {
+        self.state::<StoredHandOver>(HANDED_OVER).map(|handed_over| handed_over.time)
+    }
+
     fn state<T: for<'de> Deserialize<'de> + Serialize>(&self, name: &'static str) -> Result<T, StoreError> {
+        self.state_if_any(name)?.ok_or(StoreError::Unreadable(name))
+    }
+
+    fn state_if_any<T: for<'de> Deserialize<'de> + Serialize>(
+        &self,
+        name: &'static str,
+    ) -> Result<Option<T>, StoreError> {
         let read = self.database.begin_read().map_err(access("read"))?;
         let table = read.open_table(STATE).map_err(access("read"))?;
-        let value = table.get(name).map_err(access("read"))?.ok_or(StoreError::Unreadable(name))?;
-        assent_proto::codec::parse(value.value()).map_err(|_| StoreError::Unreadable(name))
+        let Some(value) = table.get(name).map_err(access("read"))? else { return Ok(None) };
+        assent_proto::codec::parse(value.value()).map(Some).map_err(|_| StoreError::Unreadable(name))
     }
 
     /// The recorded answer of a batch.
@@ -317,7 +285,11 @@ impl Store {
                 write.open_table(REQUESTS)?.insert(commit.first.0, requests.as_slice())?;
             }
             record_answers(&mut write.open_table(ANSWERS)?, commit)?;
-            put(&mut write.open_table(STATE)?, HEAD, &head)
+            let mut state = write.open_table(STATE)?;
+            if let Some(handed_over) = StoredHandOver::of(commit) {
+                put(&mut state, HANDED_OVER, &handed_over)?;
+            }
+            put(&mut state, HEAD, &head)
         })
     }
 
@@ -331,19 +303,6 @@ impl Store {
         write.set_two_phase_commit(true);
         change(&write).map_err(access(doing))?;
         write.commit().map_err(access(doing))
-    }
-}
-
-impl StoredHead {
-    fn after(commit: &Commit<'_>, newest: Option<&SignedCheckpoint>) -> Self {
-        Self {
-            size: commit.frontier.size().0,
-            frontier: commit.frontier.subtrees().to_vec(),
-            signed: newest.map(StoredCheckpoint::from),
-            epoch: commit.epoch,
-            lowest_epoch: commit.lowest_epoch,
-            unsigned: commit.unsigned,
-        }
     }
 }
 

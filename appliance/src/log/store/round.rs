@@ -1,5 +1,6 @@
-//! The stored form of a round: `count | (length | leaf)* | 0, or 1 | size | root 32 | key ID 4 | signature 64`, numbers
-//! as varints; and of its requests: `count | (first index | length | frame)*`.
+//! The stored form of a round: `count | (length | leaf)* | signatures | checkpoint`, numbers as varints. Signatures is 0
+//! where nothing was signed, else 1, or 2 at the boundary between two keys; checkpoint then is
+//! `size | root 32 | (key ID 4 | signature 64) as often`. Of its requests: `count | (first index | length | frame)*`.
 
 use assent_proto::codec::{self, Cursor};
 use assent_proto::hash::Hash;
@@ -7,7 +8,7 @@ use assent_proto::note::KeyId;
 use assent_proto::number::{LeafIndex, TreeSize};
 
 use crate::limits::MAX_ROUND_LEAVES;
-use crate::log::{Leaves, SignedCheckpoint};
+use crate::log::{KeySignature, Leaves, SignedCheckpoint};
 
 /// A round as it was stored.
 #[derive(Clone, Debug)]
@@ -30,11 +31,15 @@ pub(super) fn encode(runs: &[&Leaves], checkpoint: Option<&SignedCheckpoint>) ->
     match checkpoint {
         None => out.push(0),
         Some(signed) => {
-            out.push(1);
+            out.push(1 + u8::from(signed.successor.is_some()));
             codec::append_varint(signed.size.0, &mut out);
             out.extend_from_slice(&signed.root.0);
-            out.extend_from_slice(&signed.key_id.0);
-            out.extend_from_slice(&signed.signature);
+            for KeySignature { key_id, signature } in
+                std::iter::once(signed.signature()).chain(signed.successor)
+            {
+                out.extend_from_slice(&key_id.0);
+                out.extend_from_slice(&signature);
+            }
         }
     }
     out
@@ -48,19 +53,25 @@ impl StoredRound {
         for _ in 0..count {
             leaves.push(cursor.bytes(usize::from(u16::MAX)).ok()?.to_vec());
         }
-        let checkpoint = if cursor.boolean().ok()? { Some(parse_checkpoint(&mut cursor)?) } else { None };
+        let checkpoint = match cursor.byte().ok()? {
+            0 => None,
+            signatures @ (1 | 2) => Some(parse_checkpoint(&mut cursor, signatures == 2)?),
+            _ => return None,
+        };
         cursor.end().ok()?;
         Some(Self { first, leaves, checkpoint })
     }
 }
 
-fn parse_checkpoint(cursor: &mut Cursor<'_>) -> Option<SignedCheckpoint> {
-    Some(SignedCheckpoint {
-        size: TreeSize(cursor.varint().ok()?),
-        root: Hash(cursor.array().ok()?),
-        key_id: KeyId(cursor.array().ok()?),
-        signature: cursor.array().ok()?,
-    })
+fn parse_checkpoint(cursor: &mut Cursor<'_>, handed_over: bool) -> Option<SignedCheckpoint> {
+    let (size, root) = (TreeSize(cursor.varint().ok()?), Hash(cursor.array().ok()?));
+    let KeySignature { key_id, signature } = parse_signature(cursor)?;
+    let successor = if handed_over { Some(parse_signature(cursor)?) } else { None };
+    Some(SignedCheckpoint { size, root, key_id, signature, successor })
+}
+
+fn parse_signature(cursor: &mut Cursor<'_>) -> Option<KeySignature> {
+    Some(KeySignature { key_id: KeyId(cursor.array().ok()?), signature: cursor.array().ok()? })
 }
 
 pub(super) fn encode_requests(requests: &[(LeafIndex, &[u8])]) -> Vec<u8> {

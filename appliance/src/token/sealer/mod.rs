@@ -6,10 +6,11 @@
 
 mod gauges;
 mod outage;
+mod rotation;
 mod turn;
 
-use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use assent_proto::note::{NoteError, VerifierKey};
@@ -17,6 +18,7 @@ use assent_proto::number::{Epoch, TreeSize};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 pub use gauges::{Gauges, Reading};
+pub use rotation::{KeyAnswer, KeyChange, KeyOrder};
 
 use super::arming::{Authority, Watched};
 use super::boundary::{Cause, TokenBoundary};
@@ -24,6 +26,7 @@ use super::draft::{Draft, DraftError};
 use super::operation::Operation;
 use crate::clock::{Clock, Stopwatch};
 use crate::limits::{MAX_SEALER_MESSAGES, MAX_WAITING_DRAFTS};
+use crate::log::keyring::Keyring;
 use crate::log::{Fatal, Log, SignedCheckpoint};
 
 /// What the sealer hears.
@@ -39,6 +42,10 @@ pub(super) enum Message {
     Attempted(Epoch, Box<Result<Watched, Cause>>),
     /// Operators signed that re-arm be tried in this epoch.
     Ordered(outage::Order),
+    /// An operator orders something about keys.
+    Keys(Box<rotation::Request>),
+    /// A key that is to be announced, or to take over, was tried.
+    Proved(Box<Result<Watched, Cause>>),
     /// Finish what waits, then end.
     Stop,
 }
@@ -91,6 +98,10 @@ pub struct Sealer {
     inbox: Receiver<Message>,
     outbox: SyncSender<Message>,
     signer: Option<Watched>,
+    /// The order about keys that is being carried out.
+    rotation: Option<rotation::Rotation>,
+    /// The key ring, for whoever shows it.
+    keys: Arc<Mutex<Keyring>>,
     drafts: Vec<Draft>,
     operations: Vec<Operation>,
     attempts: outage::Attempts,
@@ -114,6 +125,7 @@ pub struct SealerHandle {
     boundary: Arc<TokenBoundary>,
     gauges: Arc<Gauges>,
     checkpoints: watch::Sender<Option<SignedCheckpoint>>,
+    keys: Arc<Mutex<Keyring>>,
 }
 
 impl SealerHandle {
@@ -179,12 +191,14 @@ impl Sealer {
         let boundary = Arc::new(boundary);
         let checkpoints = watch::Sender::new(log.signed().copied());
         let gauges = Arc::new(Gauges::default());
+        let keys = Arc::new(Mutex::new(log.keys().clone()));
         let handle = SealerHandle {
             outbox: outbox.clone(),
             places: Arc::new(Semaphore::new(MAX_WAITING_DRAFTS)),
             boundary: Arc::clone(&boundary),
             gauges: Arc::clone(&gauges),
             checkpoints: checkpoints.clone(),
+            keys: Arc::clone(&keys),
         };
         let sealer = Self {
             noted: log.epoch(),
@@ -197,6 +211,8 @@ impl Sealer {
             inbox,
             outbox,
             signer: None,
+            rotation: None,
+            keys,
             drafts: Vec::new(),
             operations: Vec::new(),
             attempts: outage::Attempts::new(),
@@ -216,20 +232,32 @@ impl Sealer {
     /// # Errors
     /// [`SealerError`]: the process is to stop; whoever waits for an answer gets none.
     pub fn run(mut self) -> Result<(), SealerError> {
-        let text = self.authority.verifier_key.clone();
-        let key = VerifierKey::parse(&text)?;
         self.gauges.log_size(self.log.frontier().size());
         while !self.stopping {
-            match self.inbox.recv_timeout(self.until_due()) {
-                Ok(message) => self.take(message, &key)?,
-                Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => break,
-            }
-            self.take_all_that_waits(&key)?;
-            self.turn(&key)?;
-            self.do_what_is_due(&key)?;
+            let text = self.authority.verifier_key.clone();
+            self.run_under(&VerifierKey::parse(&text)?)?;
         }
-        self.finish(&key)
+        let text = self.authority.verifier_key.clone();
+        self.finish(&VerifierKey::parse(&text)?)
+    }
+
+    /// Seals rounds until it is told to stop, or another key has taken over.
+    fn run_under(&mut self, key: &VerifierKey<'_>) -> Result<(), SealerError> {
+        while !self.stopping {
+            match self.inbox.recv_timeout(self.until_due()) {
+                Ok(message) => self.take(message, key)?,
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => self.stopping = true,
+            }
+            self.take_all_that_waits(key)?;
+            self.turn(key)?;
+            self.do_what_is_due(key)?;
+            // Last: behind it `key` is not the key that signs any more.
+            if self.rotate(key)? {
+                break;
+            }
+        }
+        Ok(())
     }
 
     fn take_all_that_waits(&mut self, key: &VerifierKey<'_>) -> Result<(), SealerError> {
@@ -250,6 +278,8 @@ impl Sealer {
             Message::Lost => {}
             Message::Attempted(epoch, outcome) => self.end_attempt(epoch, *outcome, key)?,
             Message::Ordered(order) => self.obey(order),
+            Message::Keys(request) => self.take_order(*request, key)?,
+            Message::Proved(outcome) => self.end_proof(*outcome),
             Message::Stop => self.stopping = true,
         }
         Ok(())
@@ -267,7 +297,11 @@ impl Sealer {
                 // What a draft was decided by may have been announced just before it.
                 Message::Operation(operation) => self.operations.push(operation),
                 Message::Ordered(order) => self.obey(order),
-                Message::Lost | Message::Attempted(..) | Message::Stop => {}
+                Message::Lost
+                | Message::Attempted(..)
+                | Message::Keys(_)
+                | Message::Proved(_)
+                | Message::Stop => {}
             }
         }
         while !self.drafts.is_empty() {

@@ -151,17 +151,22 @@ impl Sealer {
     }
 
     fn attempt(&mut self, key: &VerifierKey<'_>) -> Result<(), SealerError> {
+        let attempt = self.attempt_on_standing(key)?;
+        self.attempts.running = true;
+        attempt.begin(Arc::clone(&self.authority)).map_err(SealerError::Thread)
+    }
+
+    /// An attempt in this epoch, whose probes sign the checkpoint that the log stands at.
+    pub(super) fn attempt_on_standing(&self, key: &VerifierKey<'_>) -> Result<Attempt, SealerError> {
         let checkpoint = self.standing_checkpoint(key.name());
         let text = checkpoint.text().map_err(|_| SealerError::Round("the origin is no origin"))?;
-        self.attempts.running = true;
-        let attempt = Attempt {
+        Ok(Attempt {
             boundary: Arc::clone(&self.boundary),
             sealer: self.outbox.clone(),
             clock: self.clock.clone(),
             text: text.as_str().to_owned(),
             epoch: self.boundary.epoch(),
-        };
-        attempt.begin(Arc::clone(&self.authority)).map_err(SealerError::Thread)
+        })
     }
 
     pub(super) fn end_attempt(

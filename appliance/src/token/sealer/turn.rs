@@ -13,6 +13,7 @@ use super::{Sealer, SealerError};
 use crate::clock::Stopwatch;
 use crate::limits::MAX_UNSIGNED_ENTRIES;
 use crate::log::{Leaves, SignedCheckpoint};
+use crate::token::arming::Watched;
 use crate::token::boundary::Cause;
 use crate::token::draft::{Draft, tokens_in};
 use crate::token::operation::Operation;
@@ -92,7 +93,7 @@ impl Sealer {
         }
     }
 
-    fn commit_sealed(
+    pub(super) fn commit_sealed(
         &mut self,
         round: Round,
         checkpoint: SignedCheckpoint,
@@ -117,16 +118,14 @@ impl Sealer {
         checkpoint: &Checkpoint<'_>,
         key: &VerifierKey<'_>,
     ) -> Result<SignedCheckpoint, Cause> {
-        let text = checkpoint.text().map_err(|_| Cause::starting())?;
         let signer = self.signer.as_mut().ok_or_else(Cause::starting)?;
         let began = Stopwatch::start();
-        let signature =
-            signer.sign(text.as_bytes(), self.authority.deadline).map_err(|fault| Cause::from(&fault))?;
+        let signature = sign_by(signer, checkpoint, key, self.authority.deadline)?;
         self.mind(began.elapsed());
-        key.verify(text.as_bytes(), &signature).map_err(|_| Cause::bad_signature())?;
         self.gauges.signature(self.clock.now());
         self.idle = Stopwatch::start();
-        Ok(SignedCheckpoint { size: checkpoint.size, root: checkpoint.root, key_id: key.id(), signature })
+        let (size, root) = (checkpoint.size, checkpoint.root);
+        Ok(SignedCheckpoint { size, root, key_id: key.id(), signature, successor: None })
     }
 
     /// A signature that came in time may still be a warning: the next one may not.
@@ -204,7 +203,20 @@ impl Sealer {
     }
 }
 
-fn gather(sealer: &Sealer, operations: Leaves, drafts: Vec<Draft>) -> Result<Round, SealerError> {
+/// Has one signer sign a checkpoint, and verifies what it gives.
+pub(super) fn sign_by(
+    signer: &mut Watched,
+    checkpoint: &Checkpoint<'_>,
+    key: &VerifierKey<'_>,
+    deadline: Duration,
+) -> Result<[u8; 64], Cause> {
+    let text = checkpoint.text().map_err(|_| Cause::starting())?;
+    let signature = signer.sign(text.as_bytes(), deadline).map_err(|fault| Cause::from(&fault))?;
+    key.verify(text.as_bytes(), &signature).map_err(|_| Cause::bad_signature())?;
+    Ok(signature)
+}
+
+pub(super) fn gather(sealer: &Sealer, operations: Leaves, drafts: Vec<Draft>) -> Result<Round, SealerError> {
     Round::gather(sealer.log.frontier(), operations, drafts)
         .map_err(|_| SealerError::Round("the tree is full"))
 }

@@ -1,6 +1,9 @@
-//! `assent keys generate|list`: authority keys, which are born in the HSM and stay there.
+//! `assent keys generate|list|announce|rotate|retire`: authority keys, which are born in the HSM and stay there.
 //!
 //! What is printed is public. A key is never deleted and no id is ever given to a second key.
+
+mod list;
+mod order;
 
 use std::io::{self, Write as _};
 
@@ -24,10 +27,31 @@ pub(super) enum Verb {
         #[arg(long, value_name = "LABEL", default_value = "assent-authority")]
         label: String,
     },
-    /// List the private keys of a slot and whether each can be an authority key.
+    /// List the private keys of a slot, whether each can be an authority key, and what it is to the appliance's log.
     List {
         #[command(flatten)]
         target: Target,
+    },
+    /// Have the running appliance try a key and name it as the next one, so that `trust export` tells of it ahead.
+    Announce {
+        /// The key's id (CKA_ID), in hexadecimal digits.
+        #[arg(long, value_name = "HEX", value_parser = order::cka_id)]
+        key_id: String,
+    },
+    /// Have the running appliance sign with the announced key from now on.
+    Rotate {
+        /// The key's id (CKA_ID), in hexadecimal digits.
+        #[arg(long, value_name = "HEX", value_parser = order::cka_id)]
+        key_id: String,
+        /// Executors, agents and auditors hold a trust file with the announced key; asked when absent.
+        #[arg(long)]
+        trust_carried: bool,
+    },
+    /// Mark a key as retired, once the last token that it signed is over.
+    Retire {
+        /// The key's id (CKA_ID), in hexadecimal digits.
+        #[arg(value_name = "HEX", value_parser = order::cka_id)]
+        key_id: String,
     },
 }
 
@@ -35,7 +59,10 @@ pub(super) enum Verb {
 pub(super) fn run(verb: Verb, globals: &Globals) -> anyhow::Result<Exit> {
     match verb {
         Verb::Generate { target, label } => generate(&target, label, globals),
-        Verb::List { target } => list(&target, globals),
+        Verb::List { target } => list::run(&target, globals),
+        Verb::Announce { key_id } => order::announce(key_id, globals),
+        Verb::Rotate { key_id, trust_carried } => order::rotate(key_id, trust_carried, globals),
+        Verb::Retire { key_id } => order::retire(key_id, globals),
     }
 }
 
@@ -65,30 +92,6 @@ fn generate(target: &Target, label: String, globals: &Globals) -> anyhow::Result
         Format::Table => print_table(HEAD, &[key_row(&key)])?,
     }
     eprintln!("next: `assent hsm check --slot-label {} --key-id {}`", slot.label, hex(&key.id));
-    Ok(Exit::Done)
-}
-
-fn list(target: &Target, globals: &Globals) -> anyhow::Result<Exit> {
-    let place = target.slot(globals)?;
-    let pin = place.pin()?;
-    let keys = within_deadline(move || {
-        let (module, _, login) = place.log_in(&pin, Access::Sign)?;
-        let keys = login.keys();
-        drop((login, module));
-        keys
-    })?;
-    match globals.output {
-        Format::Json => {
-            let keys: Vec<_> = keys.iter().map(key_json).collect();
-            writeln!(io::stdout(), "{}", json!({"schema": "assent.v1.keys.list", "keys": keys}))?;
-        }
-        Format::Jsonl => {
-            for key in &keys {
-                writeln!(io::stdout(), "{}", key_json(key))?;
-            }
-        }
-        Format::Table => print_table(HEAD, &keys.iter().map(key_row).collect::<Vec<_>>())?,
-    }
     Ok(Exit::Done)
 }
 
