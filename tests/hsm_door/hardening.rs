@@ -9,6 +9,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use appliance::hsm::{Confinement, FaultKind, HsmSettings, Signer};
+use landlock::{
+    ABI, Access as _, AccessFs, CompatLevel, Compatible as _, Ruleset, RulesetAttr as _, RulesetError,
+};
 use rustix::io::{FdFlags, fcntl_setfd};
 
 use crate::scratch::{PATIENCE, Scratch, until, with_each_hsm};
@@ -95,12 +98,23 @@ fn a_command_gives_the_signer_nothing_that_it_inherited() {
     assert!(check.wait().unwrap().success());
 }
 
-/// Whether the kernel of this machine confines the signer at all; with a word when it does not.
+/// Whether the kernel of this machine confines the signer, asked without it; with a word when it does not.
 fn confined(held: Confinement) -> bool {
+    let able = |abi| hard_requirement(abi).is_ok();
+    let expected = match (able(ABI::V1), able(ABI::V5)) {
+        (false, _) => Confinement::None,
+        (true, false) => Confinement::Partial,
+        (true, true) => Confinement::Full,
+    };
+    assert_eq!(held, expected);
     if held == Confinement::None {
         eprintln!("NOT TESTED: the kernel has no Landlock, so the signer is not confined");
     }
     held != Confinement::None
+}
+
+fn hard_requirement(abi: ABI) -> Result<Ruleset, RulesetError> {
+    Ruleset::default().set_compatibility(CompatLevel::HardRequirement).handle_access(AccessFs::from_all(abi))
 }
 
 #[test]

@@ -85,6 +85,20 @@ const FENCES: &[Fence] = &[
         why: "the formats crate verifies, the HSM signs",
     },
     Fence {
+        word: "landlock",
+        around: &[""],
+        except: &["appliance/src/hsm/confinement.rs"],
+        also: &[Part::Test],
+        why: "one process is confined, before it loads a module",
+    },
+    Fence {
+        word: "close_fds",
+        around: &[""],
+        except: &["appliance/src/hsm/watch.rs"],
+        also: &[],
+        why: "one child is started by the appliance: where it is started",
+    },
+    Fence {
         word: "ssh_key",
         around: &[""],
         except: &["appliance/src/operators/"],

@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use super::frame::{Answer, FrameWriter, Question, Start};
 use super::watch::{OnLoss, Quiet, Shared, Watcher, frame_fault, read, unexpected};
-use super::{FaultKind, HsmFault, HsmIdentity, HsmSettings, Pin};
+use super::{Confinement, FaultKind, HsmFault, HsmIdentity, HsmSettings, Pin};
 
 /// This process's own executable, and the same file even after an upgrade has replaced it on disk.
 const OWN_PROGRAM: &str = "/proc/self/exe";
@@ -61,7 +61,7 @@ impl Signer {
         });
         link.questions.wipe();
         let identity = answered?;
-        tracing::debug!(process = link.process, confinement = ?identity.confinement, "signer is ready");
+        tell_confinement(settings, identity.confinement);
         link.shared.serve()?;
         Ok(Self { identity, link, sequence: 0 })
     }
@@ -111,6 +111,18 @@ impl Signer {
     /// Kills the child. Nothing waits for it here: the watching thread reaps it.
     pub fn kill(&mut self) {
         self.link.shared.retire(HsmFault::new(FaultKind::SignerLost, "killed by the appliance"));
+    }
+}
+
+/// Where nothing is to be kept from it, nothing is amiss.
+fn tell_confinement(settings: &HsmSettings, confinement: Confinement) {
+    if settings.protected.is_empty() || confinement == Confinement::Full {
+        tracing::debug!(?confinement, "signer is ready");
+    } else {
+        tracing::warn!(
+            ?confinement,
+            "the module can reach files of the appliance; a kernel with Landlock would keep it out"
+        );
     }
 }
 

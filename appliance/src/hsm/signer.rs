@@ -120,23 +120,14 @@ fn unexpected(what: &str) -> HsmFault {
     HsmFault::new(FaultKind::FrameUnexpected, what)
 }
 
-/// Before the module's first instruction runs.
+/// Before the module's first instruction runs. What cannot be had is no reason not to sign; the appliance hears of it.
 fn confined(start: &Start<'_>) -> Confinement {
     let protected: Vec<_> = start.protected.iter().map(Path::new).collect();
-    match confine(&protected) {
-        Ok(Confinement::None) if protected.is_empty() => Confinement::None,
-        Ok(Confinement::None) => {
-            eprintln!("assent signer: the kernel has no Landlock: the module can open the appliance's files");
-            Confinement::None
-        }
-        Ok(held) => held,
-        Err(error) => {
-            let why =
-                std::error::Error::source(&error).map(|source| format!(": {source}")).unwrap_or_default();
-            eprintln!("assent signer: the module can open the appliance's files: {error}{why}");
-            Confinement::None
-        }
-    }
+    confine(&protected).unwrap_or_else(|error| {
+        let why = std::error::Error::source(&error).map(|source| format!(": {source}")).unwrap_or_default();
+        eprintln!("assent signer: cannot be kept from the appliance's files: {error}{why}");
+        Confinement::None
+    })
 }
 
 /// A login, and the one key that passed all checks.
