@@ -5,6 +5,7 @@
 //! command line decides; whether what it names exists, `assent doctor` looks. (interface.md, "Conventions".)
 
 mod policy;
+mod quota;
 mod reader;
 mod sections;
 mod units;
@@ -18,7 +19,8 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 pub use policy::{Policy, Signers};
-pub use sections::{Appliance, Fence, Hsm, Listen, Module, PinSource, Quota, Rearm, Round, Tls};
+pub use quota::Quota;
+pub use sections::{Appliance, Fence, Hsm, Listen, Module, PinSource, Rearm, Round, Tls};
 
 use crate::identity::tls::{TlsSettings, TransportLimits};
 use crate::limits::MAX_CONFIGURATION_BYTES;

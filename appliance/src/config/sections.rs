@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -14,10 +13,7 @@ use super::policy::{Signers, signers, threshold};
 use super::reader::{Reader, Section, is_path};
 use crate::hsm::{HsmSettings, Pin, PinError, pin_source};
 use crate::identity::TrustDomain;
-use crate::limits::{
-    IDLE_TIMEOUT, MAX_CKA_ID_BYTES, MAX_ROUND_ENTRIES, MAX_STREAMS_PER_CONNECTION,
-    MAX_UNREAD_BYTES_PER_CONNECTION, MAX_UNSENT_BYTES_PER_CONNECTION,
-};
+use crate::limits::{MAX_CKA_ID_BYTES, MAX_ROUND_ENTRIES};
 use crate::operators::ListError;
 use crate::token::rearm::Office;
 
@@ -32,10 +28,6 @@ const SIMULATOR: &str = "simulator";
 /// Bytes of a slot's label and of its serial number (PKCS#11 3.0 section 3.2).
 const LABEL_BYTES: usize = 32;
 const SERIAL_BYTES: usize = 16;
-/// A connection with less could not bring one frame in reasonable time.
-const UNREAD_BYTES: RangeInclusive<u32> = 64 * 1024..=MAX_UNREAD_BYTES_PER_CONNECTION;
-const UNSENT_BYTES: RangeInclusive<u32> = 64 * 1024..=MAX_UNSENT_BYTES_PER_CONNECTION;
-
 const _: () = assert!(MAX_ROUND_ENTRIES <= u32::MAX as usize, "a round's limit fits the key");
 
 /// `[appliance]`: who it is.
@@ -145,19 +137,6 @@ pub struct Round {
 pub struct Fence {
     /// The second path for the newest checkpoint.
     pub path: PathBuf,
-}
-
-/// `[quota]`: what one connection may use.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Quota {
-    /// Streams open at once.
-    pub streams_per_connection: u32,
-    /// Bytes that it has sent and we not yet read.
-    pub unread_per_connection: u32,
-    /// Bytes that we have sent and it has not yet acknowledged.
-    pub unsent_per_connection: u32,
-    /// How long it may be silent.
-    pub idle_timeout: Duration,
 }
 
 impl Appliance {
@@ -359,29 +338,6 @@ impl Fence {
         let path = section.path("path", "fence/checkpoint")?;
         section.finish()?;
         Ok(Self { path })
-    }
-}
-
-impl Quota {
-    pub(super) fn read(reader: &mut Reader<'_>) -> Result<Self, ConfigError> {
-        let mut section = reader.section("quota")?;
-        let most = MAX_STREAMS_PER_CONNECTION;
-        let quota = Self {
-            streams_per_connection: section.integer("streams_per_connection", most, 1..=most)?,
-            unread_per_connection: section.size(
-                "unread_per_connection",
-                *UNREAD_BYTES.end(),
-                UNREAD_BYTES,
-            )?,
-            unsent_per_connection: section.size(
-                "unsent_per_connection",
-                *UNSENT_BYTES.end(),
-                UNSENT_BYTES,
-            )?,
-            idle_timeout: section.duration("idle_timeout", IDLE_TIMEOUT, SECOND..=10 * MINUTE)?,
-        };
-        section.finish()?;
-        Ok(quota)
     }
 }
 
