@@ -19,6 +19,9 @@ const SOFTHSM: &str = "/usr/lib/softhsm/libsofthsm2.so";
 const KRYOPTIC: &str =
     concat!(env!("CARGO_MANIFEST_DIR"), "/../target/kryoptic/release/libkryoptic_module.so");
 
+/// More than a test initialises.
+const KRYOPTIC_SLOTS: u32 = 8;
+
 /// One HSM of its own.
 pub(crate) struct Scratch {
     folder: TempDir,
@@ -65,9 +68,12 @@ impl Scratch {
         let folder = tempfile::tempdir().unwrap();
         std::fs::create_dir(folder.path().join("tokens")).unwrap();
         let configuration = folder.path().join("kryoptic.conf");
-        let tokens = folder.path().join("tokens/slot.sql");
-        let text = format!("[[slots]]\nslot = 1\ndbtype = 'sqlite'\ndbargs = '{}'\n", tokens.display());
-        std::fs::write(&configuration, text).unwrap();
+        // It offers the slots that it is told of, and no free one beside them.
+        let slot = |number: u32| {
+            let path = folder.path().join(format!("tokens/{number}.sql"));
+            format!("[[slots]]\nslot = {number}\ndbtype = 'sqlite'\ndbargs = '{}'\n", path.display())
+        };
+        std::fs::write(&configuration, (1..=KRYOPTIC_SLOTS).map(slot).collect::<String>()).unwrap();
         Some(Self::initialised(folder, module, "KRYOPTIC_CONF", &configuration, "1234"))
     }
 

@@ -184,7 +184,7 @@ impl Link {
             self.shared.alarm.set(deadline).map_err(unwatched)?;
             self.questions.send(question).map_err(|error| frame_fault(&error))?;
             // The watching thread has the same deadline, and is the first to act on it.
-            answers.source_mut().wait_at_most(deadline + OWN_GRACE);
+            answers.source_mut().wait_at_most(deadline, OWN_GRACE);
             let answer = understand(read(&mut answers)?)?;
             let in_time = self.shared.alarm.stop().map_err(unwatched)?;
             in_time.then_some(answer).ok_or_else(|| HsmFault::new(FaultKind::DeadlineMissed, "it came late"))

@@ -76,19 +76,21 @@ pub(super) struct Timed {
     socket: UnixStream,
     since: Stopwatch,
     limit: Duration,
+    grace: Duration,
 }
 
 impl Timed {
-    pub(super) fn wait_at_most(&mut self, limit: Duration) {
+    /// From now on; `grace` is waited more, and not spoken of.
+    pub(super) fn wait_at_most(&mut self, limit: Duration, grace: Duration) {
         self.since = Stopwatch::start();
-        self.limit = limit;
+        (self.limit, self.grace) = (limit, grace);
     }
 }
 
 impl Read for Timed {
     fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
         let late = || io::Error::new(io::ErrorKind::TimedOut, waited(self.limit));
-        let left = self.since.left_of(self.limit).ok_or_else(late)?;
+        let left = self.since.left_of(self.limit.saturating_add(self.grace)).ok_or_else(late)?;
         let left = Timespec::try_from(left).map_err(io::Error::other)?;
         match poll(&mut [PollFd::new(&self.socket, PollFlags::IN)], Some(&left))? {
             0 => Err(late()),
@@ -137,7 +139,8 @@ pub(super) struct Shared {
 
 impl Shared {
     pub(super) fn new(ours: &UnixStream) -> io::Result<Self> {
-        let timed = Timed { socket: ours.try_clone()?, since: Stopwatch::start(), limit: Duration::ZERO };
+        let socket = ours.try_clone()?;
+        let timed = Timed { socket, since: Stopwatch::start(), limit: Duration::ZERO, grace: Duration::ZERO };
         let watched = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         let socket = ours.try_clone()?;
         epoll::add(&watched, &socket, epoll::EventData::new_u64(SOCKET), Quiet::AnswerDue.events())?;
@@ -307,7 +310,7 @@ impl Watcher {
         if let Some(known) = self.shared.fault.get() {
             return known.clone();
         }
-        answers.source_mut().wait_at_most(LAST_WORDS);
+        answers.source_mut().wait_at_most(LAST_WORDS, Duration::ZERO);
         match read(&mut answers) {
             Ok(Answer::Fault { kind, detail }) => HsmFault::new(kind, detail),
             Ok(Answer::Ready(_) | Answer::Signature { .. }) => unexpected("a frame that nobody asked for"),
