@@ -4,6 +4,7 @@
 //! the key, the line and what is allowed. Relative paths are relative to the file's own folder. Which file it is, the
 //! command line decides; whether what it names exists, `assent doctor` looks. (interface.md, "Conventions".)
 
+mod pin;
 mod policy;
 mod quota;
 mod reader;
@@ -18,9 +19,10 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+pub use pin::PinSource;
 pub use policy::{Policy, Signers};
 pub use quota::Quota;
-pub use sections::{Appliance, Fence, Hsm, Listen, Module, PinSource, Rearm, Round, Tls};
+pub use sections::{Appliance, Fence, Hsm, Listen, Module, Rearm, Round, Tls};
 
 use crate::identity::tls::{TlsSettings, TransportLimits};
 use crate::limits::MAX_CONFIGURATION_BYTES;

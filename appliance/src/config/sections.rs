@@ -9,9 +9,10 @@ use assent_proto::checkpoint::check_origin;
 use toml::Value;
 
 use super::ConfigError;
+use super::pin::{PinSource, read_pin};
 use super::policy::{Signers, signers, threshold};
 use super::reader::{Reader, Section, is_path};
-use crate::hsm::{HsmSettings, Pin, PinError, pin_source};
+use crate::hsm::HsmSettings;
 use crate::identity::TrustDomain;
 use crate::limits::{MAX_CKA_ID_BYTES, MAX_ROUND_ENTRIES};
 use crate::operators::ListError;
@@ -105,15 +106,6 @@ pub enum Module {
     Simulator,
     /// A shared library.
     File(PathBuf),
-}
-
-/// Where the PIN is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum PinSource {
-    /// In a file.
-    File(PathBuf),
-    /// In a systemd credential of this name.
-    Credential(String),
 }
 
 /// Who opens the boundary again after the HSM was not available.
@@ -262,19 +254,6 @@ impl Hsm {
     }
 }
 
-impl PinSource {
-    /// Reads the PIN.
-    ///
-    /// # Errors
-    /// [`PinError`].
-    pub fn read(&self) -> Result<Pin, PinError> {
-        match self {
-            Self::File(path) => Pin::from_file(path),
-            Self::Credential(name) => Pin::from_credential(name),
-        }
-    }
-}
-
 fn read_module(section: &mut Section<'_, '_>) -> Result<Module, ConfigError> {
     let folder = section.folder();
     let allowed = "the path of a PKCS#11 module, or \"simulator\"";
@@ -286,31 +265,6 @@ fn read_module(section: &mut Section<'_, '_>) -> Result<Module, ConfigError> {
         section.shown_as("module", path);
     }
     Ok(module)
-}
-
-/// The PIN's file, unless a credential or a `pin-source` is named in its place.
-fn read_pin(section: &mut Section<'_, '_>) -> Result<PinSource, ConfigError> {
-    let named: Vec<_> =
-        ["pin_file", "pin_credential", "pin_source"].into_iter().filter(|key| section.sets(key)).collect();
-    if let [first, .., other] = named.as_slice() {
-        return Err(section.beside(other, first));
-    }
-    let allowed = "the name of a systemd credential: A-Z, a-z, 0-9, dot, dash and underscore";
-    let name = section.optional("pin_credential", allowed, |value| {
-        let fits = |byte: u8| byte.is_ascii_alphanumeric() || b".-_".contains(&byte);
-        text(value, 255, fits).filter(|name| name != "." && name != "..")
-    })?;
-    let allowed =
-        "a pin-source (RFC 7512): a `file:` URI or an absolute path; a command behind a bar is never run";
-    let source = section.optional("pin_source", allowed, |value| pin_source(value.as_str()?).ok())?;
-    let elsewhere = name.map(PinSource::Credential).or(source.map(PinSource::File));
-    match elsewhere {
-        Some(elsewhere) => {
-            section.optional("pin_file", "a path", |_| Some(()))?;
-            Ok(elsewhere)
-        }
-        None => section.path("pin_file", "hsm/pin").map(PinSource::File),
-    }
 }
 
 fn rearm(value: &Value) -> Option<Rearm> {
@@ -342,7 +296,7 @@ impl Fence {
 }
 
 /// A text of 1 to `most` bytes, all of which fit.
-fn text(value: &Value, most: usize, fits: impl Fn(u8) -> bool) -> Option<String> {
+pub(super) fn text(value: &Value, most: usize, fits: impl Fn(u8) -> bool) -> Option<String> {
     let text = value.as_str()?;
     let right = (1..=most).contains(&text.len()) && text.bytes().all(fits);
     right.then(|| text.to_owned())

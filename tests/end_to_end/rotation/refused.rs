@@ -173,6 +173,9 @@ fn nobody_rotates_while_the_boundary_is_closed_or_the_appliance_stopped() {
     appliance.stop_and_verify_log();
 }
 
+/// The cause that is expected, and what is done to the key.
+type Change<'c> = (&'c str, &'c dyn Fn(&Appliance) -> bool);
+
 /// Attributes and public key are looked at each time that a signer starts, not only when the log was founded.
 #[test]
 fn changed_keys_do_not_arm_again() {
@@ -195,7 +198,7 @@ fn changed_keys_do_not_arm_again() {
     kill_process(appliance.signer(), Signal::KILL).expect("the signer can be killed");
     stays_closed(&appliance, "key_ambiguous");
 
-    let cases: [(&str, &dyn Fn(&Appliance) -> bool); 3] = [
+    let cases: [Change<'_>; 3] = [
         ("wrong_key", &|appliance| delete(appliance) && another(appliance, &[])),
         ("key_extractable", &|appliance| delete(appliance) && another(appliance, &["--extractable"])),
         ("key_absent", &delete),

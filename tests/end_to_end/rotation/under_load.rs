@@ -123,7 +123,7 @@ fn commands_tell_the_truth(appliance: &Appliance, ids: &[String; 2]) {
         listed["keys"].as_array().expect("keys").iter().map(|key| &key["log"]["state"]).collect();
     assert!(states.contains(&&"signed".into()) && states.contains(&&"signs".into()), "{listed}");
     let shown = done(appliance, &["status"]);
-    assert!(shown.contains(&format!("02, signs since")) && shown.contains(&ids[1]), "{shown}");
+    assert!(shown.contains("02, signs since") && shown.contains(&ids[1]), "{shown}");
     let shown = done(appliance, &["config", "show", "--effective"]);
     let line = shown.lines().find(|line| line.starts_with("hsm.key_id")).expect("the key's id");
     assert!(line.contains("\"02\"") && line.contains("key ring"), "{line}");

@@ -114,7 +114,9 @@ fn print(change: &KeyChange, schema: &str, globals: &Globals) -> anyhow::Result<
         Format::Table => writeln!(out, "{}", change.verifier_key)?,
         Format::Json | Format::Jsonl => {
             let mut json = serde_json::to_value(change)?;
-            json["schema"] = json!(schema);
+            if let Some(fields) = json.as_object_mut() {
+                fields.insert("schema".to_owned(), json!(schema));
+            }
             writeln!(out, "{json}")?;
         }
     }
