@@ -30,7 +30,7 @@ pub struct Notices {
     checkpoints: watch::Receiver<Option<SignedCheckpoint>>,
     sealer: SealerHandle,
     origin: String,
-    /// Whose checkpoints were told last; none before the key was told at all.
+    /// The key that was told last; none before any was.
     told: Option<KeyId>,
     clock: Clock,
 }
@@ -120,21 +120,21 @@ impl Notices {
         append(&Notice::Standing(wire::Standing { time, origin, epoch, closed, lowest_epoch }), bytes);
     }
 
-    /// The key that signs, at first, and again when another has taken over.
-    fn append_key(&mut self, signed: Option<&SignedCheckpoint>, bytes: &mut Vec<u8>) {
-        let newest = signed.map(|signed| signed.key_id);
-        if self.told.is_some() && (newest.is_none() || newest == self.told) {
-            return;
-        }
+    /// The key that signs, at first, and again when another has taken over: the ring tells, for the checkpoint at which it did
+    /// is told under the key that handed over.
+    fn append_key(&mut self, bytes: &mut Vec<u8>) {
         let keys = self.sealer.keys();
         let vkey = &*keys.signing().vkey;
-        append(&Notice::Key(KeyInUse { time: self.clock.now(), vkey }), bytes);
-        self.told = newest.or_else(|| VerifierKey::parse(vkey).ok().map(|key| key.id()));
+        let signs = VerifierKey::parse(vkey).ok().map(|key| key.id());
+        if self.told.is_none() || self.told != signs {
+            append(&Notice::Key(KeyInUse { time: self.clock.now(), vkey }), bytes);
+            self.told = signs;
+        }
     }
 
     fn append_checkpoint(&mut self, bytes: &mut Vec<u8>) {
         let signed = *self.checkpoints.borrow_and_update();
-        self.append_key(signed.as_ref(), bytes);
+        self.append_key(bytes);
         if let Some(signed) = signed {
             // Where a key handed over, the signature of the next one is told with its own first checkpoint.
             let SignedCheckpoint { size, root, key_id, signature, successor: _ } = signed;

@@ -142,6 +142,24 @@ fn rotation_under_load_loses_nothing_on_softhsm() {
     }
 }
 
+/// An agent that nobody brought the new trust file hears that it needs one, without asking for anything.
+#[test]
+fn agent_without_the_new_key_is_told_of_it() {
+    let appliance = Appliance::start(Hsm::Simulator);
+    let agent = Agent::connect_trusting(&appliance);
+    let notices = agent.client.notices();
+    eventually("notices are heard", || notices.checkpoint());
+    assert_eq!(notices.unknown_key(), None, "it holds the key that signs");
+    announce(&appliance, "02");
+    let rotated = rotate(&appliance, "02");
+    let told = eventually("the new key is told of", || notices.unknown_key());
+    assert_eq!(Some(told.as_str()), rotated["verifier_key"].as_str());
+    assert!(notices.fork().is_none(), "a checkpoint that both keys signed is no fork");
+    let reply = agent.runtime.block_on(agent.client.preauthorize(&[allowed()]));
+    let why = reply.expect_err("its answers are not believed any more").to_string();
+    assert!(why.contains("trust export"), "{why}");
+}
+
 /// What is recorded is sent again byte for byte, under the signature of its time.
 #[test]
 fn answer_from_before_is_fetched_after_and_verifies() {
