@@ -7,7 +7,6 @@
 use std::convert::Infallible;
 use std::time::Duration;
 
-use assent_proto::note::{KeyId, VerifierKey};
 use assent_proto::refusal::Refusal;
 use assent_proto::wire::{self, Closure, KeyInUse, Notice, begin_notices};
 use quinn::{Connection, SendStream, VarInt};
@@ -30,8 +29,8 @@ pub struct Notices {
     checkpoints: watch::Receiver<Option<SignedCheckpoint>>,
     sealer: SealerHandle,
     origin: String,
-    /// The key that was told last; none before any was.
-    told: Option<KeyId>,
+    /// The key that was told last; empty before any was.
+    told: String,
     clock: Clock,
 }
 
@@ -55,7 +54,7 @@ impl Notices {
     #[must_use]
     pub fn new(sealer: SealerHandle, origin: String, clock: Clock) -> Self {
         let (standing, checkpoints) = (sealer.boundary().subscribe(), sealer.checkpoints());
-        Self { standing, checkpoints, sealer, origin, told: None, clock }
+        Self { standing, checkpoints, sealer, origin, told: String::new(), clock }
     }
 
     /// Tells an agent, until its connection ends or it stops the stream. An agent that gives no leave for a stream is told
@@ -125,10 +124,9 @@ impl Notices {
     fn append_key(&mut self, bytes: &mut Vec<u8>) {
         let keys = self.sealer.keys();
         let vkey = &*keys.signing().vkey;
-        let signs = VerifierKey::parse(vkey).ok().map(|key| key.id());
-        if self.told.is_none() || self.told != signs {
+        if self.told != vkey {
             append(&Notice::Key(KeyInUse { time: self.clock.now(), vkey }), bytes);
-            self.told = signs;
+            vkey.clone_into(&mut self.told);
         }
     }
 
