@@ -39,9 +39,9 @@ pub struct Signer {
 impl Signer {
     /// Starts a child and has it load the module, log in (once) and find the key.
     ///
-    /// `on_loss` is called at most once, from the watching thread and without delay, when the child ends, says that it is
-    /// faulty, says what nobody asked, or does not answer in time. [`Self::sign`] returns the same fault when it waits at that
-    /// moment; which of the two is first is not defined. It is not called for what only the owner can know: a failed start, a
+    /// `on_loss` is called at most once, without delay and before the child is killed, when the child ends, says that it is
+    /// faulty, says what nobody asked, or does not answer in time: by the watching thread or, when it waits at that moment, by
+    /// the one in [`Self::sign`], which returns the same fault. It is not called for what only the owner can know: a failed start, a
     /// text that is too long, a kill, a drop.
     ///
     /// # Errors
@@ -52,7 +52,7 @@ impl Signer {
         deadline: Duration,
         on_loss: impl Fn(HsmFault) + Send + Sync + 'static,
     ) -> Result<Self, HsmFault> {
-        let mut link = Link::open(settings, Box::new(on_loss))?;
+        let mut link = Link::open(settings, OnLoss(Box::new(on_loss)))?;
         let question = Question::Start(start_question(settings, pin)?);
         let answered = link.ask(&question, deadline, |answer| match answer {
             Answer::Ready(identity) => Ok(identity),
@@ -161,9 +161,9 @@ impl Link {
         let unstarted = |error: io::Error| HsmFault::new(FaultKind::SignerUnstarted, error.to_string());
         let (ours, theirs) = UnixStream::pair().map_err(unstarted)?;
         ours.set_write_timeout(Some(WRITE_TIMEOUT)).map_err(unstarted)?;
-        let shared = Arc::new(Shared::new(&ours).map_err(unstarted)?);
+        let shared = Arc::new(Shared::new(&ours, on_loss).map_err(unstarted)?);
         let command = signer_command(settings, theirs);
-        let watcher = Watcher { shared: Arc::clone(&shared), on_loss };
+        let watcher = Watcher { shared: Arc::clone(&shared) };
         thread::Builder::new()
             .name("hsm-watcher".to_owned())
             .spawn(move || watcher.run(command))

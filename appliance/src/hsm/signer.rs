@@ -4,10 +4,13 @@
 //! the process that started it. A fault is said once and ends it: nothing is retried, no session outlives an error. It does
 //! not know what it signs.
 
+use std::io::Read as _;
+use std::mem::ManuallyDrop;
 use std::os::fd::AsFd as _;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use assent_proto::codec;
 use rustix::process::{
@@ -21,6 +24,9 @@ use super::confinement::{Confinement, confine};
 use super::frame::{Answer, FrameError, FrameReader, FrameWriter, Question, Start};
 use super::module::{Access, Handle, Login, Module};
 use super::{FaultKind, HsmFault, HsmIdentity};
+
+/// How long a signer that told a fault waits to be killed.
+const PARTING: Duration = Duration::from_secs(1);
 
 /// Why the signer ended other than by the end of its socket.
 #[derive(Debug, thiserror::Error)]
@@ -54,12 +60,21 @@ fn serve() -> Result<(), Ending> {
     ignore_stop_signals().map_err(Ending::Unprotected)?;
     let socket = socket().ok_or(Ending::NotStartedByAppliance)?;
     let questions = FrameReader::new(socket.try_clone().map_err(FrameError::Socket)?);
+    let parting = socket.try_clone().map_err(FrameError::Socket)?;
     let mut answers = FrameWriter::new(socket);
     let Err(ending) = answer_all(questions, &mut answers);
     if let Ending::Fault(fault) = &ending {
         answers.send(&Answer::Fault { kind: fault.fault(), detail: fault.detail() })?;
+        await_the_end(parting);
     }
     Err(ending)
+}
+
+/// The appliance kills whoever told a fault. To end by ourselves meanwhile would take the very processor on which it is
+/// about to hear of it, for as long as the kernel needs to take a process down.
+fn await_the_end(mut socket: UnixStream) {
+    let _ = socket.set_read_timeout(Some(PARTING));
+    let _ = socket.read(&mut [0]);
 }
 
 /// No core dump, no debugger, no second life, no new privileges: a PIN and a login live in here.
@@ -101,10 +116,19 @@ fn answer_all(
     }
     let armed = Armed::new(&start);
     questions.wipe_read();
-    let armed = armed?;
+    // After a fault no session is closed and nobody logs out: a module that failed once may hang in that, and the fault would
+    // be told as late.
+    let armed = ManuallyDrop::new(armed?);
     answers.send(&Answer::Ready(armed.identity.clone()))?;
     loop {
-        let Question::Sign { sequence, text } = parse(questions.next()?)? else {
+        let question = match questions.next() {
+            Err(FrameError::Gone) => {
+                drop(ManuallyDrop::into_inner(armed));
+                return Err(FrameError::Gone.into());
+            }
+            question => question?,
+        };
+        let Question::Sign { sequence, text } = parse(question)? else {
             return Err(unexpected("`Start` a second time").into());
         };
         let signature = armed.login.sign(&armed.key, text)?;

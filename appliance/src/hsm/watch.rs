@@ -3,7 +3,7 @@
 //! The first fault is the fault: whoever meets it notes it, nobody changes it. The owner holds the answers from its question
 //! to its answer; the watching thread takes them when the child has ended, so that its last words are read once, by one.
 //! It waits for the end of the socket, for the end of the process and for the deadline of the answer that is due, whatever the
-//! owner is doing. `on_loss` is called by that thread alone.
+//! owner is doing. Whoever meets the loss tells it, once, before anything is killed.
 
 use std::io::{self, Read};
 use std::net::Shutdown;
@@ -40,8 +40,14 @@ const SOCKET: u64 = 0;
 const PROCESS: u64 = 1;
 const ALARM: u64 = 2;
 
-/// What the owner wants to hear when the child is lost.
-pub(super) type OnLoss = Box<dyn Fn(HsmFault) + Send + Sync>;
+/// Whom to tell when the child is lost.
+pub(super) struct OnLoss(pub(super) Box<dyn Fn(HsmFault) + Send + Sync>);
+
+impl std::fmt::Debug for OnLoss {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str("OnLoss(..)")
+    }
+}
 
 pub(super) fn read<'a>(answers: &'a mut FrameReader<Timed>) -> Result<Answer<'a>, HsmFault> {
     let bytes = answers.next().map_err(|error| frame_fault(&error))?;
@@ -129,6 +135,8 @@ pub(super) struct Shared {
     /// The first fault.
     pub(super) fault: OnceLock<HsmFault>,
     stage: AtomicU8,
+    /// Whom to tell; taken by whoever tells.
+    on_loss: Mutex<Option<OnLoss>>,
     /// Open as long as it is watched.
     process: OnceLock<OwnedFd>,
     /// Set when the attempt to start it is over: the child's process id, if there is one.
@@ -138,7 +146,7 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    pub(super) fn new(ours: &UnixStream) -> io::Result<Self> {
+    pub(super) fn new(ours: &UnixStream, on_loss: OnLoss) -> io::Result<Self> {
         let socket = ours.try_clone()?;
         let timed = Timed { socket, since: Stopwatch::start(), limit: Duration::ZERO, grace: Duration::ZERO };
         let watched = epoll::create(epoll::CreateFlags::CLOEXEC)?;
@@ -153,6 +161,7 @@ impl Shared {
             alarm,
             fault: OnceLock::new(),
             stage: AtomicU8::new(STARTING),
+            on_loss: Mutex::new(Some(on_loss)),
             process: OnceLock::new(),
             begun: OnceLock::new(),
             child: OnceLock::new(),
@@ -178,15 +187,30 @@ impl Shared {
             .map_err(|errno| HsmFault::new(FaultKind::SignerLost, errno.to_string()))
     }
 
-    /// Ends the child for a fault that the owner met. What the child brought about, its end, a bad word or none in time, the
-    /// watcher tells; the rest is between the owner and itself.
+    /// Ends the child for a fault that the owner met. What the child brought about, its end, a bad word or none in time, is
+    /// told; the rest is between the owner and itself.
     pub(super) fn end(&self, fault: HsmFault) -> HsmFault {
         if fault.fault() == FaultKind::TextTooLong {
             self.stage.store(OVER, Ordering::SeqCst);
         }
-        // The watcher may have found a better name for the same fault.
-        let first = self.fault.get_or_init(|| fault).clone();
+        let first = self.lose(fault);
         self.stop();
+        first
+    }
+
+    /// Tells the loss, once, whoever met it. Before anything is killed: to take a process down costs a processor a
+    /// millisecond, and it may be ours.
+    fn lose(&self, fault: HsmFault) -> HsmFault {
+        // Another thread may have found a better name for the same fault.
+        let first = self.fault.get_or_init(|| fault).clone();
+        let mut on_loss = self.on_loss.lock().unwrap_or_else(PoisonError::into_inner);
+        // Under one lock, so that whoever finds it serving also finds whom to tell.
+        let was_serving = self.stage.swap(OVER, Ordering::SeqCst) == SERVING;
+        let tell = on_loss.take();
+        drop(on_loss);
+        if let Some(tell) = tell.filter(|_| was_serving) {
+            (tell.0)(first.clone());
+        }
         first
     }
 
@@ -214,7 +238,6 @@ impl Shared {
 /// The thread's own part.
 pub(super) struct Watcher {
     pub(super) shared: Arc<Shared>,
-    pub(super) on_loss: OnLoss,
 }
 
 impl Watcher {
@@ -231,10 +254,8 @@ impl Watcher {
         let _ = self.shared.begun.set(process);
         // The child's end of the socket closes here, or the end of the child would not be the end of the file.
         drop(command);
-        self.lose(self.first_fault());
-        let Self { shared, on_loss } = self;
-        drop(on_loss);
-        reap(&shared);
+        self.shared.lose(self.first_fault());
+        reap(&self.shared);
     }
 
     /// A module may have left a process of its own that holds the socket open, so the end of the child is watched too.
@@ -292,8 +313,7 @@ impl Watcher {
     /// Nobody need know more of a child that does not answer. The fault is noted first, so that no answer is taken after it;
     /// the owner, which still waits for one, wakes up to it.
     fn too_late(&self, limit: Duration) -> HsmFault {
-        let late = || HsmFault::new(FaultKind::DeadlineMissed, waited(limit));
-        let first = self.shared.fault.get_or_init(late).clone();
+        let first = self.shared.lose(HsmFault::new(FaultKind::DeadlineMissed, waited(limit)));
         self.shared.stop();
         first
     }
@@ -316,13 +336,6 @@ impl Watcher {
             Ok(Answer::Ready(_) | Answer::Signature { .. }) => unexpected("a frame that nobody asked for"),
             Err(fault) if fault.fault() == FaultKind::FrameUnexpected => fault,
             Err(_) => HsmFault::new(FaultKind::SignerLost, "its process ended"),
-        }
-    }
-
-    fn lose(&self, fault: HsmFault) {
-        let first = self.shared.fault.get_or_init(|| fault).clone();
-        if self.shared.stage.swap(OVER, Ordering::SeqCst) == SERVING {
-            (self.on_loss)(first);
         }
     }
 }
