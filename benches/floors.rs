@@ -34,7 +34,7 @@ use support::{Appliance, Hsm, softhsm};
 const BATCH: usize = 1024;
 /// Agents that ask at once; of an HSM with the pace of a real one, as many as fill its round.
 const AGENTS: usize = 2;
-const PATIENT_AGENTS: usize = 16;
+const PATIENT_AGENTS: usize = 32;
 /// Signatures that are made for the rate of a module, and of one with the pace of a real device.
 const SIGNATURES: usize = 8000;
 const PACED_SIGNATURES: usize = 40;
