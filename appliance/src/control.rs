@@ -1,7 +1,7 @@
 //! The control socket: how commands on this machine ask a running appliance.
 //!
 //! A Unix socket in the data folder, for its owner only. One line of JSON asks, one line answers. Who asks, the system
-//! tells and nobody claims. It can have a bundle loaded, on the same path as every other; it does not allow any intent.
+//! tells and nobody claims; that it may read the data folder, a word from a file there shows. It can have a bundle loaded, on the same path as every other; it does not allow any intent.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 
+use crate::identity::write_durably;
 use crate::limits::{
     CONTROL_DEADLINE, KEYS_DEADLINE, LOAD_DEADLINE, MAX_CONTROL_BYTES, MAX_DRILL_NAME_BYTES,
 };
@@ -26,6 +27,8 @@ use crate::token::{KeyAnswer, KeyOrder, Operation, Transition};
 
 /// The socket's name in the data folder.
 pub const SOCKET: &str = "control.sock";
+/// The name of the file, beside it, with the word that every question begins with.
+const WORD: &str = "control.word";
 
 /// What can be asked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -103,6 +106,8 @@ pub struct Desk {
     pub orders: Orders,
     /// What left the socket.
     pub record: Arc<Record>,
+    /// What every question must begin with.
+    pub word: String,
     /// Whether drills may be marked: the HSM may be a simulator.
     pub drills: bool,
 }
@@ -152,17 +157,27 @@ pub enum ControlError {
 ///
 /// # Errors
 /// [`ControlError::Listen`].
-pub fn listen(data: &Path) -> Result<UnixListener, ControlError> {
+pub fn listen(data: &Path) -> Result<(UnixListener, String), ControlError> {
     let path = data.join(SOCKET);
     let failed = |source| ControlError::Listen { path: path.clone(), source };
     match std::fs::remove_file(&path) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(failed(error)),
         Ok(()) | Err(_) => {}
     }
+    let word = new_word().map_err(failed)?;
+    write_durably(&data.join(WORD), word.as_bytes(), 0o600).map_err(failed)?;
     let listener = UnixListener::bind(&path).map_err(failed)?;
     let owner_only = std::os::unix::fs::PermissionsExt::from_mode(0o600);
     std::fs::set_permissions(&path, owner_only).map_err(failed)?;
-    Ok(listener)
+    Ok((listener, word))
+}
+
+/// What every question begins with. The signer runs as the same user as the appliance and can reach its socket, but it
+/// cannot open a file in the data folder.
+fn new_word() -> std::io::Result<String> {
+    let mut random = [0; 16];
+    getrandom::fill(&mut random).map_err(std::io::Error::other)?;
+    Ok(crate::hsm::key::hex(&random))
 }
 
 /// Answers whoever asks, until the task is dropped.
@@ -184,7 +199,10 @@ async fn answer(mut stream: UnixStream, desk: &Desk) -> std::io::Result<()> {
     let mut line = String::new();
     let mut read = BufReader::new(read.take(MAX_CONTROL_BYTES));
     tokio::time::timeout(CONTROL_DEADLINE, read.read_line(&mut line)).await??;
-    let reply = match serde_json::from_str::<Question>(&line) {
+    // One that does not know the word is told no more than one that asks nonsense.
+    let question =
+        line.split_once(' ').filter(|(word, _)| *word == desk.word).map_or("", |(_, question)| question);
+    let reply = match serde_json::from_str::<Question>(question) {
         Ok(Question::Status) => serde_json::to_vec(&desk.status.read())?,
         Ok(Question::Load { folder, downgrade, signatures }) => {
             match desk.loader.load(Order { folder, downgrade, signatures, by }).await {
@@ -288,9 +306,10 @@ fn ask<T: DeserializeOwned>(data: &Path, question: &Question) -> Result<T, Contr
 
 fn exchange(path: &Path, question: &Question) -> std::io::Result<String> {
     use std::io::{BufRead as _, Read as _, Write as _};
+    let word = std::fs::read_to_string(path.with_file_name(WORD))?;
     let mut stream = std::os::unix::net::UnixStream::connect(path)?;
     stream.set_read_timeout(Some(question.deadline()))?;
-    let mut line = serde_json::to_vec(question)?;
+    let mut line = format!("{word} {}", serde_json::to_string(question)?).into_bytes();
     line.push(b'\n');
     if line.len() as u64 > MAX_CONTROL_BYTES {
         return Err(std::io::ErrorKind::FileTooLarge.into());

@@ -12,8 +12,10 @@ pub const MAX_WAITING_DRAFTS: usize = 1024;
 pub const MAX_SEALER_MESSAGES: usize = MAX_WAITING_DRAFTS + 64;
 /// Entries that may stand unsigned during an outage; beyond it intents are refused without an entry.
 pub const MAX_UNSIGNED_ENTRIES: u64 = 1_000_000;
-/// Trips and orders of the unsigned tail that are remembered when a log is opened.
+/// Trips of the unsigned tail that are remembered when a log is opened.
 pub const MAX_TAIL_ENTRIES: usize = 64;
+/// How long the fence may fail to follow the log before the token boundary closes.
+pub const FENCE_GRACE: Duration = Duration::from_secs(10);
 /// Connections at once.
 pub const MAX_CONNECTIONS: usize = 1024;
 /// Connections above which a peer must prove its address before a handshake.

@@ -11,6 +11,8 @@ mod drills;
 #[cfg(test)]
 mod fail_open;
 #[cfg(test)]
+mod latch;
+#[cfg(test)]
 mod notices;
 #[cfg(test)]
 mod operators;

@@ -67,14 +67,19 @@ fn keygen(arguments: &[&str], folder: &Path) {
 
 /// Breaks the simulator of an appliance that is provisioned.
 pub(crate) fn inject(appliance: &Appliance, fault: &str) {
+    simulate(appliance, &format!("inject {fault}"));
+}
+
+/// Mends it.
+pub(crate) fn clear(appliance: &Appliance) {
+    simulate(appliance, "clear");
+}
+
+fn simulate(appliance: &Appliance, order: &str) {
     let program = Path::new(crate::support::ASSENT).with_file_name("firmware-sim");
     let mut command = Command::new(program);
-    command
-        .arg("--dir")
-        .arg(appliance.folder.path().join("hsm/simulator"))
-        .arg("inject")
-        .args(fault.split(' '));
-    assert!(command.stdout(Stdio::null()).status().expect("firmware-sim runs").success(), "inject {fault}");
+    command.arg("--dir").arg(appliance.folder.path().join("hsm/simulator")).args(order.split(' '));
+    assert!(command.stdout(Stdio::null()).status().expect("firmware-sim runs").success(), "{order}");
 }
 
 /// An appliance whose operators are alice and bob; carol is nobody here.
@@ -89,7 +94,7 @@ pub(crate) fn staffed(settings: &str) -> Appliance {
     appliance
 }
 
-fn is_closed_for_operators(appliance: &Appliance) -> bool {
+pub(crate) fn is_closed_for_operators(appliance: &Appliance) -> bool {
     let status = appliance.status().expect("it answers");
     !status.boundaries.token.open && status.boundaries.token.class == Some(FaultClass::Integrity)
 }

@@ -12,6 +12,7 @@ use crate::serving::ServeError;
 
 /// Runs the command. It ends when it is told to stop.
 pub(super) fn run(globals: &Globals) -> anyhow::Result<Exit> {
+    crate::hsm::signer::protect_memory()?;
     let config = Config::load(&globals.config)?;
     trace();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;

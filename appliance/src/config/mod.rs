@@ -31,6 +31,8 @@ use reader::Reader;
 /// What an appliance is told.
 #[derive(Clone, Debug)]
 pub struct Config {
+    /// The file itself.
+    pub file: PathBuf,
     /// Who it is.
     pub appliance: Appliance,
     /// Where it listens.
@@ -185,6 +187,7 @@ impl Config {
     pub fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
         let mut reader = Reader::new(text, path)?;
         let config = Self {
+            file: path.to_owned(),
             appliance: Appliance::read(&mut reader)?,
             listen: Listen::read(&mut reader)?,
             tls: Tls::read(&mut reader)?,

@@ -17,6 +17,15 @@ pub enum PinSource {
 }
 
 impl PinSource {
+    /// The file that it is in, if it is in one that the configuration names.
+    #[must_use]
+    pub fn file(&self) -> Option<PathBuf> {
+        match self {
+            Self::File(path) => Some(path.clone()),
+            Self::Credential(_) => None,
+        }
+    }
+
     /// Reads the PIN.
     ///
     /// # Errors

@@ -120,6 +120,15 @@ impl Policy {
 }
 
 impl Signers {
+    /// The file that they are in, if they are in one.
+    #[must_use]
+    pub fn file(&self) -> Option<PathBuf> {
+        match self {
+            Self::File(path) => Some(path.clone()),
+            Self::Lines(_) => None,
+        }
+    }
+
     /// These keys, of which so many must sign; `named` is the key of the configuration, for messages.
     ///
     /// # Errors

@@ -77,12 +77,20 @@ fn await_the_end(mut socket: UnixStream) {
     let _ = socket.read(&mut [0]);
 }
 
-/// No core dump, no debugger, no second life, no new privileges: a PIN and a login live in here.
+/// No second life and no new privileges beside that.
 fn protect() -> rustix::io::Result<()> {
     set_parent_process_death_signal(Some(Signal::KILL))?;
-    setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })?;
-    set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
+    protect_memory()?;
     rustix::thread::set_no_new_privs(true)
+}
+
+/// No core dump and no debugger: for every process that holds a PIN.
+///
+/// # Errors
+/// When the system refuses.
+pub fn protect_memory() -> rustix::io::Result<()> {
+    setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })?;
+    set_dumpable_behavior(DumpableBehavior::NotDumpable)
 }
 
 /// A service manager may tell every process of a service to stop. The signer ends with its appliance, which needs it until

@@ -7,6 +7,7 @@
 
 pub mod fence;
 pub mod keyring;
+mod latch;
 mod leaves;
 mod recovery;
 pub mod store;
@@ -21,6 +22,7 @@ use assent_proto::number::{Epoch, LeafIndex, Timestamp, TreeSize};
 use assent_proto::tree::Frontier;
 use serde::{Deserialize, Serialize};
 
+pub use latch::Held;
 pub use leaves::Leaves;
 pub use recovery::OpenError;
 pub use succession::KeyReport;
@@ -171,16 +173,9 @@ pub struct Log {
     epoch: Epoch,
     lowest_epoch: Epoch,
     unsigned: Unsigned,
-    tail: Vec<TailEntry>,
-}
-
-/// What stands in the unsigned tail about the boundary itself, when a log is opened.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum TailEntry {
-    /// The boundary closed for this cause.
-    Tripped(String),
-    /// Operators signed this statement.
-    Ordered(String),
+    /// Causes of the trips in the unsigned tail with which it was opened.
+    trips: Vec<Held>,
+    latch: latch::Latch,
 }
 
 impl Log {
@@ -235,10 +230,33 @@ impl Log {
         self.lowest_epoch
     }
 
-    /// How the outage went in which the log was opened: the last of it, oldest first. Empty where its end was signed.
+    /// Why the boundary closed in the outage in which the log was opened: the last causes, oldest first. Empty where its end
+    /// was signed.
     #[must_use]
-    pub fn tail(&self) -> &[TailEntry] {
-        &self.tail
+    pub fn trips(&self) -> &[Held] {
+        &self.trips
+    }
+
+    /// The integrity fault that operators have not answered yet.
+    #[must_use]
+    pub const fn held(&self) -> Option<&Held> {
+        self.latch.held.as_ref()
+    }
+
+    /// Holds the boundary for operators, over restarts too.
+    ///
+    /// # Errors
+    /// When it would not outlive this process.
+    pub fn hold(&mut self, epoch: Epoch, cause: &str) -> std::io::Result<()> {
+        self.latch.hold(epoch, cause)
+    }
+
+    /// Operators' order has led to a re-arm that is in the log.
+    ///
+    /// # Errors
+    /// When it would be forgotten at the next start; then it holds as before.
+    pub fn release_hold(&mut self) -> std::io::Result<()> {
+        self.latch.release()
     }
 
     /// The gap that no checkpoint covers yet.

@@ -15,8 +15,9 @@ use assent_proto::tree::{Frontier, FrontierError};
 
 use super::fence::{Fence, FenceError};
 use super::keyring::{Keyring, KeyringError};
+use super::latch::{Held, Latch};
 use super::store::{Identity, Store, StoreError};
-use super::{Log, SignedCheckpoint, TailEntry};
+use super::{Log, SignedCheckpoint};
 use crate::limits::MAX_TAIL_ENTRIES;
 
 /// Why a log is refused.
@@ -101,12 +102,26 @@ impl Log {
             return Err(OpenError::FenceMissing(fence.to_owned()));
         }
         check_fence(&store, signed.as_ref(), fenced.as_ref())?;
-        let tail = tail(&store, signed.as_ref())?;
+        let trips = trips(&store, signed.as_ref())?;
         if lagging {
             keys.save()?;
         }
-        let (epoch, lowest_epoch, unsigned) = (head.epoch, head.lowest_epoch, head.unsigned);
-        Ok(Self { store, fence: fence_file, keys, frontier, signed, epoch, lowest_epoch, unsigned, tail })
+        let latch = Latch::beside(fence);
+        // A kill may have come between the latch and the entry of the trip.
+        let epoch = latch.held.as_ref().map_or(head.epoch, |held| held.epoch.max(head.epoch));
+        let (lowest_epoch, unsigned) = (head.lowest_epoch, head.unsigned);
+        Ok(Self {
+            store,
+            fence: fence_file,
+            keys,
+            frontier,
+            signed,
+            epoch,
+            lowest_epoch,
+            unsigned,
+            trips,
+            latch,
+        })
     }
 }
 
@@ -165,14 +180,15 @@ fn check_tail(
     if &tree == head { Ok(()) } else { Err(OpenError::Tree("head")) }
 }
 
-/// What the unsigned tail says about the boundary itself, the newest where there is much.
-fn tail(store: &Store, signed: Option<&SignedCheckpoint>) -> Result<Vec<TailEntry>, OpenError> {
+/// Why the boundary closed in the unsigned tail, the last times where it did often.
+fn trips(store: &Store, signed: Option<&SignedCheckpoint>) -> Result<Vec<Held>, OpenError> {
     let mut told = VecDeque::new();
     for round in store.rounds(LeafIndex(signed.map_or(0, |signed| signed.size.0)))? {
         for leaf in round?.leaves {
             match Entry::parse(&leaf) {
-                Ok(Entry::Trip(trip)) => told.push_back(TailEntry::Tripped(trip.cause.to_owned())),
-                Ok(Entry::Operator(act)) => told.push_back(TailEntry::Ordered(act.statement.to_owned())),
+                Ok(Entry::Trip(trip)) => {
+                    told.push_back(Held { epoch: trip.epoch, cause: trip.cause.to_owned() });
+                }
                 Ok(_) => {}
                 Err(_) => return Err(OpenError::Tree("entries")),
             }

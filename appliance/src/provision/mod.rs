@@ -15,7 +15,7 @@ use assent_proto::number::Timestamp;
 
 pub use dev::{AgentFiles, Dev, DevError, dev, scratch};
 
-use crate::config::{Config, Module};
+use crate::config::{Config, Module, Signers};
 use crate::hsm::{HsmFault, HsmSettings, Pin, PinError, Signer};
 use crate::identity::{CaError, CertificateAuthority, Name, SpiffeError, write_durably};
 use crate::limits::SIGNER_START_DEADLINE;
@@ -115,10 +115,18 @@ pub fn hsm_settings(config: &Config) -> Result<HsmSettings, ProvisionError> {
     Ok(HsmSettings { protected: kept_from_signer(config), ..config.hsm.settings(&simulator) })
 }
 
-/// The log and the register, the newest checkpoint, and the keys that are not the HSM's.
+/// What decides, what is remembered, who may order, and every secret that is not the HSM's own: nothing of it is a module's
+/// business.
 fn kept_from_signer(config: &Config) -> Vec<PathBuf> {
-    let (data, fence) = (&config.appliance.data, &config.fence.path);
-    vec![data.clone(), fence.clone(), config.tls.key.clone(), config.ca_key()]
+    let (tls, policy) = (&config.tls, &config.policy);
+    let own = [&config.file, &config.appliance.data, &config.fence.path, &policy.bundle];
+    let certificates = [&tls.key, &tls.ca, &tls.certificate];
+    let mut kept: Vec<PathBuf> = own.into_iter().chain(certificates).cloned().collect();
+    kept.push(config.ca_key());
+    kept.extend(policy.shadow.clone());
+    kept.extend([&policy.signers, &config.hsm.operators].into_iter().flatten().filter_map(Signers::file));
+    kept.extend(config.hsm.pin.file());
+    kept
 }
 
 /// The simulator: beside this program, where cargo puts what a program depends on, or where a package installs it.

@@ -173,7 +173,7 @@ async fn answer(
         }
         Ok(Err(quinn::ReadToEndError::TooLong)) => {
             let _ = receive.stop(code(Refusal::FrameInvalid));
-            Some(refused(Refusal::FrameInvalid))
+            Some((refused(Refusal::FrameInvalid), 0))
         }
         Ok(Err(quinn::ReadToEndError::Read(_))) => return,
         Err(_) => {
@@ -182,10 +182,16 @@ async fn answer(
         }
     };
     match reply {
-        Some(reply) => {
-            // A peer that is gone, or does not read, loses only its own answer, which the log keeps.
-            let _ = tokio::time::timeout(FRAME_DEADLINE, send.write_all(&reply)).await;
-            let _ = send.finish();
+        Some((reply, tokens)) => {
+            let mut standing = pipeline.boundary().subscribe();
+            let closes = async { standing.wait_for(|standing| !standing.open).await.is_ok() };
+            tokio::select! {
+                biased;
+                // What has not left when it closes stays here; the log keeps it, and asking again fetches it.
+                true = closes, if tokens > 0 => drop(send.reset(code(Refusal::TokenUnavailable))),
+                // A peer that is gone, or does not read, loses only its own answer, which the log keeps.
+                _ = tokio::time::timeout(FRAME_DEADLINE, send.write_all(&reply)) => drop(send.finish()),
+            }
         }
         None => drop(send.reset(code(Refusal::ShuttingDown))),
     }
@@ -193,11 +199,11 @@ async fn answer(
 
 /// The frame that leaves. Tokens that the sealer let out stay here when the boundary has closed since: they are recorded,
 /// and asking again after re-arm fetches them.
-fn leaving(answer: Answer, pipeline: &Pipeline, record: &Record) -> Vec<u8> {
+fn leaving(answer: Answer, pipeline: &Pipeline, record: &Record) -> (Vec<u8>, u64) {
     if answer.tokens == 0 || record.admit(answer.tokens, pipeline.boundary()) {
-        answer.frame
+        (answer.frame, answer.tokens)
     } else {
-        refused(Refusal::TokenUnavailable)
+        (refused(Refusal::TokenUnavailable), 0)
     }
 }
 

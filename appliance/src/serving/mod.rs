@@ -101,7 +101,7 @@ pub async fn run(config: &Config) -> Result<(), ServeError> {
     let registry = Arc::new(Registry::open(&config.agents_path())?);
     let endpoint = endpoint(config)?;
     let listen = endpoint.local_addr().map_err(system("listen for agents"))?.to_string();
-    let control = control::listen(&config.appliance.data)?;
+    let (control, word) = control::listen(&config.appliance.data)?;
 
     let (deadline, sealing) = (config.policy.deadline, handle.clone());
     let pipeline = Arc::new(Pipeline::new(Arc::clone(&policies), sealing, clock.clone(), deadline, shadow));
@@ -122,6 +122,7 @@ pub async fn run(config: &Config) -> Result<(), ServeError> {
         loader,
         orders: Orders::new(config.origin(), office, automatic, handle.clone()),
         record: Arc::clone(server.record()),
+        word,
         drills: config.hsm.allow_simulator,
     };
     let controlling = tokio::spawn(control::serve(control, Arc::new(desk)));

@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use super::transitions::{Transition, Transitions};
 use crate::clock::Stamp;
 use crate::hsm::{FaultClass, FaultKind, HsmFault};
-use crate::log::TailEntry;
+use crate::log::Held;
 
 const FENCE: &str = "fence";
 const WRONG_KEY: &str = "wrong_key";
@@ -36,19 +36,21 @@ impl Cause {
         Self { kind: "starting", class: FaultClass::Availability, message: "not armed yet".to_owned() }
     }
 
-    /// How the boundary stands at start, from what the log's unsigned tail says: an integrity fault that no operators have
-    /// answered outlives the process that met it.
+    /// How the boundary stands at start: an integrity fault that no re-arm has ended outlives the process that met it,
+    /// whatever operators had ordered meanwhile. The latch says so, and the log's unsigned tail, should the latch be gone.
     #[must_use]
-    pub fn at_start(tail: &[TailEntry]) -> Self {
-        let standing = tail.iter().rev().find_map(|entry| match entry {
-            TailEntry::Ordered(_) => Some(None),
-            TailEntry::Tripped(label) => grave(label).map(Some),
-        });
-        let Some(kind) = standing.flatten() else { return Self::starting() };
+    pub fn at_start(held: Option<&Held>, trips: &[Held]) -> Self {
+        let latched = held.map(|held| grave(&held.cause).unwrap_or("unknown_fault"));
+        let standing = latched.or_else(|| trips.iter().rev().find_map(|trip| grave(&trip.cause)));
+        let Some(kind) = standing else { return Self::starting() };
         let message = format!(
             "closed for {kind} before this start; find out why, then have operators sign: `assent hsm rearm`"
         );
         Self { kind, class: FaultClass::Integrity, message }
+    }
+
+    fn is_same_as(&self, other: &Self) -> bool {
+        (self.kind, self.class) == (other.kind, other.class)
     }
 
     /// Operators have signed that it may re-arm; the attempt is on its way.
@@ -70,6 +72,13 @@ impl Cause {
     pub fn fence(error: &dyn std::error::Error) -> Self {
         let message = format!("{error}; the log would not be fenced against rollback");
         Self { kind: FENCE, class: FaultClass::Availability, message }
+    }
+
+    /// The system gives no thread to arm on.
+    #[must_use]
+    pub fn no_thread(error: &dyn std::error::Error) -> Self {
+        let message = format!("no thread to arm on: {error}; look at the limits on processes");
+        Self { kind: "signer_unstarted", class: FaultClass::Availability, message }
     }
 
     /// The HSM has another key than the pinned one.
@@ -149,22 +158,23 @@ pub struct TokenBoundary {
 struct Story {
     closed: Closed,
     lowest_epoch: Epoch,
-    armed_once: bool,
+    /// Whether it was ever open, in this process or before: until then there is nothing that a fault could have spoilt.
+    opened_before: bool,
     transitions: Transitions,
 }
 
 impl TokenBoundary {
     /// Closed for this cause, in the epoch in which the log ended; executors were told to refuse what is older than
-    /// `lowest_epoch`.
+    /// `lowest_epoch`. Whether it was ever open before, the log knows.
     #[must_use]
-    pub fn new(epoch: Epoch, lowest_epoch: Epoch, cause: Cause, at: Stamp) -> Self {
+    pub fn new(epoch: Epoch, lowest_epoch: Epoch, opened_before: bool, cause: Cause, at: Stamp) -> Self {
         let standing = Standing { epoch, open: false, class: cause.class, lowest_epoch };
         let mut transitions = Transitions::default();
         transitions.closed(epoch, &cause, at);
         let closed = Closed { cause, since: at.time };
         Self {
             state: AtomicU64::new(epoch.0 << 1),
-            story: Mutex::new(Story { closed, lowest_epoch, armed_once: false, transitions }),
+            story: Mutex::new(Story { closed, lowest_epoch, opened_before, transitions }),
             standing: watch::Sender::new(standing),
         }
     }
@@ -221,7 +231,7 @@ impl TokenBoundary {
         let is_open = state & 1 == 1;
         let is_graver = cause.class == FaultClass::Integrity
             && story.closed.cause.class == FaultClass::Availability
-            && story.armed_once;
+            && story.opened_before;
         if !is_open && !is_graver {
             return false;
         }
@@ -246,27 +256,32 @@ impl TokenBoundary {
         }
     }
 
-    /// Operators have signed that it may re-arm in the epoch in which it is closed now; what they found out takes the
-    /// place of the cause. False when it is another epoch, or open.
-    pub(super) fn permit(&self, epoch: Epoch) -> bool {
+    /// Operators have signed that it may re-arm in the epoch in which it is closed now, for the cause that they were told;
+    /// what they found out takes its place. False when it is another epoch or another cause, or open.
+    pub(super) fn permit(&self, epoch: Epoch, cause: &Cause) -> bool {
         let mut story = self.story();
-        let is_theirs = self.state.load(Ordering::SeqCst) == epoch.0 << 1;
+        let is_theirs =
+            self.state.load(Ordering::SeqCst) == epoch.0 << 1 && story.closed.cause.is_same_as(cause);
         if is_theirs {
             story.closed.cause = Cause::ordered();
         }
         is_theirs
     }
 
-    /// Opens it in its epoch, which becomes the lowest that executors accept where operators said so. Only the sealer arms,
-    /// after the round that records it is durable.
-    pub(super) fn arm(&self, lowest_epoch: Epoch, at: Stamp) -> Epoch {
+    /// Opens it in this epoch. Only the sealer arms, after the round that records it is durable. False where something graver
+    /// was found since: then it stays closed.
+    pub(super) fn arm(&self, epoch: Epoch, lowest_epoch: Epoch, at: Stamp) -> bool {
         let mut story = self.story();
-        let epoch = Epoch(self.state.fetch_or(1, Ordering::SeqCst) >> 1);
-        story.armed_once = true;
+        let is_closed_in_it = self.state.load(Ordering::SeqCst) == epoch.0 << 1;
+        if !is_closed_in_it || story.closed.cause.class == FaultClass::Integrity {
+            return false;
+        }
+        self.state.store(epoch.0 << 1 | 1, Ordering::SeqCst);
+        story.opened_before = true;
         story.lowest_epoch = lowest_epoch;
         story.transitions.opened(epoch, at);
         self.tell(&story);
-        epoch
+        true
     }
 
     fn tell(&self, story: &Story) {
@@ -294,14 +309,14 @@ mod tests {
     }
 
     fn boundary() -> TokenBoundary {
-        TokenBoundary::new(Epoch(7), Epoch(0), Cause::starting(), at(0))
+        TokenBoundary::new(Epoch(7), Epoch(0), true, Cause::starting(), at(0))
     }
 
     #[test]
     fn every_trip_raises_the_epoch_once() {
         let boundary = boundary();
-        assert!(!boundary.trip(Cause::bad_signature(), at(1)), "it starts closed");
-        assert_eq!(boundary.arm(Epoch(0), at(1)), Epoch(7));
+        assert!(!boundary.trip(gone(), at(1)), "it starts closed");
+        assert!(boundary.arm(Epoch(7), Epoch(0), at(1)));
         assert!(boundary.is_open_in(Epoch(7)));
         assert!(boundary.trip(Cause::bad_signature(), at(2)));
         assert!(!boundary.trip(gone(), at(3)));
@@ -315,7 +330,7 @@ mod tests {
     #[test]
     fn a_graver_cause_closes_it_again_and_a_lesser_one_changes_nothing() {
         let boundary = boundary();
-        boundary.arm(Epoch(0), at(1));
+        boundary.arm(Epoch(7), Epoch(0), at(1));
         assert!(boundary.trip(gone(), at(2)));
         assert!(boundary.trip(Cause::bad_signature(), at(3)));
         assert_eq!(boundary.epoch(), Epoch(9));
@@ -330,36 +345,63 @@ mod tests {
     }
 
     #[test]
-    fn an_integrity_fault_outlives_the_process_until_operators_have_answered() {
-        let tripped = |label: &str| TailEntry::Tripped(label.to_owned());
-        let ordered = TailEntry::Ordered(String::new());
-        let kind = |tail: &[TailEntry]| Cause::at_start(tail).kind;
-        assert_eq!(kind(&[]), "starting");
-        assert_eq!(kind(&[tripped("device_removed")]), "starting");
-        assert_eq!(kind(&[tripped("bad_signature"), tripped("device_removed")]), "bad_signature");
-        assert_eq!(kind(&[tripped("pin_locked"), ordered.clone()]), "starting");
-        assert_eq!(kind(&[ordered, tripped("wrong_key")]), "wrong_key");
-        assert_eq!(kind(&[tripped("of a later version")]), "unknown_fault");
+    fn an_integrity_fault_outlives_the_process_that_met_it() {
+        let held = |cause: &str| Held { epoch: Epoch(3), cause: cause.to_owned() };
+        let kind = |latch: Option<Held>, trips: &[Held]| Cause::at_start(latch.as_ref(), trips).kind;
+        assert_eq!(kind(None, &[]), "starting");
+        assert_eq!(kind(None, &[held("device_removed")]), "starting");
+        assert_eq!(kind(None, &[held("bad_signature"), held("device_removed")]), "bad_signature");
+        assert_eq!(kind(None, &[held("of a later version")]), "unknown_fault");
+        assert_eq!(kind(Some(held("pin_locked")), &[]), "pin_locked");
+        assert_eq!(
+            kind(Some(held("device_removed")), &[]),
+            "unknown_fault",
+            "a latch holds whatever it says"
+        );
+    }
+
+    #[test]
+    fn a_boundary_that_was_never_open_has_nothing_that_a_fault_could_have_spoilt() {
+        let boundary = TokenBoundary::new(Epoch(0), Epoch(0), false, Cause::starting(), at(0));
+        assert!(!boundary.trip(Cause::bad_signature(), at(1)));
+        boundary.note(Cause::bad_signature());
+        assert_eq!(
+            (boundary.epoch(), boundary.closed().map(|closed| closed.cause.kind)),
+            (Epoch(0), Some("bad_signature"))
+        );
+        assert!(!boundary.arm(Epoch(0), Epoch(0), at(2)), "not by this process");
+    }
+
+    #[test]
+    fn what_is_found_while_it_is_about_to_open_keeps_it_closed() {
+        let boundary = boundary();
+        assert!(boundary.trip(Cause::bad_signature(), at(1)), "it is graver than starting");
+        assert!(!boundary.arm(Epoch(7), Epoch(0), at(2)), "another epoch");
+        assert!(!boundary.arm(Epoch(8), Epoch(0), at(2)), "nobody has signed");
+        assert!(boundary.permit(Epoch(8), &Cause::bad_signature()));
+        assert!(boundary.arm(Epoch(8), Epoch(0), at(3)));
     }
 
     #[test]
     fn operators_permit_the_epoch_that_they_signed_and_no_other() {
         let boundary = boundary();
-        boundary.arm(Epoch(0), at(1));
-        assert!(!boundary.permit(Epoch(7)), "it is open");
+        boundary.arm(Epoch(7), Epoch(0), at(1));
+        let told = Cause::bad_signature();
+        assert!(!boundary.permit(Epoch(7), &told), "it is open");
         boundary.trip(Cause::bad_signature(), at(2));
-        assert!(!boundary.permit(Epoch(7)));
-        assert!(boundary.permit(Epoch(8)));
+        assert!(!boundary.permit(Epoch(7), &told));
+        assert!(!boundary.permit(Epoch(8), &gone()), "another cause");
+        assert!(boundary.permit(Epoch(8), &told));
         assert_eq!(boundary.closed().map(|closed| closed.cause.class), Some(FaultClass::Availability));
         assert!(boundary.trip(Cause::bad_signature(), at(3)), "what is found again closes it again");
-        assert!(!boundary.permit(Epoch(8)));
+        assert!(!boundary.permit(Epoch(8), &told));
     }
 
     #[test]
     fn whoever_listens_hears_the_newest_standing() {
         let boundary = boundary();
         let mut heard = boundary.subscribe();
-        boundary.arm(Epoch(7), at(1));
+        boundary.arm(Epoch(7), Epoch(7), at(1));
         boundary.trip(gone(), at(2));
         let standing = *heard.borrow_and_update();
         let expected = Standing {

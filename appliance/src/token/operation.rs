@@ -85,6 +85,11 @@ pub enum Operation {
 }
 
 impl Operation {
+    /// Whether it is to be in the log at once, although nothing has been signed yet.
+    pub(in crate::token) const fn cannot_wait(&self) -> bool {
+        matches!(self, Self::Tripped { .. } | Self::Operators { .. })
+    }
+
     /// Its entry, made now in this epoch.
     #[must_use]
     pub fn entry(&self, salt: Salt, now: Timestamp, now_epoch: Epoch) -> Entry<'_> {

@@ -9,7 +9,7 @@ use assent_proto::number::Epoch;
 use serde::{Deserialize, Serialize};
 
 use super::Operation;
-use super::boundary::{Closed, TokenBoundary};
+use super::boundary::{Cause, Closed};
 use super::sealer::SealerHandle;
 use crate::hsm::FaultClass;
 use crate::operators::{Quorum, QuorumError, SignatureFile};
@@ -125,7 +125,7 @@ impl Orders {
             let operators = quorum.keys().iter().map(|key| key.name().to_owned()).collect();
             return Ordered::ToSign { statement, operators, threshold: quorum.threshold() };
         }
-        match self.verified(quorum, boundary, epoch, statement, signatures) {
+        match self.verified(quorum, (epoch, &closed.cause), statement, signatures) {
             Ok(by) => Ordered::Trying { epoch: epoch.0, by },
             Err(reason) => Ordered::Refused { reason },
         }
@@ -134,8 +134,7 @@ impl Orders {
     fn verified(
         &self,
         quorum: &Quorum,
-        boundary: &TokenBoundary,
-        epoch: Epoch,
+        (epoch, cause): (Epoch, &Cause),
         statement: String,
         signatures: &[SignatureFile],
     ) -> Result<Vec<String>, String> {
@@ -146,7 +145,7 @@ impl Orders {
         let revoke = revokes(&statement);
         let operation =
             Operation::Operators { act: ACT, by: by.clone(), statement, signatures: evidence(signatures) };
-        if boundary.epoch() == epoch && self.sealer.order_rearm(epoch, revoke, operation) {
+        if self.sealer.order_rearm(epoch, cause, revoke, operation) {
             return Ok(by);
         }
         Err("the boundary has changed meanwhile; sign its new statement".to_owned())

@@ -24,6 +24,8 @@ pub(super) const CLOSES_WITHIN: Duration = Duration::from_millis(1);
 const ONE_CLOSES_WITHIN: Duration = Duration::from_millis(20);
 /// How much later than its deadline a hang closes it at most.
 const AFTER_DEADLINE: Duration = Duration::from_millis(5);
+/// How long an answer that had left may be on its way to its client on this machine, and be looked at there.
+const UNDER_WAY: Duration = Duration::from_millis(50);
 /// From the end of the fault to the open boundary.
 const REARMS_WITHIN: Duration = Duration::from_secs(1);
 /// The longest that an answer may take beyond the deadline of the signature that it waits for: the round after it.
@@ -143,14 +145,20 @@ pub(super) fn closed_spans(story: &Story, ended: Mark) -> Vec<(Mark, Mark)> {
     spans
 }
 
-/// Tokens in answers to questions that were asked and answered while it was closed.
-fn by_clients(asks: &[Ask], closed: &[(Mark, Mark)]) -> u64 {
-    let within = |ask: &&Ask| closed.iter().any(|(from, to)| ask.sent > *from && ask.answered < *to);
+/// Tokens in answers that came while it was closed: to questions that were asked then, at once; to older ones, once what was on
+/// its way when it closed must have come.
+pub(super) fn by_clients(asks: &[Ask], closed: &[(Mark, Mark)]) -> u64 {
+    let under_way = micros(UNDER_WAY);
+    let within = |ask: &&Ask| {
+        closed.iter().any(|(from, to)| {
+            ask.answered < *to && (ask.sent > *from || ask.answered.0 > from.0.saturating_add(under_way))
+        })
+    };
     asks.iter().filter(within).map(|ask| ask.allowed).sum()
 }
 
 /// Tokens in replies that left the socket at a time at which their epoch was not open.
-fn by_socket(story: &Story) -> u64 {
+pub(super) fn by_socket(story: &Story) -> u64 {
     let misplaced = story.released.iter().filter(|released| {
         let opened = story.transitions.iter().find(|line| line.open && line.epoch == released.epoch);
         let closed = story.transitions.iter().find(|line| !line.open && line.epoch > released.epoch);
@@ -336,6 +344,9 @@ mod tests {
         };
         assert_eq!(by_clients(&[ask(12, 19), ask(19, 22), ask(29, 31)], &closed), 0);
         assert_eq!(by_clients(&[ask(21, 29)], &closed), 3);
+        let late = [(Mark(20), Mark(200_000))];
+        assert_eq!(by_clients(&[ask(12, 50_020)], &late), 0, "it had left");
+        assert_eq!(by_clients(&[ask(12, 50_021)], &late), 3, "too late to have been on its way");
         let mut cut = story(Vec::new());
         cut.transitions.pop();
         assert_eq!(closed_spans(&cut, Mark(100)).last(), Some(&(Mark(20), Mark(100))), "closed to the end");

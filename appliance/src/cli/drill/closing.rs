@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::account::SCHEMA;
 use super::catalogue::Load;
-use super::checks::{CLOSES_WITHIN, micros, millis};
+use super::checks::{CLOSES_WITHIN, by_clients, by_socket, closed_spans, micros, millis};
 use super::load::Agents;
 use super::stage::{Stage, Venue};
 use crate::clock::Mark;
@@ -50,10 +50,17 @@ pub(super) fn measure(venue: &Venue, keep: bool, times: usize) -> anyhow::Result
             None => times_of.errors.push(after(struck(&stage)?)),
         }
     }
-    agents.end()?;
+    let story = stage.story()?;
+    let seen = agents.end()?;
+    // Transitions are remembered so far back; what came before them is judged by no one here.
+    let since = story.transitions.first().map_or(Mark(0), |first| first.mark_us);
+    let asks: Vec<_> = seen.asks.into_iter().filter(|ask| ask.sent >= since).collect();
+    let mut judged = story.clone();
+    judged.released.retain(|released| released.first_us >= since);
+    let tokens = by_clients(&asks, &closed_spans(&judged, Mark::now())).max(by_socket(&judged));
     control::mark_drill(stage.data(), NAME, DrillStage::Ended)?;
     stage.stop()?;
-    Ok(times_of.account(&venue.label()))
+    Ok(times_of.account(&venue.label(), tokens))
 }
 
 /// In microseconds: from each error, each kill, and each death, to the closed boundary.
@@ -65,7 +72,7 @@ struct Times {
 }
 
 impl Times {
-    fn account(&mut self, hsm: &str) -> Value {
+    fn account(&mut self, hsm: &str, tokens: u64) -> Value {
         let [errors, kills, deaths] = [&mut self.errors, &mut self.kills, &mut self.deaths].map(|times| {
             let [p50, p99, longest] = [50, 99, 100].map(|percent| millis(percentile(times, percent)));
             json!({"count": times.len(), "p50_ms": p50, "p99_ms": p99, "max_ms": longest})
@@ -73,7 +80,7 @@ impl Times {
         let p99 = percentile(&mut self.errors, 99).max(percentile(&mut self.deaths, 99));
         json!({
             "schema": SCHEMA, "name": NAME, "hypothesis": HYPOTHESIS, "hsm": hsm,
-            "passed": p99 <= micros(CLOSES_WITHIN), "tokens_after_fault": 0, "closed_after_ms": millis(p99),
+            "passed": p99 <= micros(CLOSES_WITHIN) && tokens == 0, "tokens_after_fault": tokens, "closed_after_ms": millis(p99),
             "rearmed_after_ms": null, "after_error": errors, "after_kill": kills, "after_death": deaths,
         })
     }

@@ -64,6 +64,10 @@ pub(super) fn run(options: &Options, globals: &Globals) -> anyhow::Result<Exit> 
             eprintln!("ordered by {}; arming in epoch {epoch}", by.join(", "));
             until_open(data)
         }
+        Ordered::NotClosed if options.revoke => failed(
+            "the token boundary is open: tokens are revoked by an order that re-arms it, and by no other",
+            Exit::Failed,
+        ),
         Ordered::NotClosed => {
             eprintln!("the token boundary is open; nothing to do");
             Ok(Exit::Done)
@@ -97,7 +101,9 @@ fn until_open(data: &Path) -> anyhow::Result<Exit> {
         let is_over = token.class == Some(crate::hsm::FaultClass::Integrity);
         if is_over || watch.left_of(PATIENCE).is_none() {
             let message = token.message.unwrap_or_default();
-            return failed(&format!("still closed: {message}"), Exit::Unavailable);
+            let order =
+                if is_over { "this order is spent" } else { "the order stands, and arming is tried again" };
+            return failed(&format!("still closed: {message}; {order}"), Exit::Unavailable);
         }
         std::thread::sleep(LOOK_EVERY);
     }

@@ -151,6 +151,8 @@ impl Target {
             place.pin = Some(named);
         }
         enter(&place.settings.environment)?;
+        // From here on there may be a PIN in memory.
+        crate::hsm::signer::protect_memory()?;
         Ok(place)
     }
 

@@ -25,7 +25,7 @@ use super::boundary::{Cause, TokenBoundary};
 use super::draft::{Draft, DraftError};
 use super::operation::Operation;
 use crate::clock::{Clock, Stopwatch};
-use crate::limits::{MAX_SEALER_MESSAGES, MAX_WAITING_DRAFTS};
+use crate::limits::{FENCE_GRACE, MAX_SEALER_MESSAGES, MAX_WAITING_DRAFTS};
 use crate::log::keyring::Keyring;
 use crate::log::{Fatal, Log, SignedCheckpoint};
 
@@ -62,9 +62,6 @@ pub enum SealerError {
     /// What we encoded ourselves does not parse, or the tree is full.
     #[error("the round cannot be made: {0}")]
     Round(&'static str),
-    /// A thread could not be started.
-    #[error("cannot start the arming thread")]
-    Thread(#[source] std::io::Error),
 }
 
 impl From<DraftError> for SealerError {
@@ -115,6 +112,8 @@ pub struct Sealer {
     idle: Stopwatch,
     alive: Stopwatch,
     fenced: Stopwatch,
+    /// Since when the fence cannot follow the log.
+    unfenced: Option<Stopwatch>,
 }
 
 /// How the rest of the appliance reaches the sealer.
@@ -152,9 +151,15 @@ impl SealerHandle {
     }
 
     /// Has arming be tried in this epoch, and the order written down. False where the epoch is over.
-    pub(super) fn order_rearm(&self, epoch: Epoch, revoke: bool, operation: Operation) -> bool {
+    pub(super) fn order_rearm(
+        &self,
+        epoch: Epoch,
+        cause: &Cause,
+        revoke: bool,
+        operation: Operation,
+    ) -> bool {
         let order = outage::Order { epoch, revoke, operation: Box::new(operation) };
-        self.boundary.permit(epoch) && self.outbox.send(Message::Ordered(order)).is_ok()
+        self.boundary.permit(epoch, cause) && self.outbox.send(Message::Ordered(order)).is_ok()
     }
 
     /// Hears the newest checkpoint, now and from now on; every verified signature is told, of a heartbeat too.
@@ -186,8 +191,10 @@ impl Sealer {
         clock: Clock,
     ) -> (Self, SealerHandle) {
         let (outbox, inbox) = sync_channel(MAX_SEALER_MESSAGES);
-        let cause = Cause::at_start(log.tail());
-        let boundary = TokenBoundary::new(log.epoch(), log.lowest_epoch(), cause, clock.stamp());
+        let cause = Cause::at_start(log.held(), log.trips());
+        let opened_before = log.signed().is_some();
+        let (epoch, lowest) = (log.epoch(), log.lowest_epoch());
+        let boundary = TokenBoundary::new(epoch, lowest, opened_before, cause, clock.stamp());
         let boundary = Arc::new(boundary);
         let checkpoints = watch::Sender::new(log.signed().copied());
         let gauges = Arc::new(Gauges::default());
@@ -223,6 +230,7 @@ impl Sealer {
             idle: Stopwatch::start(),
             alive: Stopwatch::start(),
             fenced: Stopwatch::start(),
+            unfenced: None,
         };
         (sealer, handle)
     }
@@ -307,14 +315,22 @@ impl Sealer {
         while !self.drafts.is_empty() {
             self.turn(key)?;
         }
+        // A trip that nobody asked about since is written too.
+        self.turn(key)?;
         self.advance_fence();
         Ok(())
     }
 
+    /// A log whose fence cannot follow it could be rolled back unseen: after a while nothing more is let out.
     fn advance_fence(&mut self) {
         self.fenced = Stopwatch::start();
-        if let Err(error) = self.log.advance_fence() {
-            tracing::error!(error = &error as &dyn std::error::Error, "the fence stays behind the log");
+        let Err(error) = self.log.advance_fence() else {
+            self.unfenced = None;
+            return;
+        };
+        tracing::error!(error = &error as &dyn std::error::Error, "the fence stays behind the log");
+        if self.unfenced.get_or_insert_with(Stopwatch::start).elapsed() >= FENCE_GRACE {
+            self.close(Cause::fence(&error));
         }
     }
 

@@ -89,13 +89,26 @@ impl Sealer {
         if let Some(closed) = self.boundary.closed() {
             tracing::error!(cause = closed.cause.kind, "token boundary closed: {}", closed.cause.message);
             let (epoch, cause, at) = (self.boundary.epoch(), closed.cause.kind, closed.since);
+            if closed.cause.class == FaultClass::Integrity {
+                self.hold(epoch, cause);
+            }
             self.operations.push(Operation::Tripped { epoch, cause, at });
+        }
+    }
+
+    /// Before anything else follows it: neither a kill nor an older log may let go of an integrity fault.
+    fn hold(&mut self, epoch: Epoch, cause: &str) {
+        if let Err(error) = self.log.hold(epoch, cause) {
+            tracing::error!(
+                error = &error as &dyn std::error::Error,
+                "the latch cannot be written; only the log's entry holds it"
+            );
         }
     }
 
     /// How long nothing is due.
     pub(super) fn until_due(&self) -> Duration {
-        if !self.drafts.is_empty() {
+        if !self.drafts.is_empty() || self.operations.iter().any(Operation::cannot_wait) {
             return Duration::ZERO;
         }
         if self.boundary.is_open() {
@@ -153,7 +166,10 @@ impl Sealer {
     fn attempt(&mut self, key: &VerifierKey<'_>) -> Result<(), SealerError> {
         let attempt = self.attempt_on_standing(key)?;
         self.attempts.running = true;
-        attempt.begin(Arc::clone(&self.authority)).map_err(SealerError::Thread)
+        match attempt.begin(Arc::clone(&self.authority)) {
+            Ok(()) => Ok(()),
+            Err(error) => self.end_attempt(self.boundary.epoch(), Err(Cause::no_thread(&error)), key),
+        }
     }
 
     /// An attempt in this epoch, whose probes sign the checkpoint that the log stands at.
@@ -202,6 +218,11 @@ impl Sealer {
 
     /// Records the outage and the re-arm under one signed checkpoint over the whole gap, then opens.
     fn arm(&mut self, watched: Watched, key: &VerifierKey<'_>) -> Result<Result<(), Cause>, SealerError> {
+        let epoch = self.boundary.epoch();
+        // INVARIANT: what is held is let go by an order of this epoch only.
+        if self.log.held().is_some() && self.order.as_ref().is_none_or(|order| order.epoch != epoch) {
+            return Ok(Err(Cause::at_start(self.log.held(), &[])));
+        }
         let identity = watched.signer().identity();
         let hsm = format!("{} {} {}", identity.manufacturer, identity.model, identity.serial);
         let simulator = identity.simulator;
@@ -225,10 +246,20 @@ impl Sealer {
         if let Err(error) = self.log.advance_fence() {
             return Ok(Err(Cause::fence(&error)));
         }
+        // Behind the entry of the re-arm, and before anything passes. Should it hold on, it is the operators' again.
+        if let Err(error) = self.log.release_hold() {
+            return Ok(Err(Cause::fence(&error)));
+        }
         self.booted = true;
         self.attempts = Attempts::new();
-        let epoch = self.boundary.arm(self.log.lowest_epoch(), self.clock.stamp());
+        let opens = self.boundary.arm(epoch, self.log.lowest_epoch(), self.clock.stamp());
         self.order = None;
+        if !opens {
+            // Something graver was found since; it is held for operators.
+            self.signer = None;
+            self.notice_trip();
+            return Ok(Ok(()));
+        }
         // A signer that died during the commit tripped nothing, for the boundary was closed.
         if self.signer.as_ref().is_none_or(Watched::is_lost) {
             self.close(Cause::lost_while_arming());

@@ -216,8 +216,8 @@ impl Sealer {
         if self.rotation.is_some() {
             return Ok(Err(RotationError::Busy));
         }
-        self.attempt_on_standing(key)?.begin_candidate(authority, pinned).map_err(SealerError::Thread)?;
-        Ok(Ok(None))
+        let begun = self.attempt_on_standing(key)?.begin_candidate(authority, pinned);
+        Ok(begun.map(|()| None).map_err(|error| RotationError::NewKey(Cause::no_thread(&error))))
     }
 
     fn retire(&mut self, cka_id: &str) -> Result<KeyChange, RotationError> {

@@ -29,7 +29,7 @@ impl Sealer {
         self.notice_trip();
         let drafts = self.next_drafts()?;
         // Until the first arming there is nothing that could not wait for a signature over it.
-        let nothing_urgent = self.operations.is_empty() || !self.booted;
+        let nothing_urgent = !self.operations.iter().any(|operation| self.booted || operation.cannot_wait());
         if drafts.is_empty() && nothing_urgent {
             return Ok(());
         }
