@@ -87,7 +87,7 @@ fn an_order_that_was_not_carried_out_before_a_kill_is_void() {
     std::thread::scope(|scope| {
         let waits = scope.spawn(|| office.order(true, &[&alice, &bob]));
         eventually("the order is in the log", || {
-            agent.preauthorize(&[allowed()]);
+            let _ = agent.preauthorize(&[allowed()]);
             appliance.traces().contains("operators ordered re-arm").then_some(())
         });
         rustix::process::kill_process(appliance.process(), rustix::process::Signal::KILL).expect("killed");
@@ -131,7 +131,7 @@ fn a_log_whose_fence_cannot_follow_lets_nothing_out_after_a_while() {
     let fence = appliance.folder.path().join("fence");
     std::fs::rename(&fence, fence.with_extension("away")).expect("moved");
     std::fs::write(&fence, "in the way").expect("a file");
-    agent.preauthorize(&[allowed()]);
+    let _ = agent.preauthorize(&[allowed()]);
     let watch = Stopwatch::start();
     eventually("it closes", || appliance.status().filter(|status| !status.boundaries.token.open));
     assert!(watch.elapsed() + Duration::from_secs(1) >= FENCE_GRACE, "{:?}", watch.elapsed());

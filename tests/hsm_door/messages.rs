@@ -201,11 +201,17 @@ fn an_appliance_with_a_wrong_pin_tries_it_once_and_stays_closed() {
     assert_eq!(tries(), Some(0));
     std::fs::write(path("hsm/pin"), "00000000\n").unwrap();
     let serve = Running::start(&["--config", &path("assent.toml"), "serve"]);
-    serve.wait_for("pin_incorrect");
+    serve.wait_for("token boundary closed: the HSM refused the PIN");
     assert_eq!(tries(), Some(1));
     // An outage ends within a second; this is none.
     let more = serve.says.recv_timeout(Duration::from_secs(3));
     assert!(more.is_err(), "it went on: {more:?}");
     assert_eq!(tries(), Some(1));
     serve.stop();
+    // Whoever restarts it again and again does not lock the PIN: operators have not signed.
+    let again = Running::start(&["--config", &path("assent.toml"), "serve"]);
+    again.wait_for("serving");
+    assert!(again.says.recv_timeout(Duration::from_secs(1)).is_err(), "it tries nothing");
+    assert_eq!(tries(), Some(1));
+    again.stop();
 }

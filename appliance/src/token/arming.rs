@@ -13,7 +13,8 @@ use std::time::Duration;
 use assent_proto::note::{NoteError, VerifierKey};
 use assent_proto::number::Epoch;
 
-use super::boundary::{Cause, TokenBoundary};
+use super::boundary::TokenBoundary;
+use super::cause::Cause;
 use super::sealer::Message;
 use crate::clock::Clock;
 use crate::hsm::{HsmFault, HsmSettings, Pin, Signer};

@@ -10,117 +10,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use assent_proto::number::{Epoch, Timestamp};
 use tokio::sync::watch;
 
+use super::cause::Cause;
 use super::transitions::{Transition, Transitions};
 use crate::clock::Stamp;
-use crate::hsm::{FaultClass, FaultKind, HsmFault};
-use crate::log::Held;
-
-const FENCE: &str = "fence";
-const WRONG_KEY: &str = "wrong_key";
-
-/// Why the boundary is closed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Cause {
-    /// A bounded label, for metrics and the log.
-    pub kind: &'static str,
-    /// Whether it may re-arm by itself.
-    pub class: FaultClass,
-    /// What the operator reads.
-    pub message: String,
-}
-
-impl Cause {
-    /// Closed because it has not been open yet.
-    #[must_use]
-    pub fn starting() -> Self {
-        Self { kind: "starting", class: FaultClass::Availability, message: "not armed yet".to_owned() }
-    }
-
-    /// How the boundary stands at start: an integrity fault that no re-arm has ended outlives the process that met it,
-    /// whatever operators had ordered meanwhile. The latch says so, and the log's unsigned tail, should the latch be gone.
-    #[must_use]
-    pub fn at_start(held: Option<&Held>, trips: &[Held]) -> Self {
-        let latched = held.map(|held| grave(&held.cause).unwrap_or("unknown_fault"));
-        let standing = latched.or_else(|| trips.iter().rev().find_map(|trip| grave(&trip.cause)));
-        let Some(kind) = standing else { return Self::starting() };
-        let message = format!(
-            "closed for {kind} before this start; find out why, then have operators sign: `assent hsm rearm`"
-        );
-        Self { kind, class: FaultClass::Integrity, message }
-    }
-
-    fn is_same_as(&self, other: &Self) -> bool {
-        (self.kind, self.class) == (other.kind, other.class)
-    }
-
-    /// Operators have signed that it may re-arm; the attempt is on its way.
-    #[must_use]
-    pub fn ordered() -> Self {
-        let message = "re-arm was ordered by operators, and is being tried";
-        Self { kind: "rearm_ordered", class: FaultClass::Availability, message: message.to_owned() }
-    }
-
-    /// The signer was lost while the boundary was about to open.
-    #[must_use]
-    pub fn lost_while_arming() -> Self {
-        let message = "the signer was lost while the boundary was about to open";
-        Self { kind: "signer_lost", class: FaultClass::Availability, message: message.to_owned() }
-    }
-
-    /// The fence could not be written, so a rollback would go unseen.
-    #[must_use]
-    pub fn fence(error: &dyn std::error::Error) -> Self {
-        let message = format!("{error}; the log would not be fenced against rollback");
-        Self { kind: FENCE, class: FaultClass::Availability, message }
-    }
-
-    /// The system gives no thread to arm on.
-    #[must_use]
-    pub fn no_thread(error: &dyn std::error::Error) -> Self {
-        let message = format!("no thread to arm on: {error}; look at the limits on processes");
-        Self { kind: "signer_unstarted", class: FaultClass::Availability, message }
-    }
-
-    /// The HSM has another key than the pinned one.
-    #[must_use]
-    pub fn wrong_key(why: &str) -> Self {
-        let message = format!("{why}; check slot and key id, or pin the new key by rotation");
-        Self { kind: WRONG_KEY, class: FaultClass::Integrity, message }
-    }
-
-    /// The signature verified under nothing that we trust.
-    #[must_use]
-    pub fn bad_signature() -> Self {
-        let message =
-            "the HSM's signature does not verify under the pinned key; check the HSM before re-arming";
-        Self { kind: "bad_signature", class: FaultClass::Integrity, message: message.to_owned() }
-    }
-}
-
-impl From<&HsmFault> for Cause {
-    fn from(fault: &HsmFault) -> Self {
-        Self { kind: fault.kind(), class: fault.class(), message: fault.to_string() }
-    }
-}
-
-/// The label of a cause that only operators may answer; none where it is another. One that we do not know is grave.
-fn grave(label: &str) -> Option<&'static str> {
-    let of_the_hsm = FaultKind::ALL.into_iter().map(|kind| (kind.label(), kind.class()));
-    let ours = [
-        Cause::starting(),
-        Cause::ordered(),
-        Cause::lost_while_arming(),
-        Cause::bad_signature(),
-        Cause { kind: FENCE, class: FaultClass::Availability, message: String::new() },
-        Cause { kind: WRONG_KEY, class: FaultClass::Integrity, message: String::new() },
-    ];
-    let known: Vec<_> = of_the_hsm.chain(ours.map(|cause| (cause.kind, cause.class))).collect();
-    match known.into_iter().find(|(known, _)| *known == label) {
-        Some((_, FaultClass::Availability)) => None,
-        Some((known, FaultClass::Integrity)) => Some(known),
-        None => Some("unknown_fault"),
-    }
-}
+use crate::hsm::FaultClass;
 
 /// Why, and since when.
 #[derive(Clone, Debug)]
@@ -341,22 +234,6 @@ mod tests {
             (closed.cause.kind, closed.since),
             ("bad_signature", Timestamp(2)),
             "closed since the first"
-        );
-    }
-
-    #[test]
-    fn an_integrity_fault_outlives_the_process_that_met_it() {
-        let held = |cause: &str| Held { epoch: Epoch(3), cause: cause.to_owned() };
-        let kind = |latch: Option<Held>, trips: &[Held]| Cause::at_start(latch.as_ref(), trips).kind;
-        assert_eq!(kind(None, &[]), "starting");
-        assert_eq!(kind(None, &[held("device_removed")]), "starting");
-        assert_eq!(kind(None, &[held("bad_signature"), held("device_removed")]), "bad_signature");
-        assert_eq!(kind(None, &[held("of a later version")]), "unknown_fault");
-        assert_eq!(kind(Some(held("pin_locked")), &[]), "pin_locked");
-        assert_eq!(
-            kind(Some(held("device_removed")), &[]),
-            "unknown_fault",
-            "a latch holds whatever it says"
         );
     }
 

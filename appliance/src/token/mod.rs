@@ -7,6 +7,7 @@
 
 mod arming;
 pub mod boundary;
+mod cause;
 pub mod draft;
 mod operation;
 pub mod rearm;
@@ -16,7 +17,8 @@ mod sealer;
 mod transitions;
 
 pub use arming::Authority;
-pub use boundary::{Cause, Standing, TokenBoundary};
+pub use boundary::{Standing, TokenBoundary};
+pub use cause::Cause;
 pub use draft::{Answer, Draft, DraftError, Written};
 pub use operation::Operation;
 pub use sealed::Sealed;

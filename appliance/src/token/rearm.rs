@@ -9,7 +9,8 @@ use assent_proto::number::Epoch;
 use serde::{Deserialize, Serialize};
 
 use super::Operation;
-use super::boundary::{Cause, Closed};
+use super::boundary::Closed;
+use super::cause::Cause;
 use super::sealer::SealerHandle;
 use crate::hsm::FaultClass;
 use crate::operators::{Quorum, QuorumError, SignatureFile};

@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use assent_proto::number::{Epoch, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::boundary::Cause;
+use super::cause::Cause;
 use crate::clock::{Mark, Stamp};
 use crate::hsm::FaultClass;
 use crate::limits::MAX_TRANSITIONS;

@@ -21,7 +21,8 @@ pub use gauges::{Gauges, Reading};
 pub use rotation::{KeyAnswer, KeyChange, KeyOrder};
 
 use super::arming::{Authority, Watched};
-use super::boundary::{Cause, TokenBoundary};
+use super::boundary::TokenBoundary;
+use super::cause::Cause;
 use super::draft::{Draft, DraftError};
 use super::operation::Operation;
 use crate::clock::{Clock, Stopwatch};

@@ -10,7 +10,7 @@ use super::{Sealer, SealerError};
 use crate::clock::Stopwatch;
 use crate::hsm::FaultClass;
 use crate::token::arming::{Attempt, Watched};
-use crate::token::boundary::Cause;
+use crate::token::cause::Cause;
 use crate::token::operation::Operation;
 
 /// The pause before the second attempt to arm; each further one is twice as long.

@@ -21,7 +21,7 @@ use crate::limits::MAX_CKA_ID_BYTES;
 use crate::log::keyring::{KeyRefusal, Keyring, NextKey, RingKey, over};
 use crate::log::{KeySignature, SignedCheckpoint};
 use crate::token::arming::Watched;
-use crate::token::boundary::Cause;
+use crate::token::cause::Cause;
 use crate::token::operation::Operation;
 
 /// Characters of a wrong key id that an answer repeats.

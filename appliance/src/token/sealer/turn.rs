@@ -14,7 +14,7 @@ use crate::clock::Stopwatch;
 use crate::limits::MAX_UNSIGNED_ENTRIES;
 use crate::log::{Leaves, SignedCheckpoint};
 use crate::token::arming::Watched;
-use crate::token::boundary::Cause;
+use crate::token::cause::Cause;
 use crate::token::draft::{Draft, tokens_in};
 use crate::token::operation::Operation;
 use crate::token::round::Round;
