@@ -10,10 +10,17 @@ use appliance::clock::Stopwatch;
 use appliance::limits::FENCE_GRACE;
 use assent_client::outcome::Outcome;
 
+/// Waits until it is closed, and latched: a kill in the moment between the two forgets the fault, as DESIGN says.
 fn wait_until_closed(appliance: &Appliance) -> u64 {
-    eventually("it is closed for operators", || {
+    let epoch = eventually("it is closed for operators", || {
         is_closed_for_operators(appliance).then(|| appliance.status().expect("it answers").epoch)
-    })
+    });
+    let latch = appliance.folder.path().join("fence/checkpoint.latch");
+    let says = format!("assent/latch/v1\nepoch {epoch}\n");
+    eventually("the fault is latched", || {
+        std::fs::read_to_string(&latch).ok().filter(|text| text.starts_with(&says))
+    });
+    epoch
 }
 
 #[test]

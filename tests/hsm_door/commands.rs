@@ -53,6 +53,28 @@ fn nothing_that_is_there_is_overwritten() {
 }
 
 #[test]
+fn a_pin_that_the_slot_does_not_take_leaves_it_free() {
+    with_each_hsm(|scratch| {
+        scratch.write("short", b"12\n");
+        let listed = scratch.json("hsm list", &[]);
+        let good = scratch.file("so-pin");
+        let short = scratch.file("short");
+        for (so_pin, pin, whose) in [(&short, "pin", "security officer's PIN"), (&good, "short", "user PIN")]
+        {
+            let options = ["--slot-label", "second", "--so-pin-file", so_pin.to_str().unwrap()];
+            let refused = scratch.assent_with_pin(pin, "hsm init", &options);
+            assert_eq!(refused.status.code(), Some(3), "{}", talk(&refused));
+            let told = talk(&refused);
+            assert!(
+                told.contains(&format!("the {whose} has 2 bytes, and the slot takes 4 to 255")),
+                "{told}"
+            );
+            assert_eq!(scratch.json("hsm list", &[]), listed, "nothing was changed");
+        }
+    });
+}
+
+#[test]
 fn exit_codes_tell_what_is_away_from_what_is_wrong() {
     with_each_hsm(|scratch| {
         let away = scratch.assent("hsm check", &["--slot-label", "other"]);

@@ -38,6 +38,7 @@ pub enum FaultKind {
     PinLocked,
     PinFinalTry,
     PinNotSet,
+    PinUnfit,
     KeyAbsent,
     KeyAmbiguous,
     KeyExtractable,
@@ -86,7 +87,7 @@ const NEW_KEY: &str = "make one in the HSM with `assent keys generate` and anoth
 
 impl FaultKind {
     /// Every kind, for metrics and tests.
-    pub const ALL: [Self; 36] = [
+    pub const ALL: [Self; 37] = [
         Self::ModuleMissing,
         Self::ModuleRejected,
         Self::ModuleFailed,
@@ -99,6 +100,7 @@ impl FaultKind {
         Self::PinLocked,
         Self::PinFinalTry,
         Self::PinNotSet,
+        Self::PinUnfit,
         Self::KeyAbsent,
         Self::KeyAmbiguous,
         Self::KeyExtractable,
@@ -158,6 +160,7 @@ impl FaultKind {
             Self::PinLocked => integrity("pin_locked", "the PIN is locked", "let the security officer unlock it with the vendor's tool"),
             Self::PinFinalTry => integrity("pin_final_try", "one more wrong PIN would lock it, so it was not tried", "make sure of the PIN, then run `assent hsm check --last-try`"),
             Self::PinNotSet => integrity("pin_not_set", "the slot's user PIN is not set or has expired", "let the security officer set it with the vendor's tool"),
+            Self::PinUnfit => integrity("pin_unfit", "the slot takes no PIN of that length; nothing was changed", "choose another PIN, and run `assent hsm init` again"),
             Self::KeyAbsent => integrity("key_absent", "no private Ed25519 key with that id", KEYS),
             Self::KeyAmbiguous => integrity("key_ambiguous", "more than one key has that id", KEYS),
             Self::KeyExtractable => integrity("key_extractable", "the key can leave the HSM, or once could", NEW_KEY),

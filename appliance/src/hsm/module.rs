@@ -86,6 +86,10 @@ impl Module {
         }
         let free = slots.iter().find(|slot| !slot.initialised);
         let free = free.ok_or_else(|| HsmFault::new(FaultKind::SlotAbsent, "none is free to initialise"))?;
+        // A slot that has a label and no user PIN is no use to anybody, so both must fit before either is set.
+        let token = self.pkcs11.get_token_info(slot_number(free)?).map_err(fault)?;
+        fits(so_pin, "security officer's PIN", &token)?;
+        fits(user_pin, "user PIN", &token)?;
         let (so_pin, user_pin) = (text_pin(so_pin)?, text_pin(user_pin)?);
         self.pkcs11.init_token(slot_number(free)?, &so_pin, label).map_err(fault)?;
         let made = self.slot(label, None)?;
@@ -287,6 +291,17 @@ fn tries(token: &TokenInfo) -> Tries {
 
 fn slot_number(slot: &Slot) -> Result<SlotNumber, HsmFault> {
     SlotNumber::try_from(slot.number).map_err(fault)
+}
+
+/// Whether the slot takes a PIN of that length; a slot that does not tell takes any.
+fn fits(pin: &Pin, whose: &str, token: &TokenInfo) -> Result<(), HsmFault> {
+    let (least, most) = (token.min_pin_length(), token.max_pin_length());
+    let length = pin.bytes().len();
+    if most == 0 || most < least || (least..=most).contains(&length) {
+        return Ok(());
+    }
+    let detail = format!("the {whose} has {length} bytes, and the slot takes {least} to {most}");
+    Err(HsmFault::new(FaultKind::PinUnfit, detail))
 }
 
 fn text_pin(pin: &Pin) -> Result<AuthPin, HsmFault> {

@@ -8,8 +8,6 @@ use std::path::{Path, PathBuf};
 
 use assent_proto::number::Epoch;
 
-use crate::identity::write_durably;
-
 /// What a latch begins with.
 const HEAD: &str = "assent/latch/v1";
 /// What is known of a latch that cannot be read.
@@ -49,7 +47,13 @@ impl Latch {
         if let Some(folder) = self.path.parent() {
             std::fs::create_dir_all(folder)?;
         }
-        write_durably(&self.path, format!("{HEAD}\nepoch {epoch}\ncause {cause}\n").as_bytes(), 0o600)
+        // In its place first, which is enough should this process be killed; then to the disk. What a power cut leaves of it
+        // holds too, be it empty.
+        let unfinished = self.path.with_extension("latch.unfinished");
+        std::fs::write(&unfinished, format!("{HEAD}\nepoch {epoch}\ncause {cause}\n"))?;
+        std::fs::rename(&unfinished, &self.path)?;
+        std::fs::File::open(&self.path)?.sync_all()?;
+        sync_folder_of(&self.path)
     }
 
     /// Lets go. On an error it holds as before.
@@ -61,12 +65,14 @@ impl Latch {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
             Ok(()) | Err(_) => {}
         }
-        if let Some(folder) = self.path.parent() {
-            std::fs::File::open(folder)?.sync_all()?;
-        }
+        sync_folder_of(&self.path)?;
         self.held = None;
         Ok(())
     }
+}
+
+fn sync_folder_of(path: &Path) -> std::io::Result<()> {
+    path.parent().map_or(Ok(()), |folder| std::fs::File::open(folder)?.sync_all())
 }
 
 fn parse(text: &str) -> Option<Held> {

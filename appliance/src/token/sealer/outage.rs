@@ -87,11 +87,11 @@ impl Sealer {
         self.gauges.trip();
         self.attempts = Attempts { running: self.attempts.running, ..Attempts::new() };
         if let Some(closed) = self.boundary.closed() {
-            tracing::error!(cause = closed.cause.kind, "token boundary closed: {}", closed.cause.message);
             let (epoch, cause, at) = (self.boundary.epoch(), closed.cause.kind, closed.since);
             if closed.cause.class == FaultClass::Integrity {
                 self.hold(epoch, cause);
             }
+            tracing::error!(cause, "token boundary closed: {}", closed.cause.message);
             self.operations.push(Operation::Tripped { epoch, cause, at });
         }
     }
