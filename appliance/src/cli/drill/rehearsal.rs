@@ -19,7 +19,7 @@ use crate::token::rearm::Ordered;
 /// How long good times last before and after.
 const STEADY: Duration = Duration::from_millis(200);
 /// How long the fault lasts once the boundary has closed.
-const OUTAGE: Duration = Duration::from_millis(300);
+const OUTAGE: Duration = Duration::from_millis(500);
 /// How long a boundary that is the operators' must stay closed although the fault is over: several attempts' pauses.
 const TEMPTATION: Duration = Duration::from_millis(900);
 /// How long a slow HSM stays slow without the boundary closing.
