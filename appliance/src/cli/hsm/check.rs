@@ -132,7 +132,12 @@ fn examine_key(report: &mut Report, login: &Login, id: &[u8]) -> Option<()> {
             if lacks.contains(&lack) { Err(HsmFault::new(lack, format!("id {}", hex(id)))) } else { Ok(()) };
         let _ = report.add(check, met, |()| String::new());
     }
-    let public_key = report.add("public key", key.require(), |public_key| hex(public_key))?;
+    // What the key lacks was said above.
+    let unreadable = || HsmFault::new(FaultKind::KeyUnreadable, format!("id {}", hex(id)));
+    let public_key = report.add("public key", key.public_key.ok_or_else(unreadable), |bytes| hex(bytes))?;
+    if !lacks.is_empty() {
+        return None;
+    }
     let signed = login.sign(&handle, CHECK_TEXT).and_then(|signature| verify(&public_key, &signature));
     report.add("signature verifies", signed, |()| String::new())
 }

@@ -46,7 +46,10 @@ pub(super) fn run(target: &Target, globals: &Globals) -> anyhow::Result<Exit> {
         }
         Format::Table => {
             let here = keys.iter().map(|key| {
-                let [id, label, public_key, fit] = key_row(key);
+                let [id, label, mut public_key, mut fit] = key_row(key);
+                if shares_its_id(key, &keys) {
+                    (public_key, fit) = ("more than one key has this id".to_owned(), SHARED.to_owned());
+                }
                 [id, label, public_key, fit, role_of(ring.as_ref(), key).map(Role::told).unwrap_or_default()]
             });
             let gone = absent.iter().map(|(id, role)| {
@@ -56,6 +59,14 @@ pub(super) fn run(target: &Target, globals: &Globals) -> anyhow::Result<Exit> {
         }
     }
     Ok(Exit::Done)
+}
+
+/// What a key lacks whose id is not its own.
+const SHARED: &str = "no: remove the one that does not belong there with the vendor's tool";
+
+/// Whether another key has its id: then nobody can say which public half is whose.
+fn shares_its_id(key: &Key, keys: &[Key]) -> bool {
+    keys.iter().filter(|other| other.id == key.id).count() > 1
 }
 
 const HEAD: [&str; 5] = ["ID", "LABEL", "PUBLIC KEY", "AUTHORITY KEY", "IN THE LOG"];
