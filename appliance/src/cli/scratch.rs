@@ -1,8 +1,10 @@
-//! A scratch folder of its own for a command that plays with an appliance: gone when the command is, unless it is to stay.
+//! What a command needs that plays with an appliance: a scratch folder, gone when the command is unless it is to stay, and
+//! the appliance's process.
 
 use std::io::Write as _;
 use std::os::unix::fs::DirBuilderExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
 
 use anyhow::Context as _;
 
@@ -33,4 +35,17 @@ impl Drop for Scratch {
             let _ = std::fs::remove_dir_all(&self.path);
         }
     }
+}
+
+/// Starts `assent serve` as its own process, whose traces go to this file.
+pub(super) fn serve(config: &Path, traces: std::fs::File) -> anyhow::Result<Child> {
+    Command::new(std::env::current_exe()?)
+        .arg("--config")
+        .arg(config)
+        .arg("serve")
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(traces)
+        .spawn()
+        .context("cannot start the appliance")
 }

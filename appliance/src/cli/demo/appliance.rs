@@ -1,12 +1,13 @@
 //! The demo's appliance: `assent serve`, as its own process.
 
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Child;
 
 use anyhow::{Context as _, bail};
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::PATIENCE;
+use crate::cli::scratch::serve;
 use crate::clock::Stopwatch;
 use crate::config::Config;
 use crate::control;
@@ -30,15 +31,7 @@ impl Appliance {
         let dev = provision::dev(&folder, 0)?;
         let config = Config::load(&dev.config)?;
         let traces = std::fs::File::create(folder.join("traces.jsonl"))?;
-        let process = Command::new(std::env::current_exe()?)
-            .arg("--config")
-            .arg(&dev.config)
-            .arg("serve")
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(traces)
-            .spawn()
-            .context("cannot start the appliance")?;
+        let process = serve(&dev.config, traces)?;
         let trust = scratch.join("trust.toml");
         let now = crate::clock::Clock::system().now();
         std::fs::write(&trust, crate::cli::trust::export(&config, now, 1)?)?;

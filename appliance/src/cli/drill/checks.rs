@@ -112,18 +112,11 @@ impl Facts {
 fn fault_answered(drill: &Drill, observed: &Observed) -> Option<Mark> {
     match drill.row.fault {
         Fault::Simulated(_) | Fault::BeforeRestart(_) | Fault::Flap(_) => {
-            first_strike(&observed.faults, observed.broken)
+            observed.faults.first_strike(observed.broken)
         }
         Fault::Kill | Fault::Stop | Fault::MoveTokens | Fault::WhileArming(_) => Some(observed.broken),
         Fault::AtStart(_) => None,
     }
-}
-
-/// The first time that a fault struck which was set at or after `from`, as firmware-sim tells it.
-fn first_strike(faults: &serde_json::Value, from: Mark) -> Option<Mark> {
-    let lists = ["faults", "history"].into_iter().filter_map(|list| faults.get(list)?.as_array());
-    let strikes = lists.flatten().filter_map(|fault| fault.get("first_struck_us")?.as_u64());
-    strikes.filter(|struck| *struck >= from.0).min().map(Mark)
 }
 
 /// While the boundary was closed, from when to when.
@@ -264,15 +257,9 @@ fn rearming(drill: &Drill, observed: &Observed, facts: &Facts, check: &mut impl 
     if let Fault::WhileArming(line) = drill.row.fault
         && line.contains("0xa0")
     {
-        let struck = strikes(&observed.faults);
+        let struck = observed.faults.strikes();
         check("one login is tried and no more", struck == Some(1), format!("{struck:?} times `{line}`"));
     }
-}
-
-/// How often the fault struck, as firmware-sim tells it.
-fn strikes(faults: &serde_json::Value) -> Option<u64> {
-    let lists = ["faults", "history"].into_iter().filter_map(|list| faults.get(list)?.as_array());
-    lists.flatten().filter_map(|fault| fault.get("struck")?.as_u64()).max()
 }
 
 /// How long it may take until the boundary is closed, counted from [`fault_answered`].
@@ -350,14 +337,5 @@ mod tests {
         let mut cut = story(Vec::new());
         cut.transitions.pop();
         assert_eq!(closed_spans(&cut, Mark(100)).last(), Some(&(Mark(20), Mark(100))), "closed to the end");
-    }
-
-    #[test]
-    fn the_strike_that_counts_is_the_first_after_the_fault_was_set() {
-        let told = serde_json::json!({"faults": [{"first_struck_us": 50}, {"first_struck_us": null}],
-                                      "history": [{"first_struck_us": 7}, {"first_struck_us": 40}]});
-        assert_eq!(first_strike(&told, Mark(10)), Some(Mark(40)));
-        assert_eq!(first_strike(&told, Mark(60)), None);
-        assert_eq!(first_strike(&serde_json::json!({}), Mark(0)), None);
     }
 }

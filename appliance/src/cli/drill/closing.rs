@@ -47,7 +47,12 @@ pub(super) fn measure(venue: &Venue, keep: bool, times: usize) -> anyhow::Result
                 times_of.kills.push(after(said));
                 times_of.deaths.push(after(dead));
             }
-            None => times_of.errors.push(after(struck(&stage)?)),
+            None => times_of.errors.push(after(
+                stage
+                    .faults()?
+                    .newest_strike()
+                    .context("firmware-sim does not tell when the fault struck")?,
+            )),
         }
     }
     let story = stage.story()?;
@@ -99,14 +104,6 @@ fn kill(stage: &Stage) -> anyhow::Result<(Mark, Mark)> {
     kill_process(signer, Signal::KILL).context("the signer cannot be killed")?;
     poll(&mut [PollFd::new(&death, PollFlags::IN)], None)?;
     Ok((said, Mark::now()))
-}
-
-/// When the newest fault struck.
-fn struck(stage: &Stage) -> anyhow::Result<Mark> {
-    let faults: Value = stage.faults()?;
-    let lists = ["faults", "history"].into_iter().filter_map(|list| faults.get(list)?.as_array());
-    let strikes = lists.flatten().filter_map(|fault| fault.get("first_struck_us")?.as_u64());
-    strikes.max().map(Mark).context("firmware-sim does not tell when the fault struck")
 }
 
 /// The value below or at which so many of a hundred are.

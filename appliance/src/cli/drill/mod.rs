@@ -9,6 +9,7 @@ mod catalogue;
 mod checks;
 mod closing;
 mod evidence;
+mod faults;
 mod load;
 mod page;
 mod rehearsal;

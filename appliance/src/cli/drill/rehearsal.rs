@@ -9,6 +9,7 @@ use rustix::process::{Signal, kill_process};
 
 use super::catalogue::{Drill, Ends, Fault, Load};
 use super::evidence::Evidence;
+use super::faults::Faults;
 use super::load::{Agents, Seen};
 use super::stage::{PATIENCE, Stage, Venue};
 use crate::clock::{Mark, Stopwatch};
@@ -51,7 +52,7 @@ pub(super) struct Observed {
     pub(super) story: Story,
     pub(super) seen: Seen,
     /// What firmware-sim tells of its faults.
-    pub(super) faults: serde_json::Value,
+    pub(super) faults: Faults,
     /// How often operators were warned of slow signatures.
     pub(super) slow_signatures: u64,
     /// The answer to one batch: before the fault, and when it was asked again at the end.

@@ -11,7 +11,8 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::super::scratch::Scratch;
+use super::super::scratch::{Scratch, serve};
+use super::faults::Faults;
 use crate::clock::Stopwatch;
 use crate::config::Config;
 use crate::control::{self, Story};
@@ -30,8 +31,6 @@ pub(super) const HEARTBEAT: Duration = Duration::from_millis(100);
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 /// How often it is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(3);
-/// How often the simulator is told, when whoever serves its socket dies meanwhile.
-const TRIES: usize = 5;
 /// The operators.
 const OPERATORS: [&str; 2] = ["alice", "bob"];
 
@@ -138,16 +137,7 @@ impl Stage {
         let _ = std::fs::remove_file(self.data().join(control::SOCKET));
         let traces = self.folder.path.join("traces.jsonl");
         let traces = std::fs::File::options().create(true).append(true).open(traces)?;
-        let process = Command::new(std::env::current_exe()?)
-            .arg("--config")
-            .arg(&self.config_file)
-            .arg("serve")
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(traces)
-            .spawn()
-            .context("cannot start the appliance")?;
-        self.process = Some(process);
+        self.process = Some(serve(&self.config_file, traces)?);
         self.until("the appliance answers", |_| true).map(drop)
     }
 
@@ -224,36 +214,19 @@ impl Stage {
         process.context("the signer's number is none")
     }
 
-    /// Breaks the HSM. Whoever serves the simulator's socket may die while it is told to, for it is the signer: then its
-    /// own record tells whether it was done.
+    /// Breaks the HSM.
     pub(super) fn inject(&self, line: &str) -> anyhow::Result<()> {
-        let mut outcome = Ok(());
-        for _ in 0..TRIES {
-            outcome = self.simulator(&["inject", line]).map(drop);
-            if outcome.is_ok() || self.faults()?.to_string().contains(&format!("\"{line}\"")) {
-                return Ok(());
-            }
-        }
-        outcome
+        self.simulator(&["inject", line]).map(drop)
     }
 
     /// Mends the HSM.
     pub(super) fn clear(&self) -> anyhow::Result<()> {
-        let mut outcome = Ok(());
-        for _ in 0..TRIES {
-            outcome = self.simulator(&["clear"]).map(drop);
-            if outcome.is_ok() {
-                break;
-            }
-        }
-        outcome
+        self.simulator(&["clear"]).map(drop)
     }
 
     /// What firmware-sim tells of its faults.
-    pub(super) fn faults(&self) -> anyhow::Result<serde_json::Value> {
-        let told =
-            self.simulator(&["status", "--json"]).or_else(|_| self.simulator(&["status", "--json"]))?;
-        Ok(serde_json::from_str(&told)?)
+    pub(super) fn faults(&self) -> anyhow::Result<Faults> {
+        Ok(serde_json::from_str(&self.simulator(&["status", "--json"])?)?)
     }
 
     /// Runs the command of firmware-sim on this stage's HSM.
