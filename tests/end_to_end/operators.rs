@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use crate::support::agent::{Agent, allowed};
-use crate::support::{Appliance, Hsm, assent, eventually};
+use crate::support::{Appliance, Hsm, assent, eventually, keygen};
 use appliance::hsm::FaultClass;
 use assent_client::outcome::Outcome;
 
@@ -17,7 +17,7 @@ impl<'a> Office<'a> {
     /// Makes keys for these people; gives their public lines.
     fn keys(folder: &Path, names: &[&str]) -> Vec<String> {
         let line = |name: &&str| {
-            keygen(&["-q", "-t", "ed25519", "-N", "", "-C", name, "-f", name], folder);
+            keygen(folder, &["-q", "-t", "ed25519", "-N", "", "-C", name, "-f", name]);
             std::fs::read_to_string(folder.join(format!("{name}.pub"))).expect("a key").trim().to_owned()
         };
         names.iter().map(line).collect()
@@ -35,7 +35,7 @@ impl<'a> Office<'a> {
         let folder = self.appliance.folder.path();
         std::fs::write(folder.join("statement"), statement).expect("a file");
         let _ = std::fs::remove_file(folder.join("statement.sig"));
-        keygen(&["-q", "-Y", "sign", "-n", namespace, "-f", name, "statement"], folder);
+        keygen(folder, &["-q", "-Y", "sign", "-n", namespace, "-f", name, "statement"]);
         let signature = folder.join(format!("{name}.sig"));
         std::fs::rename(folder.join("statement.sig"), &signature).expect("a signature");
         signature.display().to_string()
@@ -52,17 +52,6 @@ impl<'a> Office<'a> {
         let (code, _, talk) = assent(Some(&self.appliance.config()), &arguments);
         (code, talk)
     }
-}
-
-fn keygen(arguments: &[&str], folder: &Path) {
-    let mut command = Command::new("ssh-keygen");
-    command
-        .args(arguments)
-        .current_dir(folder)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null());
-    assert!(command.status().expect("ssh-keygen runs").success(), "ssh-keygen {arguments:?}");
 }
 
 /// Breaks the simulator of an appliance that is provisioned.

@@ -1,11 +1,14 @@
-//! What the commands have in common when they print.
+//! What the commands have in common when they print, or read what operators signed.
 
 use std::io::{IsTerminal as _, Write as _};
+use std::path::PathBuf;
 
+use anyhow::Context as _;
 use assent_proto::number::Timestamp;
 use clap::ValueEnum;
 
 use super::Exit;
+use crate::operators::SignatureFile;
 
 /// How a command prints its data.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -60,6 +63,16 @@ pub(crate) fn failure(error: &(dyn std::error::Error + 'static), exit: Exit) -> 
         cause = because.source();
     }
     Failure { message, exit }.into()
+}
+
+/// Operators' signatures, each named by its file.
+pub(super) fn signatures(paths: &[PathBuf]) -> anyhow::Result<Vec<SignatureFile>> {
+    let read = |path: &PathBuf| {
+        let text =
+            std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+        Ok(SignatureFile { name: path.display().to_string(), text })
+    };
+    paths.iter().map(read).collect()
 }
 
 /// A time of day in UTC, as RFC 3339 writes it.

@@ -21,6 +21,14 @@ pub fn write_durably(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     written.and_then(|()| std::fs::rename(&unfinished, path)).inspect_err(|_| {
         let _ = std::fs::remove_file(&unfinished);
     })?;
+    sync_folder_of(path)
+}
+
+/// Makes durable what stands in the folder that `path` lies in: a rename, a removal.
+///
+/// # Errors
+/// What the system says.
+pub fn sync_folder_of(path: &Path) -> io::Result<()> {
     File::open(folder_of(path))?.sync_all()
 }
 

@@ -16,6 +16,6 @@ mod tests;
 
 pub use ca::{CaError, CertificateAuthority, Issued, Name};
 pub use certificate::{IdentityError, Peer, Serial, peer};
-pub use durable::write_durably;
+pub use durable::{sync_folder_of, write_durably};
 pub use registry::{Agents, Record, Registry, RegistryError};
 pub use spiffe::{SpiffeError, SpiffeId, TrustDomain};

@@ -4,7 +4,6 @@
 //! second path, as the signed note that it is. A log that is behind its fence, or contradicts it, is refused at start.
 //! Whoever can replace both files can still roll back; witnesses are the stronger form.
 
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use assent_proto::checkpoint::Checkpoint;
@@ -12,6 +11,7 @@ use assent_proto::note::{Note, NoteSignature};
 
 use super::keyring::Keyring;
 use super::{KeySignature, SignedCheckpoint};
+use crate::identity::write_durably;
 
 /// Why the fence cannot be trusted or moved.
 #[derive(Debug, thiserror::Error)]
@@ -72,17 +72,9 @@ impl Fence {
             return Ok(());
         }
         let note = signed_note(&self.origin, signed);
-        let unfinished = self.path.with_extension("unfinished");
         let folder = self.path.parent().unwrap_or_else(|| Path::new("."));
         std::fs::create_dir_all(folder).map_err(|source| self.file("make the folder of", source))?;
-        let written = std::fs::File::create(&unfinished).and_then(|mut file| {
-            file.write_all(note.as_bytes())?;
-            file.sync_all()
-        });
-        written.map_err(|source| self.file("write", source))?;
-        std::fs::rename(&unfinished, &self.path).map_err(|source| self.file("replace", source))?;
-        let synced = std::fs::File::open(folder).and_then(|folder| folder.sync_all());
-        synced.map_err(|source| self.file("sync the folder of", source))?;
+        write_durably(&self.path, note.as_bytes(), 0o644).map_err(|source| self.file("write", source))?;
         self.size = signed.size.0;
         Ok(())
     }

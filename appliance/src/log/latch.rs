@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 
 use assent_proto::number::Epoch;
 
+use crate::identity::sync_folder_of;
+
 /// What a latch begins with.
 const HEAD: &str = "assent/latch/v1";
 /// What is known of a latch that cannot be read.
@@ -69,10 +71,6 @@ impl Latch {
         self.held = None;
         Ok(())
     }
-}
-
-fn sync_folder_of(path: &Path) -> std::io::Result<()> {
-    path.parent().map_or(Ok(()), |folder| std::fs::File::open(folder)?.sync_all())
 }
 
 fn parse(text: &str) -> Option<Held> {

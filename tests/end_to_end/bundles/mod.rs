@@ -10,7 +10,6 @@ mod source;
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
 use appliance::log::store::Store;
 use assent_client::outcome::Outcome;
@@ -20,7 +19,7 @@ use assent_proto::number::LeafIndex;
 use assent_proto::refusal::Refusal;
 
 use crate::support::agent::{Agent, allowed};
-use crate::support::{Appliance, Hsm, assent};
+use crate::support::{Appliance, Hsm, assent, keygen};
 
 /// A policy that closes the store.
 const CLOSED: &str = "@id(\"store-is-closed\")\nforbid (principal, action, resource);\n";
@@ -183,11 +182,4 @@ impl Operators {
         std::fs::create_dir_all(&place).expect("the folder");
         std::fs::copy(signature, place.join(format!("{name}.sig"))).expect("the signature");
     }
-}
-
-fn keygen(folder: &Path, arguments: &[&str]) {
-    let mut command = Command::new("ssh-keygen");
-    command.args(arguments).current_dir(folder);
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    assert!(command.status().expect("ssh-keygen runs").success(), "ssh-keygen {arguments:?}");
 }

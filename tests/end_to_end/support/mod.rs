@@ -36,6 +36,14 @@ pub(crate) fn eventually<T>(what: &str, mut condition: impl FnMut() -> Option<T>
     }
 }
 
+/// Runs `ssh-keygen`, with which operators make their keys and sign.
+pub(crate) fn keygen(folder: &Path, arguments: &[&str]) {
+    let mut command = Command::new("ssh-keygen");
+    command.args(arguments).current_dir(folder);
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    assert!(command.status().expect("ssh-keygen runs").success(), "ssh-keygen {arguments:?}");
+}
+
 /// Which HSM signs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Hsm {

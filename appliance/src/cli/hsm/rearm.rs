@@ -8,13 +8,11 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::Context as _;
-
+use super::super::output::signatures;
 use super::super::{Exit, Failure, Format, Globals, unavailable};
 use crate::clock::Stopwatch;
 use crate::config::Config;
 use crate::control;
-use crate::operators::SignatureFile;
 use crate::token::rearm::{NAMESPACE, Ordered};
 
 /// How long the command waits for the boundary to open.
@@ -37,8 +35,7 @@ pub(in crate::cli) struct Options {
 pub(super) fn run(options: &Options, globals: &Globals) -> anyhow::Result<Exit> {
     let config = Config::load(&globals.config)?;
     let data = &config.appliance.data;
-    let signatures =
-        options.signatures.iter().map(|path| signature(path)).collect::<anyhow::Result<Vec<_>>>()?;
+    let signatures = signatures(&options.signatures)?;
     let ordered =
         control::ask_rearm(data, options.revoke, signatures).map_err(|error| unavailable(&error))?;
     if globals.output != Format::Table {
@@ -83,11 +80,6 @@ pub(super) fn run(options: &Options, globals: &Globals) -> anyhow::Result<Exit> 
 
 fn failed(message: &str, exit: Exit) -> anyhow::Result<Exit> {
     Err(Failure { message: message.to_owned(), exit }.into())
-}
-
-fn signature(path: &Path) -> anyhow::Result<SignatureFile> {
-    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-    Ok(SignatureFile { name: path.display().to_string(), text })
 }
 
 fn until_open(data: &Path) -> anyhow::Result<Exit> {

@@ -4,7 +4,7 @@
 //! it refuses, with 5 where nobody answers; the bundle before stays in force in both cases.
 
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::mpsc::{RecvTimeoutError, sync_channel};
 use std::time::Duration;
 
@@ -13,7 +13,6 @@ use anyhow::Context as _;
 use crate::cli::{Exit, Failure, Format, Globals, unavailable};
 use crate::config::Config;
 use crate::control::{self, ControlError};
-use crate::operators::SignatureFile;
 use crate::policy::loader::Answer;
 
 /// How often the spinner turns.
@@ -40,7 +39,7 @@ pub(super) fn run(options: Options, globals: &Globals) -> anyhow::Result<Exit> {
     let folder = bundle
         .map(|path| std::path::absolute(&path).with_context(|| format!("cannot find {}", path.display())))
         .transpose()?;
-    let signatures = signatures.iter().map(|path| signature(path)).collect::<anyhow::Result<Vec<_>>>()?;
+    let signatures = super::super::output::signatures(&signatures)?;
     let asked = move || control::ask_load(&config.appliance.data, folder, downgrade, signatures);
     let answer = while_turning(asked)?.map_err(|error| unavailable(&error))?;
     match answer {
@@ -60,11 +59,6 @@ pub(super) fn run(options: Options, globals: &Globals) -> anyhow::Result<Exit> {
             Err(Failure { message, exit: Exit::Unavailable }.into())
         }
     }
-}
-
-fn signature(path: &Path) -> anyhow::Result<SignatureFile> {
-    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-    Ok(SignatureFile { name: path.display().to_string(), text })
 }
 
 /// Waits for an answer; on a terminal, visibly.

@@ -13,6 +13,7 @@ use redb::{Database, Durability, ReadableDatabase as _, ReadableTable as _, Tabl
 use serde::{Deserialize, Serialize};
 
 use super::{Commit, SignedCheckpoint};
+use crate::identity::sync_folder_of;
 
 mod round;
 mod state;
@@ -346,10 +347,4 @@ fn put<T: Serialize>(
         .map_err(|error| redb::Error::Corrupted(format!("state `{name}`: {error}")))?;
     state.insert(name, bytes.as_slice())?;
     Ok(())
-}
-
-fn sync_folder_of(path: &Path) -> std::io::Result<()> {
-    let folder =
-        path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
-    std::fs::File::open(folder)?.sync_all()
 }
