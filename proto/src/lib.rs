@@ -14,6 +14,7 @@
 pub mod checkpoint;
 pub mod codec;
 pub mod context;
+pub mod cosignature;
 pub mod entry;
 pub mod hash;
 pub mod intent;

@@ -44,6 +44,8 @@ pub const MAX_NOTICE_BYTES: usize = 1024;
 pub const MAX_ORIGIN_BYTES: usize = 128;
 /// Bytes of a checkpoint's text: three lines.
 pub const MAX_CHECKPOINT_BYTES: usize = MAX_ORIGIN_BYTES + 1 + 20 + 1 + 44 + 1;
+/// Bytes of what a witness signs: its label, the time, and a checkpoint's text.
+pub const MAX_COSIGNED_BYTES: usize = 15 + 5 + 20 + 1 + MAX_CHECKPOINT_BYTES;
 /// Bytes of a note that we read.
 pub const MAX_NOTE_BYTES: usize = 8 * 1024;
 /// Signatures on a note that we read (C2SP signed-note asks for at least 16).

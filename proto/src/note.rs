@@ -9,6 +9,7 @@ use ed25519_dalek::{Signature, VerifyingKey};
 use sha2::{Digest as _, Sha256};
 
 use crate::checkpoint::check_origin;
+use crate::cosignature::Cosignature;
 use crate::limits::{MAX_NOTE_BYTES, MAX_NOTE_SIGNATURES};
 use crate::lines;
 
@@ -17,7 +18,7 @@ const ED25519: u8 = 0x01;
 /// Key ID and signature, decoded.
 const SIGNATURE_BLOB_BYTES: usize = 4 + 64;
 /// What a signature line begins with: an em dash and a space.
-const SIGNATURE_LINE: &str = "\u{2014} ";
+pub(crate) const SIGNATURE_LINE: &str = "\u{2014} ";
 
 /// Four bytes that tell keys apart; two keys may share them, so they prove nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -27,9 +28,14 @@ impl KeyId {
     /// SHA-256(name, newline, type, key), the first four bytes.
     #[must_use]
     pub fn of(name: &str, key: &VerifyingKey) -> Self {
+        Self::of_type(ED25519, name, key)
+    }
+
+    /// The same for a key whose signatures are of this type.
+    pub(crate) fn of_type(kind: u8, name: &str, key: &VerifyingKey) -> Self {
         let mut sha = Sha256::new();
         sha.update(name.as_bytes());
-        sha.update([b'\n', ED25519]);
+        sha.update([b'\n', kind]);
         sha.update(key.as_bytes());
         let hash: [u8; 32] = sha.finalize().into();
         let [a, b, c, d, ..] = hash;
@@ -52,7 +58,7 @@ pub enum NoteError {
     Malformed,
     /// A key name that is empty, too long, or holds a space or a plus.
     KeyName,
-    /// A verifier key of another type than Ed25519, or one that is no strong point of the curve in its one encoding.
+    /// A verifier key of another type than is asked for, or one that is no strong point of the curve in its one encoding.
     Key,
     /// The key ID in a verifier key is not that of its name and key.
     KeyId,
@@ -92,13 +98,7 @@ impl<'a> VerifierKey<'a> {
     /// # Errors
     /// [`NoteError::KeyName`], [`NoteError::Key`].
     pub fn new(name: &'a str, key: &[u8; 32]) -> Result<Self, NoteError> {
-        check_key_name(name)?;
-        let key = VerifyingKey::from_bytes(key).map_err(|_| NoteError::Key)?;
-        // RFC 8032 section 5.1.3: one point, one encoding. The curve library reduces a y that is not below the prime.
-        let canonical = key.to_edwards().compress().as_bytes() == key.as_bytes();
-        if key.is_weak() || !canonical {
-            return Err(NoteError::Key);
-        }
+        let key = strong_key(name, key)?;
         Ok(Self { name, id: KeyId::of(name, &key), key })
     }
 
@@ -107,18 +107,8 @@ impl<'a> VerifierKey<'a> {
     /// # Errors
     /// [`NoteError`].
     pub fn parse(text: &'a str) -> Result<Self, NoteError> {
-        let (name, rest) = lines::split_once(text, b'+').ok_or(NoteError::Malformed)?;
-        let (id, encoded) = lines::split_once(rest, b'+').ok_or(NoteError::Malformed)?;
-        let mut buffer = [0; 33];
-        let blob = Base64::decode(encoded, &mut buffer).map_err(|_| NoteError::Malformed)?;
-        let Some((&ED25519, bytes)) = blob.split_first() else {
-            return Err(NoteError::Key);
-        };
-        // The decoded length counts, not the buffer's: a key that ends in zeroes must not have a shorter form.
-        let key = Self::new(name, bytes.try_into().map_err(|_| NoteError::Malformed)?)?;
-        let mut written = heapless::String::<8>::new();
-        write!(written, "{}", key.id).map_err(|_| NoteError::Malformed)?;
-        if written == id { Ok(key) } else { Err(NoteError::KeyId) }
+        let (name, key) = parse_vkey(ED25519, text)?;
+        Ok(Self { name, id: KeyId::of(name, &key), key })
     }
 
     /// The key name, which for a log is its origin.
@@ -151,14 +141,50 @@ impl<'a> VerifierKey<'a> {
 /// As signed-note writes it: `name+keyid+base64(type, key)`.
 impl fmt::Display for VerifierKey<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut blob = [ED25519; 33];
-        for (to, from) in blob.iter_mut().skip(1).zip(self.key.as_bytes()) {
-            *to = *from;
-        }
-        let mut encoded = [0; 44];
-        let encoded = Base64::encode(&blob, &mut encoded).map_err(|_| fmt::Error)?;
-        write!(f, "{}+{}+{encoded}", self.name, self.id)
+        write_vkey(f, ED25519, self.name, self.id, &self.key)
     }
+}
+
+/// A key that we may hold under this name: the name that of a log, the bytes a strong point in its one encoding.
+pub(crate) fn strong_key(name: &str, key: &[u8; 32]) -> Result<VerifyingKey, NoteError> {
+    check_key_name(name)?;
+    let key = VerifyingKey::from_bytes(key).map_err(|_| NoteError::Key)?;
+    // RFC 8032 section 5.1.3: one point, one encoding. The curve library reduces a y that is not below the prime.
+    let canonical = key.to_edwards().compress().as_bytes() == key.as_bytes();
+    if key.is_weak() || !canonical { Err(NoteError::Key) } else { Ok(key) }
+}
+
+/// Parses `name+keyid+base64(type, key)`: name and key.
+pub(crate) fn parse_vkey(kind: u8, text: &str) -> Result<(&str, VerifyingKey), NoteError> {
+    let (name, rest) = lines::split_once(text, b'+').ok_or(NoteError::Malformed)?;
+    let (id, encoded) = lines::split_once(rest, b'+').ok_or(NoteError::Malformed)?;
+    let mut buffer = [0; 33];
+    let blob = Base64::decode(encoded, &mut buffer).map_err(|_| NoteError::Malformed)?;
+    let Some((_, bytes)) = blob.split_first().filter(|(found, _)| **found == kind) else {
+        return Err(NoteError::Key);
+    };
+    // The decoded length counts, not the buffer's: a key that ends in zeroes must not have a shorter form.
+    let key = strong_key(name, bytes.try_into().map_err(|_| NoteError::Malformed)?)?;
+    let mut written = heapless::String::<8>::new();
+    write!(written, "{}", KeyId::of_type(kind, name, &key)).map_err(|_| NoteError::Malformed)?;
+    if written == id { Ok((name, key)) } else { Err(NoteError::KeyId) }
+}
+
+/// Writes `name+keyid+base64(type, key)`.
+pub(crate) fn write_vkey(
+    f: &mut fmt::Formatter<'_>,
+    kind: u8,
+    name: &str,
+    id: KeyId,
+    key: &VerifyingKey,
+) -> fmt::Result {
+    let mut blob = [kind; 33];
+    for (to, from) in blob.iter_mut().skip(1).zip(key.as_bytes()) {
+        *to = *from;
+    }
+    let mut encoded = [0; 44];
+    let encoded = Base64::encode(&blob, &mut encoded).map_err(|_| fmt::Error)?;
+    write!(f, "{name}+{id}+{encoded}")
 }
 
 /// The rule for a key that we hold: its name may be that of a log.
@@ -200,10 +226,11 @@ impl fmt::Display for NoteSignature<'_> {
 pub struct Note<'a> {
     text: &'a str,
     signatures: heapless::Vec<NoteSignature<'a>, MAX_NOTE_SIGNATURES>,
+    cosignatures: heapless::Vec<Cosignature<'a>, MAX_NOTE_SIGNATURES>,
 }
 
 impl<'a> Note<'a> {
-    /// Parses a note. Signature lines whose blob has another length than Ed25519's are taken as those of unknown keys.
+    /// Parses a note. Signature lines whose blob has another length than Ed25519's and a witness's are those of unknown keys.
     ///
     /// # Errors
     /// [`NoteError::TooLong`], [`NoteError::Malformed`], [`NoteError::KeyName`].
@@ -219,16 +246,22 @@ impl<'a> Note<'a> {
             .and_then(|before| note.split_at_checked(before.saturating_add(1)))
             .ok_or(NoteError::Malformed)?;
         let lines = rest.strip_prefix('\n').filter(|lines| !lines.is_empty()).and_then(lines::of);
-        let mut signatures = heapless::Vec::new();
+        let (mut signatures, mut cosignatures) = (heapless::Vec::new(), heapless::Vec::new());
         for (position, line) in lines.ok_or(NoteError::Malformed)?.enumerate() {
             if position >= MAX_NOTE_SIGNATURES {
                 return Err(NoteError::TooLong);
             }
-            if let Some(signature) = parse_signature_line(line)? {
-                signatures.push(signature).map_err(|_| NoteError::TooLong)?;
+            match parse_signature_line(line)? {
+                Line::Signature(signature) => {
+                    signatures.push(signature).map_err(|_| NoteError::TooLong)?;
+                }
+                Line::Cosignature(cosignature) => {
+                    cosignatures.push(cosignature).map_err(|_| NoteError::TooLong)?;
+                }
+                Line::Other => {}
             }
         }
-        Ok(Self { text, signatures })
+        Ok(Self { text, signatures, cosignatures })
     }
 
     /// What was signed, with its last newline.
@@ -241,6 +274,12 @@ impl<'a> Note<'a> {
     #[must_use]
     pub fn signatures(&self) -> &[NoteSignature<'a>] {
         &self.signatures
+    }
+
+    /// The cosignatures of witnesses, verified by nobody: [`Note::cosigned_at`] does that.
+    #[must_use]
+    pub fn cosignatures(&self) -> &[Cosignature<'a>] {
+        &self.cosignatures
     }
 
     /// Verifies every signature that claims to be by `key`, and that there is one.
@@ -256,7 +295,14 @@ impl<'a> Note<'a> {
     }
 }
 
-fn parse_signature_line(line: &str) -> Result<Option<NoteSignature<'_>>, NoteError> {
+/// A signature line, told by the length of its blob: whose it is, only a key can tell.
+enum Line<'a> {
+    Signature(NoteSignature<'a>),
+    Cosignature(Cosignature<'a>),
+    Other,
+}
+
+fn parse_signature_line(line: &str) -> Result<Line<'_>, NoteError> {
     let (name, encoded) = line
         .strip_prefix(SIGNATURE_LINE)
         .and_then(|rest| lines::split_once(rest, b' '))
@@ -267,10 +313,11 @@ fn parse_signature_line(line: &str) -> Result<Option<NoteSignature<'_>>, NoteErr
     let Some((id, rest)) = blob.split_first_chunk::<4>() else {
         return Err(NoteError::Malformed);
     };
-    let Ok(signature) = <[u8; 64]>::try_from(rest) else {
-        return Ok(None);
-    };
-    Ok(Some(NoteSignature { name, id: KeyId(*id), signature }))
+    let id = KeyId(*id);
+    if let Ok(signature) = <[u8; 64]>::try_from(rest) {
+        return Ok(Line::Signature(NoteSignature { name, id, signature }));
+    }
+    Ok(Cosignature::of_blob(name, id, rest).map_or(Line::Other, Line::Cosignature))
 }
 
 #[cfg(test)]
@@ -346,8 +393,7 @@ mod tests {
         let key = VerifierKey::parse(PETER).unwrap();
         let mut note = heapless::String::<1024>::from_str(NOTE).unwrap();
         let name = core::str::from_utf8(&[b'w'; 255]).unwrap();
-        let witness = NoteSignature { name, id: KeyId([1; 4]), signature: [2; 64] };
-        write!(note, "{witness}").unwrap();
+        write!(note, "{}", NoteSignature { name, id: KeyId([1; 4]), signature: [2; 64] }).unwrap();
         let note = Note::parse(&note).unwrap();
         assert_eq!((note.signatures().len(), note.verify(&key)), (2, Ok(())));
     }

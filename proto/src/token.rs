@@ -97,11 +97,16 @@ impl<'a> UnverifiedToken<'a> {
         Ok(Self { key_id, size, index, body, path, signature })
     }
 
+    /// The siblings of its leaf, the nearest first.
+    pub fn path(&self) -> impl Iterator<Item = Hash> + use<'a> {
+        let (hashes, _) = self.path.as_chunks::<32>();
+        hashes.iter().copied().map(Hash)
+    }
+
     /// The root hash that body and path lead to. It proves nothing until a signature covers it.
     #[must_use]
     pub fn root(&self) -> Option<Hash> {
-        let (hashes, _) = self.path.as_chunks::<32>();
-        inclusion::root(allow_leaf_hash(self.body), self.index, self.size, hashes.iter().copied().map(Hash))
+        inclusion::root(allow_leaf_hash(self.body), self.index, self.size, self.path())
     }
 }
 

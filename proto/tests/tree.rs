@@ -85,6 +85,22 @@ fn frontier_has_the_root_of_the_definition_at_every_size() {
 }
 
 #[test]
+fn perfect_subtrees_append_like_their_leaves_and_only_where_they_may_begin() {
+    let all = leaves(64);
+    for (start, level) in [(0, 0), (0, 3), (4, 2), (8, 3), (6, 1), (32, 5), (48, 4)] {
+        let count = 1 << level;
+        let subtree = frontier(&all[start..start + count]).root();
+        let mut grown = frontier(&all[..start]);
+        grown.append_subtree(level, subtree).expect("it begins where it may");
+        assert_eq!(grown, frontier(&all[..start + count]));
+    }
+    let mut odd = frontier(&all[..6]);
+    assert!(odd.append_subtree(2, Hash::default()).is_err());
+    assert!(odd.append_subtree(60, Hash::default()).is_err());
+    assert_eq!(odd, frontier(&all[..6]), "what is refused changes nothing");
+}
+
+#[test]
 fn frontier_of_the_wrong_number_of_hashes_is_refused() {
     for (count, given) in [(0, 1), (1, 0), (3, 1), (3, 3), (4, 2)] {
         assert!(Frontier::restore(TreeSize(count), &vec![Hash::default(); given]).is_err());

@@ -2,6 +2,7 @@
 //! 2.1: each split is at the largest power of two, so the bits of the size name the subtrees). It is all that appending
 //! needs, and a log's whole state in one hash for each bit that is set.
 
+use super::ancestor;
 use crate::hash::Hash;
 use crate::limits::{MAX_TREE_HEIGHT, MAX_TREE_SIZE};
 use crate::number::TreeSize;
@@ -65,9 +66,23 @@ impl Frontier {
     /// # Errors
     /// [`FrontierError`] when the log is full.
     pub fn append(&mut self, leaf_hash: Hash) -> Result<(), FrontierError> {
-        let grown = self.size.checked_add(1).filter(|size| *size < MAX_TREE_SIZE).ok_or(FrontierError)?;
-        let mut node = leaf_hash;
-        for _ in 0..self.size.trailing_ones() {
+        self.append_subtree(0, leaf_hash)
+    }
+
+    /// Appends a perfect subtree of `2^level` leaves by its hash. It begins at a multiple of as many leaves.
+    ///
+    /// # Errors
+    /// [`FrontierError`] when the log is full, or ends elsewhere.
+    pub fn append_subtree(&mut self, level: u32, hash: Hash) -> Result<(), FrontierError> {
+        let leaves =
+            1_u64.checked_shl(level).filter(|leaves| *leaves < MAX_TREE_SIZE).ok_or(FrontierError)?;
+        if !self.size.is_multiple_of(leaves) {
+            return Err(FrontierError);
+        }
+        let grown =
+            self.size.checked_add(leaves).filter(|size| *size < MAX_TREE_SIZE).ok_or(FrontierError)?;
+        let mut node = hash;
+        for _ in 0..ancestor(self.size, level).trailing_ones() {
             let left = self.subtrees.pop().ok_or(FrontierError)?;
             node = Hash::of_node(&left, &node);
         }

@@ -16,7 +16,8 @@ pub fn path_length(index: LeafIndex, size: TreeSize) -> Option<usize> {
 }
 
 /// Whether the node above `index` at `level` has a sibling: at the right edge of the tree some have none.
-pub(crate) fn has_sibling(index: u64, level: u32, size: u64) -> bool {
+#[must_use]
+pub fn has_sibling(index: u64, level: u32, size: u64) -> bool {
     let node = ancestor(index, level);
     node & 1 == 1 || ancestor(size.saturating_sub(1), level) > node
 }

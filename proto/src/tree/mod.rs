@@ -22,7 +22,8 @@ pub(crate) fn first_leaf(level: u32, index: u64) -> u64 {
 }
 
 /// Levels above the leaves that a tree of `size` leaves has.
-pub(crate) fn height(size: u64) -> u32 {
+#[must_use]
+pub fn height(size: u64) -> u32 {
     match size.checked_sub(1) {
         None | Some(0) => 0,
         Some(last) => last.ilog2().saturating_add(1),
