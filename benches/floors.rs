@@ -19,7 +19,6 @@ use std::process::{Command, ExitCode};
 use std::time::Duration;
 
 use appliance::clock::Stopwatch;
-use assent_client::intent::Intent;
 use assent_client::outcome::Outcome;
 use cryptoki::context::{CInitializeArgs, CInitializeFlags, Pkcs11};
 use cryptoki::mechanism::Mechanism;
@@ -27,7 +26,7 @@ use cryptoki::mechanism::eddsa::{EddsaParams, EddsaSignatureScheme};
 use cryptoki::object::{Attribute, ObjectClass};
 use cryptoki::session::UserType;
 use cryptoki::types::AuthPin;
-use support::agent::{Agent, labels, retail};
+use support::agent::{Agent, allowed_batch};
 use support::{Appliance, Hsm, softhsm};
 
 /// Intents of a batch.
@@ -203,17 +202,9 @@ fn commit_one_blob() -> Rate {
     })
 }
 
-/// Intents that the store allows, over and over.
-fn allowed_intents() -> Vec<Intent> {
-    let allowed =
-        |(intent, (decision, _)): (Intent, (String, Option<String>))| (decision == "allow").then_some(intent);
-    let intents: Vec<Intent> = retail().into_iter().zip(labels()).filter_map(allowed).collect();
-    intents.iter().cycle().take(BATCH).cloned().collect()
-}
-
 /// Tokens a second that agents hold in their hands, derived and verified.
 fn batches(appliance: &Appliance, agents: usize) -> f64 {
-    let intents = allowed_intents();
+    let intents = allowed_batch(BATCH);
     let agents: Vec<Agent> = (0..agents).map(|_| Agent::connect(appliance)).collect();
     let watch = Stopwatch::start();
     let tokens: usize = std::thread::scope(|scope| {

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 
+use crate::archive::{self, ArchiveAnswer, ArchiveOrder};
 use crate::identity::write_durably;
 use crate::limits::{
     CONTROL_DEADLINE, KEYS_DEADLINE, LOAD_DEADLINE, MAX_CONTROL_BYTES, MAX_DRILL_NAME_BYTES,
@@ -23,7 +24,7 @@ use crate::policy::loader::{Answer, LoaderHandle, Order};
 use crate::server::record::{Record, Released};
 use crate::serving::status::{Status, StatusSource};
 use crate::token::rearm::{Ordered, Orders};
-use crate::token::{KeyAnswer, KeyOrder, Operation, Transition};
+use crate::token::{ErasureAnswer, ErasureOrder, KeyAnswer, KeyOrder, Operation, Transition};
 
 /// The socket's name in the data folder.
 pub const SOCKET: &str = "control.sock";
@@ -66,6 +67,16 @@ pub enum Question {
         /// Which of them, with which key.
         keys: KeyOrder,
     },
+    /// Move old volumes of the log to an archive.
+    Archive {
+        /// Which, and where to.
+        archive: ArchiveOrder,
+    },
+    /// Erase what a principal asked.
+    Erase {
+        /// Whose, and why.
+        erase: ErasureOrder,
+    },
 }
 
 /// When the token boundary closed and opened, and when tokens left the socket: what a drill holds against each other.
@@ -89,7 +100,7 @@ impl Question {
     const fn deadline(&self) -> Duration {
         match self {
             Self::Status | Self::Rearm { .. } | Self::Story | Self::Drill { .. } => CONTROL_DEADLINE,
-            Self::Load { .. } => LOAD_DEADLINE,
+            Self::Load { .. } | Self::Archive { .. } | Self::Erase { .. } => LOAD_DEADLINE,
             Self::Keys { .. } => KEYS_DEADLINE,
         }
     }
@@ -177,7 +188,7 @@ pub fn listen(data: &Path) -> Result<(UnixListener, String), ControlError> {
 fn new_word() -> std::io::Result<String> {
     let mut random = [0; 16];
     getrandom::fill(&mut random).map_err(std::io::Error::other)?;
-    Ok(crate::hsm::key::hex(&random))
+    Ok(crate::log::hex::hex(&random))
 }
 
 /// Answers whoever asks, until the task is dropped.
@@ -216,6 +227,16 @@ async fn answer(mut stream: UnixStream, desk: &Desk) -> std::io::Result<()> {
         Ok(Question::Story) => serde_json::to_vec(&desk.story())?,
         Ok(Question::Drill { name, stage }) => serde_json::to_vec(&desk.mark(name, stage))?,
         Ok(Question::Keys { keys }) => match desk.status.sealer.order_keys(keys, by.to_string()).await {
+            Some(answer) => serde_json::to_vec(&answer)?,
+            None => return Ok(()),
+        },
+        Ok(Question::Archive { archive }) => {
+            match archive::carry_out(&desk.status.sealer, archive, by.to_string()).await {
+                Some(answer) => serde_json::to_vec(&answer)?,
+                None => return Ok(()),
+            }
+        }
+        Ok(Question::Erase { erase }) => match desk.status.sealer.erase(erase, by.to_string()).await {
             Some(answer) => serde_json::to_vec(&answer)?,
             None => return Ok(()),
         },
@@ -292,6 +313,22 @@ pub fn mark_drill(data: &Path, name: &str, stage: DrillStage) -> Result<bool, Co
 /// [`ControlError`].
 pub fn ask_keys(data: &Path, keys: KeyOrder) -> Result<KeyAnswer, ControlError> {
     ask(data, &Question::Keys { keys })
+}
+
+/// Has the appliance whose data folder this is erase what a principal asked.
+///
+/// # Errors
+/// [`ControlError`].
+pub fn ask_erasure(data: &Path, erase: ErasureOrder) -> Result<ErasureAnswer, ControlError> {
+    ask(data, &Question::Erase { erase })
+}
+
+/// Has the appliance whose data folder this is move old volumes of its log to an archive.
+///
+/// # Errors
+/// [`ControlError`].
+pub fn ask_archive(data: &Path, archive: ArchiveOrder) -> Result<ArchiveAnswer, ControlError> {
+    ask(data, &Question::Archive { archive })
 }
 
 fn ask<T: DeserializeOwned>(data: &Path, question: &Question) -> Result<T, ControlError> {

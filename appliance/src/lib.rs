@@ -7,16 +7,18 @@
 
 #![forbid(unsafe_code)]
 
+pub mod archive;
 pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod control;
+pub mod disk;
 pub mod evaluation;
 pub mod hsm;
+pub mod http;
 pub mod identity;
 pub mod intent;
 pub mod limits;
-pub mod log;
 pub mod notices;
 pub mod operators;
 pub mod pipeline;
@@ -26,3 +28,6 @@ pub mod sample;
 pub mod server;
 pub mod serving;
 pub mod token;
+pub mod witness;
+
+pub use assent_log as log;

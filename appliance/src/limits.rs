@@ -2,20 +2,26 @@
 
 use std::time::Duration;
 
-/// Entries that one round seals at most.
-pub const MAX_ROUND_ENTRIES: usize = 16 * 1024;
-/// Leaves of one round: its entries and the appliance's own.
-pub const MAX_ROUND_LEAVES: usize = MAX_ROUND_ENTRIES + assent_proto::limits::MAX_BATCH_INTENTS + 16;
+// The log hangs its own beside them.
+pub use assent_log::limits::*;
+
 /// Drafts that wait for the sealer; beyond it connections wait, which is the back-pressure.
 pub const MAX_WAITING_DRAFTS: usize = 1024;
 /// Messages that wait for the sealer: every draft that has a place, and what the appliance says of itself.
 pub const MAX_SEALER_MESSAGES: usize = MAX_WAITING_DRAFTS + 64;
-/// Entries that may stand unsigned during an outage; beyond it intents are refused without an entry.
-pub const MAX_UNSIGNED_ENTRIES: u64 = 1_000_000;
-/// Trips of the unsigned tail that are remembered when a log is opened.
-pub const MAX_TAIL_ENTRIES: usize = 64;
+/// Entries that may stand unsigned during an outage, unless the configuration says less; beyond it intents are refused without
+/// an entry, and counted.
+pub const MAX_UNSIGNED_ENTRIES: u32 = 1_000_000;
+/// Signs of life that may stand unsigned beyond those: six weeks of one a minute.
+pub const SPARE_UNSIGNED_ENTRIES: u64 = 65_536;
 /// How long the fence may fail to follow the log before the token boundary closes.
 pub const FENCE_GRACE: Duration = Duration::from_secs(10);
+/// The least time between two writings of the fence in the HSM, whose memory wears, when the boundary opens again and again.
+pub const FENCE_HSM_PAUSE: Duration = Duration::from_secs(60);
+/// How often a disk is looked at within its deadline: a hang is seen at most this share of it late.
+pub const DISK_LOOKS_PER_DEADLINE: u32 = 8;
+/// Free bytes below which nothing is written at all: a full round and the tables that lead to it must always fit.
+pub const LAST_BYTES: u64 = 4 * 1024 * 1024;
 /// Connections at once.
 pub const MAX_CONNECTIONS: usize = 1024;
 /// Connections above which a peer must prove its address before a handshake.
@@ -42,6 +48,10 @@ pub const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 pub const SIGNER_START_DEADLINE: Duration = Duration::from_secs(5);
 /// Bytes of one frame between the appliance and its signer.
 pub const MAX_SIGNER_FRAME_BYTES: usize = 16 * 1024;
+/// Data objects of one label whose values are read: there is one, and two where somebody was killed between them.
+pub const MAX_DATA_OBJECTS: usize = 4;
+/// Bytes of each of them; of a longer one, which is none of ours, no more is looked at.
+pub const MAX_DATA_BYTES: usize = 2048;
 /// Files and folders that lie beside what the signer may not open; with more it is not confined.
 pub const MAX_SIGNER_PATHS: usize = 4096;
 /// Bytes of a PIN.
@@ -94,10 +104,6 @@ pub const MAX_RATED_PRINCIPALS: usize = 4 * MAX_CONNECTIONS;
 pub const RATE_SHARDS: usize = 16;
 /// Bytes of a key's `CKA_ID`.
 pub const MAX_CKA_ID_BYTES: usize = 32;
-/// Verifier keys of one log: one a month for twenty years.
-pub const MAX_RING_KEYS: usize = 240;
-/// Bytes of the file with them.
-pub const MAX_RING_BYTES: u64 = 256 * 1024;
 /// How long an order about keys may take: a signer starts and signs, and a round is written.
 pub const KEYS_DEADLINE: Duration = Duration::from_secs(30);
 /// Files of one bundle.
@@ -132,9 +138,46 @@ pub const MAX_WAITING_SHADOWS: usize = 32;
 pub const MAX_WAITING_SHADOW_BYTES: usize = 32 * 1024 * 1024;
 /// Disagreements of the shadow bundle that are remembered in full.
 pub const MAX_SHOWN_DISAGREEMENTS: usize = 8;
+/// Entries that a report on a log lists with their proofs; more are counted.
+pub const MAX_REPORT_EVENTS: usize = 500;
+/// Different names of policies, principals and actions that a report counts apart.
+pub const MAX_REPORT_NAMES: usize = 10_000;
 /// Failing policies that are shown with their counts.
 pub const MAX_SHOWN_ERRORS: usize = 16;
 
+/// Connections to the HTTP door at once; others wait until one has gone.
+pub const MAX_HTTP_CONNECTIONS: usize = 128;
+/// How long a peer of the HTTP door may take for the head of a request, and between two of them.
+pub const HTTP_HEADER_DEADLINE: Duration = Duration::from_secs(5);
+/// How long the answer to one request may take.
+pub const HTTP_REQUEST_DEADLINE: Duration = Duration::from_secs(10);
+/// How long one connection to the HTTP door may last.
+pub const HTTP_CONNECTION_LIFETIME: Duration = Duration::from_secs(60);
+/// Header fields of one HTTP request.
+pub const MAX_HTTP_HEADERS: usize = 64;
+/// Bytes of the head of an HTTP request, and of what is kept of a connection while it is read.
+pub const MAX_HTTP_BUFFER_BYTES: usize = 16 * 1024;
+/// Witnesses that are asked to cosign.
+pub const MAX_WITNESSES: usize = 12;
+/// Verifier keys of logs that are witnessed here.
+pub const MAX_WITNESSED_KEYS: usize = 256;
+/// How long a witness may take to answer.
+pub const WITNESS_DEADLINE: Duration = Duration::from_secs(5);
+/// The longest pause before a witness that failed is asked again, unless the interval is longer.
+pub const MAX_WITNESS_PAUSE: Duration = Duration::from_secs(5 * 60);
+/// Logs that may ask the witness that this appliance is at once.
+pub const MAX_WITNESS_REQUESTS: usize = 4;
+/// Reads of the log for the HTTP door at once.
+pub const MAX_TILE_READS: usize = 4;
+
+const _: () = assert!(
+    MAX_DATA_OBJECTS * (MAX_DATA_BYTES + 8) + 16 < MAX_SIGNER_FRAME_BYTES,
+    "what data objects hold fits a frame"
+);
+const _: () = assert!(
+    MAX_WITNESSES + 2 <= assent_proto::limits::MAX_NOTE_SIGNATURES,
+    "a checkpoint with the lines of all witnesses is a note, also where one key hands over to another"
+);
 const _: () = assert!(MAX_RATED_PRINCIPALS.is_multiple_of(RATE_SHARDS), "shards are of one size");
 const _: () = assert!(
     MAX_UNREAD_BYTES_PER_STREAM as usize >= assent_proto::limits::MAX_FRAME_BYTES,

@@ -18,7 +18,7 @@ use assent_proto::codec::CodecError;
 use assent_proto::entry::Salt;
 use assent_proto::refusal::Refusal;
 use assent_proto::wire::{Head, Request, Ruling, append_refused};
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 use crate::clock::{Clock, Stopwatch};
 use crate::evaluation::{Asserted, Rates, evaluate, withhold};
@@ -80,7 +80,13 @@ impl Pipeline {
     /// Answers a frame of this principal: the reply frame. None: the appliance is stopping, and the batch, if it was
     /// decided at all, is to be fetched again under its id.
     pub async fn answer(&self, principal: &SpiffeId, frame: Vec<u8>) -> Option<Answer> {
-        let place = self.sealer.place().await?;
+        let mut disk = self.sealer.disk_hangs();
+        let place = tokio::select! {
+            biased;
+            // Whatever was taken in now would wait for the disk, too.
+            true = hangs(&mut disk) => return Some(refused(Refusal::TokenUnavailable)),
+            place = self.sealer.place() => place?,
+        };
         let walked = match Request::parse(&frame) {
             // The time is taken after the wait: a window begins when it was decided.
             Ok(request) if !request.batch().is_current(self.clock.now()) => {
@@ -108,7 +114,15 @@ impl Pipeline {
         if let (Some(shadow), Some((frame, account))) = (&self.shadow, shadowed) {
             shadow.compare(frame, principal.clone(), account);
         }
-        if submitted { answered.await.ok() } else { None }
+        if !submitted {
+            return None;
+        }
+        tokio::select! {
+            biased;
+            answer = answered => answer.ok(),
+            // The draft stays with the sealer, and asking again fetches what becomes of it.
+            true = hangs(&mut disk) => Some(refused(Refusal::TokenUnavailable)),
+        }
     }
 
     /// Takes what holds at this moment, and decides the batch under it.
@@ -205,6 +219,11 @@ fn number_of<'r>(ruling: Ruling<'r>, rulings: &mut Vec<Ruling<'r>>) -> u16 {
     });
     // INVARIANT: a batch has at most MAX_BATCH_INTENTS rulings, which fits.
     u16::try_from(number).unwrap_or(u16::MAX)
+}
+
+/// Waits until the disk hangs; false where it never will.
+async fn hangs(disk: &mut watch::Receiver<bool>) -> bool {
+    disk.wait_for(|hangs| *hangs).await.is_ok()
 }
 
 fn refused(refusal: Refusal) -> Answer {

@@ -4,6 +4,8 @@
 
 use std::path::Path;
 
+use crate::log::disk::{sync_folder_of, write_durably};
+
 macro_rules! sample {
     ($($path:literal),+ $(,)?) => {
         &[$(($path, include_str!(concat!("../samples/retail/bundle/", $path)))),+]
@@ -35,15 +37,26 @@ pub const AGENT: &str = "retail-support";
 /// The executor that the intents are for.
 pub const AUDIENCE: &str = "store-api";
 
-/// Writes the bundle into a folder.
+/// Makes the bundle's folder, which must not hold anything yet. It appears under its name only when it is whole.
 ///
 /// # Errors
-/// When a file cannot be written.
+/// When a file or folder cannot be written; then there is no such folder.
 pub fn write_bundle(folder: &Path) -> std::io::Result<()> {
-    for (path, text) in BUNDLE {
-        let file = folder.join(path);
-        std::fs::create_dir_all(file.parent().unwrap_or(folder))?;
-        std::fs::write(file, text)?;
+    let mut unfinished = folder.as_os_str().to_owned();
+    unfinished.push(".unfinished");
+    let unfinished = Path::new(&unfinished);
+    match std::fs::remove_dir_all(unfinished) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+        // A killed process left it.
+        Ok(()) | Err(_) => {}
     }
-    Ok(())
+    for (path, text) in BUNDLE {
+        let file = unfinished.join(path);
+        let inner = file.parent().unwrap_or(unfinished);
+        std::fs::create_dir_all(inner)?;
+        write_durably(&file, text.as_bytes(), 0o644)?;
+        sync_folder_of(inner)?;
+    }
+    std::fs::rename(unfinished, folder)?;
+    sync_folder_of(folder)
 }

@@ -94,7 +94,8 @@ pub(crate) fn offset(text: &mut &str, separator: &str) -> Option<i64> {
 }
 
 /// An RFC 3339 time with at most milliseconds: milliseconds since 1970.
-pub(crate) fn parse_rfc3339(mut text: &str) -> Option<i64> {
+#[must_use]
+pub fn parse_rfc3339(mut text: &str) -> Option<i64> {
     let text = &mut text;
     let date = date(text)?;
     literal(text, "T")?;

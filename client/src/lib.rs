@@ -95,6 +95,7 @@ pub use assent_proto::number::Timestamp;
 pub use assent_proto::refusal::{Refusal, Retry};
 
 pub use crate::batch::{Batch, BatchError, BatchId, Outcomes, ReplyError};
+pub use crate::calendar::parse_rfc3339;
 #[cfg(feature = "network")]
 pub use crate::connection::{Client, ClientError, Config, ConfigError, Hearing, Notices};
 pub use crate::extension::{Datetime, Decimal, Ip};

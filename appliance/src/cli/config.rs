@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::hsm::print_table;
 use super::{Exit, Format, Globals};
 use crate::config::{Config, Origin, Setting};
-use crate::hsm::key::hex;
+use crate::log::hex::hex;
 use crate::provision;
 
 /// What to do with the configuration.

@@ -16,11 +16,14 @@ pub(super) struct Options {
     /// The port on 127.0.0.1. An existing folder keeps the one that it was made with.
     #[arg(long, default_value_t = 7743)]
     port: u16,
+    /// The port on 127.0.0.1 where the log is read over HTTP. An existing folder keeps its own.
+    #[arg(long, default_value_t = 7744)]
+    http_port: u16,
 }
 
 /// Runs the command, until Ctrl-C.
 pub(super) fn run(options: &Options, _: &Globals) -> anyhow::Result<Exit> {
-    let dev = provision::dev(&options.dir, options.port)?;
+    let dev = provision::dev(&options.dir, options.port, options.http_port)?;
     let config = Config::load(&dev.config)?;
     let trust = options.dir.join("trust.toml");
     let now = crate::clock::Clock::system().now();
@@ -45,11 +48,14 @@ pub(super) fn run(options: &Options, _: &Globals) -> anyhow::Result<Exit> {
         crate::sample::AUDIENCE
     )?;
     writeln!(talk, "  assent --config {} status", dev.config.display())?;
+    if let Some(http) = config.listen.http {
+        writeln!(talk, "  curl http://{http}/checkpoint")?;
+    }
     writeln!(
         talk,
         "\nCtrl-C stops it; then `assent --config {} log verify` reads what it leaves behind\n",
         dev.config.display()
     )?;
     drop(talk);
-    super::serve::run(&Globals { config: dev.config, output: super::Format::Table })
+    super::serve::run(&Globals { config: dev.config, output: super::Format::Table, rows: None })
 }

@@ -48,6 +48,15 @@ pub(super) fn run(options: &Options, globals: &Globals) -> anyhow::Result<Exit> 
         writeln!(talk, "log: {}, key {}", config.origin(), ring.signing().vkey)?;
         return Ok(Exit::Done);
     }
+    if config.appliance.log > 1 {
+        provision::agree(&config)?;
+        writeln!(
+            talk,
+            "log: {} is opened by operators; next: `assent log succeed --reason TEXT`",
+            config.origin()
+        )?;
+        return Ok(Exit::Pending);
+    }
     let made = config
         .hsm
         .pin

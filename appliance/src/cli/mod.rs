@@ -9,25 +9,30 @@ mod demo;
 mod dev;
 mod drill;
 mod hsm;
+mod html;
 mod init;
 mod intent;
+mod judge;
 mod keys;
 mod log;
 mod output;
 mod policy;
 mod progress;
+mod prove;
 mod scratch;
 mod serve;
 mod status;
 mod token;
 mod trust;
+mod witness;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-pub use output::{Failure, Format, fail};
+use output::Output;
+pub use output::{Failure, Format, Rows, fail};
 pub(crate) use output::{failure, unavailable, utc};
 
 /// Where the configuration is looked for when nobody says.
@@ -74,7 +79,7 @@ struct Cli {
         default_value_t,
         value_name = "FORMAT"
     )]
-    output: Format,
+    output: Output,
     #[command(subcommand)]
     noun: Noun,
 }
@@ -141,6 +146,11 @@ enum Noun {
         #[command(subcommand)]
         verb: drill::Verb,
     },
+    /// Cosigning for other logs: make the key of a witness, show it.
+    Witness {
+        #[command(subcommand)]
+        verb: witness::Verb,
+    },
     /// The process that loads the PKCS#11 module; started by the appliance.
     #[command(hide = true)]
     Signer,
@@ -153,6 +163,8 @@ pub struct Globals {
     pub config: PathBuf,
     /// How to print data.
     pub output: Format,
+    /// The format of rows that only some commands print; then `output` is [`Format::Jsonl`].
+    pub rows: Option<Rows>,
 }
 
 /// Runs the command line of this process.
@@ -166,8 +178,16 @@ pub fn main() -> ExitCode {
             return if wanted { Exit::Done } else { Exit::Failed }.into();
         }
     };
-    let globals = Globals { config: cli.config, output: cli.output };
-    match run(cli.noun, &globals) {
+    let (output, rows) = cli.output.split();
+    let globals = Globals { config: cli.config, output, rows };
+    let outcome = match (rows, &cli.noun) {
+        (Some(_), Noun::Log { verb }) if verb.prints_rows() => run(cli.noun, &globals),
+        (Some(_), _) => Err(anyhow::anyhow!(
+            "only `assent log show` and `assent log export` print csv or ocsf; use -o json"
+        )),
+        (None, _) => run(cli.noun, &globals),
+    };
+    match outcome {
         Ok(exit) => exit.into(),
         Err(error) => fail(&error).into(),
     }
@@ -190,6 +210,7 @@ fn run(noun: Noun, globals: &Globals) -> anyhow::Result<Exit> {
         Noun::Hsm { verb } => hsm::run(verb, globals),
         Noun::Keys { verb } => keys::run(verb, globals),
         Noun::Drill { verb } => drill::run(&verb, globals),
+        Noun::Witness { verb } => witness::run(verb, globals),
         Noun::Signer => {
             let ended_well = crate::hsm::signer::run() == ExitCode::SUCCESS;
             Ok(if ended_well { Exit::Done } else { Exit::Failed })

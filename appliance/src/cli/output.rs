@@ -11,7 +11,7 @@ use super::Exit;
 use crate::operators::SignatureFile;
 
 /// How a command prints its data.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Format {
     /// For people.
     #[default]
@@ -20,6 +20,43 @@ pub enum Format {
     Json,
     /// One JSON document a line.
     Jsonl,
+}
+
+/// A format of rows, for other tools.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rows {
+    /// RFC 4180, with a header.
+    Csv,
+    /// Events of the Open Cybersecurity Schema Framework, one a line.
+    Ocsf,
+}
+
+/// What the command line takes: the formats of every command, and those of `assent log show` and `assent log export`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(super) enum Output {
+    /// For people.
+    #[default]
+    Table,
+    /// One JSON document.
+    Json,
+    /// One JSON document a line.
+    Jsonl,
+    /// Rows for a spreadsheet (`log show` and `log export` only).
+    Csv,
+    /// Events for a SIEM (`log show` and `log export` only).
+    Ocsf,
+}
+
+impl Output {
+    pub(super) const fn split(self) -> (Format, Option<Rows>) {
+        match self {
+            Self::Table => (Format::Table, None),
+            Self::Json => (Format::Json, None),
+            Self::Jsonl => (Format::Jsonl, None),
+            Self::Csv => (Format::Jsonl, Some(Rows::Csv)),
+            Self::Ocsf => (Format::Jsonl, Some(Rows::Ocsf)),
+        }
+    }
 }
 
 /// Prints an error and its causes to standard error, and tells how the process ends.

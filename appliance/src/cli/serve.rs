@@ -35,13 +35,16 @@ const fn exit_of(error: &ServeError) -> Exit {
         ServeError::Log(OpenError::Store(StoreError::Busy | StoreError::Missing(_))) => Exit::Failed,
         ServeError::Bundle(_) | ServeError::Log(_) => Exit::Invalid,
         ServeError::Sealer(_) | ServeError::SealerDied => Exit::Unavailable,
-        ServeError::Provision(_)
+        ServeError::Place(_)
+        | ServeError::Provision(_)
         | ServeError::Pin(_)
         | ServeError::Tls(_)
         | ServeError::Registry(_)
         | ServeError::Signers(_)
         | ServeError::Operators(_)
         | ServeError::Control(_)
+        | ServeError::Witnesses(_)
+        | ServeError::Witness(_)
         | ServeError::System { .. } => Exit::Failed,
     }
 }

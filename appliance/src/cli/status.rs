@@ -10,6 +10,7 @@ use crate::config::Config;
 use crate::control;
 use crate::hsm::FaultClass;
 use crate::serving::status::{BoundaryStatus, KeyStatus, Status};
+use crate::token::FenceInHsm;
 
 /// Runs the command. Ends with 5 when a boundary is closed, or nobody answers.
 pub(super) fn run(globals: &Globals) -> anyhow::Result<Exit> {
@@ -40,6 +41,7 @@ fn table(out: &mut impl std::io::Write, status: &Status) -> std::io::Result<()> 
     let counters = &status.counters;
     writeln!(out, "  epoch       {}", status.epoch)?;
     writeln!(out, "  log         {} entries, {} rounds since start", counters.log_size, counters.rounds)?;
+    unsigned(out, status)?;
     writeln!(out, "  tokens      {} released since start", counters.tokens_released)?;
     writeln!(out, "  signatures  {} verified since start", counters.signatures)?;
     if counters.slow_signatures > 0 {
@@ -49,10 +51,64 @@ fn table(out: &mut impl std::io::Write, status: &Status) -> std::io::Result<()> 
             counters.slow_signatures
         )?;
     }
+    if let Some(http) = &status.http {
+        writeln!(out, "  http        http://{http}")?;
+    }
+    witnesses(out, status)?;
+    fence(out, status)?;
     key(out, "key", &status.key)?;
     status.next_key.as_ref().map_or(Ok(()), |next| key(out, "next key", next))?;
     writeln!(out, "  bundle      {}", status.bundle)?;
     policy(out, status)
+}
+
+/// What waits for a signature, and what was not even written.
+fn unsigned(out: &mut impl std::io::Write, status: &Status) -> std::io::Result<()> {
+    let (entries, refused) = (status.counters.unsigned_entries, status.counters.refused_unlogged);
+    if entries > 0 {
+        writeln!(out, "  unsigned    {entries} entries, of at most {}", status.unsigned_max)?;
+    }
+    if refused > 0 {
+        writeln!(out, "  REFUSED     {refused} intents without an entry since start: `round.unsigned_max`")?;
+    }
+    Ok(())
+}
+
+/// How far those are who cosign this log, and the logs that are cosigned here.
+fn witnesses(out: &mut impl std::io::Write, status: &Status) -> std::io::Result<()> {
+    let at = |time_s: u64| super::utc(Timestamp(time_s.saturating_mul(1000)));
+    for witness in &status.witnesses {
+        let (name, size) = (&witness.name, witness.size);
+        match &witness.error {
+            Some(error) if witness.contradicts => writeln!(out, "  CONTRADICTS {name}: {error}")?,
+            Some(error) => writeln!(out, "  UNWITNESSED {name}, {} attempts: {error}", witness.failures)?,
+            None if size == 0 => writeln!(out, "  witness     {name} was not asked yet")?,
+            None => writeln!(out, "  witness     {name} cosigned {size} leaves at {}", at(witness.time_s))?,
+        }
+    }
+    for log in &status.witnessed {
+        let (origin, size) = (&log.origin, log.size);
+        match (log.damaged, size) {
+            (true, _) => writeln!(
+                out,
+                "  DAMAGED     the record of {origin}, which is not cosigned: restore `data/witness`"
+            )?,
+            (false, 0) => writeln!(out, "  witnesses   {origin}, which did not ask yet")?,
+            (false, _) => writeln!(out, "  witnesses   {origin} up to {size} leaves at {}", at(log.time_s))?,
+        }
+    }
+    Ok(())
+}
+
+fn fence(out: &mut impl std::io::Write, status: &Status) -> std::io::Result<()> {
+    match &status.fence_in_hsm {
+        FenceInHsm::Off | FenceInHsm::Unknown => Ok(()),
+        FenceInHsm::Kept { size, at_ms } => {
+            let at = super::utc(Timestamp(*at_ms));
+            writeln!(out, "  fence       in the HSM too, of {size} entries, written {at}")
+        }
+        FenceInHsm::Refused { why } => writeln!(out, "  fence       in its file only: {why}"),
+    }
 }
 
 fn key(out: &mut impl std::io::Write, name: &str, key: &KeyStatus) -> std::io::Result<()> {

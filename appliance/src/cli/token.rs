@@ -1,4 +1,4 @@
-//! `assent token verify|inspect`: tokens, offline, with nothing but the trust file.
+//! `assent token verify|export|inspect`: tokens, offline, with nothing but the trust file.
 
 use std::io::{BufRead as _, Read as _, Write as _};
 use std::path::{Path, PathBuf};
@@ -35,6 +35,8 @@ pub(super) enum Verb {
         #[arg(requires = "intent")]
         token: Option<String>,
     },
+    /// Write a token as a C2SP tlog-proof, which tools that know nothing of tokens verify.
+    Export(super::prove::ExportOptions),
     /// Show what a token states. It proves nothing.
     Inspect {
         /// The token's text; by default from standard input.
@@ -52,6 +54,7 @@ pub(super) fn run(verb: Verb, globals: &Globals) -> anyhow::Result<Exit> {
                 _ => verify_lines(&guard, globals),
             }
         }
+        Verb::Export(options) => super::prove::export(&options, globals),
         Verb::Inspect { token } => inspect(token, globals),
     }
 }

@@ -13,7 +13,7 @@ use clap::Subcommand;
 use super::{Exit, Globals};
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::log::keyring::Standing;
+use crate::log::keyring::{Keyring, Standing};
 use crate::provision;
 
 /// How long an exported key is trusted, unless told otherwise.
@@ -54,8 +54,8 @@ pub(super) fn run(verb: Verb, globals: &Globals) -> anyhow::Result<Exit> {
 /// The trust file of the configured appliance. A day before now is trusted too, for tokens that exist already.
 pub(crate) fn export(config: &Config, now: Timestamp, days: u64) -> anyhow::Result<String> {
     let ring = provision::keyring(config)?;
+    let mut trusted = succeeded(config, &ring, now)?;
     let (not_before, latest) = (now.minus_ms(DAY_MS), now.plus_ms(days.saturating_mul(DAY_MS)));
-    let mut trusted = Vec::new();
     let announced = ring.next().map(|next| (&next.cka_id, &next.vkey));
     for (cka_id, vkey) in ring.keys().map(|key| (&key.cka_id, &key.vkey)).chain(announced) {
         let not_after = match ring.standing(cka_id).map(|(_, standing)| standing) {
@@ -69,12 +69,31 @@ pub(crate) fn export(config: &Config, now: Timestamp, days: u64) -> anyhow::Resu
     Ok(Trust::new(&trusted)?.render())
 }
 
-/// Trust in every key of the configured appliance's own ring, at any time: for commands that read its own log.
+/// The last key of each log that another one succeeded: auditors begin with it, and executors take nothing of it any more. It
+/// ends when the next log was opened, for it may be in wrong hands.
+fn succeeded(config: &Config, newest: &Keyring, now: Timestamp) -> anyhow::Result<Vec<TrustedKey<'static>>> {
+    let rings = provision::keyrings_before(config)?;
+    let ends = rings.iter().skip(1).chain([newest]).map(|next| next.founding().since);
+    let key = |(ring, not_after): (&Keyring, Timestamp)| {
+        let not_before = now.min(not_after).minus_ms(DAY_MS);
+        let key = Trust::new(&[TrustedKey { key: parsed(&ring.signing().vkey)?, not_before, not_after }])?;
+        Ok(key.keys().to_vec())
+    };
+    let keys: anyhow::Result<Vec<_>> = rings.iter().zip(ends).map(key).collect();
+    Ok(keys?.concat())
+}
+
+/// Trust in every key of the configured appliance's own rings, at any time: for commands that read its own logs.
 pub(super) fn own(config: &Config) -> anyhow::Result<Trust> {
-    let ring = provision::keyring(config)?;
-    let all = ring.keys().map(|key| &key.vkey).chain(ring.next().map(|next| &next.vkey));
+    let mut rings = provision::keyrings_before(config)?;
+    rings.push(provision::keyring(config)?);
+    let vkeys = |ring: &'_ Keyring| -> Vec<String> {
+        let all = ring.keys().map(|key| key.vkey.clone());
+        all.chain(ring.next().map(|next| next.vkey.clone())).collect()
+    };
+    let all: Vec<String> = rings.iter().flat_map(vkeys).collect();
     let mut keys = Vec::new();
-    for vkey in all {
+    for vkey in &all {
         let (not_before, not_after) = (Timestamp(0), Timestamp(u64::MAX));
         keys.push(TrustedKey { key: parsed(vkey)?, not_before, not_after });
     }

@@ -4,12 +4,14 @@
 //! the key, the line and what is allowed. Relative paths are relative to the file's own folder. Which file it is, the
 //! command line decides; whether what it names exists, `assent doctor` looks. (interface.md, "Conventions".)
 
+mod log;
 mod pin;
 mod policy;
 mod quota;
 mod reader;
 mod sections;
 mod units;
+mod witness;
 
 #[cfg(test)]
 mod tests;
@@ -19,10 +21,12 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+pub use log::{Fence, HsmFence, Log, Round};
 pub use pin::PinSource;
 pub use policy::{Policy, Signers};
 pub use quota::Quota;
-pub use sections::{Appliance, Fence, Hsm, Listen, Module, Rearm, Round, Tls};
+pub use sections::{Appliance, Hsm, Listen, Module, Rearm, Tls};
+pub use witness::{Witnessed, Witnessing};
 
 use crate::identity::tls::{TlsSettings, TransportLimits};
 use crate::limits::MAX_CONFIGURATION_BYTES;
@@ -45,8 +49,14 @@ pub struct Config {
     pub policy: Policy,
     /// How much is signed at once.
     pub round: Round,
+    /// What the log's disk must do for it.
+    pub log: Log,
     /// Where the newest checkpoint is kept against rollback.
     pub fence: Fence,
+    /// Who cosigns the log's checkpoints.
+    pub witness: Witnessed,
+    /// Whose checkpoints are cosigned here.
+    pub witnessing: Witnessing,
     /// What one connection may use.
     pub quota: Quota,
     settings: Vec<Setting>,
@@ -194,7 +204,10 @@ impl Config {
             hsm: Hsm::read(&mut reader)?,
             policy: Policy::read(&mut reader)?,
             round: Round::read(&mut reader)?,
+            log: Log::read(&mut reader)?,
             fence: Fence::read(&mut reader)?,
+            witness: Witnessed::read(&mut reader)?,
+            witnessing: Witnessing::read(&mut reader)?,
             quota: Quota::read(&mut reader)?,
             settings: Vec::new(),
         };
@@ -211,6 +224,13 @@ impl Config {
     #[must_use]
     pub fn origin(&self) -> String {
         self.appliance.origin()
+    }
+
+    /// The fence's file: the first log's at the configured path, that of log n beside it, with `-n` in its name. So each log
+    /// has a fence and a latch of its own, and what holds an abandoned one goes on to hold it.
+    #[must_use]
+    pub fn fence_file(&self) -> PathBuf {
+        self.fence.file(self.appliance.log)
     }
 
     /// The register of agents.

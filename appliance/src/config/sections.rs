@@ -14,7 +14,7 @@ use super::policy::{Signers, signers, threshold};
 use super::reader::{Reader, Section, is_path};
 use crate::hsm::HsmSettings;
 use crate::identity::TrustDomain;
-use crate::limits::{MAX_CKA_ID_BYTES, MAX_ROUND_ENTRIES};
+use crate::limits::MAX_CKA_ID_BYTES;
 use crate::operators::ListError;
 use crate::token::rearm::Office;
 
@@ -22,14 +22,16 @@ pub(super) const MILLISECOND: Duration = Duration::from_millis(1);
 pub(super) const SECOND: Duration = Duration::from_secs(1);
 pub(super) const MINUTE: Duration = Duration::from_secs(60);
 pub(super) const HOUR: Duration = Duration::from_secs(60 * 60);
+pub(super) const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 pub(super) const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 /// The word that stands for the embedded module.
 const SIMULATOR: &str = "simulator";
+/// The word that stands for no listener.
+const OFF: &str = "off";
 /// Bytes of a slot's label and of its serial number (PKCS#11 3.0 section 3.2).
 const LABEL_BYTES: usize = 32;
 const SERIAL_BYTES: usize = 16;
-const _: () = assert!(MAX_ROUND_ENTRIES <= u32::MAX as usize, "a round's limit fits the key");
 
 /// `[appliance]`: who it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,6 +51,10 @@ pub struct Appliance {
 pub struct Listen {
     /// For agents, over QUIC.
     pub quic: SocketAddr,
+    /// For readers of the log, over HTTP; none: it is not served.
+    pub http: Option<SocketAddr>,
+    /// Whether they are given entries too, which name principals and what they asked.
+    pub http_entries: bool,
 }
 
 /// `[tls]`: certificates.
@@ -117,20 +123,6 @@ pub enum Rearm {
     Operator,
 }
 
-/// `[round]`: how much is signed at once.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Round {
-    /// Entries under one signature.
-    pub entries_max: usize,
-}
-
-/// `[fence]`: against rollback.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fence {
-    /// The second path for the newest checkpoint.
-    pub path: PathBuf,
-}
-
 impl Appliance {
     pub(super) fn read(reader: &mut Reader<'_>) -> Result<Self, ConfigError> {
         let mut section = reader.section("appliance")?;
@@ -166,8 +158,14 @@ impl Listen {
         let mut section = reader.section("listen")?;
         let allowed = "an address and a port, such as \"127.0.0.1:7743\" or \"[::]:7743\"";
         let quic = section.value("quic", "127.0.0.1:7743", allowed, |value| value.as_str()?.parse().ok())?;
+        let allowed = "an address and a port, such as \"127.0.0.1:7744\", or \"off\"";
+        let http = section.value("http", "127.0.0.1:7744", allowed, |value| match value.as_str()? {
+            OFF => Some(None),
+            address => address.parse().ok().map(Some),
+        })?;
+        let http_entries = section.boolean("http_entries", false)?;
         section.finish()?;
-        Ok(Self { quic })
+        Ok(Self { quic, http, http_entries })
     }
 }
 
@@ -272,26 +270,6 @@ fn rearm(value: &Value) -> Option<Rearm> {
         "automatic" => Some(Rearm::Automatic),
         "operator" => Some(Rearm::Operator),
         _ => None,
-    }
-}
-
-impl Round {
-    pub(super) fn read(reader: &mut Reader<'_>) -> Result<Self, ConfigError> {
-        let mut section = reader.section("round")?;
-        // INVARIANT: the limit fits 32 bits, as is asserted above.
-        let most = u32::try_from(MAX_ROUND_ENTRIES).unwrap_or(u32::MAX);
-        let entries_max = section.integer("entries_max", most, 1..=most)?;
-        section.finish()?;
-        Ok(Self { entries_max: usize::try_from(entries_max).unwrap_or(MAX_ROUND_ENTRIES) })
-    }
-}
-
-impl Fence {
-    pub(super) fn read(reader: &mut Reader<'_>) -> Result<Self, ConfigError> {
-        let mut section = reader.section("fence")?;
-        let path = section.path("path", "fence/checkpoint")?;
-        section.finish()?;
-        Ok(Self { path })
     }
 }
 

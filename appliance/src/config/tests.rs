@@ -30,6 +30,9 @@ fn an_empty_file_gives_the_documented_defaults() {
     assert_eq!((config.hsm.module, config.hsm.allow_simulator), (Module::Simulator, false));
     assert_eq!((config.policy.max_age, config.hsm.rearm), (None, Rearm::Automatic));
     assert!(!config.tls.accept_unregistered);
+    assert!(config.listen.http.is_some_and(|address| address.ip().is_loopback()));
+    assert!(!config.listen.http_entries);
+    assert_eq!(parse("[listen]\nhttp = \"off\"\n").unwrap().listen.http, None);
 }
 
 #[test]
@@ -103,6 +106,9 @@ fn values_out_of_bounds_are_refused() {
         ("appliance", "data = \"\""),
         ("listen", "quic = \"7743\""),
         ("listen", "quic = \"localhost:7743\""),
+        ("listen", "http = \"on\""),
+        ("listen", "http = \"localhost:7744\""),
+        ("listen", "http_entries = \"yes\""),
         ("tls", "trust_domain = \"Assent\""),
         ("tls", "accept_unregistered = \"yes\""),
         ("hsm", "key_id = \"1\""),
@@ -133,6 +139,11 @@ fn values_out_of_bounds_are_refused() {
         ("policy", "shadow = \"\""),
         ("round", "entries_max = 0"),
         ("round", "entries_max = 16385"),
+        ("witness", "ask = \"w\""),
+        ("witness", "ask = [\"w http://127.0.0.1:7744\"]"),
+        ("witness", "interval = \"1ms\""),
+        ("witnessing", "logs = [1]"),
+        ("witnessing", "logs = [\"log\"]"),
         ("quota", "streams_per_connection = 129"),
         ("quota", "unread_per_connection = \"33MiB\""),
         ("quota", "unread_per_connection = \"1KiB\""),
@@ -230,4 +241,26 @@ fn a_loaded_file_is_read_like_its_text() {
     assert_eq!(config.appliance.data, folder.path().join("data"));
     std::fs::write(&path, "#".repeat(2 << 20)).unwrap();
     assert!(matches!(Config::load(&path), Err(ConfigError::TooLong { .. })));
+}
+
+#[test]
+fn a_witness_is_asked_by_its_own_kind_of_key_and_named_once() {
+    let witness = "w.test/1+f4e8a9b2+BAAA";
+    assert!(refusal(&format!("[witness]\nask = [\"{witness} http://w\"]\n")).contains("; it is a list"));
+    let key = crate::witness::tests::key("w.test/1");
+    let vkey = key.verifier_key().unwrap().to_string();
+    let ask = |items: &str| parse(&format!("[witness]\nask = [{items}]\n"));
+    let one = format!("\"{vkey} https://w.test/witness\"");
+    let expected = (vkey.clone(), "https://w.test/witness".to_owned());
+    assert_eq!(ask(&one).unwrap().witness.ask, [expected]);
+    for bad in [
+        format!("{one}, {one}"),
+        format!("\"{vkey}\""),
+        format!("\"{vkey} ftp://w\""),
+        format!("\"{vkey} http://w?a\""),
+    ] {
+        assert!(ask(&bad).is_err(), "{bad}");
+    }
+    // A witness's key is no log's, and the reverse.
+    assert!(parse(&format!("[witnessing]\nlogs = [\"{vkey}\"]\n")).is_err());
 }

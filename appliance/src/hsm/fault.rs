@@ -47,6 +47,7 @@ pub enum FaultKind {
     KeyUnreadable,
     KeyPresent,
     KeyOther,
+    DataRefused,
     DeviceRemoved,
     DeviceError,
     SessionLost,
@@ -87,7 +88,7 @@ const NEW_KEY: &str = "make one in the HSM with `assent keys generate` and anoth
 
 impl FaultKind {
     /// Every kind, for metrics and tests.
-    pub const ALL: [Self; 37] = [
+    pub const ALL: [Self; 38] = [
         Self::ModuleMissing,
         Self::ModuleRejected,
         Self::ModuleFailed,
@@ -109,6 +110,7 @@ impl FaultKind {
         Self::KeyUnreadable,
         Self::KeyPresent,
         Self::KeyOther,
+        Self::DataRefused,
         Self::DeviceRemoved,
         Self::DeviceError,
         Self::SessionLost,
@@ -169,6 +171,7 @@ impl FaultKind {
             Self::KeyUnreadable => integrity("key_unreadable", "the public key cannot be read", KEYS),
             Self::KeyPresent => integrity("key_present", "there is a key with that id already", "choose another --key-id; `assent keys list` shows those in use"),
             Self::KeyOther => integrity("key_other", "the HSM has another key than the pinned one", "find out who changed it; rotate only when it was you"),
+            Self::DataRefused => availability("data_refused", "the slot keeps no data objects, which `fence.hsm = \"on\"` demands", "use another slot, or set fence.hsm to \"auto\""),
             Self::DeviceRemoved => availability("device_removed", "the HSM is gone", LOOK),
             Self::DeviceError => availability("device_error", "the HSM reports a device error", LOOK),
             Self::SessionLost => availability("session_lost", "the HSM dropped the session", LOOK),

@@ -9,7 +9,7 @@ use assent_proto::codec;
 use serde::{Deserialize, Serialize};
 use zeroize::{Zeroize as _, Zeroizing};
 
-use super::{FaultKind, HsmIdentity};
+use super::{FaultKind, HsmFault, HsmIdentity};
 use crate::limits::MAX_SIGNER_FRAME_BYTES;
 
 const LENGTH_BYTES: usize = 4;
@@ -22,6 +22,15 @@ pub(super) enum Question<'a> {
     Sign {
         sequence: u64,
         text: &'a [u8],
+    },
+    /// What data objects have this label?
+    Fence {
+        label: &'a str,
+    },
+    /// Keep this in place of what has this label.
+    KeepFence {
+        label: &'a str,
+        note: &'a [u8],
     },
 }
 
@@ -51,8 +60,40 @@ impl std::fmt::Debug for Start<'_> {
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum Answer<'a> {
     Ready(HsmIdentity),
-    Signature { sequence: u64, signature: &'a [u8] },
-    Fault { kind: FaultKind, detail: &'a str },
+    Signature {
+        sequence: u64,
+        signature: &'a [u8],
+    },
+    /// So many data objects, and what the first of them hold.
+    Fence {
+        count: u32,
+        #[serde(borrow)]
+        notes: Vec<&'a [u8]>,
+    },
+    FenceKept,
+    /// The HSM keeps no data objects; it signs all the same.
+    FenceRefused {
+        why: &'a str,
+    },
+    Fault {
+        kind: FaultKind,
+        detail: &'a str,
+    },
+}
+
+impl Answer<'_> {
+    /// The fault that it tells, or that it is, where another answer was due.
+    pub(super) fn undue(&self) -> HsmFault {
+        let what = match self {
+            Self::Fault { kind, detail } => return HsmFault::new(*kind, *detail),
+            Self::Ready(_) => "ready",
+            Self::Signature { .. } => "a signature",
+            Self::Fence { .. } => "what the HSM keeps",
+            Self::FenceKept => "that something is kept",
+            Self::FenceRefused { .. } => "that nothing is kept",
+        };
+        HsmFault::new(FaultKind::FrameUnexpected, format!("{what}, which nobody asked for"))
+    }
 }
 
 /// Why no frame came or went.
@@ -201,7 +242,10 @@ mod tests {
             match reader.next() {
                 Ok(bytes) => match codec::parse(bytes).unwrap() {
                     Question::Sign { sequence: 7, text } => found.push(text.to_vec()),
-                    other @ (Question::Start(_) | Question::Sign { .. }) => panic!("{other:?}"),
+                    other @ (Question::Start(_)
+                    | Question::Sign { .. }
+                    | Question::Fence { .. }
+                    | Question::KeepFence { .. }) => panic!("{other:?}"),
                 },
                 Err(FrameError::Gone) => return found,
                 Err(error) => panic!("{error}"),

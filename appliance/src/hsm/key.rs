@@ -4,6 +4,7 @@
 //! asks no module.
 
 use super::{FaultKind, HsmFault};
+use crate::log::hex::hex;
 
 /// A private key in a slot, without its secret half, which nobody can read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,25 +48,6 @@ impl Key {
     }
 }
 
-/// Lower-case hexadecimal digits.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
-}
-
-/// The bytes of an even number of hexadecimal digits, at least two.
-pub(crate) fn unhex(text: &str) -> Option<Vec<u8>> {
-    let digit = |byte: &u8| char::from(*byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
-    let pairs = text.as_bytes().chunks(2).map(|pair| match pair {
-        [high, low] => Some(digit(high)? << 4 | digit(low)?),
-        _ => None,
-    });
-    if text.is_empty() { None } else { pairs.collect() }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -94,15 +76,6 @@ mod tests {
         ];
         for (key, lack) in cases {
             assert_eq!(key.require().unwrap_err().fault(), lack);
-        }
-    }
-
-    #[test]
-    fn hexadecimal_comes_back() {
-        assert_eq!(hex(&[0, 0xa1, 0xff]), "00a1ff");
-        assert_eq!(unhex("00A1ff"), Some(vec![0, 0xa1, 0xff]));
-        for bad in ["", "1", "0g", "+1", "012"] {
-            assert_eq!(unhex(bad), None, "{bad}");
         }
     }
 }

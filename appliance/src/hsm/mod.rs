@@ -26,8 +26,9 @@ use serde::{Deserialize, Serialize};
 
 pub use confinement::Confinement;
 pub use fault::{FaultClass, FaultKind, HsmFault};
+pub use module::DataObjects;
 pub use pin::{Pin, PinError, pin_source};
-pub use remote::Signer;
+pub use remote::{InHsm, Signer};
 
 /// Which module, slot and key, and how the child that uses them is started.
 #[derive(Clone, Debug)]

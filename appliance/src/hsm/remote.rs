@@ -18,6 +18,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::frame::{Answer, FrameWriter, Question, Start};
+use super::module::DataObjects;
 use super::watch::{OnLoss, Quiet, Shared, Watcher, frame_fault, read, unexpected};
 use super::{Confinement, FaultKind, HsmFault, HsmIdentity, HsmSettings, Pin};
 
@@ -28,6 +29,15 @@ const OWN_GRACE: Duration = Duration::from_millis(2);
 /// How long a write may wait. One question is out at a time and fits into the socket, so none does.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(1);
 
+/// What an HSM that need not keep data objects says to one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum InHsm<T> {
+    /// It keeps them.
+    Kept(T),
+    /// It does not. This is what it said.
+    Refused(String),
+}
+
 /// A signer that is logged in and ready, until its first fault.
 #[derive(Debug)]
 pub struct Signer {
@@ -36,6 +46,7 @@ pub struct Signer {
     sequence: u64,
 }
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "an answer that is not due is a fault, whatever it says")]
 impl Signer {
     /// Starts a child and has it load the module, log in (once) and find the key.
     ///
@@ -56,8 +67,7 @@ impl Signer {
         let question = Question::Start(start_question(settings, pin)?);
         let answered = link.ask(&question, deadline, |answer| match answer {
             Answer::Ready(identity) => Ok(identity),
-            Answer::Signature { .. } => Err(unexpected("a signature before it was ready")),
-            Answer::Fault { kind, detail } => Err(HsmFault::new(kind, detail)),
+            answer => Err(answer.undue()),
         });
         link.questions.wipe();
         let identity = answered?;
@@ -91,8 +101,45 @@ impl Signer {
             Answer::Signature { sequence, .. } => {
                 Err(unexpected(&format!("signature {sequence} when {asked} was due")))
             }
-            Answer::Ready(_) => Err(unexpected("ready a second time")),
-            Answer::Fault { kind, detail } => Err(HsmFault::new(kind, detail)),
+            answer => Err(answer.undue()),
+        })
+    }
+
+    /// What the HSM keeps in data objects of this label. The caller decides what of it is to be believed.
+    ///
+    /// # Errors
+    /// The first fault, then and at every later call. That it keeps no such objects is none.
+    pub fn fence(&mut self, label: &str, deadline: Duration) -> Result<InHsm<DataObjects>, HsmFault> {
+        if let Some(fault) = self.fault() {
+            return Err(fault.clone());
+        }
+        self.link.ask(&Question::Fence { label }, deadline, |answer| match answer {
+            Answer::Fence { count, notes } => {
+                let values = notes.into_iter().map(<[u8]>::to_vec).collect();
+                Ok(InHsm::Kept(DataObjects { count: usize::try_from(count).unwrap_or(usize::MAX), values }))
+            }
+            Answer::FenceRefused { why } => Ok(InHsm::Refused(why.to_owned())),
+            answer => Err(answer.undue()),
+        })
+    }
+
+    /// Has the HSM keep `note` in a data object of this label, in place of what it kept.
+    ///
+    /// # Errors
+    /// As [`Self::fence`].
+    pub fn keep_fence(
+        &mut self,
+        label: &str,
+        note: &[u8],
+        deadline: Duration,
+    ) -> Result<InHsm<()>, HsmFault> {
+        if let Some(fault) = self.fault() {
+            return Err(fault.clone());
+        }
+        self.link.ask(&Question::KeepFence { label, note }, deadline, |answer| match answer {
+            Answer::FenceKept => Ok(InHsm::Kept(())),
+            Answer::FenceRefused { why } => Ok(InHsm::Refused(why.to_owned())),
+            answer => Err(answer.undue()),
         })
     }
 

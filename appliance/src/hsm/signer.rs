@@ -22,7 +22,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::confinement::{Confinement, confine};
 use super::frame::{Answer, FrameError, FrameReader, FrameWriter, Question, Start};
-use super::module::{Access, Handle, Login, Module};
+use super::module::{Access, DataError, DataObjects, Handle, Login, Module};
 use super::{FaultKind, HsmFault, HsmIdentity};
 
 /// How long a signer that told a fault waits to be killed.
@@ -136,11 +136,34 @@ fn answer_all(
             }
             question => question?,
         };
-        let Question::Sign { sequence, text } = parse(question)? else {
-            return Err(unexpected("`Start` a second time").into());
-        };
-        let signature = armed.login.sign(&armed.key, text)?;
-        answers.send(&Answer::Signature { sequence, signature: &signature })?;
+        match parse(question)? {
+            Question::Start(_) => return Err(unexpected("`Start` a second time").into()),
+            Question::Sign { sequence, text } => {
+                let signature = armed.login.sign(&armed.key, text)?;
+                answers.send(&Answer::Signature { sequence, signature: &signature })?;
+            }
+            Question::Fence { label } => match may_refuse(armed.login.data(label))? {
+                Ok(DataObjects { count, values }) => {
+                    let notes = values.iter().map(Vec::as_slice).collect();
+                    answers
+                        .send(&Answer::Fence { count: u32::try_from(count).unwrap_or(u32::MAX), notes })?;
+                }
+                Err(why) => answers.send(&Answer::FenceRefused { why: &why })?,
+            },
+            Question::KeepFence { label, note } => match may_refuse(armed.login.keep_data(label, note))? {
+                Ok(()) => answers.send(&Answer::FenceKept)?,
+                Err(why) => answers.send(&Answer::FenceRefused { why: &why })?,
+            },
+        }
+    }
+}
+
+/// That an HSM keeps no data objects is no fault of it.
+fn may_refuse<T>(outcome: Result<T, DataError>) -> Result<Result<T, String>, HsmFault> {
+    match outcome {
+        Ok(done) => Ok(Ok(done)),
+        Err(DataError::Refused(why)) => Ok(Err(why)),
+        Err(DataError::Fault(fault)) => Err(fault),
     }
 }
 

@@ -332,8 +332,7 @@ impl Watcher {
         }
         answers.source_mut().wait_at_most(LAST_WORDS, Duration::ZERO);
         match read(&mut answers) {
-            Ok(Answer::Fault { kind, detail }) => HsmFault::new(kind, detail),
-            Ok(Answer::Ready(_) | Answer::Signature { .. }) => unexpected("a frame that nobody asked for"),
+            Ok(answer) => answer.undue(),
             Err(fault) if fault.fault() == FaultKind::FrameUnexpected => fault,
             Err(_) => HsmFault::new(FaultKind::SignerLost, "its process ended"),
         }

@@ -22,8 +22,8 @@ use x509_parser::prelude::{FromDer as _, X509Certificate};
 use zeroize::Zeroizing;
 
 use super::certificate::Serial;
-use super::durable::write_durably;
 use super::spiffe::{SpiffeId, TrustDomain};
+use super::write_durably;
 use crate::limits::{CA_LIFETIME, CERTIFICATE_BACKDATING, MAX_PEM_BYTES};
 
 /// A certificate and a key that sign others.
@@ -102,23 +102,30 @@ pub enum CaError {
 }
 
 impl CertificateAuthority {
-    /// Makes a CA in `folder`: `ca.pem`, and `ca.key` for its owner only.
+    /// Makes a CA in `folder`: `ca.pem`, and `ca.key` for its owner only. A key without its certificate, which is what a kill
+    /// in between leaves, is used: whatever it may have signed stays good.
     ///
     /// # Errors
     /// [`CaError`]; one that exists is never replaced.
     pub fn create(folder: &Path, domain: &TrustDomain, now: Timestamp) -> Result<Self, CaError> {
         let (certificate, key) = (folder.join("ca.pem"), folder.join("ca.key"));
-        if let Some(path) = [&certificate, &key].into_iter().find(|path| path.exists()) {
-            return Err(CaError::Exists { path: path.clone() });
+        if certificate.exists() {
+            return Err(CaError::Exists { path: certificate });
         }
         std::fs::create_dir_all(folder).map_err(|source| CaError::File {
             doing: "make the folder",
             path: folder.to_owned(),
             source,
         })?;
-        let (authority, key_pem) = Self::generate(domain, now)?;
-        // The key first: a certificate without its key could not be told from one whose key was lost.
-        write(&key, key_pem.as_bytes(), 0o600)?;
+        let authority = if key.exists() {
+            let other_key = |_| CaError::Key { path: key.clone() };
+            Self::of(KeyPair::from_pem(&Zeroizing::new(read(&key)?)).map_err(other_key)?, domain, now)?
+        } else {
+            let (authority, key_pem) = Self::generate(domain, now)?;
+            // The key first: a certificate without its key could not be told from one whose key was lost.
+            write(&key, key_pem.as_bytes(), 0o600)?;
+            authority
+        };
         write(&certificate, authority.certificate_pem.as_bytes(), 0o644)?;
         Ok(authority)
     }
@@ -130,6 +137,11 @@ impl CertificateAuthority {
     ) -> Result<(Self, Zeroizing<String>), CaError> {
         let pair = KeyPair::generate_for(&PKCS_ED25519)?;
         let key_pem = Zeroizing::new(pair.serialize_pem());
+        Ok((Self::of(pair, domain, now)?, key_pem))
+    }
+
+    /// A CA of this key.
+    fn of(pair: KeyPair, domain: &TrustDomain, now: Timestamp) -> Result<Self, CaError> {
         let expires = after(now, CA_LIFETIME);
         let (mut params, _) = params(&format!("Assent CA of {domain}"), now, expires)?;
         params.subject_alt_names = vec![SanType::URI(format!("spiffe://{domain}").try_into()?)];
@@ -138,7 +150,7 @@ impl CertificateAuthority {
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         params.use_authority_key_identifier_extension = false;
         let certificate_pem = params.self_signed(&pair)?.pem();
-        Ok((Self { issuer: Issuer::new(params, pair), certificate_pem, expires }, key_pem))
+        Ok(Self { issuer: Issuer::new(params, pair), certificate_pem, expires })
     }
 
     /// Opens a CA from its certificate and its key, both PEM.

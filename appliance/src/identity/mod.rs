@@ -6,7 +6,6 @@
 
 pub mod ca;
 mod certificate;
-mod durable;
 pub mod registry;
 mod spiffe;
 pub mod tls;
@@ -14,8 +13,8 @@ pub mod tls;
 #[cfg(test)]
 mod tests;
 
+pub use crate::log::disk::{sync_folder_of, write_durably};
 pub use ca::{CaError, CertificateAuthority, Issued, Name};
 pub use certificate::{IdentityError, Peer, Serial, peer};
-pub use durable::{sync_folder_of, write_durably};
 pub use registry::{Agents, Record, Registry, RegistryError};
 pub use spiffe::{SpiffeError, SpiffeId, TrustDomain};

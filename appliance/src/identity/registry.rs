@@ -16,8 +16,8 @@ use serde::{Deserialize, Serialize};
 
 use super::ca::Issued;
 use super::certificate::{Peer, Serial};
-use super::durable::write_durably;
 use super::spiffe::SpiffeId;
+use super::write_durably;
 use crate::limits::MAX_REGISTRY_BYTES;
 
 const SCHEMA: &str = "assent.v1.agents";

@@ -1,12 +1,13 @@
 //! The policies in force: one bundle at a time, swapped whole.
 //!
 //! The one rule: every bundle takes the same path, from wherever it comes: read, compiled within the budget, admitted
-//! (`admission`), kept ([`store`]), recorded in the log, and only then in force. A bundle that fails anywhere on it changes
+//! (`admission`), kept ([`store`], and for auditors [`archive`]), recorded in the log, and only then in force. A bundle that fails anywhere on it changes
 //! nothing but the status and the log. The path is the loader's thread ([`loader`]); those that serve intents take a
 //! [`Snapshot`] and nothing else. A batch runs under one snapshot, whatever is loaded meanwhile. Design: policy.md, "Bundles
 //! in motion".
 
 mod admission;
+pub mod archive;
 mod cached;
 pub mod loader;
 mod offer;

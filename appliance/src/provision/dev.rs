@@ -8,6 +8,7 @@ use super::{ProvisionError, file, found_log, hsm_settings, init_config, init_ide
 use crate::clock::Clock;
 use crate::config::{Config, ConfigError};
 use crate::identity::{CertificateAuthority, Record, Registry, RegistryError, write_durably};
+use crate::log::hex::hex;
 use crate::sample;
 
 /// How long the throw-away agent's certificate lives.
@@ -55,14 +56,14 @@ pub enum DevError {
     Registry(#[from] RegistryError),
 }
 
-/// Provisions `folder` for development, or finds it provisioned. Port 0 takes any that is free.
+/// Provisions `folder` for development, or finds it provisioned. Port 0 takes any that is free, for agents and for HTTP.
 ///
 /// # Errors
 /// [`DevError`].
-pub fn dev(folder: &Path, port: u16) -> Result<Dev, DevError> {
+pub fn dev(folder: &Path, port: u16, http_port: u16) -> Result<Dev, DevError> {
     std::fs::create_dir_all(folder).map_err(file("make", folder))?;
     let folder = &std::fs::canonicalize(folder).map_err(file("find", folder))?;
-    scratch(folder, &configuration(folder, port))
+    scratch(folder, &configuration(folder, port, http_port))
 }
 
 /// Provisions `folder`, named from the root, as this configuration says, or finds it provisioned.
@@ -86,7 +87,7 @@ pub fn scratch(folder: &Path, configuration: &str) -> Result<Dev, DevError> {
     Ok(Dev { config: path, agent })
 }
 
-fn configuration(folder: &Path, port: u16) -> String {
+fn configuration(folder: &Path, port: u16, http_port: u16) -> String {
     let simulator = folder.join("hsm/simulator");
     format!(
         r#"# A development appliance: everything is as in production, and the keys are thrown away.
@@ -95,6 +96,8 @@ name = "dev"
 
 [listen]
 quic = "127.0.0.1:{port}"
+http = "127.0.0.1:{http_port}"
+http_entries = true
 
 [hsm]
 module = "simulator"
@@ -115,15 +118,33 @@ fn make_authority(folder: &Path, config_path: &Path, config: &Config) -> Result<
     let simulator = hsm.join("simulator");
     std::fs::create_dir_all(&simulator).map_err(file("make", &simulator))?;
     let (pin, so_pin) = (hsm.join("pin"), hsm.join("so-pin"));
+    let begun = so_pin.exists();
     for path in [&pin, &so_pin].into_iter().filter(|path| !path.exists()) {
         write_durably(path, random_pin().as_bytes(), 0o600).map_err(file("write", path))?;
     }
     let label = config.hsm.slot_label.as_str();
     let pins = ["--so-pin-file".as_ref(), so_pin.as_os_str(), "--pin-file".as_ref(), pin.as_os_str()];
-    let mut init = ours(config_path, config, "hsm init")?;
-    init.args(["--slot-label", label]).args(pins);
-    finish(init, "hsm init")?;
-    finish(ours(config_path, config, "keys generate")?, "keys generate")
+    // Where an earlier run has begun, what it came to is looked at: neither slot nor key is made twice.
+    let there = |command, list, key, wanted: &str| -> Result<bool, DevError> {
+        Ok(begun && lists(ours(config_path, config, command)?.args(["-o", "json"]), list, key, wanted))
+    };
+    if !there("hsm list", "slots", "label", label)? {
+        let mut init = ours(config_path, config, "hsm init")?;
+        init.args(["--slot-label", label]).args(pins);
+        finish(init, "hsm init")?;
+    }
+    if !there("keys list", "keys", "key_id", &hex(&config.hsm.key_id))? {
+        finish(ours(config_path, config, "keys generate")?, "keys generate")?;
+    }
+    Ok(())
+}
+
+/// Whether what a command of ours lists has something of this name. Where it lists nothing, what follows says why.
+fn lists(process: &mut Command, list: &str, key: &str, wanted: &str) -> bool {
+    let Ok(output) = process.output() else { return false };
+    let listed: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
+    let rows = listed.get(list).and_then(serde_json::Value::as_array);
+    rows.is_some_and(|rows| rows.iter().any(|row| row.get(key).is_some_and(|found| found == wanted)))
 }
 
 fn ours(config_path: &Path, config: &Config, command: &str) -> Result<Command, DevError> {
@@ -165,8 +186,9 @@ fn enroll(folder: &Path, config: &Config) -> Result<AgentFiles, DevError> {
     let ca = CertificateAuthority::open(&config.tls.ca, &config.ca_key()).map_err(ProvisionError::from)?;
     let id = config.tls.trust_domain.agent(sample::AGENT).map_err(ProvisionError::from)?;
     let issued = ca.issue_agent(&id, AGENT_LIFETIME, now).map_err(ProvisionError::from)?;
-    issued.write(&files.certificate, &files.key).map_err(ProvisionError::from)?;
+    // Registered first: where a kill comes between, the next run issues another, and nobody holds this one.
     let registry = Registry::open(&config.agents_path())?;
     registry.add(&Record::new(sample::AGENT, id, &issued, now))?;
+    issued.write(&files.certificate, &files.key).map_err(ProvisionError::from)?;
     Ok(files)
 }

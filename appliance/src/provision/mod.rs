@@ -5,6 +5,8 @@
 //! made for the key that the HSM shows and holds the appliance to it from then on.
 
 mod dev;
+mod logs;
+pub mod succession;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::{Path, PathBuf};
@@ -14,13 +16,16 @@ use assent_proto::note::{NoteError, VerifierKey};
 use assent_proto::number::Timestamp;
 
 pub use dev::{AgentFiles, Dev, DevError, dev, scratch};
+pub use logs::{agree, keyring, keyring_file, keyrings_before, log_file};
 
-use crate::config::{Config, Module, Signers};
-use crate::hsm::{HsmFault, HsmSettings, Pin, PinError, Signer};
+use crate::config::{Config, HsmFence, Module, Signers};
+use crate::hsm::{HsmFault, HsmSettings, InHsm, Pin, PinError, Signer};
 use crate::identity::{CaError, CertificateAuthority, Name, SpiffeError, write_durably};
 use crate::limits::SIGNER_START_DEADLINE;
+use crate::log::disk::system;
 use crate::log::keyring::{Keyring, KeyringError};
-use crate::log::store::{Identity, STORE_VERSION, Store, StoreError};
+use crate::log::second_fence::label;
+use crate::log::store::{Identity, Store, StoreError};
 
 /// How long a server certificate of the built-in CA lives.
 const SERVER_LIFETIME: Duration = Duration::from_secs(365 * 24 * 60 * 60);
@@ -33,6 +38,25 @@ pub enum ProvisionError {
     /// No log was made yet.
     #[error("no key is pinned at {}; run `assent hsm init`, `assent keys generate`, then `assent init`", .0.display())]
     NotPinned(PathBuf),
+    /// A log of a higher number lies beside the configured one.
+    #[error(
+        "log {newest} lies beside log {configured}, which it has succeeded; set `appliance.log` to {newest}. Where its ceremony was not \
+         finished, finish it; to audit the older log, name its file and a trust file"
+    )]
+    Succeeded {
+        /// What the configuration names.
+        configured: u32,
+        /// The newest log in the data folder.
+        newest: u32,
+    },
+    /// The configured log is yet to be opened by operators.
+    #[error("log {0} is not open; operators open it: `assent log succeed`")]
+    NotOpened(u32),
+    /// The HSM remembers a log of that name.
+    #[error(
+        "the HSM keeps a fence of `{0}`: that log was begun before; restore it, or open the next one by `assent log succeed`"
+    )]
+    Begun(String),
     /// The simulator is not where it is built.
     #[error(
         "the simulator {SIMULATOR} is not beside this program; build it, or name a module under `hsm.module`"
@@ -82,25 +106,10 @@ fn file(doing: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Prov
     move |source| ProvisionError::File { doing, path: path.to_owned(), source }
 }
 
-/// The log's database.
+/// Where the witness that this appliance is keeps its records.
 #[must_use]
-pub fn log_file(config: &Config) -> PathBuf {
-    config.appliance.data.join(format!("log-{}.redb", config.appliance.log))
-}
-
-/// The log's key ring.
-#[must_use]
-pub fn keyring_file(config: &Config) -> PathBuf {
-    config.appliance.data.join(format!("log-{}.keys.toml", config.appliance.log))
-}
-
-/// The verifier keys of the log: the HSM is held to the one that signs, and `hsm.key_id` only founds the first.
-///
-/// # Errors
-/// [`ProvisionError::NotPinned`] where no log was made.
-pub fn keyring(config: &Config) -> Result<Keyring, ProvisionError> {
-    let path = keyring_file(config);
-    Keyring::load(&path)?.ok_or(ProvisionError::NotPinned(path))
+pub fn witness_folder(config: &Config) -> PathBuf {
+    config.appliance.data.join("witness")
 }
 
 /// How the signer reaches the configured HSM, with the key that `hsm.key_id` names.
@@ -119,10 +128,11 @@ pub fn hsm_settings(config: &Config) -> Result<HsmSettings, ProvisionError> {
 /// business.
 fn kept_from_signer(config: &Config) -> Vec<PathBuf> {
     let (tls, policy) = (&config.tls, &config.policy);
-    let own = [&config.file, &config.appliance.data, &config.fence.path, &policy.bundle];
+    let fence = config.fence_file();
+    let own = [&config.file, &config.appliance.data, &config.fence.path, &fence, &policy.bundle];
     let certificates = [&tls.key, &tls.ca, &tls.certificate];
     let mut kept: Vec<PathBuf> = own.into_iter().chain(certificates).cloned().collect();
-    kept.push(config.ca_key());
+    kept.extend([config.ca_key(), config.witnessing.key.clone()]);
     kept.extend(policy.shadow.clone());
     kept.extend([&policy.signers, &config.hsm.operators].into_iter().flatten().filter_map(Signers::file));
     kept.extend(config.hsm.pin.file());
@@ -157,7 +167,7 @@ pub fn init_config(folder: &Path, text: &str) -> Result<PathBuf, ProvisionError>
 /// [`ProvisionError`].
 pub fn init_identity(config: &Config, now: Timestamp) -> Result<(), ProvisionError> {
     let data = &config.appliance.data;
-    std::fs::create_dir_all(data).map_err(file("make", data))?;
+    system().make_folder(data).map_err(file("make", data))?;
     let owner_only = std::os::unix::fs::PermissionsExt::from_mode(0o700);
     std::fs::set_permissions(data, owner_only).map_err(file("close to others", data))?;
     let tls = &config.tls;
@@ -182,24 +192,41 @@ pub fn init_identity(config: &Config, now: Timestamp) -> Result<(), ProvisionErr
     Ok(())
 }
 
+/// Whoever deletes a log and makes it anew would have two of one name.
+fn refuse_fenced(config: &Config, signer: &mut Signer) -> Result<(), ProvisionError> {
+    if config.fence.hsm == HsmFence::Off {
+        return Ok(());
+    }
+    let origin = config.origin();
+    match signer.fence(&label(&origin), SIGNER_START_DEADLINE)? {
+        InHsm::Kept(kept) if kept.count > 0 => Err(ProvisionError::Begun(origin)),
+        InHsm::Kept(_) | InHsm::Refused(_) => Ok(()),
+    }
+}
+
 /// Makes the log for the key that the HSM shows, and pins that key. False when there is one already.
 ///
 /// # Errors
 /// [`ProvisionError`].
 pub fn found_log(config: &Config, pin: &Pin, now: Timestamp) -> Result<bool, ProvisionError> {
+    agree(config)?;
     let log = log_file(config);
     if log.exists() {
         return Ok(false);
     }
-    let signer = Signer::start(&hsm_settings(config)?, pin, SIGNER_START_DEADLINE, |_| ())?;
+    if config.appliance.log > 1 {
+        return Err(ProvisionError::NotOpened(config.appliance.log));
+    }
+    let mut signer = Signer::start(&hsm_settings(config)?, pin, SIGNER_START_DEADLINE, |_| ())?;
     let origin = config.origin();
+    refuse_fenced(config, &mut signer)?;
     let key = VerifierKey::new(&origin, &signer.identity().public_key)
         .map_err(|source| ProvisionError::Key { origin: origin.clone(), source })?;
     // The ring first: a log without its ring could not be served, a ring without a log is made again.
     Keyring::found(&keyring_file(config), &key, &config.hsm.key_id, now)?;
     let key = key.to_string();
     let fence = config.fence.path.parent().unwrap_or_else(|| Path::new("."));
-    std::fs::create_dir_all(fence).map_err(file("make", fence))?;
-    Store::create(&log, &Identity { version: STORE_VERSION, origin, verifier_key: key })?;
+    system().make_folder(fence).map_err(file("make", fence))?;
+    Store::create(&log, &Identity::new(&origin, &key))?;
     Ok(true)
 }

@@ -4,6 +4,7 @@
 //! what was taken in, leaves the fence at the end of the log, and ends the signer. When the log's state is unknown nothing
 //! is finished: the process ends with an error, and the next start recovers.
 
+mod outside;
 pub mod status;
 
 use std::net::UdpSocket;
@@ -14,29 +15,37 @@ use quinn::{Endpoint, TokioRuntime};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{oneshot, watch};
 
+use self::outside::Outside;
 use self::status::StatusSource;
 use crate::clock::Clock;
-use crate::config::{Config, Rearm};
+use crate::config::{Config, Fence, HsmFence, Rearm};
 use crate::control::{self, ControlError, Desk};
+use crate::disk::{PlaceError, Space, check_places};
 use crate::hsm::{HsmSettings, PinError};
+use crate::http::client::RootsError;
 use crate::identity::tls::TlsError;
 use crate::identity::{Registry, RegistryError};
 use crate::limits::SIGNER_START_DEADLINE;
-use crate::log::{Log, OpenError};
+use crate::log::reader::Reader;
+use crate::log::{Log, OpenError, Place};
 use crate::notices::Notices;
 use crate::operators::ListError;
 use crate::pipeline::Pipeline;
 use crate::policy::loader::{self, LoaderSettings};
 use crate::policy::shadow::Shadow;
-use crate::policy::{LoadError, Rules, store};
+use crate::policy::{LoadError, Rules, archive, store};
 use crate::provision::{self, ProvisionError};
 use crate::server::Server;
 use crate::token::rearm::Orders;
-use crate::token::{Authority, Sealer, SealerError, SealerHandle, SealerSettings};
+use crate::token::{Authority, HsmFenceSettings, Sealer, SealerError, SealerHandle, SealerSettings};
+use crate::witness::WitnessError;
 
 /// Why the appliance does not start, or has ended.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
+    /// A place that it writes is refused.
+    #[error("cannot keep anything")]
+    Place(#[from] PlaceError),
     /// The log is refused.
     #[error("cannot open the log")]
     Log(#[from] OpenError),
@@ -61,6 +70,12 @@ pub enum ServeError {
     /// The register of agents cannot be read.
     #[error("cannot read the register of agents")]
     Registry(#[from] RegistryError),
+    /// The witnesses cannot be asked.
+    #[error("cannot ask witnesses")]
+    Witnesses(#[from] RootsError),
+    /// This appliance cannot be the witness that it is to be.
+    #[error("cannot be a witness")]
+    Witness(#[from] WitnessError),
     /// The control socket cannot be made.
     #[error(transparent)]
     Control(#[from] ControlError),
@@ -91,8 +106,13 @@ fn system(doing: &'static str) -> impl FnOnce(std::io::Error) -> ServeError {
 /// [`ServeError`].
 pub async fn run(config: &Config) -> Result<(), ServeError> {
     let clock = Clock::system();
+    check_places(
+        &config.appliance.data,
+        &[provision::log_file(config), provision::keyring_file(config)],
+        &config.fence.path,
+    )?;
     let office = config.hsm.office().map_err(ServeError::Operators)?;
-    let (sealer, handle) = sealer(config, &clock)?;
+    let (sealer, handle, reader) = sealer(config, &clock)?;
     let shadow =
         config.policy.shadow.clone().map(Shadow::start).transpose().map_err(system("start the shadow"))?;
     let recorder = handle.clone();
@@ -101,6 +121,8 @@ pub async fn run(config: &Config) -> Result<(), ServeError> {
     let registry = Arc::new(Registry::open(&config.agents_path())?);
     let endpoint = endpoint(config)?;
     let listen = endpoint.local_addr().map_err(system("listen for agents"))?.to_string();
+    let outside = Outside::open(config, reader, &clock).await?;
+    let http = outside.http.clone();
     let (control, word) = control::listen(&config.appliance.data)?;
 
     let (deadline, sealing) = (config.policy.deadline, handle.clone());
@@ -108,6 +130,10 @@ pub async fn run(config: &Config) -> Result<(), ServeError> {
     let status = StatusSource {
         origin: config.origin(),
         listen: listen.clone(),
+        http: http.clone(),
+        witnesses: outside.witnesses.clone(),
+        witness: outside.witness.clone(),
+        unsigned_max: config.round.unsigned_max,
         sealer: handle.clone(),
         policies,
         pipeline: Arc::clone(&pipeline),
@@ -127,9 +153,11 @@ pub async fn run(config: &Config) -> Result<(), ServeError> {
     };
     let controlling = tokio::spawn(control::serve(control, Arc::new(desk)));
     let ended = start(sealer)?;
-    tracing::info!(listen, origin = config.origin(), "serving");
+    let outside = outside.run()?;
+    tracing::info!(listen, http, origin = config.origin(), "serving");
     let outcome = until_stopped(server, handle, ended).await;
     controlling.abort();
+    outside.stop().await;
     outcome
 }
 
@@ -143,6 +171,7 @@ fn loading(config: &Config) -> Result<LoaderSettings, ListError> {
         max_age: policy.max_age,
         rules: Rules { budget: policy.budget, quorum: policy.quorum()? },
         store: config.appliance.data.join(store::FILE),
+        archive: config.appliance.data.join(archive::FOLDER),
     })
 }
 
@@ -157,8 +186,19 @@ fn endpoint(config: &Config) -> Result<Endpoint, ServeError> {
 }
 
 /// Opens the log under its keys, and puts a sealer over it.
-fn sealer(config: &Config, clock: &Clock) -> Result<(Sealer, SealerHandle), ServeError> {
-    let log = Log::open(&provision::log_file(config), &config.fence.path, provision::keyring(config)?)?;
+fn sealer(config: &Config, clock: &Clock) -> Result<(Sealer, SealerHandle, Reader), ServeError> {
+    let place = Place::beside(&provision::log_file(config), &config.fence_file());
+    let told = |volumes: u64| {
+        if volumes.is_multiple_of(64) {
+            tracing::info!(volumes, "checking volumes of the log");
+        }
+    };
+    let log = Log::open_at(place, provision::keyring(config)?, told)?;
+    // A ceremony that was killed before its commit has left a log that nobody may serve.
+    if config.appliance.log > 1 && log.frontier().size().0 == 0 {
+        return Err(ProvisionError::NotOpened(config.appliance.log).into());
+    }
+    let (reader, checked) = (log.reader(), log.checked());
     // The ring says which key signs; the configuration says only how to reach the HSM that holds it.
     let signing = log.keys().signing();
     let verifier_key = signing.vkey.clone();
@@ -176,8 +216,44 @@ fn sealer(config: &Config, clock: &Clock) -> Result<(Sealer, SealerHandle), Serv
         heartbeat: config.hsm.heartbeat,
         rearm_automatically: config.hsm.rearm == Rearm::Automatic,
         backoff_max: config.hsm.backoff_max,
+        unsigned_max: config.round.unsigned_max,
+        hsm_fence: hsm_fence(&config.fence),
+        status_every: config.round.status_every,
+        disk_deadline: config.log.deadline,
+        space: space(config),
     };
-    Ok(Sealer::new(log, authority, settings, clock.clone()))
+    let (sealer, handle) = Sealer::new(log, authority, settings, clock.clone());
+    if !checked {
+        check_volumes(reader.clone(), handle.clone())
+            .map_err(system("start the check of the log's volumes"))?;
+    }
+    Ok((sealer, handle, reader))
+}
+
+/// Checks the volumes of a log that was closed in order while it serves: what is damaged closes the boundary.
+fn check_volumes(reader: Reader, handle: SealerHandle) -> std::io::Result<()> {
+    let check = move || match reader.check_volumes(|_| ()) {
+        Ok(()) => tracing::info!("the volumes of the log are whole"),
+        Err(error) => {
+            tracing::error!(error = &error as &dyn std::error::Error, "a volume of the log is not whole");
+            handle.damaged(&error);
+        }
+    };
+    std::thread::Builder::new().name("volumes".to_owned()).spawn(check).map(drop)
+}
+
+const fn hsm_fence(fence: &Fence) -> Option<HsmFenceSettings> {
+    let demanded = match fence.hsm {
+        HsmFence::Off => return None,
+        HsmFence::Auto => false,
+        HsmFence::On => true,
+    };
+    Some(HsmFenceSettings { demanded, every: fence.hsm_every })
+}
+
+fn space(config: &Config) -> Space {
+    let (low_water, reserve) = (u64::from(config.log.low_water), u64::from(config.log.reserve));
+    Space::new(&config.appliance.data, &config.fence.path, low_water, reserve)
 }
 
 /// Starts the sealer's thread; what it gives back comes when it ends.

@@ -9,7 +9,8 @@ use crate::evaluation::Closed;
 use crate::hsm::FaultClass;
 use crate::pipeline::Pipeline;
 use crate::policy::{Policies, PolicyStatus};
-use crate::token::{Reading, SealerHandle};
+use crate::token::{FenceInHsm, Reading, SealerHandle};
+use crate::witness::{Witness, WitnessStatus, WitnessedStatus, Witnesses};
 
 /// One boundary.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -90,8 +91,18 @@ pub struct Status {
     /// What the sealer has done.
     #[serde(flatten)]
     pub counters: Reading,
+    /// Entries that may stand unsigned; beyond it intents are refused without one.
+    pub unsigned_max: u64,
+    /// How the HSM keeps the log's fence.
+    pub fence_in_hsm: FenceInHsm,
     /// Where agents connect.
     pub listen: String,
+    /// Where the log is read over HTTP; none where it is not.
+    pub http: Option<String>,
+    /// Those who are asked to cosign this log, and how far each is.
+    pub witnesses: Vec<WitnessStatus>,
+    /// Logs that are cosigned here, and how far each is.
+    pub witnessed: Vec<WitnessedStatus>,
 }
 
 /// Where the status comes from.
@@ -101,6 +112,14 @@ pub struct StatusSource {
     pub origin: String,
     /// Where agents connect.
     pub listen: String,
+    /// Where the log is read over HTTP.
+    pub http: Option<String>,
+    /// Who cosigns this log.
+    pub witnesses: Witnesses,
+    /// The witness that this appliance is for others.
+    pub witness: Option<Arc<Witness>>,
+    /// Entries that may stand unsigned.
+    pub unsigned_max: u64,
     /// The sealer.
     pub sealer: SealerHandle,
     /// The policies.
@@ -151,7 +170,12 @@ impl StatusSource {
             bundle: policy.digest.clone(),
             policy,
             counters: self.sealer.gauges().read(),
+            unsigned_max: self.unsigned_max,
+            fence_in_hsm: self.sealer.fence_in_hsm(),
             listen: self.listen.clone(),
+            http: self.http.clone(),
+            witnesses: self.witnesses.status(),
+            witnessed: self.witness.as_ref().map_or_else(Vec::new, |witness| witness.status()),
         }
     }
 }

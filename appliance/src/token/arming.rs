@@ -1,6 +1,7 @@
 //! Arming: from nothing to a signer that has proved itself, on a thread of its own.
 //!
-//! An attempt starts a signer process, which checks the key's attributes, compares its key with the pinned one, and has it
+//! An attempt starts a signer process, which checks the key's attributes, compares its key with the pinned one and the log with
+//! the HSM's fence, and has it
 //! sign the current checkpoint again as often as the configuration asks, verifying each time. A candidate goes the same way
 //! before it may take over from the key that signs; until it does, its loss trips nothing. While an attempt runs the sealer goes on answering: a module that hangs
 //! at start delays nobody. The sealer opens the boundary, not the attempt.
@@ -17,7 +18,9 @@ use super::boundary::TokenBoundary;
 use super::cause::Cause;
 use super::sealer::Message;
 use crate::clock::Clock;
-use crate::hsm::{HsmFault, HsmSettings, Pin, Signer};
+use crate::hsm::{HsmFault, HsmSettings, InHsm, Pin, Signer};
+use crate::log::SignedCheckpoint;
+use crate::log::second_fence::{FenceMismatch, SecondFence};
 
 /// The HSM and the key that it is held to.
 #[derive(Clone, Debug)]
@@ -53,6 +56,52 @@ pub(super) struct Watched {
     serving: Arc<AtomicBool>,
     /// Cleared before we end the signer ourselves, so that its end is no fault.
     watching: Arc<AtomicBool>,
+    /// What the HSM's fence said, where it was asked.
+    fence: Option<FenceRead>,
+}
+
+/// What the HSM said of the log's fence; where it keeps one, it agrees with the log.
+#[derive(Debug)]
+pub(super) enum FenceRead {
+    /// It keeps this, or nothing yet.
+    Kept(Option<SignedCheckpoint>),
+    /// It keeps no data objects, and need not.
+    Refused(String),
+}
+
+/// The fence check: what the HSM keeps, against the log as it stands.
+#[derive(Clone, Debug)]
+pub(super) struct FenceCheck {
+    /// Under which label.
+    pub(super) label: String,
+    /// The log.
+    pub(super) log: SecondFence,
+    /// What this process knows to be there.
+    pub(super) known: Option<SignedCheckpoint>,
+    /// Whether nothing passes unless the HSM keeps one.
+    pub(super) demanded: bool,
+    /// Whether it did.
+    pub(super) must_be: bool,
+}
+
+impl FenceCheck {
+    fn run(&self, signer: &mut Signer, deadline: Duration) -> Result<FenceRead, Cause> {
+        let kept = match signer.fence(&self.label, deadline).map_err(|fault| Cause::from(&fault))? {
+            InHsm::Kept(kept) => kept,
+            InHsm::Refused(why) if self.demanded => return Err(Cause::fence_refused(&why)),
+            // An HSM that did, and says now that it does not, is not what it was.
+            InHsm::Refused(_) if self.must_be => {
+                return Err(Cause::fence_mismatch(&FenceMismatch::Missing(self.label.clone())));
+            }
+            InHsm::Refused(why) => return Ok(FenceRead::Refused(why)),
+        };
+        if kept.count > kept.values.len() {
+            let what = format!("there are {} of them under the label `{}`", kept.count, self.label);
+            return Err(Cause::fence_mismatch(&FenceMismatch::NotOurs(what)));
+        }
+        let held = self.log.check(&kept.values, self.known.as_ref());
+        held.map(FenceRead::Kept).map_err(|mismatch| Cause::fence_mismatch(&mismatch))
+    }
 }
 
 impl Watched {
@@ -69,6 +118,21 @@ impl Watched {
     /// trips nothing.
     pub(super) fn is_lost(&self) -> bool {
         !self.watching.load(Ordering::SeqCst)
+    }
+
+    /// What the HSM's fence said, once.
+    pub(super) const fn take_fence(&mut self) -> Option<FenceRead> {
+        self.fence.take()
+    }
+
+    /// Has the HSM keep this as the fence under that label.
+    pub(super) fn keep_fence(
+        &mut self,
+        label: &str,
+        note: &str,
+        deadline: Duration,
+    ) -> Result<InHsm<()>, HsmFault> {
+        self.signer.keep_fence(label, note.as_bytes(), deadline)
     }
 
     pub(super) fn sign(&mut self, text: &[u8], deadline: Duration) -> Result<[u8; 64], HsmFault> {
@@ -90,6 +154,8 @@ pub(super) struct Attempt {
     pub(super) clock: Clock,
     /// Text of the current checkpoint: what the probes sign.
     pub(super) text: String,
+    /// What is asked of the HSM's fence; nothing where there is to be none.
+    pub(super) fence: Option<FenceCheck>,
     /// The epoch in which it began: in any other its outcome is void.
     pub(super) epoch: Epoch,
 }
@@ -128,6 +194,10 @@ impl Attempt {
         if pinned.is_some_and(|pinned| pinned != shown.to_string()) {
             return Err(Cause::wrong_key("the HSM's key is not the pinned one"));
         }
+        // A key that is yet to take over signs for the same log, which was compared when the other one armed.
+        if let Some(check) = self.fence.as_ref().filter(|_| serving) {
+            watched.fence = Some(check.run(&mut watched.signer, authority.start_deadline)?);
+        }
         for _ in 0..authority.probes.max(1) {
             let signature = watched
                 .sign(self.text.as_bytes(), authority.deadline)
@@ -151,6 +221,6 @@ impl Attempt {
             }
         };
         let signer = Signer::start(&authority.hsm, &authority.pin, authority.start_deadline, on_loss)?;
-        Ok(Watched { signer, serving, watching })
+        Ok(Watched { signer, serving, watching, fence: None })
     }
 }

@@ -2,11 +2,21 @@
 //!
 //! A cause has a bounded label, by which the log and the latch know it, and a class. A label that we do not know is grave.
 
+use std::time::Duration;
+
 use crate::hsm::{FaultClass, FaultKind, HsmFault};
 use crate::log::Held;
+use crate::log::second_fence::FenceMismatch;
 
 const FENCE: &str = "fence";
+const FENCE_MISMATCH: &str = "fence_mismatch";
+const DISK_HANGS: &str = "disk_hangs";
+const DISK_LOW: &str = "disk_low";
 const WRONG_KEY: &str = "wrong_key";
+const LOG_DAMAGED: &str = "log_damaged";
+
+/// What is to be done about a log and a fence that are not of one history.
+const RESTORE: &str = "restore the newest log, or open the next log by ceremony: `assent log succeed`";
 
 /// Why the boundary is closed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,9 +43,8 @@ impl Cause {
         let latched = held.map(|held| grave(&held.cause).unwrap_or("unknown_fault"));
         let standing = latched.or_else(|| trips.iter().rev().find_map(|trip| grave(&trip.cause)));
         let Some(kind) = standing else { return Self::starting() };
-        let message = format!(
-            "closed for {kind} before this start; find out why, then have operators sign: `assent hsm rearm`"
-        );
+        let next = if kind == FENCE_MISMATCH { RESTORE } else { "have operators sign: `assent hsm rearm`" };
+        let message = format!("closed for {kind} before this start; find out why, then {next}");
         Self { kind, class: FaultClass::Integrity, message }
     }
 
@@ -62,6 +71,43 @@ impl Cause {
     pub fn fence(error: &dyn std::error::Error) -> Self {
         let message = format!("{error}; the log would not be fenced against rollback");
         Self { kind: FENCE, class: FaultClass::Availability, message }
+    }
+
+    /// What the log vouches for is not what lies on the disk.
+    #[must_use]
+    pub fn log_damaged(error: &dyn std::error::Error) -> Self {
+        Self { kind: LOG_DAMAGED, class: FaultClass::Integrity, message: error.to_string() }
+    }
+
+    /// Log and HSM's fence are not of one history: nothing that the HSM signs now may stand for it.
+    #[must_use]
+    pub fn fence_mismatch(mismatch: &FenceMismatch) -> Self {
+        let message = format!("{mismatch}; {RESTORE}");
+        Self { kind: FENCE_MISMATCH, class: FaultClass::Integrity, message }
+    }
+
+    /// The HSM keeps no fence, and the configuration demands one.
+    #[must_use]
+    pub fn fence_refused(why: &str) -> Self {
+        Self::from(&HsmFault::new(FaultKind::DataRefused, why))
+    }
+
+    /// The disk did not do in time what the log needs.
+    #[must_use]
+    pub fn disk_hangs(deadline: Duration) -> Self {
+        let message = format!(
+            "the disk did not answer within {deadline:?} (`log.deadline`); look at it, and at what else writes to it"
+        );
+        Self { kind: DISK_HANGS, class: FaultClass::Availability, message }
+    }
+
+    /// There is less room than the log needs to go on.
+    #[must_use]
+    pub fn disk_low(low_water: u64) -> Self {
+        let message = format!(
+            "fewer than {low_water} bytes are free (`log.low_water`) where the log or its fence is; make room, and it opens by itself"
+        );
+        Self { kind: DISK_LOW, class: FaultClass::Availability, message }
     }
 
     /// The system gives no thread to arm on.
@@ -102,7 +148,11 @@ fn grave(label: &str) -> Option<&'static str> {
         Cause::lost_while_arming(),
         Cause::bad_signature(),
         Cause { kind: FENCE, class: FaultClass::Availability, message: String::new() },
+        Cause { kind: FENCE_MISMATCH, class: FaultClass::Integrity, message: String::new() },
+        Cause::disk_hangs(Duration::ZERO),
+        Cause::disk_low(0),
         Cause { kind: WRONG_KEY, class: FaultClass::Integrity, message: String::new() },
+        Cause { kind: LOG_DAMAGED, class: FaultClass::Integrity, message: String::new() },
     ];
     let known: Vec<_> = of_the_hsm.chain(ours.map(|cause| (cause.kind, cause.class))).collect();
     match known.into_iter().find(|(known, _)| *known == label) {
@@ -124,6 +174,7 @@ mod tests {
         let kind = |latch: Option<Held>, trips: &[Held]| Cause::at_start(latch.as_ref(), trips).kind;
         assert_eq!(kind(None, &[]), "starting");
         assert_eq!(kind(None, &[held("device_removed")]), "starting");
+        assert_eq!(kind(None, &[held("disk_hangs"), held("disk_low")]), "starting");
         assert_eq!(kind(None, &[held("bad_signature"), held("device_removed")]), "bad_signature");
         assert_eq!(kind(None, &[held("of a later version")]), "unknown_fault");
         assert_eq!(kind(Some(held("pin_locked")), &[]), "pin_locked");

@@ -8,6 +8,7 @@
 mod arming;
 pub mod boundary;
 mod cause;
+mod disk_watch;
 pub mod draft;
 mod operation;
 pub mod rearm;
@@ -23,6 +24,7 @@ pub use draft::{Answer, Draft, DraftError, Written};
 pub use operation::Operation;
 pub use sealed::Sealed;
 pub use sealer::{
-    Gauges, KeyAnswer, KeyChange, KeyOrder, Reading, Sealer, SealerError, SealerHandle, SealerSettings,
+    ErasureAnswer, ErasureOrder, FenceInHsm, Gauges, HsmFenceSettings, KeyAnswer, KeyChange, KeyOrder,
+    Reading, Sealer, SealerError, SealerHandle, SealerSettings,
 };
 pub use transitions::Transition;

@@ -59,6 +59,8 @@ pub enum Operation {
         denials: u64,
         /// Holds in the gap.
         holds: u64,
+        /// Intents that were refused meanwhile without an entry.
+        refused: u64,
     },
     /// The token boundary opens with this round.
     Rearmed,
@@ -87,7 +89,7 @@ pub enum Operation {
 impl Operation {
     /// Whether it is to be in the log at once, although nothing has been signed yet.
     pub(in crate::token) const fn cannot_wait(&self) -> bool {
-        matches!(self, Self::Tripped { .. } | Self::Operators { .. })
+        matches!(self, Self::Tripped { .. } | Self::Operators { .. } | Self::Alive)
     }
 
     /// Its entry, made now in this epoch.
@@ -116,7 +118,7 @@ impl Operation {
                 })
             }
             Self::Tripped { epoch, cause, at } => Entry::Trip(Trip { salt, time: *at, epoch: *epoch, cause }),
-            Self::Outage { from, covered, reached, denials, holds } => Entry::Outage(Outage {
+            Self::Outage { from, covered, reached, denials, holds, refused } => Entry::Outage(Outage {
                 salt,
                 time: now,
                 from: *from,
@@ -124,6 +126,7 @@ impl Operation {
                 reached: *reached,
                 denials: *denials,
                 holds: *holds,
+                refused: *refused,
             }),
             Self::Rearmed => Entry::Rearm(Rearm { salt, time: now, epoch: now_epoch }),
             Self::Alive => Entry::Status(Status { salt, time: now, epoch: now_epoch }),

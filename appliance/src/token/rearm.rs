@@ -163,7 +163,7 @@ impl Office {
 }
 
 /// The signatures that the entry holds: as many as fit, whole.
-fn evidence(signatures: &[SignatureFile]) -> Vec<String> {
+pub(crate) fn evidence(signatures: &[SignatureFile]) -> Vec<String> {
     let mut bytes = 0;
     let fits = |file: &&SignatureFile| {
         bytes += file.text.len();

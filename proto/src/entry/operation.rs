@@ -117,6 +117,8 @@ pub struct Outage {
     pub denials: u64,
     /// Holds in the gap.
     pub holds: u64,
+    /// Intents that were refused and have no entry: the gap had grown to the appliance's bound.
+    pub refused: u64,
 }
 
 /// Operators did something that only they may do.

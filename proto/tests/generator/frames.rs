@@ -234,6 +234,7 @@ fn every_entry(intent: Hash) -> Vec<(&'static str, Entry<'static>)> {
         reached: TreeSize(1007),
         denials: 6,
         holds: 1,
+        refused: 4096,
     };
     let offer = BundleOffer {
         salt,

@@ -198,7 +198,16 @@ impl Parts {
             _ => {
                 let [from, covered, reached, denials] = self.numbers;
                 let (from, covered, reached) = (Timestamp(from), TreeSize(covered), TreeSize(reached));
-                Entry::Outage(Outage { salt, time, from, covered, reached, denials, holds: 3 })
+                Entry::Outage(Outage {
+                    salt,
+                    time,
+                    from,
+                    covered,
+                    reached,
+                    denials,
+                    holds: 3,
+                    refused: denials,
+                })
             }
         }
     }

@@ -21,7 +21,7 @@ use self::story::Story;
 use super::scratch::Scratch;
 use super::{Exit, Format, Globals};
 use crate::clock::Stopwatch;
-use crate::log::store::Store;
+use crate::log::reader::Reader;
 use crate::log::verification::{Report, Verification};
 
 /// How to run it.
@@ -78,7 +78,7 @@ fn play(scratch: &Scratch, options: &Options) -> anyhow::Result<Story> {
 }
 
 fn verify_log(appliance: &Appliance) -> anyhow::Result<Report> {
-    let store = Store::open(&crate::provision::log_file(&appliance.config))?;
+    let store = Reader::open(&crate::provision::log_file(&appliance.config))?;
     let identity = store.identity()?;
     let trust = super::trust::own(&appliance.config)?;
     Ok(Verification::new(&identity.origin, trust.keys()).run(store.rounds(LeafIndex(0))?, |_| ())?)

@@ -7,7 +7,7 @@ use assent_proto::hash::Hash;
 use assent_proto::number::LeafIndex;
 
 use crate::config::Config;
-use crate::log::store::Store;
+use crate::log::reader::Reader;
 use crate::log::verification::{Report, Verification};
 use crate::provision;
 
@@ -25,7 +25,7 @@ impl Evidence {
     /// Reads the log of the appliance that this configuration is of.
     pub(super) fn read(config: &Config) -> anyhow::Result<Self> {
         let trust = crate::cli::trust::own(config)?;
-        let store = Store::open(&provision::log_file(config))?;
+        let store = Reader::open(&provision::log_file(config))?;
         let origin = config.origin();
         let mut report = Verification::new(&origin, trust.keys()).run(store.rounds(LeafIndex(0))?, |_| ())?;
         report.compare_with_head(&store.head()?);
@@ -33,7 +33,7 @@ impl Evidence {
         let mut closed = false;
         for round in store.rounds(LeafIndex(0))? {
             let round = round?;
-            for (index, leaf) in (round.first.0..).zip(&round.leaves) {
+            for (index, leaf) in (round.first.0..).zip(round.leaves.iter()) {
                 evidence.leaf(index, leaf, &mut closed)?;
             }
         }

@@ -305,7 +305,7 @@ fn ssh_keygen(command: &mut Command) -> anyhow::Result<()> {
 
 fn configuration(root: &Path, port: u16, hsm: Hsm, operators: &[String]) -> String {
     let mut text = format!(
-        "[appliance]\nname = \"drill\"\n[listen]\nquic = \"127.0.0.1:{port}\"\n[policy]\nwatch = false\n\
+        "[appliance]\nname = \"drill\"\n[listen]\nquic = \"127.0.0.1:{port}\"\nhttp = \"off\"\n[policy]\nwatch = false\n\
          [hsm]\nmodule = \"simulator\"\nallow_simulator = true\nslot_label = \"assent-drill\"\npin_file = \"hsm/pin\"\n\
          deadline = \"{}ms\"\nheartbeat = \"{}ms\"\nbackoff_max = \"250ms\"\noperators = {operators:?}\nquorum = 2\n\
          [hsm.environment]\nFIRMWARE_SIM_DIR = \"{}\"\n",

@@ -11,15 +11,17 @@ use serde_json::{Value, json};
 
 use super::{Exit, Format, Globals, Place, Target, exit_of, within_deadline};
 use crate::clock::Stopwatch;
-use crate::config::PinSource;
-use crate::hsm::key::hex;
-use crate::hsm::module::{About, Access, Login, Module};
+use crate::config::{HsmFence, PinSource};
+use crate::hsm::module::{About, Access, DataError, Login, Module};
 use crate::hsm::slot::Slot;
 use crate::hsm::{FaultKind, HsmFault, Pin, Signer};
 use crate::limits::HSM_COMMAND_DEADLINE;
+use crate::log::hex::hex;
 
 /// What is signed to see whether it can be: no checkpoint, and no token, can look like it.
 const CHECK_TEXT: &[u8] = b"assent hsm check: this text claims nothing\n";
+/// Under which label a data object is tried: no log's fence has it.
+const CHECK_LABEL: &str = "assent hsm check";
 /// Signatures that the signer makes, for the median.
 const CHECK_SIGNATURES: usize = 21;
 
@@ -88,6 +90,7 @@ fn examine(report: &mut Report, place: &Place, pin: &Pin, last_try: bool) -> Opt
     let login = module.login(&slot, pin.bytes(), Access::Sign);
     let login = report.add("login", login, |_| private_file(place))?;
     examine_key(report, &login, &settings.key_id)?;
+    examine_fence(report, &login, place.fence)?;
     drop(login);
     let started = Stopwatch::start();
     let signer = Signer::start(settings, pin, HSM_COMMAND_DEADLINE, |_| {});
@@ -140,6 +143,30 @@ fn examine_key(report: &mut Report, login: &Login, id: &[u8]) -> Option<()> {
     }
     let signed = login.sign(&handle, CHECK_TEXT).and_then(|signature| verify(&public_key, &signature));
     report.add("signature verifies", signed, |()| String::new())
+}
+
+/// Whether it can keep the log's fence: a data object is written, read and removed.
+fn examine_fence(report: &mut Report, login: &Login, wanted: HsmFence) -> Option<()> {
+    if wanted == HsmFence::Off {
+        return Some(());
+    }
+    let told = match (try_data(login), wanted) {
+        (Ok(()), _) => Ok("yes: a data object was written, read and removed".to_owned()),
+        (Err(DataError::Refused(why)), HsmFence::On) => Err(HsmFault::new(FaultKind::DataRefused, why)),
+        (Err(DataError::Refused(why)), HsmFence::Auto | HsmFence::Off) => {
+            Ok(format!("no, the file is the only fence: {why}"))
+        }
+        (Err(DataError::Fault(fault)), _) => Err(fault),
+    };
+    report.add("keeps the fence", told, String::clone).map(drop)
+}
+
+fn try_data(login: &Login) -> Result<(), DataError> {
+    login.keep_data(CHECK_LABEL, CHECK_TEXT)?;
+    let kept = login.data(CHECK_LABEL)?;
+    login.remove_data(CHECK_LABEL)?;
+    let same = kept.values.iter().any(|value| value == CHECK_TEXT);
+    if same { Ok(()) } else { Err(DataError::Refused("what it kept is not what it was given".to_owned())) }
 }
 
 fn verify(public_key: &[u8; 32], signature: &[u8; 64]) -> Result<(), HsmFault> {

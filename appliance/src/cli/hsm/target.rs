@@ -12,11 +12,11 @@ use anyhow::{Context as _, bail};
 use clap::Args;
 
 use super::Globals;
-use crate::config::{Config, PinSource};
-use crate::hsm::key::unhex;
+use crate::config::{Config, HsmFence, PinSource};
 use crate::hsm::module::{Access, Login, Module};
 use crate::hsm::slot::Slot;
 use crate::hsm::{HsmFault, HsmSettings, Pin, PinError, pin_source};
+use crate::log::hex::unhex;
 use crate::provision::{self, ProvisionError};
 
 /// Which HSM, slot and key: flags, else the configuration.
@@ -122,6 +122,8 @@ pub(in crate::cli) struct Place {
     pub(in crate::cli) settings: HsmSettings,
     /// Where its user PIN lies; asked for when nobody says.
     pub(in crate::cli) pin: Option<PinSource>,
+    /// Whether it is to keep the log's fence.
+    pub(in crate::cli) fence: HsmFence,
 }
 
 impl Target {
@@ -131,7 +133,7 @@ impl Target {
         let configured = if self.module.is_none() { Some(configured(globals)?) } else { None };
         let mut place = match (configured, &self.module) {
             (Some(place), _) => place,
-            (None, Some(module)) => Place { settings: defaults(module), pin: None },
+            (None, Some(module)) => Place { settings: defaults(module), pin: None, fence: HsmFence::Auto },
             (None, None) => bail!("no module; give --module PATH"),
         };
         let settings = &mut place.settings;
@@ -190,10 +192,10 @@ fn configured(globals: &Globals) -> anyhow::Result<Place> {
     let mut settings = provision::hsm_settings(&config)?;
     match provision::keyring(&config) {
         Ok(ring) => settings.key_id = ring.signing().cka_id_bytes(),
-        Err(ProvisionError::NotPinned(_)) => {}
+        Err(ProvisionError::NotPinned(_) | ProvisionError::NotOpened(_)) => {}
         Err(error) => return Err(error.into()),
     }
-    Ok(Place { settings, pin: Some(config.hsm.pin) })
+    Ok(Place { settings, pin: Some(config.hsm.pin), fence: config.fence.hsm })
 }
 
 /// Returns in a process that has these variables: this one, or never.

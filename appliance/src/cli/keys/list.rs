@@ -9,8 +9,9 @@ use super::{key_json, key_row};
 use crate::cli::hsm::{Target, print_table, within_deadline};
 use crate::cli::{Exit, Format, Globals, utc};
 use crate::config::Config;
-use crate::hsm::key::{Key, hex};
+use crate::hsm::key::Key;
 use crate::hsm::module::Access;
+use crate::log::hex::hex;
 use crate::log::keyring::{Keyring, Standing};
 use crate::provision::{self, ProvisionError};
 
@@ -75,7 +76,7 @@ const HEAD: [&str; 5] = ["ID", "LABEL", "PUBLIC KEY", "AUTHORITY KEY", "IN THE L
 fn ring(globals: &Globals) -> anyhow::Result<Option<Keyring>> {
     match provision::keyring(&Config::load(&globals.config)?) {
         Ok(ring) => Ok(Some(ring)),
-        Err(ProvisionError::NotPinned(_)) => Ok(None),
+        Err(ProvisionError::NotPinned(_) | ProvisionError::NotOpened(_)) => Ok(None),
         Err(error) => Err(error.into()),
     }
 }

@@ -12,9 +12,10 @@ use serde_json::{Value, json};
 
 use super::hsm::{Target, print_table, within_deadline};
 use super::{Exit, Format, Globals};
-use crate::hsm::key::{Key, hex};
+use crate::hsm::key::Key;
 use crate::hsm::module::Access;
 use crate::hsm::{FaultKind, HsmFault};
+use crate::log::hex::hex;
 
 /// What to do with keys.
 #[derive(Debug, Subcommand)]

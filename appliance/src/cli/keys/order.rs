@@ -11,7 +11,7 @@ use crate::cli::output::Failure;
 use crate::cli::{Exit, Format, Globals, unavailable, utc};
 use crate::config::Config;
 use crate::control;
-use crate::hsm::key::{hex, unhex};
+use crate::log::hex::{hex, unhex};
 use crate::provision;
 use crate::token::{KeyAnswer, KeyChange, KeyOrder};
 

@@ -90,6 +90,6 @@ fn document(path: &Path) -> anyhow::Result<Document> {
 }
 
 /// A bundle that is refused ends with 3, and with Cedar's own diagnostic.
-fn invalid(error: &BundleError) -> anyhow::Error {
+pub(super) fn invalid(error: &BundleError) -> anyhow::Error {
     Failure { message: error.report(), exit: Exit::Invalid }.into()
 }

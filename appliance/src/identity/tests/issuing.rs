@@ -133,6 +133,17 @@ fn a_ca_is_never_replaced() {
 }
 
 #[test]
+fn a_ca_that_was_made_by_half_is_finished_with_its_own_key() {
+    let folder = tempfile::tempdir().unwrap();
+    CertificateAuthority::create(folder.path(), &domain(), today()).unwrap();
+    let key = std::fs::read(folder.path().join("ca.key")).unwrap();
+    std::fs::remove_file(folder.path().join("ca.pem")).unwrap();
+    CertificateAuthority::create(folder.path(), &domain(), today()).unwrap();
+    assert_eq!(std::fs::read(folder.path().join("ca.key")).unwrap(), key);
+    CertificateAuthority::open(&folder.path().join("ca.pem"), &folder.path().join("ca.key")).unwrap();
+}
+
+#[test]
 fn another_cas_key_is_refused() {
     let (one, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     CertificateAuthority::create(one.path(), &domain(), today()).unwrap();

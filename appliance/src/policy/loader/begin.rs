@@ -9,6 +9,7 @@ use super::{Loader, LoaderSettings, Offered, guarded, loaded, refusal, shown};
 use crate::clock::{Clock, Stopwatch};
 use crate::limits::MAX_SOURCE_BYTES;
 use crate::policy::admission::{LoadError, Rules, bounded};
+use crate::policy::archive::Archive;
 use crate::policy::offer::{Look, Offer};
 use crate::policy::report::RefusedOffer;
 use crate::policy::shadow::Shadow;
@@ -26,7 +27,7 @@ impl Loader {
         shadow: Option<Arc<Shadow>>,
         mut record: Box<dyn FnMut(Operation) + Send>,
     ) -> Result<Self, LoadError> {
-        let store = Store::open(&settings.store)?;
+        let (store, archive) = (Store::open(&settings.store)?, Archive::at(&settings.archive));
         let state = store.state()?;
         let (now, source) = (clock.now(), shown(&settings.folder));
         let provenance = Provenance { source: source.clone(), by: By::Start, at: now };
@@ -42,13 +43,18 @@ impl Loader {
         let (snapshot, state, refused) = match first {
             Ok(snapshot) => {
                 let state = State { version: snapshot.version(), confirmed: now };
+                archive.keep(&snapshot)?;
                 store.keep(&cached::encode(&snapshot)?, &state)?;
                 (snapshot, state, None)
             }
             Err(error) => {
                 watch.reject();
                 match kept(&settings.rules, &store, now) {
-                    Ok(Some(snapshot)) => (snapshot, state, Some(error)),
+                    Ok(Some(snapshot)) => {
+                        // One that an appliance of before kept may not be in the archive.
+                        archive.keep(&snapshot)?;
+                        (snapshot, state, Some(error))
+                    }
                     Ok(None) => return Err(error),
                     Err(kept) => {
                         let (offered, kept) = (Box::new(error), Box::new(kept));

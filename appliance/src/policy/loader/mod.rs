@@ -23,6 +23,7 @@ use offered::Offered;
 use order::Ask;
 
 use super::admission::{LoadError, Rules, bounded};
+use super::archive::Archive;
 use super::offer::{Look, Offer, OfferError};
 use super::report::RefusedOffer;
 use super::shadow::Shadow;
@@ -55,6 +56,8 @@ pub struct LoaderSettings {
     pub rules: Rules,
     /// The store of the last good bundle.
     pub store: PathBuf,
+    /// Where every bundle is kept for auditors.
+    pub archive: PathBuf,
 }
 
 /// The loader, and what it alone holds.
@@ -225,6 +228,7 @@ impl Loader {
         let snapshot = Arc::new(snapshot);
         let now = self.clock.now();
         let state = State { version: snapshot.version(), confirmed: now };
+        Archive::at(&self.settings.archive).keep(&snapshot)?;
         self.store.keep(&cached::encode(&snapshot)?, &state)?;
         self.state = state;
         (self.record)(loaded(self.policies.digest(), &snapshot));

@@ -41,12 +41,17 @@ impl Place {
             max_age: self.max_age,
             rules: self.rules.clone(),
             store: self.folder.path().join("policies.redb"),
+            archive: self.folder.path().join("bundles"),
         };
         let recorded = Arc::clone(&self.recorded);
+        let archive = Archive::at(&self.folder.path().join("bundles"));
         let record = move |operation| {
             let Operation::BundleOffered { after, by, refused, .. } = operation else {
                 panic!("{operation:?}")
             };
+            // An auditor must be able to decide again whatever the log says was decided.
+            let is_kept = archive.digests().unwrap().contains(&after);
+            assert!(refused.is_some() || is_kept, "recorded before it was kept");
             recorded.lock().unwrap_or_else(PoisonError::into_inner).push((after, by, refused));
         };
         Loader::begin(settings, self.clock.clone(), None, Box::new(record))

@@ -13,6 +13,8 @@ pub struct Gauges {
     signatures: AtomicU64,
     trips: AtomicU64,
     log_size: AtomicU64,
+    unsigned_entries: AtomicU64,
+    refused_unlogged: AtomicU64,
     checkpoint_time: AtomicU64,
     signer_process: AtomicU64,
     slow_signatures: AtomicU64,
@@ -33,6 +35,10 @@ pub struct Reading {
     pub trips: u64,
     /// Leaves in the log.
     pub log_size: u64,
+    /// Leaves that no checkpoint covers yet.
+    pub unsigned_entries: u64,
+    /// Intents that were refused without an entry, for there were too many such leaves.
+    pub refused_unlogged: u64,
     /// When the newest checkpoint was signed, in milliseconds since 1970; 0 before the first.
     pub last_checkpoint_ms: u64,
     /// Process id of the signer; 0 while there is none.
@@ -53,14 +59,21 @@ impl Gauges {
             signatures: load(&self.signatures),
             trips: load(&self.trips),
             log_size: load(&self.log_size),
+            unsigned_entries: load(&self.unsigned_entries),
+            refused_unlogged: load(&self.refused_unlogged),
             last_checkpoint_ms: load(&self.checkpoint_time),
             signer_process: load(&self.signer_process),
             slow_signatures: load(&self.slow_signatures),
         }
     }
 
-    pub(super) fn log_size(&self, size: TreeSize) {
+    pub(super) fn log_size(&self, size: TreeSize, unsigned: u64) {
         self.log_size.store(size.0, Ordering::Relaxed);
+        self.unsigned_entries.store(unsigned, Ordering::Relaxed);
+    }
+
+    pub(super) fn refused_unlogged(&self, intents: u64) {
+        self.refused_unlogged.fetch_add(intents, Ordering::Relaxed);
     }
 
     pub(super) fn round(&self, entries: u64, tokens: u64) {

@@ -4,7 +4,11 @@
 //! lone intent pays one signature and one commit. It owns the signer and the log; nobody else writes either. What it cannot
 //! seal it turns into denials and logs without a signature. A commit that reports an error ends it, and the process.
 
+mod archive;
+mod erasure;
+mod fence;
 mod gauges;
+mod handle;
 mod outage;
 mod rotation;
 mod turn;
@@ -15,18 +19,23 @@ use std::time::Duration;
 
 use assent_proto::note::{NoteError, VerifierKey};
 use assent_proto::number::{Epoch, TreeSize};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{Semaphore, watch};
 
+pub use erasure::{ErasureAnswer, ErasureOrder};
+pub use fence::{FenceInHsm, HsmFenceSettings};
 pub use gauges::{Gauges, Reading};
+pub use handle::SealerHandle;
 pub use rotation::{KeyAnswer, KeyChange, KeyOrder};
 
 use super::arming::{Authority, Watched};
 use super::boundary::TokenBoundary;
 use super::cause::Cause;
+use super::disk_watch::DiskWatch;
 use super::draft::{Draft, DraftError};
 use super::operation::Operation;
 use crate::clock::{Clock, Stopwatch};
-use crate::limits::{FENCE_GRACE, MAX_SEALER_MESSAGES, MAX_WAITING_DRAFTS};
+use crate::disk::{Room, Space};
+use crate::limits::{MAX_SEALER_MESSAGES, MAX_WAITING_DRAFTS};
 use crate::log::keyring::Keyring;
 use crate::log::{Fatal, Log, SignedCheckpoint};
 
@@ -47,6 +56,12 @@ pub(super) enum Message {
     Keys(Box<rotation::Request>),
     /// A key that is to be announced, or to take over, was tried.
     Proved(Box<Result<Watched, Cause>>),
+    /// An operator orders that what a principal asked be erased.
+    Erase(Box<erasure::Request>),
+    /// Volumes lie in an archive, and are to be let go of.
+    LetGo(Box<archive::Request>),
+    /// Something of the log turned out to be damaged.
+    Damaged(Box<Cause>),
     /// Finish what waits, then end.
     Stop,
 }
@@ -60,6 +75,9 @@ pub enum SealerError {
     /// The pinned key is no key.
     #[error("the pinned verifier key is not one")]
     Key(#[from] NoteError),
+    /// Nobody would see the disk hang.
+    #[error("the system gives no thread to watch the disk")]
+    Thread(#[from] std::io::Error),
     /// What we encoded ourselves does not parse, or the tree is full.
     #[error("the round cannot be made: {0}")]
     Round(&'static str),
@@ -82,12 +100,26 @@ pub struct SealerSettings {
     pub rearm_automatically: bool,
     /// The longest pause between two attempts to arm.
     pub backoff_max: Duration,
+    /// Entries that may stand unsigned; beyond it intents are refused without one.
+    pub unsigned_max: u64,
+    /// How the HSM is to keep the log's fence; none where it is not to.
+    pub hsm_fence: Option<HsmFenceSettings>,
+    /// How often a log in which nothing happens, or nothing can be signed, shows that it is alive.
+    pub status_every: Duration,
+    /// How long the disk may take.
+    pub disk_deadline: Duration,
+    /// How much room it must have.
+    pub space: Space,
 }
 
 /// The sealer before it runs.
 #[derive(Debug)]
 pub struct Sealer {
     log: Log,
+    /// Watches over whatever is asked of the log's disk.
+    disk: Arc<DiskWatch>,
+    /// How much room it had when it was looked at last.
+    room: Room,
     boundary: Arc<TokenBoundary>,
     authority: Arc<Authority>,
     settings: SealerSettings,
@@ -102,6 +134,8 @@ pub struct Sealer {
     keys: Arc<Mutex<Keyring>>,
     drafts: Vec<Draft>,
     operations: Vec<Operation>,
+    /// Intents of this outage that were refused without an entry since the last commit, which counts them.
+    unlogged: u64,
     attempts: outage::Attempts,
     /// What operators ordered, for as long as its epoch lasts.
     order: Option<outage::Order>,
@@ -112,74 +146,7 @@ pub struct Sealer {
     stopping: bool,
     idle: Stopwatch,
     alive: Stopwatch,
-    fenced: Stopwatch,
-    /// Since when the fence cannot follow the log.
-    unfenced: Option<Stopwatch>,
-}
-
-/// How the rest of the appliance reaches the sealer.
-#[derive(Clone, Debug)]
-pub struct SealerHandle {
-    outbox: SyncSender<Message>,
-    places: Arc<Semaphore>,
-    boundary: Arc<TokenBoundary>,
-    gauges: Arc<Gauges>,
-    checkpoints: watch::Sender<Option<SignedCheckpoint>>,
-    keys: Arc<Mutex<Keyring>>,
-}
-
-impl SealerHandle {
-    /// A place among the drafts that wait. While there is none the caller waits, and its peer with it.
-    pub async fn place(&self) -> Option<OwnedSemaphorePermit> {
-        Arc::clone(&self.places).acquire_owned().await.ok()
-    }
-
-    /// Hands a draft over. False when the sealer has ended: then nothing was decided.
-    #[must_use]
-    pub fn submit(&self, draft: Draft) -> bool {
-        // The draft holds a place, and the inbox has room for all places, so this never waits.
-        self.outbox.try_send(Message::Draft(draft)).is_ok()
-    }
-
-    /// Has the next round record something that the appliance did.
-    pub fn record(&self, operation: Operation) {
-        let _ = self.outbox.send(Message::Operation(operation));
-    }
-
-    /// Has the sealer finish what waits, and end.
-    pub fn stop(&self) {
-        let _ = self.outbox.send(Message::Stop);
-    }
-
-    /// Has arming be tried in this epoch, and the order written down. False where the epoch is over.
-    pub(super) fn order_rearm(
-        &self,
-        epoch: Epoch,
-        cause: &Cause,
-        revoke: bool,
-        operation: Operation,
-    ) -> bool {
-        let order = outage::Order { epoch, revoke, operation: Box::new(operation) };
-        self.boundary.permit(epoch, cause) && self.outbox.send(Message::Ordered(order)).is_ok()
-    }
-
-    /// Hears the newest checkpoint, now and from now on; every verified signature is told, of a heartbeat too.
-    #[must_use]
-    pub fn checkpoints(&self) -> watch::Receiver<Option<SignedCheckpoint>> {
-        self.checkpoints.subscribe()
-    }
-
-    /// The boundary that the sealer opens and closes.
-    #[must_use]
-    pub const fn boundary(&self) -> &Arc<TokenBoundary> {
-        &self.boundary
-    }
-
-    /// What the sealer has done.
-    #[must_use]
-    pub const fn gauges(&self) -> &Arc<Gauges> {
-        &self.gauges
-    }
+    fences: fence::Fences,
 }
 
 impl Sealer {
@@ -199,18 +166,25 @@ impl Sealer {
         let boundary = Arc::new(boundary);
         let checkpoints = watch::Sender::new(log.signed().copied());
         let gauges = Arc::new(Gauges::default());
+        let disk = DiskWatch::new(settings.disk_deadline);
         let keys = Arc::new(Mutex::new(log.keys().clone()));
+        let fences = fence::Fences::new(settings.hsm_fence);
         let handle = SealerHandle {
             outbox: outbox.clone(),
             places: Arc::new(Semaphore::new(MAX_WAITING_DRAFTS)),
+            disk: Arc::clone(&disk),
             boundary: Arc::clone(&boundary),
             gauges: Arc::clone(&gauges),
             checkpoints: checkpoints.clone(),
             keys: Arc::clone(&keys),
+            reader: log.reader(),
+            fence_in_hsm: fences.shown(),
         };
         let sealer = Self {
-            noted: log.epoch(),
+            noted: log.told_epoch(),
             log,
+            disk,
+            room: Room::Enough,
             boundary,
             authority: Arc::new(authority),
             settings,
@@ -223,6 +197,7 @@ impl Sealer {
             keys,
             drafts: Vec::new(),
             operations: Vec::new(),
+            unlogged: 0,
             attempts: outage::Attempts::new(),
             order: None,
             checkpoints,
@@ -230,8 +205,7 @@ impl Sealer {
             stopping: false,
             idle: Stopwatch::start(),
             alive: Stopwatch::start(),
-            fenced: Stopwatch::start(),
-            unfenced: None,
+            fences,
         };
         (sealer, handle)
     }
@@ -241,7 +215,8 @@ impl Sealer {
     /// # Errors
     /// [`SealerError`]: the process is to stop; whoever waits for an answer gets none.
     pub fn run(mut self) -> Result<(), SealerError> {
-        self.gauges.log_size(self.log.frontier().size());
+        self.disk.keep(Arc::clone(&self.boundary), self.clock.clone())?;
+        self.show_size();
         while !self.stopping {
             let text = self.authority.verifier_key.clone();
             self.run_under(&VerifierKey::parse(&text)?)?;
@@ -289,6 +264,9 @@ impl Sealer {
             Message::Ordered(order) => self.obey(order),
             Message::Keys(request) => self.take_order(*request, key)?,
             Message::Proved(outcome) => self.end_proof(*outcome),
+            Message::Erase(request) => self.erase(*request, key)?,
+            Message::LetGo(request) => self.let_go(*request, key)?,
+            Message::Damaged(cause) => self.close(*cause),
             Message::Stop => self.stopping = true,
         }
         Ok(())
@@ -307,6 +285,9 @@ impl Sealer {
                 Message::Operation(operation) => self.operations.push(operation),
                 Message::Ordered(order) => self.obey(order),
                 Message::Lost
+                | Message::Damaged(_)
+                | Message::Erase(_)
+                | Message::LetGo(_)
                 | Message::Attempted(..)
                 | Message::Keys(_)
                 | Message::Proved(_)
@@ -316,26 +297,28 @@ impl Sealer {
         while !self.drafts.is_empty() {
             self.turn(key)?;
         }
+        if self.unlogged > 0 {
+            self.operations.push(Operation::Alive);
+        }
         // A trip that nobody asked about since is written too.
         self.turn(key)?;
-        self.advance_fence();
-        Ok(())
+        self.fence_at_the_end();
+        let (disk, log) = (self.disk, self.log);
+        Ok(disk.over(|| log.close())?)
     }
 
-    /// A log whose fence cannot follow it could be rolled back unseen: after a while nothing more is let out.
-    fn advance_fence(&mut self) {
-        self.fenced = Stopwatch::start();
-        let Err(error) = self.log.advance_fence() else {
-            self.unfenced = None;
-            return;
-        };
-        tracing::error!(error = &error as &dyn std::error::Error, "the fence stays behind the log");
-        if self.unfenced.get_or_insert_with(Stopwatch::start).elapsed() >= FENCE_GRACE {
-            self.close(Cause::fence(&error));
+    /// A volume that cannot be bound costs room in the store, and no more.
+    fn mind_volumes(&mut self) {
+        if let Some(error) = self.log.binding_failure() {
+            tracing::warn!(error = &error as &dyn std::error::Error, "a volume of the log cannot be bound");
         }
     }
 
     fn size(&self) -> TreeSize {
         self.log.frontier().size()
+    }
+
+    fn show_size(&self) {
+        self.gauges.log_size(self.size(), self.log.unsigned_entries());
     }
 }

@@ -8,17 +8,15 @@ use assent_proto::number::Epoch;
 
 use super::{Sealer, SealerError};
 use crate::clock::Stopwatch;
+use crate::disk::Room;
 use crate::hsm::FaultClass;
+use crate::limits::SPARE_UNSIGNED_ENTRIES;
 use crate::token::arming::{Attempt, Watched};
 use crate::token::cause::Cause;
 use crate::token::operation::Operation;
 
 /// The pause before the second attempt to arm; each further one is twice as long.
 const FIRST_BACKOFF: Duration = Duration::from_millis(50);
-/// How far behind a busy log its fence may be. An idle one advances it with every heartbeat.
-const FENCE_EVERY: Duration = Duration::from_secs(10);
-/// How often an idle log shows that it is alive.
-const ALIVE_EVERY: Duration = Duration::from_secs(60);
 
 /// Attempts to arm: at most one at a time, further and further apart.
 #[derive(Debug)]
@@ -98,7 +96,7 @@ impl Sealer {
 
     /// Before anything else follows it: neither a kill nor an older log may let go of an integrity fault.
     fn hold(&mut self, epoch: Epoch, cause: &str) {
-        if let Err(error) = self.log.hold(epoch, cause) {
+        if let Err(error) = self.disk.over(|| self.log.hold(epoch, cause)) {
             tracing::error!(
                 error = &error as &dyn std::error::Error,
                 "the latch cannot be written; only the log's entry holds it"
@@ -106,29 +104,59 @@ impl Sealer {
         }
     }
 
+    /// How much room the disk has. Too little closes the boundary, before anything is written into what is left.
+    pub(super) fn look_for_room(&mut self) -> Room {
+        let room = self.disk.over(|| self.settings.space.look());
+        if room < Room::Enough && self.boundary.is_open() {
+            self.close(Cause::disk_low(self.settings.space.low_water()));
+        }
+        self.room = room;
+        room
+    }
+
     /// How long nothing is due.
     pub(super) fn until_due(&self) -> Duration {
+        if self.room == Room::None {
+            return self.settings.heartbeat;
+        }
         if !self.drafts.is_empty() || self.operations.iter().any(Operation::cannot_wait) {
             return Duration::ZERO;
         }
         if self.boundary.is_open() {
             return self.settings.heartbeat.saturating_sub(self.idle.elapsed());
         }
+        let sign_of_life = self.settings.status_every.saturating_sub(self.alive.elapsed());
         if self.attempts.running || !self.wants_to_arm() {
-            return self.settings.heartbeat;
+            return self.settings.heartbeat.min(sign_of_life);
         }
-        self.attempts.backoff(self.settings.backoff_max).saturating_sub(self.attempts.last.elapsed())
+        let attempt = self.attempts.backoff(self.settings.backoff_max);
+        attempt.saturating_sub(self.attempts.last.elapsed()).min(sign_of_life)
     }
 
     pub(super) fn do_what_is_due(&mut self, key: &VerifierKey<'_>) -> Result<(), SealerError> {
         self.notice_trip();
+        self.mind_volumes();
         if self.boundary.is_open() {
-            if self.fenced.elapsed() >= FENCE_EVERY {
-                self.advance_fence();
+            if self.idle.elapsed() >= self.settings.heartbeat && self.look_for_room() < Room::Enough {
+                return self.turn(key);
             }
+            self.follow_with_fences();
             return self.prove_life(key);
         }
+        if self.shows_life_unsigned() {
+            self.alive = Stopwatch::start();
+            self.operations.push(Operation::Alive);
+            self.turn(key)?;
+        }
         if self.may_attempt() { self.attempt(key) } else { Ok(()) }
+    }
+
+    /// Whether the log is to say that it is alive although nothing can be signed. Not before its first checkpoint, when there
+    /// is nobody yet who could miss it; and not for ever.
+    fn shows_life_unsigned(&self) -> bool {
+        let room = self.room > Room::None
+            && self.log.unsigned_entries() < self.settings.unsigned_max + SPARE_UNSIGNED_ENTRIES;
+        room && self.log.signed().is_some() && self.alive.elapsed() >= self.settings.status_every
     }
 
     /// A heartbeat: the standing checkpoint signed again, for nothing else proves that the HSM can sign.
@@ -136,7 +164,7 @@ impl Sealer {
         if self.idle.elapsed() < self.settings.heartbeat {
             return Ok(());
         }
-        if self.alive.elapsed() >= ALIVE_EVERY {
+        if self.alive.elapsed() >= self.settings.status_every {
             self.alive = Stopwatch::start();
             self.operations.push(Operation::Alive);
             return self.turn(key);
@@ -164,6 +192,10 @@ impl Sealer {
     }
 
     fn attempt(&mut self, key: &VerifierKey<'_>) -> Result<(), SealerError> {
+        if self.look_for_room() < Room::Enough {
+            let cause = Cause::disk_low(self.settings.space.low_water());
+            return self.end_attempt(self.boundary.epoch(), Err(cause), key);
+        }
         let attempt = self.attempt_on_standing(key)?;
         self.attempts.running = true;
         match attempt.begin(Arc::clone(&self.authority)) {
@@ -181,6 +213,7 @@ impl Sealer {
             sealer: self.outbox.clone(),
             clock: self.clock.clone(),
             text: text.as_str().to_owned(),
+            fence: self.fence_check(),
             epoch: self.boundary.epoch(),
         })
     }
@@ -217,7 +250,7 @@ impl Sealer {
     }
 
     /// Records the outage and the re-arm under one signed checkpoint over the whole gap, then opens.
-    fn arm(&mut self, watched: Watched, key: &VerifierKey<'_>) -> Result<Result<(), Cause>, SealerError> {
+    fn arm(&mut self, mut watched: Watched, key: &VerifierKey<'_>) -> Result<Result<(), Cause>, SealerError> {
         let epoch = self.boundary.epoch();
         // INVARIANT: what is held is let go by an order of this epoch only.
         if self.log.held().is_some() && self.order.as_ref().is_none_or(|order| order.epoch != epoch) {
@@ -227,7 +260,13 @@ impl Sealer {
         let hsm = format!("{} {} {}", identity.manufacturer, identity.model, identity.serial);
         let simulator = identity.simulator;
         self.gauges.signer(watched.signer().process().unwrap_or_default());
+        let read = watched.take_fence();
         self.signer = Some(watched);
+        self.disk.take_late();
+        // What the last attempt signed and could not fence comes first: of a log without a fence there is one checkpoint at most.
+        if let Err(error) = self.disk.over(|| self.log.advance_fence()) {
+            return Ok(Err(Cause::fence(&error)));
+        }
         let mut operations = Vec::new();
         if self.log.signed().is_none() {
             operations.push(Operation::KeyAdded { verifier_key: key.to_string() });
@@ -242,12 +281,13 @@ impl Sealer {
             self.operations.truncate(before);
             return Ok(Err(cause));
         }
-        // A log that released tokens always has a fence: start-up refuses one without.
-        if let Err(error) = self.log.advance_fence() {
-            return Ok(Err(Cause::fence(&error)));
+        // The outage's entry has counted them.
+        self.unlogged = 0;
+        if let Err(cause) = self.fence_before_opening(read) {
+            return Ok(Err(cause));
         }
         // Behind the entry of the re-arm, and before anything passes. Should it hold on, it is the operators' again.
-        if let Err(error) = self.log.release_hold() {
+        if let Err(error) = self.disk.over(|| self.log.release_hold()) {
             return Ok(Err(Cause::fence(&error)));
         }
         self.booted = true;
@@ -265,6 +305,11 @@ impl Sealer {
             self.close(Cause::lost_while_arming());
             return Ok(Ok(()));
         }
+        // So did a disk that hung under it.
+        if self.disk.take_late() {
+            self.close(Cause::disk_hangs(self.settings.disk_deadline));
+            return Ok(Ok(()));
+        }
         tracing::info!(epoch = epoch.0, "token boundary open");
         Ok(Ok(()))
     }
@@ -274,6 +319,7 @@ impl Sealer {
         let from = unsigned.since?;
         let covered = self.log.signed().map(|signed| signed.size).unwrap_or_default();
         let (denials, holds) = (unsigned.denials, unsigned.holds);
-        Some(Operation::Outage { from, covered, reached: self.size(), denials, holds })
+        let refused = unsigned.refused + self.unlogged;
+        Some(Operation::Outage { from, covered, reached: self.size(), denials, holds, refused })
     }
 }

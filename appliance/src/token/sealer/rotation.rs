@@ -16,8 +16,8 @@ use super::turn::{gather, sign_by};
 use super::{Message, Sealer, SealerError, SealerHandle};
 use crate::clock::Stopwatch;
 use crate::hsm::FaultClass;
-use crate::hsm::key::{hex, unhex};
 use crate::limits::MAX_CKA_ID_BYTES;
+use crate::log::hex::{hex, unhex};
 use crate::log::keyring::{KeyRefusal, Keyring, NextKey, RingKey, over};
 use crate::log::{KeySignature, SignedCheckpoint};
 use crate::token::arming::Watched;
@@ -221,7 +221,8 @@ impl Sealer {
     }
 
     fn retire(&mut self, cka_id: &str) -> Result<KeyChange, RotationError> {
-        self.log.retire(cka_id, self.clock.now())?;
+        let now = self.clock.now();
+        self.disk.over(|| self.log.retire(cka_id, now))?;
         self.show_keys();
         let retired = self.log.keys().keys().find(|key| key.cka_id == cka_id);
         Ok(KeyChange::of(cka_id, retired.map(|key| key.vkey.clone()).unwrap_or_default()))
@@ -237,7 +238,8 @@ impl Sealer {
             (Ok(candidate), KeyOrder::Announce { cka_id }) => {
                 let cka_id = cka_id.clone();
                 let public_key = candidate.signer().identity().public_key;
-                let announced = self.log.announce(&cka_id, &public_key, self.clock.now());
+                let now = self.clock.now();
+                let announced = self.disk.over(|| self.log.announce(&cka_id, &public_key, now));
                 let change = announced.map(|next| KeyChange {
                     took_us: micros(&since),
                     ..KeyChange::of(&next.cka_id, next.vkey.clone())
@@ -335,7 +337,7 @@ impl Sealer {
         self.advance_fence();
     }
 
-    fn show_keys(&self) {
+    pub(super) fn show_keys(&self) {
         *self.keys.lock().unwrap_or_else(PoisonError::into_inner) = self.log.keys().clone();
     }
 }

@@ -11,7 +11,7 @@ use assent_proto::refusal::Refusal;
 
 use super::{Sealer, SealerError};
 use crate::clock::Stopwatch;
-use crate::limits::MAX_UNSIGNED_ENTRIES;
+use crate::disk::Room;
 use crate::log::{Leaves, SignedCheckpoint};
 use crate::token::arming::Watched;
 use crate::token::cause::Cause;
@@ -31,6 +31,12 @@ impl Sealer {
         // Until the first arming there is nothing that could not wait for a signature over it.
         let nothing_urgent = !self.operations.iter().any(|operation| self.booted || operation.cannot_wait());
         if drafts.is_empty() && nothing_urgent {
+            return Ok(());
+        }
+        let room = self.look_for_room();
+        if room == Room::None {
+            // What the appliance did itself waits for room.
+            drafts.into_iter().for_each(|draft| self.refuse_without_entry(draft));
             return Ok(());
         }
         let epoch = self.boundary.epoch();
@@ -57,7 +63,7 @@ impl Sealer {
 
     /// Gives the draft back where its batch is new.
     fn answer_from_the_log(&self, draft: Draft) -> Result<Option<Draft>, SealerError> {
-        let Some(recorded) = self.log.answer(&draft.key)? else {
+        let Some(recorded) = self.disk.over(|| self.log.answer(&draft.key))? else {
             return Ok(Some(draft));
         };
         if recorded.request != draft.request {
@@ -103,12 +109,13 @@ impl Sealer {
         let sealed = Sealed::new(round, checkpoint, epoch).ok_or(SealerError::Round("no range proof"))?;
         let now = self.clock.now();
         // Commit before release: whoever is answered may act on a token at once.
-        let receipt = self.log.commit(&sealed.commit(self.lowest_epoch(), now))?;
+        let commit = sealed.commit(self.lowest_epoch(), now);
+        let receipt = self.disk.over(|| self.log.commit(&commit))?;
         self.operations.clear();
         self.checkpoints.send_replace(Some(checkpoint));
         let tokens = sealed.release(&receipt, &self.boundary);
         self.gauges.round(entries, tokens);
-        self.gauges.log_size(self.size());
+        self.show_size();
         Ok(())
     }
 
@@ -138,11 +145,7 @@ impl Sealer {
 
     /// Logs a round without a signature. Its allows become denials before anything is written.
     pub(super) fn deny(&mut self, mut drafts: Vec<Draft>, epoch: Epoch) -> Result<(), SealerError> {
-        let wanted: u64 = drafts.iter().map(|draft| draft.leaves.len() as u64).sum();
-        if self.log.unsigned_entries() + wanted > MAX_UNSIGNED_ENTRIES {
-            // What the appliance did itself is written all the same: a trip, an order.
-            drafts.drain(..).for_each(|draft| draft.refuse(Refusal::TokenUnavailable));
-        }
+        self.keep_what_has_room(&mut drafts);
         for draft in &mut drafts {
             draft.void_allows()?;
         }
@@ -155,14 +158,45 @@ impl Sealer {
         unsigned.since = unsigned.since.or_else(|| self.boundary.closed().map(|closed| closed.since));
         unsigned.holds += round.holds();
         unsigned.denials += round.entries() - round.holds();
+        unsigned.refused += self.unlogged;
         let entries = round.entries();
         let denied = Denied::new(round, epoch);
-        let receipt = self.log.commit(&denied.commit(unsigned, self.log.lowest_epoch(), self.clock.now()))?;
+        let commit = denied.commit(unsigned, self.log.lowest_epoch(), self.clock.now());
+        let receipt = self.disk.over(|| self.log.commit(&commit))?;
         self.operations.clear();
+        self.unlogged = 0;
         denied.release(&receipt);
         self.gauges.round(entries, 0);
-        self.gauges.log_size(self.size());
+        self.show_size();
         Ok(())
+    }
+
+    /// Refuses a draft of which the log will tell no more than the count of its intents.
+    fn refuse_without_entry(&mut self, draft: Draft) {
+        let intents = draft.leaves.len() as u64;
+        self.unlogged += intents;
+        self.gauges.refused_unlogged(intents);
+        draft.refuse(Refusal::TokenUnavailable);
+    }
+
+    /// Refuses the drafts that the unsigned tail, or the disk, has no room for, without an entry. What the
+    /// appliance did itself is written all the same: a trip, an order.
+    fn keep_what_has_room(&mut self, drafts: &mut Vec<Draft>) {
+        let tail = self.settings.unsigned_max.saturating_sub(self.log.unsigned_entries());
+        let mut room = if self.room > Room::Reserve { tail } else { 0 };
+        for draft in std::mem::take(drafts) {
+            let wanted = draft.leaves.len() as u64;
+            if let Some(left) = room.checked_sub(wanted) {
+                room = left;
+                drafts.push(draft);
+                continue;
+            }
+            self.refuse_without_entry(draft);
+        }
+        // The outage is to have a leaf that its count can stand behind.
+        if self.unlogged > 0 && self.log.unsigned_entries() == 0 && self.operations.is_empty() {
+            self.operations.push(Operation::Alive);
+        }
     }
 
     /// The leaves of what the appliance did. The operations stay until a commit has them.

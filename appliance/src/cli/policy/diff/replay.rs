@@ -9,19 +9,19 @@ use std::path::Path;
 
 use anyhow::Context as _;
 use assent_compiler::Bundle;
-use assent_evaluator::{Facts, Uid, Verdict};
+use assent_evaluator::Facts;
 use assent_proto::entry::Entry;
 use assent_proto::hash::Hash;
 use assent_proto::number::{Epoch, LeafIndex, Timestamp};
 use assent_proto::refusal::Refusal;
-use assent_proto::wire::Request;
+use assent_proto::wire::{Request, Verdict};
 use serde_json::{Value, json};
 
-use crate::cli::policy::invalid;
+use crate::cli::judge::Judge;
 use crate::cli::progress::Progress;
 use crate::cli::{Exit, failure, utc};
-use crate::intent::Reading;
-use crate::log::store::{Store, StoreError, StoredRound};
+use crate::log::reader::Reader;
+use crate::log::store::{StoreError, StoredRound};
 
 /// What a bundle decides on an intent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -93,60 +93,40 @@ impl<'l> Recorded<'l> {
     }
 }
 
-/// A bundle, and which type its agents are of.
-struct Judge<'b> {
-    bundle: &'b Bundle,
-    digest: Hash,
-    principal_type: &'b str,
-}
-
-impl<'b> Judge<'b> {
-    fn new(bundle: &'b Bundle) -> anyhow::Result<Self> {
-        let principal_type = bundle.agent_type().map_err(|error| invalid(&error))?.unwrap_or_default();
-        Ok(Self { bundle, digest: Hash(bundle.digest()), principal_type })
-    }
-
-    /// Decides an intent as it was decided on its day.
-    fn decide(&self, intent: &assent_proto::intent::Intent<'_>, recorded: &Recorded<'_>) -> Decided {
-        let principal = Uid { type_name: self.principal_type, id: recorded.principal };
+impl Decided {
+    /// What a bundle decides on an intent, as it was asked on its day.
+    fn by(judge: &Judge<'_>, intent: &assent_proto::intent::Intent<'_>, recorded: &Recorded<'_>) -> Self {
         let number = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
         let facts =
             Facts { now_ms: number(recorded.time.0), epoch: number(recorded.epoch.0), ..Facts::default() };
-        let refused = |refusal: Refusal| Decided {
-            decision: "deny",
-            refusal: Some(refusal.name()),
-            policies: Vec::new(),
+        let judged = judge.decide(intent, recorded.principal, facts);
+        let (decision, refusal) = match judged.verdict {
+            Verdict::Allow { .. } => ("allow", None),
+            Verdict::Deny(refusal) => ("deny", Some(refusal)),
+            Verdict::Hold(refusal) => ("hold", Some(refusal)),
         };
-        let view = self.bundle.view();
-        let mut reading = Reading::new(&view);
-        let mut classified = match reading.classify(principal, intent, facts) {
-            Ok(classified) => classified,
-            Err(unclassified) => return refused(unclassified.refusal()),
-        };
-        let evaluation = classified.read.evaluate();
-        let (decision, refusal, deciding) = match evaluation.verdict() {
-            Verdict::Allow => ("allow", None, evaluation.reasons()),
-            Verdict::Deny => ("deny", Some(Refusal::PolicyDenied), evaluation.reasons()),
-            Verdict::Hold => ("hold", Some(Refusal::ApprovalRequired), evaluation.reasons()),
-            Verdict::Unavailable(_) => ("deny", Some(Refusal::EvaluationUnavailable), evaluation.errors()),
-        };
-        let mut policies: Vec<_> =
-            deciding.iter().map(|index| self.bundle.policy_id(index).to_owned()).collect();
+        let mut policies: Vec<_> = judged.policies.into_iter().map(str::to_owned).collect();
         policies.sort();
-        Decided { decision, refusal: refusal.map(Refusal::name), policies }
+        Self { decision, refusal: refusal.map(Refusal::name), policies }
     }
 }
 
 impl Replay {
     /// Decides all recorded intents of a log under both bundles.
     pub(super) fn run(log: &Path, before: &Bundle, after: &Bundle) -> anyhow::Result<Self> {
-        let store = Store::open(log).map_err(|error| unreadable(&error))?;
+        let store = Reader::open(log).map_err(|error| unreadable(&error))?;
         let total = store.head().map_err(|error| unreadable(&error))?.size;
         let judges = [Judge::new(before)?, Judge::new(after)?];
         let (mut replay, mut bar) = (Self::default(), Progress::new("replaying", total));
+        let mut recorded = store.requests(LeafIndex(0)).map_err(|error| unreadable(&error))?.peekable();
         for round in store.rounds(LeafIndex(0)).map_err(|error| unreadable(&error))? {
             let round = round.map_err(|error| unreadable(&error))?;
-            let requests = store.requests(round.first).map_err(|error| unreadable(&error))?;
+            let mut requests = Vec::new();
+            while let Some(request) =
+                recorded.next_if(|next| next.as_ref().map_or(true, |(first, _)| first.0 < round.end()))
+            {
+                requests.push(request.map_err(|error| unreadable(&error))?);
+            }
             replay.round(&round, &requests, &judges)?;
             bar.show(round.first.0 + round.leaves.len() as u64);
         }
@@ -187,7 +167,7 @@ impl Replay {
         recorded: &Recorded<'_>,
         [before, after]: &[Judge<'_>; 2],
     ) {
-        let (old, new) = (before.decide(intent, recorded), after.decide(intent, recorded));
+        let (old, new) = (Decided::by(before, intent, recorded), Decided::by(after, intent, recorded));
         self.replayed += 1;
         let is_foreign = recorded.bundle != before.digest;
         self.foreign += u64::from(is_foreign);
@@ -308,10 +288,15 @@ impl Change {
 
 fn unreadable(error: &StoreError) -> anyhow::Error {
     let exit = match error {
-        StoreError::Open(_) | StoreError::Access { .. } | StoreError::Unreadable(_) => Exit::Invalid,
-        StoreError::Missing(_) | StoreError::Exists(_) | StoreError::Busy | StoreError::File { .. } => {
-            Exit::Failed
-        }
+        StoreError::Open(_)
+        | StoreError::Access { .. }
+        | StoreError::Unreadable(_)
+        | StoreError::Damaged { .. } => Exit::Invalid,
+        StoreError::Missing(_)
+        | StoreError::Exists(_)
+        | StoreError::Busy
+        | StoreError::Archived { .. }
+        | StoreError::File { .. } => Exit::Failed,
     };
     failure(error, exit)
 }

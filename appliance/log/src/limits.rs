@@ -1,0 +1,52 @@
+//! The limits of the log. Limits of the formats hang in `assent_proto::limits`, those of the appliance's other resources in
+//! the appliance's.
+
+/// Entries that one round seals at most.
+pub const MAX_ROUND_ENTRIES: usize = 16 * 1024;
+/// Leaves of one round: its entries and the appliance's own.
+pub const MAX_ROUND_LEAVES: usize = MAX_ROUND_ENTRIES + assent_proto::limits::MAX_BATCH_INTENTS + 16;
+/// Trips of the unsigned tail that are remembered when a log is opened.
+pub const MAX_TAIL_ENTRIES: usize = 64;
+/// Bytes of the reason for which operators open another log: one line.
+pub const MAX_SUCCESSION_REASON_BYTES: usize = 512;
+/// Verifier keys of one log: one a month for twenty years.
+pub const MAX_RING_KEYS: usize = 240;
+/// Bytes of the file with them.
+pub const MAX_RING_BYTES: u64 = 256 * 1024;
+/// Levels of the tree within one volume: 65,536 leaves, a full tile of the level above the leaves' tiles.
+pub const VOLUME_HEIGHT: u8 = 16;
+/// Levels within one volume at most.
+pub const MAX_VOLUME_HEIGHT: u8 = 20;
+/// Leaves of an entry bundle (C2SP tlog-tiles).
+pub const BUNDLE_LEAVES: u64 = 256;
+/// Rounds that one commit takes out of the store because they stand in a volume.
+pub const MAX_DROPPED_ROUNDS: usize = 8;
+/// Milliseconds until a volume that could not be bound is tried again.
+pub const BINDING_PAUSE_MS: u64 = 5_000;
+/// Bytes that are written to a volume at once.
+pub const VOLUME_PIECE_BYTES: usize = 256 * 1024;
+/// Hashes of the longest consistency proof that a witness takes (C2SP tlog-witness).
+pub const MAX_CONSISTENCY_HASHES: usize = 63;
+/// Bytes of a proof as a text: a note, its hashes, and a leaf in base64.
+pub const MAX_PROOF_BYTES: usize = 64 * 1024;
+/// Findings of a verification that are kept; more are only counted.
+pub const MAX_FINDINGS: usize = 100;
+/// Remarks of a verification that are kept; more are only counted.
+pub const MAX_REMARKS: usize = 100;
+/// Different causes that a gap's report names.
+pub const MAX_GAP_CAUSES: usize = 16;
+/// Batches whose repetition a verification would see at one time: those of the last quarter of an hour, as far as they fit.
+pub const MAX_REMEMBERED_BATCHES: usize = 1024 * 1024;
+/// How far the times of entries may go back, in milliseconds, before it is remarked on: batches are decided side by side, and
+/// clocks are corrected.
+pub const MAX_QUIET_STEP_BACK_MS: u64 = 5_000;
+/// How far ahead of the auditor's clock an entry's time may be, in milliseconds.
+pub const MAX_AHEAD_MS: u64 = 24 * 60 * 60 * 1000;
+
+const _: () = assert!(
+    assent_proto::limits::MAX_NOTE_BYTES
+        + (MAX_CONSISTENCY_HASHES + 3) * 64
+        + (assent_proto::limits::MAX_BODY_BYTES + 16) * 4 / 3
+        <= MAX_PROOF_BYTES,
+    "the longest proof with the longest leaf fits"
+);

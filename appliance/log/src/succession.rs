@@ -1,0 +1,153 @@
+//! Succession: which key is in force where, as the log itself tells an auditor.
+//!
+//! A Key entry names the key that signs from the checkpoint over it on; that checkpoint is signed by the key before it too.
+//! The first one names the key that the log was founded for. An auditor need not hold every key: what the newest checkpoint
+//! covers, its key vouches for, the Key entries included; so that one must be trusted, and the others are taken from the log.
+
+use assent_proto::checkpoint::Checkpoint;
+use assent_proto::note::VerifierKey;
+use assent_proto::verify::TrustedKey;
+
+use super::{KeySignature, SignedCheckpoint};
+
+/// A key that signed.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct KeyReport {
+    /// In C2SP form.
+    pub verifier_key: String,
+    /// Its key ID.
+    pub key_id: String,
+    /// Size of the first checkpoint that it signed.
+    pub from_size: u64,
+    /// How many it signed.
+    pub checkpoints: u64,
+    /// Whether the auditor holds it; else the log vouches for it.
+    pub trusted: bool,
+}
+
+/// The keys of a log, found on the way through it.
+#[derive(Debug)]
+pub(super) struct Succession<'t> {
+    origin: &'t str,
+    trusted: &'t [TrustedKey<'t>],
+    in_force: Option<VerifierKey<'t>>,
+    /// Named in the round that is being read.
+    named: Option<VerifierKey<'t>>,
+    reports: Vec<KeyReport>,
+    /// Whether the newest checkpoint is signed by a trusted key; the ID of its key.
+    newest: Option<(bool, String)>,
+}
+
+impl<'t> Succession<'t> {
+    pub(super) const fn new(origin: &'t str, trusted: &'t [TrustedKey<'t>]) -> Self {
+        Self { origin, trusted, in_force: None, named: None, reports: Vec::new(), newest: None }
+    }
+
+    /// A Key entry was read.
+    pub(super) fn name(&mut self, vkey: &str) -> Result<(), String> {
+        let key = VerifierKey::parse(vkey).map_err(|error| format!("the key that is named here: {error}"))?;
+        if key.name() != self.origin {
+            return Err(format!("the key that is named here is one of `{}`", key.name()));
+        }
+        // The same key under a name that outlives the entry.
+        let key = VerifierKey::new(self.origin, key.key().as_bytes()).map_err(|error| error.to_string())?;
+        if self.named.replace(key).is_some() {
+            return Err("a second key is named in one round".to_owned());
+        }
+        Ok(())
+    }
+
+    /// A round ended without a checkpoint.
+    pub(super) fn unsigned(&mut self) -> Result<(), String> {
+        match self.named.take() {
+            None => Ok(()),
+            Some(_) => Err("a key is named in a round that no checkpoint covered".to_owned()),
+        }
+    }
+
+    /// A checkpoint, which covers the leaves so far: who must have signed it, did. `verified` are keys whose signatures
+    /// over its text were found in it before; any other is verified here.
+    pub(super) fn checkpoint(
+        &mut self,
+        signed: &SignedCheckpoint,
+        verified: &[VerifierKey<'t>],
+    ) -> Result<(), String> {
+        let (before, named) = (self.in_force, self.named.take());
+        self.in_force = named.or(before);
+        let checkpoint = Checkpoint { origin: self.origin, size: signed.size, root: signed.root };
+        let text = checkpoint.text().map_err(|error| error.to_string())?;
+        // Where two signatures are in it, which of them is whose is not remembered.
+        let is_known = |key: &VerifierKey<'_>| signed.successor.is_none() && verified.contains(key);
+        let by = |key: &VerifierKey<'_>, signature: KeySignature| {
+            is_known(key) || signature.verifies(key, text.as_bytes())
+        };
+        let alone = |key: VerifierKey<'t>| {
+            let good = by(&key, signed.signature()) && signed.successor.is_none();
+            if good {
+                Ok(vec![key])
+            } else {
+                Err(format!("checkpoint is not signed by key {}, which is in force", key.id()))
+            }
+        };
+        let signers = match (before, named) {
+            (None, None) => self.trusted_signer(signed, by).map(|key| vec![key]),
+            (Some(key), None) | (None, Some(key)) => alone(key),
+            (Some(old), Some(new)) => {
+                let both =
+                    by(&old, signed.signature()) && signed.successor.is_some_and(|second| by(&new, second));
+                let told = || {
+                    format!(
+                        "checkpoint at which key {} hands over to {} is not signed by both",
+                        old.id(),
+                        new.id()
+                    )
+                };
+                if both { Ok(vec![old, new]) } else { Err(told()) }
+            }
+        }?;
+        let mut any_trusted = false;
+        for key in signers {
+            any_trusted |= self.count(&key, signed);
+        }
+        self.newest = Some((any_trusted, signed.key_id.to_string()));
+        Ok(())
+    }
+
+    /// In a log that names no key: the trusted one that signed.
+    fn trusted_signer(
+        &self,
+        signed: &SignedCheckpoint,
+        by: impl Fn(&VerifierKey<'_>, KeySignature) -> bool,
+    ) -> Result<VerifierKey<'t>, String> {
+        let mut ours = self.trusted.iter().map(|trusted| trusted.key).filter(|key| key.name() == self.origin);
+        let signer = ours.find(|key| by(key, signed.signature()));
+        signer
+            .filter(|_| signed.successor.is_none())
+            .ok_or_else(|| "checkpoint is signed by no trusted key".to_owned())
+    }
+
+    /// Counts a signature; gives whether its key is trusted.
+    fn count(&mut self, key: &VerifierKey<'t>, signed: &SignedCheckpoint) -> bool {
+        let verifier_key = key.to_string();
+        if let Some(known) = self.reports.iter_mut().find(|known| known.verifier_key == verifier_key) {
+            known.checkpoints += 1;
+            return known.trusted;
+        }
+        let trusted = self.trusted.iter().any(|trusted| trusted.key == *key);
+        let (key_id, from_size) = (key.id().to_string(), signed.size.0);
+        self.reports.push(KeyReport { verifier_key, key_id, from_size, checkpoints: 1, trusted });
+        trusted
+    }
+
+    /// The keys, the oldest first; or why none of them is to be believed.
+    pub(super) fn end(self) -> (Vec<KeyReport>, Result<(), String>) {
+        let told = |id: String| {
+            format!("the newest checkpoint is signed by no trusted key, but by {id}: use a newer trust file")
+        };
+        let outcome = match self.newest {
+            Some((false, id)) => Err(told(id)),
+            Some((true, _)) | None => Ok(()),
+        };
+        (self.reports, outcome)
+    }
+}

@@ -1,0 +1,200 @@
+//! What lies beside the leaves of a round: the requests, which may have been erased, and the answers, which are kept for as
+//! long as a batch id is current.
+//!
+//! Whatever is there must fit: a request's intents have the digests of their leaves, and an answer leads to its leaves byte for
+//! byte, as it leads the agent that got it (FORMAT.md section 7). What is not there is counted, no fault.
+
+use assent_proto::entry::{Allow, Deny, Entry};
+use assent_proto::hash::Hash;
+use assent_proto::intent::{Intent, Uid};
+use assent_proto::number::Timestamp;
+use assent_proto::tree::Range;
+use assent_proto::wire::{BatchId, Decided, Reply, Request, Ruling};
+
+use super::examined::Examined;
+use super::report::Beside;
+use crate::reader::Reader;
+use crate::store::{Answer, BatchKey, StoreError, StoredRound};
+
+/// A batch that was decided in a round.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Batch {
+    /// Its id, and eight bytes of its principal's hash: ordered by time.
+    pub(super) key: [u8; 24],
+    /// Its first entry.
+    pub(super) first: u64,
+    /// Whether its answer is recorded.
+    pub(super) is_answered: bool,
+}
+
+impl Batch {
+    fn new(id: BatchId, principal: &str, first: u64, is_answered: bool) -> Self {
+        let hash = Hash::of_labelled(b"", [principal.as_bytes()]);
+        let mut key = [0; 24];
+        for (to, from) in key.iter_mut().zip(id.0.iter().chain(&hash.0)) {
+            *to = *from;
+        }
+        Self { key, first, is_answered }
+    }
+
+    /// When its id was made, as its maker says.
+    pub(super) fn time(&self) -> Timestamp {
+        self.key.first_chunk().map_or(Timestamp(0), |id| BatchId(*id).time())
+    }
+}
+
+/// What a request says of one entry, and the entry says too.
+#[derive(PartialEq, Eq)]
+struct Common<'e> {
+    intent: Hash,
+    audience: &'e str,
+    action: Uid<'e>,
+    resource: Uid<'e>,
+}
+
+/// Holds requests and answers of a round against its entries; one that does not parse is none.
+pub(super) fn examine(
+    store: &Reader,
+    round: &StoredRound,
+    entries: &[Option<Entry<'_>>],
+    examined: &mut Examined<'_>,
+) -> Result<(), StoreError> {
+    let mut beside = Beside::default();
+    for (first, frame) in store.requests_in(round.first.0..round.end())? {
+        let Ok(request) = Request::parse(&frame) else {
+            examined.find(first.0, "what lies beside the leaf is no request".to_owned());
+            continue;
+        };
+        let asked: Vec<_> = request.intents().map(|(intent, _)| (intent, intent.act.digest())).collect();
+        let place = usize::try_from(first.0.saturating_sub(round.first.0)).unwrap_or(usize::MAX);
+        let own = entries.get(place..).and_then(|rest| rest.get(..asked.len()));
+        let Some(own) = own.filter(|_| first >= round.first) else {
+            examined.find(
+                first.0,
+                "the request beside the leaf has more intents than its round has leaves".to_owned(),
+            );
+            continue;
+        };
+        beside.intents += compare(first.0, &asked, own, examined);
+        let Some(principal) = own.first().and_then(Option::as_ref).and_then(principal_of) else { continue };
+        let answer = store.answer(&BatchKey::new(request.batch(), principal))?;
+        if let Some(answer) = &answer {
+            match fits(answer, (first.0, request.frame()), &asked, round) {
+                Ok(()) => beside.answers += 1,
+                Err(why) => examined.find(first.0, format!("the recorded answer {why}")),
+            }
+        }
+        let is_answered = answer.is_some();
+        examined.batches.push(Batch::new(request.batch(), principal, first.0, is_answered));
+    }
+    let about_intents = entries.iter().flatten().filter(|entry| principal_of(entry).is_some()).count() as u64;
+    beside.erased = about_intents.saturating_sub(beside.intents);
+    examined.beside = Some(beside);
+    Ok(())
+}
+
+/// How many intents have the digest, action, resource and audience of their entries, all of one principal.
+fn compare(
+    first: u64,
+    asked: &[(Intent<'_>, Hash)],
+    own: &[Option<Entry<'_>>],
+    examined: &mut Examined<'_>,
+) -> u64 {
+    let principal = own.first().and_then(Option::as_ref).and_then(principal_of);
+    let mut same = 0;
+    for ((index, (intent, digest)), entry) in (first..).zip(asked).zip(own) {
+        let asked = Common {
+            intent: *digest,
+            audience: intent.terms.audience,
+            action: intent.act.action,
+            resource: intent.act.resource,
+        };
+        let entry = entry.as_ref();
+        if entry.and_then(common_of).as_ref() == Some(&asked) && entry.and_then(principal_of) == principal {
+            same += 1;
+        } else {
+            examined.find(index, "the intent beside the leaf is another than the leaf's".to_owned());
+        }
+    }
+    same
+}
+
+#[expect(clippy::wildcard_enum_match_arm, reason = "the other kinds are not about an intent")]
+fn common_of<'e>(entry: &Entry<'e>) -> Option<Common<'e>> {
+    Some(match entry {
+        Entry::Allow(Allow { intent, audience, action, resource, .. }) => {
+            Common { intent: *intent, audience, action: *action, resource: *resource }
+        }
+        Entry::Deny(Deny { intent, audience, action, resource, .. })
+        | Entry::Hold(Deny { intent, audience, action, resource, .. }) => {
+            Common { intent: *intent, audience, action: *action, resource: *resource }
+        }
+        _ => return None,
+    })
+}
+
+#[expect(clippy::wildcard_enum_match_arm, reason = "the other kinds are not about an intent")]
+const fn principal_of<'e>(entry: &Entry<'e>) -> Option<&'e str> {
+    match entry {
+        Entry::Allow(allow) => Some(allow.principal),
+        Entry::Deny(deny) | Entry::Hold(deny) => Some(deny.principal),
+        _ => None,
+    }
+}
+
+/// Whether a recorded answer is to the request with this first entry and this frame, and leads to its leaves.
+fn fits(
+    answer: &Answer,
+    (first, frame): (u64, &[u8]),
+    asked: &[(Intent<'_>, Hash)],
+    round: &StoredRound,
+) -> Result<(), String> {
+    if answer.request != Hash::of_labelled(b"assent/request/v1\0", [frame]) {
+        return Err("is to another request".to_owned());
+    }
+    let Ok(Reply::Decided(decided)) = Reply::parse(&answer.reply) else {
+        return Err("is no reply to a batch that was decided".to_owned());
+    };
+    if decided.outcomes().len() != asked.len() {
+        return Err("has another number of outcomes than the request has intents".to_owned());
+    }
+    sealed_as(&decided, first, asked.len(), round)?;
+    let rulings: Vec<Ruling<'_>> = decided.rulings().filter_map(Result::ok).collect();
+    let place = usize::try_from(first.saturating_sub(round.first.0)).unwrap_or(usize::MAX);
+    let mut leaf = Vec::new();
+    let intents = asked.iter().zip(decided.outcomes()).zip(round.leaves.iter().skip(place));
+    for (position, (((intent, digest), outcome), recorded)) in (0_u32..).zip(intents) {
+        let ruling = rulings.get(outcome).cloned().ok_or("names a ruling that it does not have")?;
+        leaf.clear();
+        let entry = ruling.entry(&decided.head, position, intent, *digest);
+        if entry.append(&mut leaf).is_err() || leaf.as_slice() != recorded {
+            return Err(format!("does not lead to leaf {}", first + u64::from(position)));
+        }
+    }
+    Ok(())
+}
+
+/// Whether an answer is sealed by the round's checkpoint, with a range proof that leads there, and by nothing where the round
+/// has none.
+fn sealed_as(decided: &Decided<'_>, first: u64, intents: usize, round: &StoredRound) -> Result<(), String> {
+    let (sealing, signed) = match (&decided.sealing, &round.checkpoint) {
+        (None, None) => return Ok(()),
+        (Some(sealing), Some(signed)) => (sealing, signed),
+        (Some(_), None) | (None, Some(_)) => return Err("is sealed otherwise than its round".to_owned()),
+    };
+    let is_the_rounds = sealing.first.0 == first
+        && (sealing.size, sealing.key_id, sealing.signature)
+            == (signed.size, signed.key_id, signed.signature);
+    if !is_the_rounds {
+        return Err("is sealed otherwise than its round".to_owned());
+    }
+    let place = usize::try_from(first.saturating_sub(round.first.0)).unwrap_or(usize::MAX);
+    let mut nodes: Vec<Hash> = round.leaves.iter().skip(place).take(intents).map(Hash::of_leaf).collect();
+    nodes.resize(Range::nodes_needed(intents), Hash::default());
+    let range = Range::new(sealing.first, intents, sealing.size, &sealing.proof, &mut nodes);
+    if range.is_ok_and(|range| range.root() == signed.root) {
+        Ok(())
+    } else {
+        Err("has a range proof that does not lead to its checkpoint".to_owned())
+    }
+}

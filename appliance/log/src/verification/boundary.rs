@@ -1,0 +1,79 @@
+//! The token boundary, as the log tells it: every trip begins an epoch, a re-arm opens it, and only open it allows.
+//!
+//! A trip that no entry tells of, because the process was killed first, may be skipped; nothing goes back.
+
+use assent_proto::entry::OperatorAct;
+use assent_proto::number::Epoch;
+
+/// How the boundary stands.
+#[derive(Debug, Default)]
+pub(super) struct Boundary {
+    epoch: Epoch,
+    is_open: bool,
+}
+
+impl Boundary {
+    /// It closed: another epoch.
+    pub(super) fn trip(&mut self, epoch: Epoch) -> Result<(), String> {
+        let before = self.epoch;
+        (self.epoch, self.is_open) = (epoch, false);
+        match epoch.cmp(&before) {
+            std::cmp::Ordering::Greater => Ok(()),
+            std::cmp::Ordering::Equal => Err(format!("a trip that begins no epoch: {epoch} stands already")),
+            std::cmp::Ordering::Less => Err(fell(before, epoch)),
+        }
+    }
+
+    /// It opened.
+    pub(super) fn rearm(&mut self, epoch: Epoch) -> Result<(), String> {
+        self.is_open = true;
+        self.enter(epoch)
+    }
+
+    /// The appliance started, which finds it closed.
+    pub(super) fn boot(&mut self, epoch: Epoch) -> Result<(), String> {
+        self.is_open = false;
+        self.enter(epoch)
+    }
+
+    /// A sign of life.
+    pub(super) fn status(&self, epoch: Epoch) -> Result<(), String> {
+        let epoch_now = self.epoch;
+        if epoch == epoch_now {
+            Ok(())
+        } else {
+            Err(format!("a sign of life of epoch {epoch}, and it is {epoch_now}"))
+        }
+    }
+
+    /// Operators did something; an order to re-arm is about this log.
+    pub(super) fn operators(&self, act: &OperatorAct<'_>, origin: &str) -> Result<(), String> {
+        let mut lines = act.statement.lines();
+        if act.act == "rearm" && !lines.any(|line| line.strip_prefix("origin ") == Some(origin)) {
+            return Err("operators' order to re-arm names another log".to_owned());
+        }
+        Ok(())
+    }
+
+    /// Something was allowed in this epoch, by policy.
+    pub(super) fn allow(&self, epoch: Epoch) -> Result<(), String> {
+        if epoch != self.epoch {
+            return Err(format!("allowed in epoch {epoch}, which was not open"));
+        }
+        if self.is_open {
+            Ok(())
+        } else {
+            Err(format!("allowed in epoch {epoch} while the boundary was closed"))
+        }
+    }
+
+    fn enter(&mut self, epoch: Epoch) -> Result<(), String> {
+        let before = self.epoch;
+        self.epoch = epoch;
+        if epoch < before { Err(fell(before, epoch)) } else { Ok(()) }
+    }
+}
+
+fn fell(before: Epoch, epoch: Epoch) -> String {
+    format!("epoch fell from {before} to {epoch}")
+}

@@ -1,0 +1,127 @@
+//! Requests and answers beside the leaves: gone is no fault, other is.
+
+use assent_log::Recorded;
+use assent_log::store::BatchKey;
+use assent_proto::hash::Hash;
+use assent_proto::limits::MAX_BATCH_AGE_MS;
+use assent_proto::number::LeafIndex;
+
+use crate::synthetic::{Batch, Beside, PRINCIPAL, Synthetic};
+use crate::verdict::{expect_only, found, verify};
+
+/// A round of this batch with other things beside it.
+fn with(log: &mut Synthetic, batch: &Batch, requests: &[(u64, &[u8])], answer: Option<(&[u8], Hash)>) {
+    let requests = requests.iter().map(|(first, frame)| (LeafIndex(*first), *frame)).collect();
+    let recorded = answer.map(|(reply, request)| Recorded {
+        key: BatchKey::new(batch.id, PRINCIPAL),
+        request,
+        reply,
+        allows: true,
+    });
+    log.commit(&[&batch.leaves], Beside { requests, answers: recorded.into_iter().collect() }, true);
+}
+
+fn digest(frame: &[u8]) -> Hash {
+    Hash::of_labelled(b"assent/request/v1\0", [frame])
+}
+
+#[test]
+fn erased_requests_are_counted() {
+    let mut log = Synthetic::started();
+    let batch = log.decide(5, 0);
+    with(&mut log, &batch, &[], None);
+    let report = verify(&mut log);
+    assert!(report.verified(), "{}", found(&report));
+    assert_eq!(report.beside.map(|beside| (beside.intents, beside.erased)), Some((0, 5)));
+}
+
+#[test]
+fn a_request_that_is_another_than_its_entries_does_not_verify() {
+    let mut log = Synthetic::started();
+    let batch = log.decide(3, 0);
+    // One byte of one text in one intent's context.
+    let mut altered = batch.frame.clone();
+    let at = altered.windows(6).rposition(|text| text == b"needed").expect("a reason");
+    altered[at] = b'h';
+    with(&mut log, &batch, &[(3, &altered)], None);
+    log.now = log.now.plus_ms(MAX_BATCH_AGE_MS + 1);
+    log.operate(|salt, time, epoch| {
+        vec![assent_proto::entry::Entry::Status(assent_proto::entry::Status { salt, time, epoch })]
+    });
+    expect_only(&verify(&mut log), "5: the intent beside the leaf is another than the leaf's");
+}
+
+#[test]
+fn requests_that_are_none_or_reach_beyond_their_round_do_not_verify() {
+    for (first, told) in
+        [(4, "more intents than its round has leaves"), (0, "more intents than its round has leaves")]
+    {
+        let mut log = Synthetic::started();
+        let batch = log.decide(3, 0);
+        with(&mut log, &batch, &[(first, &batch.frame)], None);
+        expect_only(&verify(&mut log), told);
+    }
+    let mut log = Synthetic::started();
+    let batch = log.decide(3, 0);
+    with(&mut log, &batch, &[(3, b"no request")], None);
+    expect_only(&verify(&mut log), "is no request");
+}
+
+#[test]
+fn an_answer_that_does_not_lead_to_its_entries_does_not_verify() {
+    // An honest log of the same batch gives the honest reply.
+    let honest = || {
+        let mut log = Synthetic::started();
+        let batch = log.decide(3, 2);
+        let (id, frame) = (batch.id, batch.frame.clone());
+        log.seal(&[batch], true);
+        let reply = log
+            .log()
+            .answer(&BatchKey::new(id, PRINCIPAL))
+            .expect("it can be read")
+            .expect("an answer")
+            .reply;
+        (reply, frame)
+    };
+    let (reply, frame) = honest();
+    let told = |reply: &[u8], request: Hash| {
+        let mut log = Synthetic::started();
+        let batch = log.decide(3, 2);
+        with(&mut log, &batch, &[(3, &frame)], Some((reply, request)));
+        verify(&mut log)
+    };
+    assert!(told(&reply, digest(&frame)).verified());
+    expect_only(&told(&reply, digest(b"other")), "the recorded answer is to another request");
+    expect_only(&told(&[0, 9], digest(&frame)), "is no reply to a batch that was decided");
+    // Its last bytes are the range proof's; the signature stands before: change where the batch is said to begin.
+    let mut moved = reply.clone();
+    let sealing = reply.len() - 3 * 32 - 1 - 64 - 4 - 2;
+    moved[sealing] = 9;
+    let told_moved = found(&told(&moved, digest(&frame)));
+    assert!(told_moved.contains("the recorded answer is"), "{told_moved}");
+    // Another outcome for the second intent: it was allowed, and the agent would have heard a denial.
+    let at = reply.windows(4).position(|bytes| bytes == [3, 1, 0, 1]).expect("three outcomes");
+    let mut other = reply.clone();
+    other[at + 2] = 1;
+    expect_only(&told(&other, digest(&frame)), "the recorded answer does not lead to leaf 4");
+}
+
+#[test]
+fn a_batch_that_was_decided_twice_does_not_verify() {
+    let mut log = Synthetic::started();
+    let first = log.decide(2, 0);
+    let id = first.id;
+    log.seal(&[first], true);
+    let again = log.decide_as(id, 3, 0);
+    log.seal(&[again], true);
+    let told = found(&verify(&mut log));
+    assert!(told.contains("5: this batch was decided before, at 3"), "{told}");
+}
+
+#[test]
+fn an_answer_that_could_still_be_fetched_must_be_there() {
+    let mut log = Synthetic::started();
+    let batch = log.decide(2, 0);
+    with(&mut log, &batch, &[(3, &batch.frame)], None);
+    expect_only(&verify(&mut log), "3: the answer to this batch is missing");
+}

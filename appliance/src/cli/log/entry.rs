@@ -1,0 +1,169 @@
+//! An entry as people and JSON have it.
+//!
+//! Texts of peers are shown with whatever does not print made visible, so that no entry moves the cursor of a terminal or
+//! turns the direction of what stands beside it.
+
+use assent_proto::entry::{DrillStage, Entry, Kind, OfferOutcome, Policies};
+use assent_proto::refusal::Refusal;
+
+/// How a kind is written.
+pub(in crate::cli) fn kind_name(kind: Kind) -> String {
+    format!("{kind:?}").to_lowercase()
+}
+
+/// The same text, with what does not print or turns the direction of text escaped.
+pub(in crate::cli) fn visible(text: &str) -> String {
+    let shown = |c: char| match c {
+        '"' | '\'' | '\\' => c.to_string(),
+        _ => c.escape_debug().to_string(),
+    };
+    text.chars().map(shown).collect()
+}
+
+/// The entry as a JSON document.
+pub(super) fn json(index: u64, entry: &Entry<'_>) -> serde_json::Value {
+    let mut json = serde_json::json!({
+        "schema": "assent.v1.log.entry",
+        "index": index,
+        "kind": kind_name(entry.kind()),
+        "time_ms": entry.time().0,
+    });
+    if let (Some(json), serde_json::Value::Object(details)) = (json.as_object_mut(), details(entry)) {
+        json.extend(details);
+    }
+    json
+}
+
+/// What the kind adds.
+pub(super) fn details(entry: &Entry<'_>) -> serde_json::Value {
+    match entry {
+        Entry::Allow(allow) => serde_json::json!({
+            "epoch": allow.epoch.0, "bundle": allow.bundle.to_string(), "principal": allow.principal,
+            "audience": allow.audience, "action": allow.action.to_string(), "resource": allow.resource.to_string(),
+            "intent": allow.intent.to_string(), "not_before_ms": allow.not_before.0, "not_after_ms": allow.not_after.0,
+            "uses": allow.uses, "risk": allow.risk, "grounds": format!("{:?}", allow.grounds).to_lowercase(),
+            "policies": names(&allow.policies),
+        }),
+        Entry::Deny(deny) | Entry::Hold(deny) => serde_json::json!({
+            "epoch": deny.epoch.0, "bundle": deny.bundle.to_string(), "principal": deny.principal,
+            "audience": deny.audience, "action": deny.action.to_string(), "resource": deny.resource.to_string(),
+            "intent": deny.intent.to_string(), "refusal": deny.refusal.name(), "risk": deny.risk,
+            "policies": names(&deny.policies),
+        }),
+        Entry::Trip(trip) => serde_json::json!({"epoch": trip.epoch.0, "cause": trip.cause}),
+        Entry::Rearm(rearm) => serde_json::json!({"epoch": rearm.epoch.0}),
+        Entry::Status(status) => serde_json::json!({"epoch": status.epoch.0}),
+        Entry::Bundle(bundle) => serde_json::json!({
+            "before": bundle.before.to_string(), "after": bundle.after.to_string(), "source": bundle.source,
+            "by": bundle.by, "version": bundle.version, "loaded": bundle.outcome == OfferOutcome::Loaded,
+            "reason": match bundle.outcome {
+                OfferOutcome::Loaded => None,
+                OfferOutcome::Refused(reason) => Some(reason),
+            },
+        }),
+        Entry::Key(key) => serde_json::json!({"verifier_key": key.vkey}),
+        Entry::Boot(boot) => serde_json::json!({
+            "epoch": boot.epoch.0, "version": boot.version, "hsm": boot.hsm, "simulator": boot.simulator,
+        }),
+        Entry::Outage(outage) => serde_json::json!({
+            "from_ms": outage.from.0, "covered": outage.covered.0, "reached": outage.reached.0,
+            "denials": outage.denials, "holds": outage.holds, "refused": outage.refused,
+        }),
+        Entry::Operator(act) => serde_json::json!({
+            "epoch": act.epoch.0, "act": act.act, "by": act.by.as_slice(), "statement": act.statement,
+            "signatures": act.signatures.as_slice(),
+        }),
+        Entry::Drill(drill) => serde_json::json!({
+            "epoch": drill.epoch.0, "name": drill.name, "begun": drill.stage == DrillStage::Begun,
+        }),
+        _ => serde_json::Value::Null,
+    }
+}
+
+/// The policies that an entry names.
+pub(super) fn names<'a>(policies: &Policies<'a>) -> Vec<&'a str> {
+    policies.named.iter().copied().collect()
+}
+
+/// The policies that decided, or that could not be evaluated.
+fn told(refusal: Refusal, policies: &Policies<'_>) -> String {
+    let role = if refusal == Refusal::EvaluationUnavailable { "failed in" } else { "by" };
+    let named = names(policies);
+    if named.is_empty() {
+        return String::new();
+    }
+    let more = (policies.total as usize).saturating_sub(named.len());
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    format!(" {role} {}{more}", named.join(", "))
+}
+
+/// What the entry is about, in a line; not yet made visible.
+#[expect(clippy::wildcard_enum_match_arm, reason = "kinds of later versions are shown without details")]
+pub(in crate::cli) fn about(entry: &Entry<'_>) -> String {
+    match entry {
+        Entry::Allow(allow) => format!("{} on {} by {}", allow.action, allow.resource, allow.principal),
+        Entry::Deny(deny) | Entry::Hold(deny) => {
+            let named = told(deny.refusal, &deny.policies);
+            format!("{} on {} by {}: {}{named}", deny.action, deny.resource, deny.principal, deny.refusal)
+        }
+        Entry::Trip(trip) => format!("{}, epoch {} begins", trip.cause, trip.epoch),
+        Entry::Rearm(rearm) => format!("open in epoch {}", rearm.epoch),
+        Entry::Boot(boot) => format!("version {}, {}", boot.version, boot.hsm),
+        Entry::Bundle(bundle) => match bundle.outcome {
+            OfferOutcome::Loaded => format!("{} from {} by {}", bundle.after, bundle.source, bundle.by),
+            OfferOutcome::Refused(reason) => {
+                format!("refused from {} by {}: {reason}", bundle.source, bundle.by)
+            }
+        },
+        Entry::Outage(outage) => {
+            let unlogged = match outage.refused {
+                0 => String::new(),
+                refused => format!(", {refused} intents refused without an entry"),
+            };
+            format!("{} denials from {} to {}{unlogged}", outage.denials, outage.covered, outage.reached)
+        }
+        Entry::Key(key) => key.vkey.to_owned(),
+        Entry::Operator(act) => format!("{} by {}", act.act, act.by.join(", ")),
+        Entry::Drill(drill) => {
+            let stage = if drill.stage == DrillStage::Begun { "begins" } else { "is over" };
+            format!("`{}` {stage}", drill.name)
+        }
+        _ => String::new(),
+    }
+}
+
+/// The entry as a line of a table.
+pub(in crate::cli) fn line(index: u64, entry: &Entry<'_>) -> String {
+    let (kind, time) = (kind_name(entry.kind()), crate::cli::utc(entry.time()));
+    format!("{index:>10}  {time}  {kind:<8} {}", visible(&about(entry)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn policies_that_decided_and_policies_that_failed_are_named_and_the_rest_counted() {
+        let some: Policies<'_> = ["a", "b"].into_iter().collect();
+        assert_eq!(told(Refusal::PolicyDenied, &some), " by a, b");
+        assert_eq!(told(Refusal::EvaluationUnavailable, &some), " failed in a, b");
+        assert_eq!(told(Refusal::PolicyDenied, &Policies::default()), "");
+        let many: Policies<'_> = std::iter::repeat_n("x", 100).collect();
+        let more = format!(" and {} more", 100 - many.named.len());
+        assert!(
+            told(Refusal::PolicyDenied, &many).ends_with(&more),
+            "{}",
+            told(Refusal::PolicyDenied, &many)
+        );
+    }
+
+    #[test]
+    fn what_moves_the_cursor_or_turns_the_text_is_shown_and_not_done() {
+        assert_eq!(visible("a \"b\"\\ \u{e9}\u{4e16}"), "a \"b\"\\ \u{e9}\u{4e16}");
+        assert_eq!(visible("\u{1b}[2J\r\n\t\0"), "\\u{1b}[2J\\r\\n\\t\\0");
+        assert_eq!(
+            visible("a\u{202e}b\u{2066}\u{200f}\u{85}\u{feff}"),
+            "a\\u{202e}b\\u{2066}\\u{200f}\\u{85}\\u{feff}"
+        );
+    }
+}

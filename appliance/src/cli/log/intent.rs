@@ -1,0 +1,103 @@
+//! What an agent asked, as JSON: the intents of a recorded request, which lie beside the leaves and can be erased.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use assent_client::{Datetime, Decimal, Intent, Value, extension};
+use assent_proto::codec::CodecError;
+use assent_proto::context::{Event, Ip};
+use assent_proto::intent::Intent as Parsed;
+
+/// The intent in the form in which agents write it.
+pub(super) fn json(intent: &Parsed<'_>) -> Result<serde_json::Value, CodecError> {
+    let (act, terms) = (&intent.act, &intent.terms);
+    let Value::Record(context) = next(&mut act.context.events())? else { return Err(CodecError::Malformed) };
+    let owned = Intent {
+        action: act.action.into(),
+        resource: act.resource.into(),
+        context,
+        audience: terms.audience.to_owned(),
+        window: terms.window_s.map(|seconds| Duration::from_secs(seconds.into())),
+        uses: terms.uses,
+        priority: terms.priority,
+        on_unavailable: terms.on_unavailable,
+    };
+    serde_json::to_value(&owned).map_err(|_| CodecError::Malformed)
+}
+
+/// The next value of a walk.
+fn next<'a>(events: &mut impl Iterator<Item = Result<Event<'a>, CodecError>>) -> Result<Value, CodecError> {
+    let event = events.next().ok_or(CodecError::Truncated)??;
+    Ok(match event {
+        Event::Bool(value) => Value::Bool(value),
+        Event::Long(value) => Value::Long(value),
+        Event::String(text) => Value::String(text.to_owned()),
+        Event::Entity(uid) => Value::Entity(uid.into()),
+        Event::Decimal(value) => Value::Decimal(Decimal(value)),
+        Event::Ip(ip) => Value::Ip(address(ip).ok_or(CodecError::Malformed)?),
+        Event::Datetime(value) => Value::Datetime(Datetime(value)),
+        Event::Duration(value) => Value::Duration(extension::Duration(value)),
+        Event::Set(count) => {
+            let elements = (0..count).map(|_| next(events)).collect::<Result<_, _>>()?;
+            ended(events)?;
+            Value::Set(elements)
+        }
+        Event::Record(count) => {
+            let mut record = BTreeMap::new();
+            for _ in 0..count {
+                let Some(Event::Key(key)) = events.next().transpose()? else {
+                    return Err(CodecError::Malformed);
+                };
+                record.insert(key.to_owned(), next(events)?);
+            }
+            ended(events)?;
+            Value::Record(record)
+        }
+        Event::Key(_) | Event::End => return Err(CodecError::Malformed),
+    })
+}
+
+fn ended<'a>(events: &mut impl Iterator<Item = Result<Event<'a>, CodecError>>) -> Result<(), CodecError> {
+    match events.next().transpose()? {
+        Some(Event::End) => Ok(()),
+        Some(_) | None => Err(CodecError::Malformed),
+    }
+}
+
+fn address(ip: Ip) -> Option<assent_client::Ip> {
+    match ip {
+        Ip::V4(octets, prefix) => assent_client::Ip::new(IpAddr::from(octets), prefix),
+        Ip::V6(octets, prefix) => assent_client::Ip::new(IpAddr::from(octets), prefix),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sample;
+
+    #[test]
+    fn every_intent_of_the_sample_comes_back_as_it_was_written() {
+        for intent in assent_client::json::parse_lines(sample::INTENTS).take(200) {
+            let intent = intent.unwrap();
+            let encoded = intent.encode().unwrap();
+            let shown = json(&Parsed::parse(encoded.bytes()).unwrap()).unwrap();
+            let read = Intent::from_json(&shown.to_string()).unwrap();
+            assert_eq!(read.encode().unwrap().bytes(), encoded.bytes());
+        }
+    }
+
+    #[test]
+    fn sets_records_and_extensions_nest() {
+        let inner = Value::Record(
+            [("ip".to_owned(), "10.0.0.1/8".parse::<assent_client::Ip>().unwrap().into())].into(),
+        );
+        let set = Value::Set(vec![inner, Value::Set(vec![Value::Long(-1), Value::Bool(true)])]);
+        let intent =
+            Intent::new("A::\"a\"".parse().unwrap(), "B::\"b\"".parse().unwrap(), "x").with("set", set);
+        let encoded = intent.encode().unwrap();
+        let shown = json(&Parsed::parse(encoded.bytes()).unwrap()).unwrap();
+        assert_eq!(Intent::from_json(&shown.to_string()).unwrap().encode().unwrap().bytes(), encoded.bytes());
+    }
+}

@@ -1,0 +1,84 @@
+//! The walk over a log for the verbs that print entries: in order, each entry that is meant, with what lies beside it.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use anyhow::Context as _;
+use assent_proto::entry::Entry;
+use assent_proto::number::LeafIndex;
+use assent_proto::wire::Request;
+
+use super::decision::Decision;
+use super::filter::Choice;
+use super::unreadable;
+use crate::cli::progress::Progress;
+use crate::log::reader::Reader;
+
+/// An entry that is meant.
+#[derive(Debug)]
+pub(super) struct Selected<'e> {
+    pub(super) index: u64,
+    pub(super) leaf: &'e [u8],
+    pub(super) entry: Entry<'e>,
+    /// What the agent asked, where it was wanted.
+    pub(super) body: Body,
+}
+
+/// What lies beside an entry about an intent.
+#[derive(Debug)]
+pub(super) enum Body {
+    /// Nobody wanted it, or the entry is not about an intent.
+    Unwanted,
+    /// It was erased.
+    Erased,
+    /// The intent, as agents write it.
+    Intent(serde_json::Value),
+}
+
+/// Gives every entry that is meant to `take`, in order; how many they were.
+pub(super) fn each(
+    store: &Reader,
+    choice: &mut Choice<'_>,
+    with_intents: bool,
+    progress: &mut Progress,
+    mut take: impl FnMut(&Selected<'_>) -> anyhow::Result<()>,
+) -> anyhow::Result<u64> {
+    let mut count = 0;
+    for round in store.rounds(LeafIndex(0)).map_err(|error| unreadable(&error))? {
+        let round = round.map_err(|error| unreadable(&error))?;
+        let (first, mut bodies) = (round.first.0, None);
+        for (index, leaf) in (first..).zip(round.leaves.iter()) {
+            let entry = Entry::parse(leaf).with_context(|| format!("leaf {index}"))?;
+            if !choice.takes(index, &entry) {
+                continue;
+            }
+            let body = if with_intents && Decision::of(&entry).is_some() {
+                let bodies = match &mut bodies {
+                    Some(bodies) => bodies,
+                    none => none.insert(bodies_of(store, first..round.end())?),
+                };
+                bodies.remove(&index).map_or(Body::Erased, Body::Intent)
+            } else {
+                Body::Unwanted
+            };
+            take(&Selected { index, leaf, entry, body })?;
+            count += 1;
+        }
+        progress.show(first + round.leaves.len() as u64);
+    }
+    progress.clear();
+    Ok(count)
+}
+
+/// The intents of a round, by leaf index.
+fn bodies_of(store: &Reader, range: Range<u64>) -> anyhow::Result<BTreeMap<u64, serde_json::Value>> {
+    let mut bodies = BTreeMap::new();
+    for (first, frame) in store.requests_in(range).map_err(|error| unreadable(&error))? {
+        let request = Request::parse(&frame).with_context(|| format!("the request of leaf {first}"))?;
+        for (index, (intent, _)) in (first.0..).zip(request.intents()) {
+            let json = super::intent::json(&intent).with_context(|| format!("the intent of leaf {index}"))?;
+            bodies.insert(index, json);
+        }
+    }
+    Ok(bodies)
+}

@@ -1,0 +1,161 @@
+//! `assent log verify`: the whole log, offline, with nothing but a trust file.
+//!
+//! A log alone cannot show that an older state of it was put back: `--fence` and `--against` bring checkpoints that others
+//! kept. Whatever is found ends with 3.
+
+mod predecessor;
+mod replay;
+mod table;
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use assent_proto::number::LeafIndex;
+
+use self::predecessor::Predecessor;
+use self::replay::{Replay, Replayed};
+use super::{Source, unreadable};
+use crate::cli::progress::Progress;
+use crate::cli::{Exit, Format, Globals};
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::log::reader::Reader;
+use crate::log::store::StoredRound;
+use crate::log::verification::{Report, Verification};
+
+/// Which log, and against what.
+#[derive(Debug, clap::Args)]
+pub(in crate::cli) struct Options {
+    #[command(flatten)]
+    source: Source,
+    /// The log's fence; by default the configured appliance's, where the log is that one's.
+    #[arg(long, value_name = "FILE")]
+    fence: Option<PathBuf>,
+    /// A checkpoint of this log that somebody kept, as a signed note: the log must lead to it.
+    #[arg(long, value_name = "NOTE")]
+    against: Vec<PathBuf>,
+    /// The file of the log that this one follows: whether it verifies, and ends as operators signed that it did.
+    #[arg(long, value_name = "FILE")]
+    predecessor: Option<PathBuf>,
+    /// Decide the recorded intents again, under the bundles that decided them, and compare.
+    #[arg(long)]
+    replay: bool,
+    /// On how many threads; by default as many as there are processors.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=512))]
+    threads: Option<u16>,
+}
+
+impl Options {
+    pub(super) fn threads(&self) -> usize {
+        let all = || std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        self.threads.map_or_else(all, usize::from)
+    }
+
+    /// Checkpoints that others kept, each with whose it is.
+    fn kept(&self, globals: &Globals) -> anyhow::Result<Vec<(String, String)>> {
+        let read = |path: &Path| {
+            std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))
+        };
+        let mut kept = Vec::new();
+        for path in &self.against {
+            kept.push((format!("the checkpoint {}", path.display()), read(path)?));
+        }
+        let fence = match (&self.fence, &self.source.log) {
+            (Some(path), _) => Some(path.clone()),
+            // A log that never signed anything has no fence yet.
+            (None, None) => Some(Config::load(&globals.config)?.fence_file()).filter(|path| path.exists()),
+            (None, Some(_)) => None,
+        };
+        if let Some(path) = fence {
+            kept.push((format!("the fence {}", path.display()), read(&path)?));
+        }
+        Ok(kept)
+    }
+}
+
+/// Runs the command.
+pub(super) fn run(options: &Options, globals: &Globals) -> anyhow::Result<Exit> {
+    let store = options.source.open(globals)?;
+    let (mut report, replayed) = verify(options, &store, globals)?;
+    let (trust, named) = (options.source.trust(globals)?, options.predecessor.as_deref());
+    let before = predecessor::examine(&store, &trust, named, options.threads(), &mut report)?;
+    let origin = store.identity().map_err(|error| unreadable(&error))?.origin;
+    let mut out = std::io::stdout().lock();
+    match globals.output {
+        Format::Json | Format::Jsonl => {
+            writeln!(out, "{}", report_json(&origin, &report, replayed.as_ref(), before.as_ref()))?;
+        }
+        Format::Table => table::write(&mut out, &origin, &report, replayed.as_ref(), before.as_ref())?,
+    }
+    Ok(if report.verified() { Exit::Done } else { Exit::Invalid })
+}
+
+fn verify(
+    options: &Options,
+    store: &Reader,
+    globals: &Globals,
+) -> anyhow::Result<(Report, Option<Replayed>)> {
+    let identity = store.identity().map_err(|error| unreadable(&error))?;
+    let (trust, kept) = (options.source.trust(globals)?, options.kept(globals)?);
+    let head = store.head().map_err(|error| unreadable(&error))?;
+    let mut verification = Verification::new(&identity.origin, trust.keys())
+        .beside(store)
+        .at(Clock::system().now())
+        .on(options.threads());
+    for (keeper, note) in kept {
+        verification = verification.against(keeper, note).map_err(anyhow::Error::msg)?;
+    }
+    let replay = match options.replay {
+        true => Some(Replay::new(store, options.source.archive(globals)?)),
+        false => None,
+    };
+    let mut bar = Progress::new(if options.replay { "replaying" } else { "verifying" }, head.size);
+    let rounds = store.rounds(LeafIndex(0)).map_err(|error| unreadable(&error))?;
+    let (mut replayed, mut done) = (Replayed::default(), |done| bar.show(done));
+    let report = match &replay {
+        None => verification.run(rounds, &mut done).map_err(|error| unreadable(&error)),
+        Some(replay) => {
+            let look = |round: &StoredRound| replay.round(round);
+            verification.run_with(rounds, look, |round| replayed.take(round), &mut done)
+        }
+    };
+    bar.clear();
+    let mut report = report?;
+    report.compare_with_head(&head);
+    let replayed = replay.map(|replay| replay.end(replayed, &mut report)).transpose()?;
+    Ok((report, replayed))
+}
+
+/// The report as JSON.
+fn report_json(
+    origin: &str,
+    report: &Report,
+    replayed: Option<&Replayed>,
+    before: Option<&Predecessor>,
+) -> serde_json::Value {
+    let kinds: serde_json::Map<String, serde_json::Value> =
+        report.kinds.iter().map(|(kind, count)| (super::entry::kind_name(*kind), (*count).into())).collect();
+    serde_json::json!({
+        "schema": "assent.v1.log.verify",
+        "origin": origin,
+        "verified": report.verified(),
+        "entries": report.entries,
+        "kinds": kinds,
+        "checkpoints": report.checkpoints,
+        "keys": report.keys,
+        "predecessor": before.map(Predecessor::json),
+        "head": report.head.map(|head| serde_json::json!({"size": head.size.0, "root": head.root.to_string()})),
+        "agreed": report.agreed,
+        "gaps": report.gaps,
+        "beside": report.beside,
+        "replayed": replayed,
+        "longest_silence": report.silence,
+        "longest_stop": report.stopped,
+        "times_ms": report.times_ms,
+        "findings": report.findings,
+        "findings_total": report.findings_total,
+        "remarks": report.remarks,
+        "remarks_total": report.remarks_total,
+    })
+}

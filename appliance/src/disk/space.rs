@@ -1,0 +1,119 @@
+//! The room that is left: the token boundary closes before the disk is full, while denials and trips still find a place.
+//!
+//! Three marks. Below the low water nothing is allowed any more, and what is denied is still written. Below the reserve
+//! intents are refused without an entry, and only what the appliance does itself is written. Below the last bytes nothing is
+//! written at all: a commit that finds no room would end the process. The smaller of the two file systems counts, and one
+//! that does not say how much it has counts as low.
+
+use std::path::{Path, PathBuf};
+
+use crate::limits::LAST_BYTES;
+
+/// How much room there is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Room {
+    /// None to count on: nothing is written.
+    None,
+    /// For what the appliance does itself.
+    Reserve,
+    /// For denials too.
+    Low,
+    /// For everything.
+    Enough,
+}
+
+/// The marks, and where to look.
+#[derive(Clone, Debug)]
+pub struct Space {
+    places: [PathBuf; 2],
+    low_water: u64,
+    reserve: u64,
+    /// Once it was low it is enough only when there is a quarter more.
+    was_low: bool,
+}
+
+impl Space {
+    /// Looks at the file systems of the data folder and of the fence.
+    #[must_use]
+    pub fn new(data: &Path, fence: &Path, low_water: u64, reserve: u64) -> Self {
+        Self { places: [data.to_owned(), fence.to_owned()], low_water, reserve, was_low: false }
+    }
+
+    /// The mark that more than enough is measured by.
+    #[must_use]
+    pub const fn low_water(&self) -> u64 {
+        self.low_water
+    }
+
+    /// How much room there is now: a system call for each of the two.
+    pub fn look(&mut self) -> Room {
+        let free = self.places.iter().map(|place| free(place)).min().flatten();
+        let room = self.judge(free);
+        self.was_low = room < Room::Enough;
+        room
+    }
+
+    const fn judge(&self, free: Option<u64>) -> Room {
+        let Some(free) = free else { return Room::Low };
+        let hysteresis = if self.was_low { self.low_water / 4 } else { 0 };
+        if self.low_water == 0 || free >= self.low_water.saturating_add(hysteresis) {
+            Room::Enough
+        } else if free >= self.reserve {
+            Room::Low
+        } else if free >= LAST_BYTES {
+            Room::Reserve
+        } else {
+            Room::None
+        }
+    }
+}
+
+/// Bytes that are free for this user where `place` is or will be; none where nobody says.
+fn free(place: &Path) -> Option<u64> {
+    let there = place.ancestors().find(|place| place.exists())?;
+    let found = rustix::fs::statvfs(there).ok()?;
+    Some(found.f_bavail.saturating_mul(found.f_frsize))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MIB: u64 = 1024 * 1024;
+
+    fn space(was_low: bool) -> Space {
+        let folder = std::env::temp_dir();
+        Space { was_low, ..Space::new(&folder, &folder.join("fence/checkpoint"), 256 * MIB, 64 * MIB) }
+    }
+
+    #[test]
+    fn every_mark_is_its_own_room() {
+        let marks = [(300, Room::Enough), (256, Room::Enough), (255, Room::Low), (64, Room::Low)];
+        for (free, room) in marks.into_iter().chain([(63, Room::Reserve), (0, Room::None)]) {
+            assert_eq!(space(false).judge(Some(free * MIB)), room, "{free} MiB");
+        }
+        assert_eq!(space(false).judge(None), Room::Low, "nobody says");
+    }
+
+    #[test]
+    fn what_was_low_is_enough_with_a_quarter_more() {
+        for (free, room) in [(256, Room::Low), (319, Room::Low), (320, Room::Enough)] {
+            assert_eq!(space(true).judge(Some(free * MIB)), room, "{free} MiB");
+        }
+    }
+
+    #[test]
+    fn a_place_that_is_not_made_yet_has_the_room_of_where_it_will_be() {
+        let folder = std::env::temp_dir();
+        assert!(free(&folder.join("nothing/here/yet")).is_some());
+        let mut space = Space::new(&folder, &folder, u64::MAX / 2, 0);
+        assert_ne!(space.look(), Room::Enough);
+        assert!(space.was_low);
+    }
+
+    #[test]
+    fn a_mark_of_nothing_is_never_reached() {
+        let mut space = Space::new(&std::env::temp_dir(), Path::new("/"), 0, 0);
+        assert_eq!((space.judge(Some(0)), space.look()), (Room::Enough, Room::Enough));
+    }
+}

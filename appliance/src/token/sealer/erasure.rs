@@ -1,0 +1,84 @@
+//! Erasure of what one principal asked, as an operator orders it: written down first, then done, between two rounds.
+
+use assent_proto::limits::MAX_PRINCIPAL_BYTES;
+use assent_proto::note::VerifierKey;
+use serde::{Deserialize, Serialize};
+use tokio::sync::oneshot;
+
+use super::{Message, Sealer, SealerError, SealerHandle};
+use crate::limits::MAX_REASON_BYTES;
+use crate::log::Erasure;
+use crate::token::operation::Operation;
+
+/// What an operator orders.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ErasureOrder {
+    /// Whose requests are to go: a SPIFFE ID.
+    pub principal: String,
+    /// Why, for the log.
+    pub reason: String,
+}
+
+/// What became of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "outcome", rename_all = "snake_case")]
+pub enum ErasureAnswer {
+    /// They are gone, but for pages of the store that it has not used again yet.
+    Erased {
+        /// How many.
+        requests: u64,
+        /// Their bytes.
+        bytes: u64,
+    },
+    /// Nothing was erased.
+    Refused {
+        /// Why.
+        reason: String,
+    },
+}
+
+/// A prepared order on its way to the sealer.
+#[derive(Debug)]
+pub(in crate::token) struct Request {
+    order: ErasureOrder,
+    by: String,
+    erasure: Erasure,
+    answer: oneshot::Sender<ErasureAnswer>,
+}
+
+impl SealerHandle {
+    /// Erases what a principal asked; the long part of it beside the sealer. None when the sealer has ended.
+    pub async fn erase(&self, order: ErasureOrder, by: String) -> Option<ErasureAnswer> {
+        if order.principal.len() > MAX_PRINCIPAL_BYTES || order.reason.len() > MAX_REASON_BYTES {
+            let reason =
+                format!("the reason may have {MAX_REASON_BYTES} bytes, a principal {MAX_PRINCIPAL_BYTES}");
+            return Some(ErasureAnswer::Refused { reason });
+        }
+        let (reader, principal) = (self.reader.clone(), order.principal.clone());
+        let prepared = tokio::task::spawn_blocking(move || reader.prepare_erasure(&principal)).await.ok()?;
+        let erasure = match prepared {
+            Ok(erasure) => erasure,
+            Err(error) => return Some(ErasureAnswer::Refused { reason: error.to_string() }),
+        };
+        let (answer, answered) = oneshot::channel();
+        let request = Box::new(Request { order, by, erasure, answer });
+        self.outbox.try_send(Message::Erase(request)).ok()?;
+        answered.await.ok()
+    }
+}
+
+impl Sealer {
+    /// The entry first: what is gone without a word would be missed by nobody.
+    pub(super) fn erase(&mut self, request: Request, key: &VerifierKey<'_>) -> Result<(), SealerError> {
+        let Request { order: ErasureOrder { principal, reason }, by, erasure, answer } = request;
+        let statement = format!("principal {principal}\nreason {reason}\n");
+        let signatures = Vec::new();
+        self.operations.push(Operation::Operators { act: "erase", by: vec![by], statement, signatures });
+        self.turn(key)?;
+        let erased = self.log.erase(erasure)?;
+        tracing::warn!(principal, requests = erased.requests, "an operator had requests erased");
+        let _ = answer.send(ErasureAnswer::Erased { requests: erased.requests, bytes: erased.bytes });
+        Ok(())
+    }
+}

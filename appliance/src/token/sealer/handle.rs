@@ -1,0 +1,105 @@
+//! The handle: how connections, operators and whoever shows something reach the sealer.
+//!
+//! It hands over, asks and hears; it never waits for the log. What it hands over is the sealer's from then on.
+
+use std::sync::mpsc::SyncSender;
+use std::sync::{Arc, Mutex};
+
+use assent_proto::number::Epoch;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+
+use super::{FenceInHsm, Gauges, Message, outage};
+use crate::log::SignedCheckpoint;
+use crate::log::keyring::Keyring;
+use crate::log::reader::Reader;
+use crate::log::store::StoreError;
+use crate::token::boundary::TokenBoundary;
+use crate::token::cause::Cause;
+use crate::token::disk_watch::DiskWatch;
+use crate::token::draft::Draft;
+use crate::token::operation::Operation;
+
+/// How the rest of the appliance reaches the sealer.
+#[derive(Clone, Debug)]
+pub struct SealerHandle {
+    pub(super) outbox: SyncSender<Message>,
+    pub(super) places: Arc<Semaphore>,
+    pub(super) disk: Arc<DiskWatch>,
+    pub(super) boundary: Arc<TokenBoundary>,
+    pub(super) gauges: Arc<Gauges>,
+    pub(super) checkpoints: watch::Sender<Option<SignedCheckpoint>>,
+    pub(super) keys: Arc<Mutex<Keyring>>,
+    pub(super) reader: Reader,
+    pub(super) fence_in_hsm: Arc<Mutex<FenceInHsm>>,
+}
+
+impl SealerHandle {
+    /// A place among the drafts that wait. While there is none the caller waits, and its peer with it.
+    pub async fn place(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.places).acquire_owned().await.ok()
+    }
+
+    /// Hears whether the disk hangs: then whoever waits is to be refused, and nothing more is taken in.
+    #[must_use]
+    pub fn disk_hangs(&self) -> watch::Receiver<bool> {
+        self.disk.hangs()
+    }
+
+    /// Hands a draft over. False when the sealer has ended: then nothing was decided.
+    #[must_use]
+    pub fn submit(&self, draft: Draft) -> bool {
+        // The draft holds a place, and the inbox has room for all places, so this never waits.
+        self.outbox.try_send(Message::Draft(draft)).is_ok()
+    }
+
+    /// Has the next round record something that the appliance did.
+    pub fn record(&self, operation: Operation) {
+        let _ = self.outbox.send(Message::Operation(operation));
+    }
+
+    /// Something of the log turned out to be damaged: the boundary closes for operators.
+    pub fn damaged(&self, error: &StoreError) {
+        let _ = self.outbox.send(Message::Damaged(Box::new(Cause::log_damaged(error))));
+    }
+
+    /// Has the sealer finish what waits, and end.
+    pub fn stop(&self) {
+        let _ = self.outbox.send(Message::Stop);
+    }
+
+    /// Has arming be tried in this epoch, and the order written down. False where the epoch is over.
+    pub(in crate::token) fn order_rearm(
+        &self,
+        epoch: Epoch,
+        cause: &Cause,
+        revoke: bool,
+        operation: Operation,
+    ) -> bool {
+        let order = outage::Order { epoch, revoke, operation: Box::new(operation) };
+        self.boundary.permit(epoch, cause) && self.outbox.send(Message::Ordered(order)).is_ok()
+    }
+
+    /// Hears the newest checkpoint, now and from now on; every verified signature is told, of a heartbeat too.
+    #[must_use]
+    pub fn checkpoints(&self) -> watch::Receiver<Option<SignedCheckpoint>> {
+        self.checkpoints.subscribe()
+    }
+
+    /// Reads the log beside the sealer.
+    #[must_use]
+    pub const fn reader(&self) -> &Reader {
+        &self.reader
+    }
+
+    /// The boundary that the sealer opens and closes.
+    #[must_use]
+    pub const fn boundary(&self) -> &Arc<TokenBoundary> {
+        &self.boundary
+    }
+
+    /// What the sealer has done.
+    #[must_use]
+    pub const fn gauges(&self) -> &Arc<Gauges> {
+        &self.gauges
+    }
+}
