@@ -8,11 +8,10 @@ use std::thread::JoinHandle;
 
 use crate::support::agent::{Agent, batch_id, now, retail};
 use crate::support::{Appliance, Hsm};
-use appliance::log::store::Store;
+use appliance::log::reader::Reader;
 use assent_client::batch::Batch;
 use assent_client::intent::Intent;
 use assent_client::outcome::Outcome;
-use assent_proto::number::LeafIndex;
 use assent_proto::token::UnverifiedToken;
 use assent_proto::wire::Reply;
 
@@ -100,9 +99,8 @@ fn tokens_of(answered: Vec<(Batch, Vec<u8>)>, agent: &Agent) -> Vec<(u64, Vec<u8
 }
 
 fn all_are_in_the_log(appliance: &Appliance, tokens: &[(u64, Vec<u8>)]) {
-    let store = Store::open(&appliance.log()).expect("the log opens");
-    let rounds = store.rounds(LeafIndex(0)).expect("rounds");
-    let leaves: Vec<Vec<u8>> = rounds.flat_map(|round| round.expect("a round").leaves).collect();
+    let reader = Reader::open(&appliance.log()).expect("the log opens");
+    let leaves = reader.leaves(0..reader.size().expect("a size").0).expect("leaves");
     for (index, body) in tokens {
         let leaf = leaves.get(usize::try_from(*index).expect("an index")).expect("a leaf");
         assert!(leaf.ends_with(body), "leaf {index} is not the token's entry");

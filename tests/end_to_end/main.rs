@@ -7,9 +7,17 @@ mod bundles;
 #[cfg(test)]
 mod crash;
 #[cfg(test)]
+mod disk;
+#[cfg(test)]
 mod drills;
 #[cfg(test)]
 mod fail_open;
+#[cfg(test)]
+mod fences;
+#[cfg(test)]
+mod foreign;
+#[cfg(test)]
+mod keeping;
 #[cfg(test)]
 mod latch;
 #[cfg(test)]
@@ -21,6 +29,16 @@ mod outage;
 #[cfg(test)]
 mod rotation;
 #[cfg(test)]
+mod serving;
+#[cfg(test)]
+mod succession;
+#[cfg(test)]
 mod support;
 #[cfg(test)]
+mod tampering;
+#[cfg(test)]
+mod unsigned;
+#[cfg(test)]
 mod walk;
+#[cfg(test)]
+mod witnesses;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use appliance::clock::Stopwatch;
-use appliance::log::store::Store;
+use appliance::log::reader::Reader;
 use appliance::sample::AUDIENCE;
 use assent_client::guard::{AdmitError, Guard, VerifyError};
 use assent_client::spent::Spent;
@@ -13,7 +13,7 @@ use assent_client::wallet::Wallet;
 use assent_client::{Closure, Hearing, Notices, Standing};
 use assent_proto::hash::Hash;
 use assent_proto::limits::MAX_NOTICE_BYTES;
-use assent_proto::number::{Epoch, LeafIndex, Timestamp};
+use assent_proto::number::{Epoch, Timestamp};
 use assent_proto::tree::Frontier;
 use assent_proto::wire::{self, ALPN, Arrived, Notice, NoticeReader, SignedCheckpoint};
 use quinn::{Connection, RecvStream, TransportConfig, VarInt};
@@ -203,12 +203,12 @@ fn what_is_heard_through_kills_of_everything_agrees_with_the_log() {
     assert_eq!((notices.dropped(), notices.fork()), (0, None));
     drop(agent);
     appliance.stop_and_verify_log();
-    let store = Store::open(&appliance.log()).expect("the log opens");
-    let rounds = store.rounds(LeafIndex(0)).expect("rounds");
+    let reader = Reader::open(&appliance.log()).expect("the log opens");
+    let leaves = reader.leaves(0..reader.size().expect("a size").0).expect("leaves");
     let mut tree = Frontier::new();
     let sizes = heard.len();
-    for leaf in rounds.flat_map(|round| round.expect("a round").leaves) {
-        tree.append(Hash::of_leaf(&leaf)).expect("the log has room");
+    for leaf in leaves.iter() {
+        tree.append(Hash::of_leaf(leaf)).expect("the log has room");
         if let Some(root) = heard.remove(&tree.size().0) {
             assert_eq!(root, tree.root(), "the log of {} leaves", tree.size());
         }

@@ -11,11 +11,10 @@ mod source;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use appliance::log::store::Store;
+use appliance::log::reader::Reader;
 use assent_client::outcome::Outcome;
 use assent_proto::entry::{Entry, OfferOutcome};
 use assent_proto::hash::Hash;
-use assent_proto::number::LeafIndex;
 use assent_proto::refusal::Refusal;
 
 use crate::support::agent::{Agent, allowed};
@@ -112,11 +111,10 @@ struct Offered {
 /// Stops the appliance, verifies its log, and gives every entry of it to `look`.
 fn read_log(appliance: &mut Appliance, mut look: impl FnMut(u64, &Entry<'_>)) {
     appliance.stop_and_verify_log();
-    let store = Store::open(&appliance.log()).expect("the log opens");
-    let rounds = store.rounds(LeafIndex(0)).expect("rounds");
-    let leaves = rounds.flat_map(|round| round.expect("a round").leaves);
-    for (index, leaf) in (0..).zip(leaves) {
-        look(index, &Entry::parse(&leaf).expect("an entry"));
+    let reader = Reader::open(&appliance.log()).expect("the log opens");
+    let leaves = reader.leaves(0..reader.size().expect("a size").0).expect("leaves");
+    for (index, leaf) in (0..).zip(leaves.iter()) {
+        look(index, &Entry::parse(leaf).expect("an entry"));
     }
 }
 

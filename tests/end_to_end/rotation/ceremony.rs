@@ -12,7 +12,7 @@ use crate::support::{ASSENT, softhsm};
 const SECTIONS: [&str; 2] = ["## From an empty HSM to the first token: the ceremony", "## Another key"];
 
 /// The blocks of a section, each with its language, in order.
-fn blocks<'d>(document: &'d str, section: &str) -> Vec<(&'d str, &'d str)> {
+pub(crate) fn blocks<'d>(document: &'d str, section: &str) -> Vec<(&'d str, &'d str)> {
     let (_, after) = document.split_once(&format!("\n{section}\n")).expect("the section is there");
     let text = after.split("\n## ").next().unwrap_or(after);
     let inside = text.split("```").skip(1).step_by(2);
@@ -20,7 +20,7 @@ fn blocks<'d>(document: &'d str, section: &str) -> Vec<(&'d str, &'d str)> {
 }
 
 /// One line of the document as a line of the script: a failure ends the script, and so does a success that should be none.
-fn scripted(line: &str) -> String {
+pub(crate) fn scripted(line: &str) -> String {
     if line == "assent serve" {
         return "assent serve 2>traces & echo $! > serve.pid".to_owned();
     }
@@ -47,7 +47,7 @@ fn script(document: &str, folder: &Path, port: u16) -> String {
                 let config = block.replace("/etc/softhsm/softhsm2.conf", &softhsm.display().to_string());
                 assert_ne!(config, block, "the document names the environment of SoftHSM2");
                 script += &format!(
-                    "cat > assent.toml <<'END'\n[listen]\nquic = \"127.0.0.1:{port}\"\n{config}END\n"
+                    "cat > assent.toml <<'END'\n[listen]\nquic = \"127.0.0.1:{port}\"\nhttp = \"127.0.0.1:0\"\n{config}END\n"
                 );
             }
             other => panic!("a block of `{other}` is neither run nor written"),

@@ -1,6 +1,6 @@
 //! Rotation: another key of the HSM takes over while agents ask, and whatever stops it, one key is in force.
 
-mod ceremony;
+pub(crate) mod ceremony;
 mod faults;
 mod killed;
 mod refused;

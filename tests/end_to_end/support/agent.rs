@@ -143,3 +143,11 @@ pub(crate) fn trust(appliance: &Appliance) -> Trust {
     let text = std::fs::read_to_string(appliance.folder.path().join("trust.toml")).expect("the trust file");
     Trust::parse(&text, now()).expect("the trust file parses")
 }
+
+/// So many intents that the store allows, over and over.
+pub(crate) fn allowed_batch(count: usize) -> Vec<Intent> {
+    let allowed =
+        |(intent, (decision, _)): (Intent, (String, Option<String>))| (decision == "allow").then_some(intent);
+    let intents: Vec<Intent> = retail().into_iter().zip(labels()).filter_map(allowed).collect();
+    intents.iter().cycle().take(count).cloned().collect()
+}

@@ -6,11 +6,13 @@
 #![allow(dead_code, clippy::allow_attributes, reason = "each test program uses a part of it")]
 
 pub(crate) mod agent;
+pub(crate) mod go;
 pub(crate) mod raw;
 pub(crate) mod softhsm;
 
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
 use appliance::clock::Stopwatch;
@@ -76,15 +78,20 @@ pub(crate) struct Appliance {
 impl Appliance {
     /// Provisions and starts one.
     pub(crate) fn start(hsm: Hsm) -> Self {
+        let mut appliance = Self::unfounded(hsm);
+        appliance.launch();
+        appliance
+    }
+
+    /// One that has a folder, and on the simulator nothing in it.
+    pub(crate) fn unfounded(hsm: Hsm) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let free = std::net::UdpSocket::bind("127.0.0.1:0").and_then(|socket| socket.local_addr());
         let port = free.expect("a free port").port();
         if hsm == Hsm::SoftHsm {
             softhsm::provision(folder.path(), port);
         }
-        let mut appliance = Self { folder, port, process: None };
-        appliance.launch();
-        appliance
+        Self { folder, port, process: None }
     }
 
     /// Starts the process again on what the last one left behind.
@@ -95,21 +102,67 @@ impl Appliance {
 
     /// Starts the process, and waits only until it answers.
     pub(crate) fn launch_closed(&mut self) {
+        self.launch_under(&[]);
+        eventually("the appliance answers", || self.status());
+    }
+
+    /// Starts the process behind these words, and waits for nothing.
+    pub(crate) fn launch_under(&mut self, words: &[OsString]) {
         let config = self.config();
-        let mut command = Command::new(ASSENT);
         // Once it is provisioned it is served: `dev` would put back what a test took away.
         if config.exists() && (self.log().exists() || !self.folder.path().join("hsm/simulator").exists()) {
-            command.arg("--config").arg(&config).arg("serve");
+            self.spawn(words, &["--config".as_ref(), config.as_os_str(), "serve".as_ref()]);
         } else {
-            command.args(["dev", "--port", &self.port.to_string(), "--dir"]).arg(self.folder.path());
+            self.launch_dev_under(words);
         }
+    }
+
+    /// Starts `dev`, whatever is there already.
+    pub(crate) fn launch_dev_under(&mut self, words: &[OsString]) {
+        let (port, folder) = (self.port.to_string(), self.folder.path().to_owned());
+        self.spawn(
+            words,
+            &["dev", "--port", &port, "--http-port", "0", "--dir"]
+                .map(OsStr::new)
+                .into_iter()
+                .chain([folder.as_os_str()])
+                .collect::<Vec<_>>(),
+        );
+    }
+
+    fn spawn(&mut self, words: &[OsString], arguments: &[&OsStr]) {
+        let mut all = words.to_vec();
+        all.push(ASSENT.into());
+        let (program, before) = all.split_first().expect("a program");
+        let mut command = Command::new(program);
+        command.args(before).args(arguments);
         let traces =
             std::fs::OpenOptions::new().create(true).append(true).open(self.folder.path().join("traces"));
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(traces.expect("a file for the traces"));
         // A socket that a killed process left behind would answer nobody; it is gone before the next one starts.
         let _ = std::fs::remove_file(self.data().join(control::SOCKET));
         self.process = Some(command.spawn().expect("assent starts"));
-        eventually("the appliance answers", || self.status());
+    }
+
+    /// Waits until it has ended by itself, or by somebody else's hand.
+    pub(crate) fn ended(&mut self) -> ExitStatus {
+        let mut process = self.process.take().expect("it runs");
+        let status = eventually("the process ends", || process.try_wait().expect("it can be waited for"));
+        let _ = std::fs::remove_file(self.data().join(control::SOCKET));
+        status
+    }
+
+    /// How it ended, if it has.
+    pub(crate) fn has_ended(&mut self) -> Option<ExitStatus> {
+        let status = self.process.as_mut()?.try_wait().expect("it can be waited for")?;
+        self.process = None;
+        Some(status)
+    }
+
+    /// Starts the process on a log of a later number than its first.
+    pub(crate) fn launch_next(&mut self) -> Status {
+        self.launch();
+        self.status().expect("it answers")
     }
 
     /// Waits until a token could be released.

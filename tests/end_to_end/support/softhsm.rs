@@ -33,7 +33,7 @@ pub(crate) fn provision(folder: &Path, port: u16) {
         std::fs::set_permissions(&path, owner_only).expect("a mode");
     }
     let config = format!(
-        "[appliance]\nname = \"test\"\n[listen]\nquic = \"127.0.0.1:{port}\"\n[hsm]\nmodule = \"{MODULE}\"\n\
+        "[appliance]\nname = \"test\"\n[listen]\nquic = \"127.0.0.1:{port}\"\nhttp = \"127.0.0.1:0\"\n[hsm]\nmodule = \"{MODULE}\"\n\
          slot_label = \"assent-test\"\npin_file = \"hsm/pin\"\n[hsm.environment]\nSOFTHSM2_CONF = \"{}\"\n",
         hsm.join("softhsm2.conf").display()
     );

@@ -1,0 +1,139 @@
+//! The HTTP door: names, statuses and headers, and peers that mean no good.
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+
+use crate::support::agent::{Agent, retail};
+use crate::support::{Appliance, Hsm, PATIENCE, assent};
+use appliance::clock::Stopwatch;
+
+/// Sends these bytes, and gives all that comes back until the other side closes.
+fn exchange(address: &str, bytes: &[u8]) -> String {
+    let mut stream = TcpStream::connect(address).expect("a connection");
+    stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+    // A peer that refuses early may close before all is sent.
+    let _ = stream.write_all(bytes);
+    let mut answer = Vec::new();
+    let _ = stream.read_to_end(&mut answer);
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+fn ask(address: &str, method: &str, path: &str) -> (u16, String) {
+    let request = format!("{method} {path} HTTP/1.1\r\nhost: log\r\nconnection: close\r\n\r\n");
+    let answer = exchange(address, request.as_bytes());
+    let status = answer.split(' ').nth(1).and_then(|status| status.parse().ok());
+    (status.unwrap_or_else(|| panic!("{method} {path}: {answer}")), answer)
+}
+
+#[test]
+fn tiles_have_their_names_and_headers_and_nonsense_has_none() {
+    let appliance = Appliance::start(Hsm::Simulator);
+    let address = appliance.status().and_then(|status| status.http).expect("it serves its log");
+    let _ = Agent::connect(&appliance).preauthorize(&retail()[..300]);
+    for (path, kept) in [
+        ("/tile/0/000", "public, max-age=31536000, immutable"),
+        ("/tile/0/001.p/40", "public, max-age=31536000, immutable"),
+        ("/tile/entries/000", "private, max-age=31536000, immutable"),
+    ] {
+        let (status, answer) = ask(&address, "GET", path);
+        assert_eq!(status, 200, "{answer}");
+        assert!(answer.contains("content-type: application/octet-stream\r\n"), "{answer}");
+        assert!(answer.contains(&format!("cache-control: {kept}\r\n")), "{answer}");
+    }
+    let (status, answer) = ask(&address, "GET", "/checkpoint");
+    assert_eq!(status, 200);
+    for header in
+        ["content-type: text/plain; charset=utf-8\r\n", "cache-control: no-store\r\n", "nosniff\r\n"]
+    {
+        assert!(answer.contains(header), "{answer}");
+    }
+    let (status, answer) = ask(&address, "HEAD", "/tile/0/000");
+    assert_eq!(status, 200);
+    assert!(answer.contains("content-length: 8192\r\n") && answer.ends_with("\r\n\r\n"), "{answer}");
+    for (path, expected) in [
+        ("/", 404),
+        ("/checkpoint/", 404),
+        ("/tile", 404),
+        ("/tile/", 404),
+        ("/tile/0/0", 400),
+        ("/tile/0/000.p/0", 400),
+        ("/tile/0/000.p/256", 400),
+        ("/tile/00/000", 400),
+        ("/tile/64/000", 400),
+        ("/tile/0%2F000", 400),
+        ("/tile/../checkpoint", 400),
+        ("/tile/0/999", 404),
+        ("/tile/3/000", 404),
+        ("/tile/entries/999", 404),
+        ("/tile/0/x999/x999/x999/x999/x999/999", 404),
+        ("/witness/add-checkpoint", 404),
+        ("/v1/status", 404),
+    ] {
+        assert_eq!(ask(&address, "GET", path).0, expected, "{path}");
+    }
+    for method in ["POST", "PUT", "DELETE", "OPTIONS"] {
+        assert_eq!(ask(&address, method, "/checkpoint").0, 405, "{method}");
+    }
+}
+
+#[test]
+fn a_peer_that_dribbles_or_floods_is_closed_and_costs_nobody_else() {
+    let appliance = Appliance::start(Hsm::Simulator);
+    let address = appliance.status().and_then(|status| status.http).expect("it serves its log");
+    // More connections than there are places, each with half a request: all end by their deadline.
+    let half: Vec<TcpStream> = (0..200)
+        .map(|_| {
+            let mut stream = TcpStream::connect(&address).expect("a connection");
+            stream.write_all(b"GET /checkpoint HTT").expect("it takes it");
+            stream
+        })
+        .collect();
+    let watch = Stopwatch::start();
+    assert_eq!(ask(&address, "GET", "/checkpoint").0, 200);
+    assert!(watch.elapsed() < PATIENCE, "others wait no longer than the deadline of a head");
+    for mut stream in half {
+        stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+        let mut rest = Vec::new();
+        let ended = stream.read_to_end(&mut rest);
+        assert!(ended.is_ok() || rest.is_empty(), "{ended:?}");
+    }
+    let long = format!("GET /checkpoint HTTP/1.1\r\nhost: log\r\nx: {}\r\n\r\n", "x".repeat(1 << 20));
+    let many: String = (0..1000).map(|number| format!("x{number}: y\r\n")).collect();
+    let many = format!("GET /checkpoint HTTP/1.1\r\nhost: log\r\n{many}\r\n");
+    for request in [long.as_bytes(), many.as_bytes(), b"\0\x01\x02\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n"] {
+        let answer = exchange(&address, request);
+        assert!(!answer.contains(" 200 "), "{answer}");
+    }
+    assert_eq!(ask(&address, "GET", "/checkpoint").0, 200);
+    // And an agent is served all the while.
+    assert!(Agent::connect(&appliance).preauthorize(&retail()[..1]).iter().next().is_some());
+}
+
+#[test]
+fn entries_are_served_only_where_the_configuration_says_so_and_nothing_where_it_is_off() {
+    let mut appliance = Appliance::start(Hsm::Simulator);
+    assert!(appliance.stop());
+    let config = std::fs::read_to_string(appliance.config()).expect("a configuration");
+    let without = config.replace("http_entries = true\n", "");
+    std::fs::write(appliance.config(), &without).expect("a configuration");
+    appliance.launch();
+    let address = appliance.status().and_then(|status| status.http).expect("it serves its log");
+    let (status, answer) = ask(&address, "GET", "/tile/entries/000.p/1");
+    assert!(status == 403 && answer.contains("listen.http_entries"), "{answer}");
+    assert_eq!(ask(&address, "GET", "/tile/0/000.p/1").0, 200);
+    // A proof needs no entries; it comes without its leaf.
+    let url = format!("http://{address}");
+    let trust = appliance.folder.path().join("trust.toml").display().to_string();
+    let (code, proof, talk) = assent(None, &["log", "prove", "1", "--url", &url, "--trust", &trust]);
+    assert!(code == 0 && !proof.contains("extra "), "{proof}{talk}");
+    assert!(appliance.stop());
+
+    std::fs::write(appliance.config(), without.replace("http = \"127.0.0.1:0\"", "http = \"off\""))
+        .expect("a configuration");
+    appliance.launch();
+    assert_eq!(appliance.status().and_then(|status| status.http), None);
+    let (code, _, talk) = assent(Some(&appliance.config()), &["log", "prove", "1"]);
+    assert!(code == 1 && talk.contains("listen.http"), "{talk}");
+    let (code, _, talk) = assent(None, &["log", "prove", "1", "--url", &url, "--trust", &trust]);
+    assert!(code == 5 && talk.contains("cannot reach"), "{talk}");
+}
