@@ -22,6 +22,8 @@ pub struct Closed {
     pub cause: Cause,
     /// Since when nothing passes.
     pub since: Timestamp,
+    /// The epoch that it is closed in: that of the last cause which began one.
+    pub epoch: Epoch,
 }
 
 /// How the boundary stands: what agents and executors are told.
@@ -64,7 +66,7 @@ impl TokenBoundary {
         let standing = Standing { epoch, open: false, class: cause.class, lowest_epoch };
         let mut transitions = Transitions::default();
         transitions.closed(epoch, &cause, at);
-        let closed = Closed { cause, since: at.time };
+        let closed = Closed { cause, since: at.time, epoch };
         Self {
             state: AtomicU64::new(epoch.0 << 1),
             story: Mutex::new(Story { closed, lowest_epoch, opened_before, transitions }),
@@ -132,8 +134,9 @@ impl TokenBoundary {
         let closed = (state & !1) + 2;
         self.state.store(closed, Ordering::SeqCst);
         let since = if is_open { at.time } else { story.closed.since };
-        story.transitions.closed(Epoch(closed >> 1), &cause, at);
-        story.closed = Closed { cause, since };
+        let epoch = Epoch(closed >> 1);
+        story.transitions.closed(epoch, &cause, at);
+        story.closed = Closed { cause, since, epoch };
         self.tell(&story);
         true
     }
@@ -215,8 +218,8 @@ mod tests {
         assert!(!boundary.trip(gone(), at(3)));
         assert_eq!(boundary.epoch(), Epoch(8));
         assert_eq!(
-            boundary.closed().map(|closed| (closed.cause.kind, closed.since)),
-            Some(("bad_signature", Timestamp(2)))
+            boundary.closed().map(|closed| (closed.cause.kind, closed.since, closed.epoch)),
+            Some(("bad_signature", Timestamp(2), Epoch(8)))
         );
     }
 
@@ -231,8 +234,8 @@ mod tests {
         boundary.note(gone());
         let closed = boundary.closed().expect("it is closed");
         assert_eq!(
-            (closed.cause.kind, closed.since),
-            ("bad_signature", Timestamp(2)),
+            (closed.cause.kind, closed.since, closed.epoch),
+            ("bad_signature", Timestamp(2), Epoch(9)),
             "closed since the first"
         );
     }

@@ -2,6 +2,7 @@
 
 mod killed;
 mod refused;
+mod runbook;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};

@@ -12,6 +12,7 @@ use crate::disk::Room;
 use crate::hsm::FaultClass;
 use crate::limits::SPARE_UNSIGNED_ENTRIES;
 use crate::token::arming::{Attempt, Watched};
+use crate::token::boundary::Closed;
 use crate::token::cause::Cause;
 use crate::token::operation::Operation;
 
@@ -75,23 +76,25 @@ impl Sealer {
     }
 
     /// Where the boundary has closed, by whomever: the signer is done for, whatever it may still say, and the log is to
-    /// tell of it.
+    /// tell of it. From here on entries are written in that epoch, and not before: an entry that is ahead of the trip's own
+    /// tells of an epoch that the log has not begun.
     pub(super) fn notice_trip(&mut self) {
-        if self.boundary.epoch() == self.noted {
+        let Some(Closed { cause, since, epoch }) = self.boundary.closed() else { return };
+        if epoch == self.noted {
             return;
         }
-        self.noted = self.boundary.epoch();
+        self.noted = epoch;
         self.signer = None;
         self.gauges.trip();
         self.attempts = Attempts { running: self.attempts.running, ..Attempts::new() };
-        if let Some(closed) = self.boundary.closed() {
-            let (epoch, cause, at) = (self.boundary.epoch(), closed.cause.kind, closed.since);
-            if closed.cause.class == FaultClass::Integrity {
-                self.hold(epoch, cause);
-            }
-            tracing::error!(cause, "token boundary closed: {}", closed.cause.message);
-            self.operations.push(Operation::Tripped { epoch, cause, at });
+        if cause.class == FaultClass::Integrity {
+            self.hold(epoch, cause.kind);
         }
+        tracing::error!(cause = cause.kind, "token boundary closed: {}", cause.message);
+        // Ahead of whatever else waits, for that is written in its epoch; behind the trips before it.
+        let place = self.operations.iter().rposition(|before| matches!(before, Operation::Tripped { .. }));
+        let place = place.map_or(0, |before| before.saturating_add(1));
+        self.operations.insert(place, Operation::Tripped { epoch, cause: cause.kind, at: since });
     }
 
     /// Before anything else follows it: neither a kill nor an older log may let go of an integrity fault.
@@ -251,7 +254,8 @@ impl Sealer {
 
     /// Records the outage and the re-arm under one signed checkpoint over the whole gap, then opens.
     fn arm(&mut self, mut watched: Watched, key: &VerifierKey<'_>) -> Result<Result<(), Cause>, SealerError> {
-        let epoch = self.boundary.epoch();
+        // Should something graver be found meanwhile, the boundary does not open in this one.
+        let epoch = self.noted;
         // INVARIANT: what is held is let go by an order of this epoch only.
         if self.log.held().is_some() && self.order.as_ref().is_none_or(|order| order.epoch != epoch) {
             return Ok(Err(Cause::at_start(self.log.held(), &[])));

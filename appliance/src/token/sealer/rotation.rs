@@ -287,7 +287,7 @@ impl Sealer {
         key: &VerifierKey<'_>,
     ) -> Result<Result<Timestamp, RotationError>, SealerError> {
         self.notice_trip();
-        let epoch = self.boundary.epoch();
+        let epoch = self.noted;
         if !self.boundary.is_open_in(epoch) {
             return Ok(Err(RotationError::Closed));
         }

@@ -39,8 +39,8 @@ impl Sealer {
             drafts.into_iter().for_each(|draft| self.refuse_without_entry(draft));
             return Ok(());
         }
-        let epoch = self.boundary.epoch();
-        if self.boundary.is_open_in(epoch) { self.seal(drafts, epoch, key) } else { self.deny(drafts, epoch) }
+        let epoch = self.noted;
+        if self.boundary.is_open_in(epoch) { self.seal(drafts, epoch, key) } else { self.deny(drafts) }
     }
 
     /// Takes drafts up to the limit of a round. One whose batch was decided before is answered from the log instead; a
@@ -91,10 +91,10 @@ impl Sealer {
         match self.sign(&round.checkpoint(key.name()), key) {
             // The signer may have been lost since: then the signature is dropped, nobody has seen it.
             Ok(checkpoint) if self.boundary.is_open_in(epoch) => self.commit_sealed(round, checkpoint, epoch),
-            Ok(_) => self.deny(round.drafts, self.boundary.epoch()),
+            Ok(_) => self.deny(round.drafts),
             Err(cause) => {
                 self.close(cause);
-                self.deny(round.drafts, self.boundary.epoch())
+                self.deny(round.drafts)
             }
         }
     }
@@ -144,7 +144,9 @@ impl Sealer {
     }
 
     /// Logs a round without a signature. Its allows become denials before anything is written.
-    pub(super) fn deny(&mut self, mut drafts: Vec<Draft>, epoch: Epoch) -> Result<(), SealerError> {
+    pub(super) fn deny(&mut self, mut drafts: Vec<Draft>) -> Result<(), SealerError> {
+        self.notice_trip();
+        let epoch = self.noted;
         self.keep_what_has_room(&mut drafts);
         for draft in &mut drafts {
             draft.void_allows()?;
@@ -227,7 +229,7 @@ impl Sealer {
         operations: Vec<Operation>,
         key: &VerifierKey<'_>,
     ) -> Result<Result<(), Cause>, SealerError> {
-        let epoch = self.boundary.epoch();
+        let epoch = self.noted;
         self.operations.extend(operations);
         let round = gather(self, self.operation_leaves(epoch)?, Vec::new())?;
         match self.sign(&round.checkpoint(key.name()), key) {
