@@ -112,12 +112,13 @@ impl<'t> Examiner<'t> {
         let mut entries = Vec::with_capacity(if self.store.is_some() { round.leaves.len() } else { 0 });
         for (index, leaf) in (round.first.0..).zip(round.leaves.iter()) {
             examined.append(index, Hash::of_leaf(leaf));
-            let entry = Entry::parse(leaf).map_err(|error| examined.find(index, error.to_string())).ok();
-            if let Some(entry) = &entry {
-                self.note(&mut examined, index, leaf, entry);
+            let entry = Entry::parse(leaf);
+            match &entry {
+                Ok(entry) => self.note(&mut examined, index, leaf, entry),
+                Err(error) => examined.find(index, error.to_string()),
             }
             if self.store.is_some() {
-                entries.push(entry);
+                entries.push(entry.ok());
             }
         }
         if let Some(signed) = &round.checkpoint {

@@ -133,7 +133,7 @@ impl Volume {
             let skip = usize::try_from(within % BUNDLE_LEAVES).unwrap_or(usize::MAX);
             let end =
                 usize::try_from(to - index).unwrap_or(usize::MAX).saturating_add(skip).min(bundle.len());
-            (skip..end).filter_map(|position| bundle.get(position)).for_each(|leaf| out.push(leaf));
+            out.append(&bundle, skip, end);
             index += end.saturating_sub(skip).max(1) as u64;
             self.last = Some((number, bundle));
         }
