@@ -109,6 +109,22 @@ fn old_volumes_go_to_an_archive_and_come_back() {
     appliance.launch();
     assert!(appliance.stop(), "it stops");
 
+    let size = 2 * VOLUME;
+    let here = ["log", "show", "--index", &format!("{size}.."), "-o", "jsonl"];
+    let (code, out, talk) = assent(Some(&appliance.config()), &here);
+    assert!(code == 0 && out.lines().count() > 1 && !talk.contains("archive"), "{code} {talk}");
+    let (code, out, talk) =
+        assent(Some(&appliance.config()), &["log", "show", "--outcome", "allow", "-o", "jsonl"]);
+    assert!(code == 0 && out.lines().count() > 1, "what is here is shown: {code} {talk}");
+    assert!(talk.contains("131072 entries lie in an archive"), "{talk}");
+    let newest: serde_json::Value =
+        serde_json::from_str(out.lines().last().expect("an entry")).expect("JSON");
+    let index = newest["index"].to_string();
+    let (code, _, talk) = assent(Some(&appliance.config()), &["log", "prove", &index]);
+    assert_eq!(code, 0, "{talk}");
+    let (code, _, talk) = assent(Some(&appliance.config()), &["log", "checkpoint", "--size", "99999999"]);
+    assert!(code == 1 && talk.contains("the newest is at"), "{code} {talk}");
+
     let bundle = tiles.join("tile/entries/300");
     let whole = std::fs::read(&bundle).expect("a bundle");
     std::fs::write(&bundle, [&whole[..100], &[whole[100] ^ 1], &whole[101..]].concat()).expect("damaged");

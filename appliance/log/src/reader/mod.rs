@@ -16,11 +16,15 @@ use crate::leaf_bytes::LeafBytes;
 use crate::store::{Answer, BatchKey, Identity, Snapshot, Store, StoreError, StoredHead, StoredRound};
 use crate::volume::{self, Volume};
 
+mod near;
 mod requests;
 mod rounds;
+mod stretches;
 
+pub use near::Near;
 pub use requests::Requests;
 pub use rounds::Rounds;
+pub use stretches::{Stretch, Stretches};
 
 /// A cheap handle that reads the log from any thread.
 #[derive(Clone, Debug)]

@@ -123,7 +123,12 @@ pub(in crate::cli) fn about(entry: &Entry<'_>) -> String {
             format!("{} denials from {} to {}{unlogged}", outage.denials, outage.covered, outage.reached)
         }
         Entry::Key(key) => key.vkey.to_owned(),
-        Entry::Operator(act) => format!("{} by {}", act.act, act.by.join(", ")),
+        Entry::Operator(act) => {
+            let statement: Vec<&str> = act.statement.lines().filter(|line| !line.is_empty()).collect();
+            let said =
+                if statement.is_empty() { String::new() } else { format!(": {}", statement.join("; ")) };
+            format!("{} by {}{said}", act.act, act.by.join(", "))
+        }
         Entry::Drill(drill) => {
             let stage = if drill.stage == DrillStage::Begun { "begins" } else { "is over" };
             format!("`{}` {stage}", drill.name)

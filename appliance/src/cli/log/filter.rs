@@ -122,11 +122,7 @@ impl Filter {
 
     /// Makes the filter ready, and refuses values that the archived bundles do not know.
     pub(in crate::cli) fn ready(&self, archive: &Archive) -> anyhow::Result<Choice<'_>> {
-        if let (Some(from), Some(to)) = (self.from, self.to)
-            && from.0 >= to.0
-        {
-            anyhow::bail!("--from is not before --to, so nothing lies between them");
-        }
+        in_order(self.from, self.to)?;
         let known = if self.category.is_empty() && self.action.is_empty() && self.policy.is_empty() {
             Known::default()
         } else {
@@ -175,6 +171,16 @@ impl Filter {
     }
 }
 
+/// Refuses a period that ends before it begins.
+pub(super) fn in_order(from: Option<Moment>, to: Option<Moment>) -> anyhow::Result<()> {
+    if let (Some(from), Some(to)) = (from, to)
+        && from.0 >= to.0
+    {
+        anyhow::bail!("--from is not before --to, so nothing lies between them");
+    }
+    Ok(())
+}
+
 /// Whether an action is in a category, or in one that is in it. Cedar lets no group be in itself.
 fn is_in(bundle: &Bundle, action: &Action, category: &str, depth: usize) -> bool {
     let above = |name: &String| {
@@ -194,6 +200,11 @@ fn refuse_unknown(what: &str, asked: &[String], known: &BTreeSet<String>) -> any
 }
 
 impl Choice<'_> {
+    /// Leaf indices that are looked at.
+    pub(super) fn span(&self) -> Span {
+        self.filter.span()
+    }
+
     /// Whether this entry is meant.
     pub(in crate::cli) fn takes(&mut self, index: u64, entry: &Entry<'_>) -> bool {
         let (filter, time, span) = (self.filter, entry.time(), self.filter.span());

@@ -5,14 +5,14 @@ use std::ops::Range;
 
 use anyhow::Context as _;
 use assent_proto::entry::Entry;
-use assent_proto::number::LeafIndex;
+use assent_proto::limits::MAX_BATCH_INTENTS;
 use assent_proto::wire::Request;
 
 use super::decision::Decision;
 use super::filter::Choice;
 use super::unreadable;
 use crate::cli::progress::Progress;
-use crate::log::reader::Reader;
+use crate::log::reader::{Reader, Stretch};
 
 /// An entry that is meant.
 #[derive(Debug)]
@@ -43,11 +43,18 @@ pub(super) fn each(
     progress: &mut Progress,
     mut take: impl FnMut(&Selected<'_>) -> anyhow::Result<()>,
 ) -> anyhow::Result<u64> {
-    let mut count = 0;
-    for round in store.rounds(LeafIndex(0)).map_err(|error| unreadable(&error))? {
-        let round = round.map_err(|error| unreadable(&error))?;
-        let (first, mut bodies) = (round.first.0, None);
-        for (index, leaf) in (first..).zip(round.leaves.iter()) {
+    let (mut count, mut archived) = (0, 0);
+    let span = choice.span();
+    for stretch in store.stretches(span.first..span.end).map_err(|error| unreadable(&error))? {
+        let (first, leaves) = match stretch.map_err(|error| unreadable(&error))? {
+            Stretch::Here { first, leaves } => (first, leaves),
+            Stretch::Archived(range) => {
+                archived += range.end - range.start;
+                continue;
+            }
+        };
+        let (end, mut bodies) = (first + leaves.len() as u64, None);
+        for (index, leaf) in (first..).zip(leaves.iter()) {
             let entry = Entry::parse(leaf).with_context(|| format!("leaf {index}"))?;
             if !choice.takes(index, &entry) {
                 continue;
@@ -55,7 +62,7 @@ pub(super) fn each(
             let body = if with_intents && Decision::of(&entry).is_some() {
                 let bodies = match &mut bodies {
                     Some(bodies) => bodies,
-                    none => none.insert(bodies_of(store, first..round.end())?),
+                    none => none.insert(bodies_of(store, first..end)?),
                 };
                 bodies.remove(&index).map_or(Body::Erased, Body::Intent)
             } else {
@@ -64,15 +71,22 @@ pub(super) fn each(
             take(&Selected { index, leaf, entry, body })?;
             count += 1;
         }
-        progress.show(first + round.leaves.len() as u64);
+        progress.show(end);
     }
     progress.clear();
+    if archived > 0 {
+        eprintln!(
+            "{archived} entries lie in an archive and were not looked at; `assent log restore` brings them back, on a copy of the log"
+        );
+    }
     Ok(count)
 }
 
-/// The intents of a round, by leaf index.
+/// The intents of a stretch, by leaf index.
 fn bodies_of(store: &Reader, range: Range<u64>) -> anyhow::Result<BTreeMap<u64, serde_json::Value>> {
     let mut bodies = BTreeMap::new();
+    // A request may have begun before it.
+    let range = range.start.saturating_sub(MAX_BATCH_INTENTS as u64)..range.end;
     for (first, frame) in store.requests_in(range).map_err(|error| unreadable(&error))? {
         let request = Request::parse(&frame).with_context(|| format!("the request of leaf {first}"))?;
         for (index, (intent, _)) in (first.0..).zip(request.intents()) {

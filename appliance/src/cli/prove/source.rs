@@ -16,9 +16,8 @@ use crate::cli::output::Failure;
 use crate::config::Config;
 use crate::control::ask_status;
 use crate::http::remote::{RemoteError, RemoteLog};
-use crate::limits::MAX_ROUND_LEAVES;
 use crate::log::fence::signed_note;
-use crate::log::reader::Reader;
+use crate::log::reader::{Near, Reader};
 use crate::log::store::StoreError;
 
 /// Which log, whom to trust, and how to read it.
@@ -150,29 +149,33 @@ fn held(
     size: Option<u64>,
 ) -> anyhow::Result<String> {
     let newest = reader.checkpoint()?.ok_or_else(|| failed("no checkpoint is signed yet".to_owned()))?;
-    let size = size.unwrap_or(newest.size.0);
-    let signed = if size == newest.size.0 { Some(newest) } else { None };
-    let (mut below, mut above, mut found) = (0, newest.size.0, signed);
-    let earliest = size.saturating_sub(MAX_ROUND_LEAVES as u64);
-    for round in reader.rounds(LeafIndex(earliest))? {
-        if found.is_some() {
-            break;
+    let signed = match size.map(TreeSize) {
+        None => newest,
+        Some(size) if size == newest.size => newest,
+        Some(TreeSize(size)) if size == 0 || size > newest.size.0 => {
+            let newest = newest.size;
+            return Err(failed(format!(
+                "no checkpoint was signed at size {size}; the newest is at {newest}"
+            )));
         }
-        let Some(signed) = round?.checkpoint else { continue };
-        match signed.size.0 {
-            at if at == size => found = Some(signed),
-            at if at < size => below = at,
-            at => {
-                above = above.min(at);
-                break;
-            }
+        Some(size) => {
+            let near = reader.checkpoints_near(size)?;
+            near.at
+                .ok_or_else(|| failed(format!("no checkpoint was signed at size {size}; {}", around(near))))?
         }
-    }
-    let signed = found.ok_or_else(|| {
-        failed(format!("no checkpoint was signed at size {size}; the nearest are at {below} and {above}"))
-    })?;
+    };
     let note = cosigned.and_then(|path| crate::witness::note_of(path, origin, &signed));
     Ok(note.unwrap_or_else(|| signed_note(origin, &signed)))
+}
+
+fn around(near: Near) -> String {
+    let sizes: Vec<String> =
+        near.below.iter().chain(&near.above).map(|signed| signed.size.to_string()).collect();
+    if sizes.is_empty() {
+        "none near it is here".to_owned()
+    } else {
+        format!("the nearest are at {}", sizes.join(" and "))
+    }
 }
 
 pub(super) fn failed(message: String) -> anyhow::Error {

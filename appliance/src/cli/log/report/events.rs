@@ -22,8 +22,10 @@ const LISTS: &[(&str, &[Kind])] = &[
     ("Keys", &[Kind::Key]),
     ("Operators' acts", &[Kind::Operator]),
     ("Drills", &[Kind::Drill]),
-    ("Break-glass and reviews", &[Kind::Approval, Kind::Charter, Kind::Warrant, Kind::Review]),
+    ("Break-glass and reviews", LATER),
 ];
+/// Kinds that a later version writes.
+const LATER: &[Kind] = &[Kind::Approval, Kind::Charter, Kind::Warrant, Kind::Review];
 
 /// The gaps that lie in the period, or reach into it.
 pub(super) fn gaps_of(told: &Told) -> Vec<&Gap> {
@@ -55,7 +57,11 @@ pub(super) fn outages(page: &mut String, gaps: &[&Gap]) {
             Some(size) => format!("<b class=\"failed\">checkpoint over {size}, without an account</b>"),
             None => String::new(),
         };
-        let starts = if gap.starts > 0 { format!(" ({} starts)", gap.starts) } else { String::new() };
+        let starts = if gap.starts > 0 {
+            format!(" ({} start{})", gap.starts, if gap.starts == 1 { "" } else { "s" })
+        } else {
+            String::new()
+        };
         let _ = writeln!(
             page,
             "<tr><td>{}</td><td>{until}</td><td class=\"number\">{lasted}</td><td class=\"number\">{}</td>\
@@ -83,7 +89,12 @@ pub(super) fn lists(page: &mut String, told: &Told) {
             .sum();
         let _ = writeln!(page, "<h2>{title}: {count}</h2>");
         if listed.is_empty() {
-            page.push_str("<p class=\"soft\">None in the period.</p>\n");
+            let none = if *kinds == LATER {
+                "This version of assent has no approvals and no break-glass, and writes no such entry."
+            } else {
+                "None in the period."
+            };
+            let _ = writeln!(page, "<p class=\"soft\">{none}</p>");
             continue;
         }
         page.push_str("<table class=\"events\"><tbody>\n");

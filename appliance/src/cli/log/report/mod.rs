@@ -17,6 +17,8 @@ use anyhow::Context as _;
 use assent_proto::number::{LeafIndex, Timestamp};
 
 use self::account::{Account, Event, Period};
+use super::filter::in_order;
+use super::kept::Elsewhere;
 use super::moment::Moment;
 use super::{Source, unreadable};
 use crate::cli::progress::Progress;
@@ -34,6 +36,8 @@ use crate::log::verification::{Report, Verification};
 pub(in crate::cli) struct Options {
     #[command(flatten)]
     source: Source,
+    #[command(flatten)]
+    elsewhere: Elsewhere,
     /// Entries made at this time or later: 2026-11-24T12:00:00Z, 2026-11-24, or so long ago: 90s, 30m, 2h, 7d.
     #[arg(long, value_name = "TIME")]
     from: Option<Moment>,
@@ -49,6 +53,8 @@ pub(in crate::cli) struct Options {
 #[derive(Debug)]
 struct Told {
     origin: String,
+    /// Whom the verification trusted, in words.
+    trust: String,
     made: Timestamp,
     period: Period,
     account: Account,
@@ -61,6 +67,7 @@ struct Told {
 
 /// Runs the command.
 pub(super) fn run(options: &Options, globals: &Globals) -> anyhow::Result<Exit> {
+    in_order(options.from, options.to)?;
     let reader = options.source.open(globals)?;
     let told = tell(options, &reader, globals)?;
     let page = page::of(&told);
@@ -80,6 +87,8 @@ fn tell(options: &Options, reader: &Reader, globals: &Globals) -> anyhow::Result
     let head = reader.head().map_err(|error| unreadable(&error))?;
     let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let verification = Verification::new(&origin, trust.keys()).beside(reader).at(made).on(threads);
+    let kept = options.elsewhere.read(&options.source, globals, reader)?;
+    let verification = kept.hold(verification)?;
     let (mut account, mut bar) = (Account::default(), Progress::new("verifying", head.size));
     let rounds = reader.rounds(LeafIndex(0)).map_err(|error| unreadable(&error))?;
     let look = |round: &StoredRound| Ok::<_, StoreError>(Account::of(round, period));
@@ -87,12 +96,14 @@ fn tell(options: &Options, reader: &Reader, globals: &Globals) -> anyhow::Result
     bar.clear();
     let mut report = report.map_err(|error| unreadable(&error))?;
     report.compare_with_head(&head);
+    kept.tell(&mut report);
     let note = report.head.as_ref().map(|signed| signed_note(&origin, signed));
     let proofs = match (&report.head, &note) {
         (Some(signed), Some(note)) => prove(reader, signed, note, &account.events)?,
         _ => vec![None; account.events.len()],
     };
-    Ok(Told { origin, made, period, account, report, note, proofs })
+    let trust = options.source.trust_name();
+    Ok(Told { origin, trust, made, period, account, report, note, proofs })
 }
 
 /// A proof for each event that this checkpoint covers.

@@ -12,7 +12,7 @@ use super::{Told, pictures};
 use crate::cli::html::{STYLE, escaped};
 use crate::cli::log::entry::{kind_name, visible};
 use crate::cli::utc;
-use crate::log::verification::{Finding, Report, Silence};
+use crate::log::verification::{Finding, Silence};
 
 /// Names that a table shows.
 const MOST_NAMES: usize = 15;
@@ -28,7 +28,8 @@ svg.share { width: 12rem; height: .7rem; vertical-align: middle; background: var
 td.share { width: 12.5rem; } .events td { vertical-align: top; } .events td:nth-child(-n+3) { white-space: nowrap; width: 6rem; }
 .events td:nth-child(2) { width: 13rem; }
 pre { white-space: pre-wrap; overflow-wrap: anywhere; font-size: 12px; background: var(--shade); padding: .5rem; margin: .3rem 0; }
-code { font-size: 13px; } td { overflow-wrap: anywhere; }
+code { font-size: 13px; overflow-wrap: anywhere; } td { overflow-wrap: break-word; }
+@media (max-width: 40rem) { table { display: block; overflow-x: auto; } }
 @media print { body { margin: 0; max-width: none; font-size: 11px; } h2 { break-after: avoid; } tr, figure { break-inside: avoid; } }
 ";
 
@@ -49,7 +50,7 @@ pub(super) fn of(told: &Told) -> String {
         time(told.made.0),
         env!("CARGO_PKG_VERSION"),
     );
-    verdict(&mut page, &told.report);
+    verdict(&mut page, told);
     let gaps = events::gaps_of(told);
     figures(&mut page, told, gaps.len());
     page.push_str("<h2>Decisions over time</h2>\n");
@@ -75,7 +76,8 @@ fn bounds(told: &Told) -> (u64, u64) {
     (from, to.max(from))
 }
 
-fn verdict(page: &mut String, report: &Report) {
+fn verdict(page: &mut String, told: &Told) {
+    let report = &told.report;
     let (class, words) = match report.verified() {
         true => ("verdict", "<b class=\"held\">The log verifies.</b>".to_owned()),
         false => {
@@ -85,13 +87,24 @@ fn verdict(page: &mut String, report: &Report) {
     };
     let _ = writeln!(
         page,
-        "<div class=\"{class}\">{words} All of it was verified as this page was made, from its first leaf: {} entries under {} \
+        "<div class=\"{class}\">{words} All of it was looked at as this page was made, from its first leaf: {} entries under {} \
          signed checkpoints.",
         report.entries, report.checkpoints,
     );
-    page.push_str("<ul>");
+    let signed = report.head.map_or(0, |head| head.size.0);
+    let _ = write!(page, "<ul><li>trusting {}</li>", escaped(&visible(&told.trust)));
+    if signed < report.entries {
+        let behind = report.entries - signed;
+        let _ = write!(
+            page,
+            "<li class=\"failed\">the {behind} entries from {signed} on are under no signature yet</li>"
+        );
+    }
+    for keeper in &report.agreed {
+        let _ = write!(page, "<li>leads to {}</li>", escaped(&visible(keeper)));
+    }
     for key in &report.keys {
-        let trust = if key.trusted { "from the trust file" } else { "which the log itself vouches for" };
+        let trust = if key.trusted { "which is trusted" } else { "which the log itself vouches for" };
         let _ = write!(
             page,
             "<li>key <code>{}</code>, {trust}: {} checkpoints, the first over {}</li>",

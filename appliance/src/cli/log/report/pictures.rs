@@ -50,7 +50,9 @@ pub(super) fn over_time(page: &mut String, histogram: &Histogram, gaps: &[Gap], 
             (x(gap.began_ms.clamp(from_ms, to_ms)), x(gap.until_ms.unwrap_or(to_ms).clamp(from_ms, to_ms)));
         rectangle(page, (from, TOP + BARS + 4.0, (to - from).max(2.0), BAND), "closed");
     }
-    for tick in 0..=TICKS {
+    // Where there is nothing between them, one label says it.
+    let ticks = if to_ms > from_ms + TICKS { TICKS } else { 0 };
+    for tick in 0..=ticks {
         let at = from_ms + to_ms.saturating_sub(from_ms) / TICKS * tick;
         let anchor = match tick {
             0 => "start",
