@@ -9,6 +9,7 @@ mod events;
 mod histogram;
 mod page;
 mod pictures;
+mod stops;
 
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -61,6 +62,8 @@ struct Told {
     report: Report,
     /// The newest checkpoint as a signed note; none where nothing was signed yet.
     note: Option<String>,
+    /// When it did not run: from, until.
+    stops: Vec<(u64, u64)>,
     /// For each listed event, its proof; none where no checkpoint covers it yet.
     proofs: Vec<Option<String>>,
 }
@@ -102,8 +105,9 @@ fn tell(options: &Options, reader: &Reader, globals: &Globals) -> anyhow::Result
         (Some(signed), Some(note)) => prove(reader, signed, note, &account.events)?,
         _ => vec![None; account.events.len()],
     };
+    let stops = stops::of(reader, &account.events).map_err(|error| unreadable(&error))?;
     let trust = options.source.trust_name();
-    Ok(Told { origin, trust, made, period, account, report, note, proofs })
+    Ok(Told { origin, trust, made, period, account, report, note, stops, proofs })
 }
 
 /// A proof for each event that this checkpoint covers.

@@ -55,7 +55,7 @@ pub(super) fn of(told: &Told) -> String {
     figures(&mut page, told, gaps.len());
     page.push_str("<h2>Decisions over time</h2>\n");
     let owned: Vec<_> = gaps.iter().map(|gap| (*gap).clone()).collect();
-    pictures::over_time(&mut page, &told.account.over_time, &owned, from_ms, to_ms);
+    pictures::over_time(&mut page, &told.account.over_time, (&owned, &told.stops), from_ms, to_ms);
     refusals(&mut page, told);
     names(&mut page, "Policies that decided", &told.account.policies);
     names(&mut page, "Principals", &told.account.principals);

@@ -20,8 +20,15 @@ const MOST_BARS: u64 = 120;
 /// Labels below it.
 const TICKS: u64 = 4;
 
-/// Decisions over time, stacked, and below them a band that is red where no checkpoint was signed.
-pub(super) fn over_time(page: &mut String, histogram: &Histogram, gaps: &[Gap], from_ms: u64, to_ms: u64) {
+/// Decisions over time, stacked, and below them a band that is red where no checkpoint was signed, and grey
+/// where the appliance did not run.
+pub(super) fn over_time(
+    page: &mut String,
+    histogram: &Histogram,
+    (gaps, stops): (&[Gap], &[(u64, u64)]),
+    from_ms: u64,
+    to_ms: u64,
+) {
     let bars = histogram.bars(from_ms, to_ms, MOST_BARS);
     let most = bars.iter().map(Tally::all).max().unwrap_or_default().max(1);
     let span = to_ms.saturating_sub(from_ms).max(1) as f64;
@@ -50,6 +57,12 @@ pub(super) fn over_time(page: &mut String, histogram: &Histogram, gaps: &[Gap], 
             (x(gap.began_ms.clamp(from_ms, to_ms)), x(gap.until_ms.unwrap_or(to_ms).clamp(from_ms, to_ms)));
         rectangle(page, (from, TOP + BARS + 4.0, (to - from).max(2.0), BAND), "closed");
     }
+    for (stopped, started) in stops {
+        let (from, to) = (x((*stopped).clamp(from_ms, to_ms)), x((*started).clamp(from_ms, to_ms)));
+        if to > from {
+            rectangle(page, (from, TOP + BARS + 4.0, (to - from).max(2.0), BAND), "soft");
+        }
+    }
     // Where there is nothing between them, one label says it.
     let ticks = if to_ms > from_ms + TICKS { TICKS } else { 0 };
     for tick in 0..=ticks {
@@ -72,7 +85,8 @@ pub(super) fn over_time(page: &mut String, histogram: &Histogram, gaps: &[Gap], 
         ("allowed", "allowed"),
         ("refused", "denied"),
         ("held", "held"),
-        ("closed", "unavailable; band: no checkpoint was signed"),
+        ("closed", "unavailable; in the band: no checkpoint was signed"),
+        ("soft", "it did not run"),
     ] {
         let _ = write!(page, "<i class=\"key\" style=\"background:var(--{colour})\"></i>{what} ");
     }
