@@ -48,7 +48,8 @@ pub(super) fn run(options: &Options, _: &Globals) -> anyhow::Result<Exit> {
         crate::sample::AUDIENCE
     )?;
     writeln!(talk, "  assent --config {} status", dev.config.display())?;
-    if let Some(http) = config.listen.http {
+    // Port 0 is whichever is free: `status` tells it.
+    if let Some(http) = config.listen.http.filter(|http| http.port() != 0) {
         writeln!(talk, "  curl http://{http}/checkpoint")?;
     }
     writeln!(

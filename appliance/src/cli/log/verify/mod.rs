@@ -33,6 +33,9 @@ pub(in crate::cli) struct Options {
     /// The file of the log that this one follows: whether it verifies, and ends as operators signed that it did.
     #[arg(long, value_name = "FILE")]
     predecessor: Option<PathBuf>,
+    /// Look at leaves and checkpoints only, not at the requests and answers beside them: more than twice as fast.
+    #[arg(long, conflicts_with = "replay")]
+    leaves_only: bool,
     /// Decide the recorded intents again, under the bundles that decided them, and compare.
     #[arg(long)]
     replay: bool,
@@ -76,10 +79,11 @@ fn verify(
     let (trust, kept) =
         (options.source.trust(globals)?, options.elsewhere.read(&options.source, globals, store)?);
     let head = store.head().map_err(|error| unreadable(&error))?;
-    let mut verification = Verification::new(&identity.origin, trust.keys())
-        .beside(store)
-        .at(Clock::system().now())
-        .on(options.threads());
+    let mut verification =
+        Verification::new(&identity.origin, trust.keys()).at(Clock::system().now()).on(options.threads());
+    if !options.leaves_only {
+        verification = verification.beside(store);
+    }
     verification = kept.hold(verification)?;
     let replay = match options.replay {
         true => Some(Replay::new(store, options.source.archive(globals)?)),
@@ -99,6 +103,9 @@ fn verify(
     let mut report = report?;
     report.compare_with_head(&head);
     kept.tell(&mut report);
+    if options.leaves_only {
+        report.remark(0, "requests and answers beside the leaves were not looked at".to_owned());
+    }
     let replayed = replay.map(|replay| replay.end(replayed, &mut report)).transpose()?;
     Ok((report, replayed))
 }
