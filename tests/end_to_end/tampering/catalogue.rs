@@ -407,7 +407,14 @@ pub(crate) fn lie(past: &mut Past, dice: &mut Dice) -> (String, TrustedKey<'stat
     }
     let denied =
         |entry: &Entry<'_>| matches!(entry, Entry::Deny(deny) if deny.refusal == Refusal::PolicyDenied);
-    let place = entry(past, dice, denied, turned);
+    // In a round that was signed: an allow in a gap is found without the policies.
+    let places =
+        past.places(denied).into_iter().filter(|(round, _)| past.rounds[*round].checkpoint.is_some());
+    let places: Vec<_> = places.collect();
+    let (number, place) = places[dice.below(places.len())];
+    let leaf = Arc::clone(&past.rounds[number].leaves[place]);
+    past.rounds[number].leaves[place] = turned(Entry::parse(&leaf).expect("an entry"), dice);
+    let place = format!("leaf {}", past.first_of(number) + place as u64);
     // Its answers would contradict it; a liar has none.
     past.rounds.iter_mut().for_each(|round| round.answers.clear());
     sign_from(past, 0, &signer);
