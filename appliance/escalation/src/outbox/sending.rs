@@ -145,7 +145,8 @@ impl State {
             .with_detail("sink", &sink)
             .with_detail("incident", message.incident().key().as_str())
             .in_drill(message.incident().is_drill());
-        self.begin(&incident, Some(&sink), now);
+        // Known already where it has been said of this sink; refused, and counted, where there is no room.
+        let _ = self.begin(&incident, Some(&sink), now);
     }
 
     /// Ends what the other sinks were told, once nothing is left that this one did not take.
@@ -159,7 +160,7 @@ impl State {
         let left = here.any(|delivery| delivery.both().any(Progress::is_undeliverable));
         if !left {
             let end = End::new(key, now).because(&format!("escalations reach the sink `{sink}` again"));
-            self.end(&end, now);
+            let _ = self.end(&end, now);
         }
     }
 
