@@ -12,7 +12,7 @@ use assent_proto::hash::Hash;
 use crate::clock::Clock;
 use crate::limits::MAX_SINKS;
 use crate::message::Message;
-use crate::outbox::{Outbox, Outcome};
+use crate::outbox::{Outbox, OutboxView, Outcome, Retry, StoreError};
 use crate::raising::{Escalations, front};
 use crate::sink::Sink;
 
@@ -93,10 +93,24 @@ impl Deliverer {
         self.front.clone()
     }
 
-    /// The outbox: for its list, and to try again.
+    /// The outbox.
     #[must_use]
     pub fn outbox(&self) -> &Outbox {
         &self.shared.outbox
+    }
+
+    /// All that the outbox holds.
+    #[must_use]
+    pub fn list(&self) -> OutboxView {
+        self.shared.outbox.list()
+    }
+
+    /// Has what was not delivered tried again at once; gives how many events that are.
+    ///
+    /// # Errors
+    /// [`StoreError`], as [`Outbox::retry`].
+    pub fn retry(&self, what: Retry) -> Result<usize, StoreError> {
+        self.shared.outbox.retry(what, self.shared.clock.now())
     }
 
     /// Sends a test to a sink, beside the outbox, and waits for what becomes of it.

@@ -65,6 +65,18 @@ pub(crate) struct Request {
     /// Beside the content type.
     pub(crate) headers: Vec<(&'static str, String)>,
     pub(crate) body: Vec<u8>,
+    /// What no reason may repeat, should an answer: the secrets of the request.
+    pub(crate) hidden: Vec<String>,
+}
+
+impl Request {
+    /// A text of somebody who has seen the request, without its secrets.
+    fn without_secrets(&self, text: &str) -> String {
+        let shown = text.replace(&self.url, "its URL");
+        let hidden = self.hidden.iter().filter(|hidden| !hidden.is_empty());
+        let shown = hidden.fold(shown, |shown, hidden| shown.replace(hidden.as_str(), "its secret"));
+        visible(&shown, MAX_REASON_BYTES)
+    }
 }
 
 /// It may carry secrets in all of its parts.
@@ -122,8 +134,14 @@ impl Client {
     /// Posts a request, and says what became of it.
     pub(crate) fn post(&self, request: &Request, now: Timestamp) -> Outcome {
         match self.exchange(request) {
-            Ok(reply) => judge(&reply, now),
-            Err(error) => Outcome::Failed { reason: self.reason(&error, request), retry_after_seconds: None },
+            Ok(mut reply) => {
+                reply.body = request.without_secrets(&String::from_utf8_lossy(&reply.body)).into_bytes();
+                judge(&reply, now)
+            }
+            Err(error) => Outcome::Failed {
+                reason: request.without_secrets(&self.reason(&error)),
+                retry_after_seconds: None,
+            },
         }
     }
 
@@ -144,35 +162,33 @@ impl Client {
         Ok(Reply { status, retry_after, body })
     }
 
-    fn reason(&self, error: &ureq::Error, request: &Request) -> String {
-        let text = match (certificate_error(error), error) {
-            (Some(refused), _) => format!(
+    fn reason(&self, error: &ureq::Error) -> String {
+        if let Some(refused) = certificate_error(error) {
+            format!(
                 "its certificate is not accepted: {refused}; renew it, or name the authority that signed it in ca_file"
-            ),
-            (None, ureq::Error::Timeout(_)) => {
-                format!("it did not answer within {} s", self.deadline.as_secs_f32())
-            }
-            (None, ureq::Error::HostNotFound) => "its host is not found".to_owned(),
-            (None, error) => error.to_string(),
-        };
-        visible(&text.replace(&request.url, "its URL"), MAX_REASON_BYTES)
+            )
+        } else if matches!(error, ureq::Error::Timeout(_)) {
+            format!("it did not answer within {} s", self.deadline.as_secs_f32())
+        } else if matches!(error, ureq::Error::HostNotFound) {
+            "its host is not found".to_owned()
+        } else {
+            error.to_string()
+        }
     }
 }
 
 /// What rustls has against a certificate.
 fn certificate_error(error: &ureq::Error) -> Option<String> {
-    let tls = match error {
-        ureq::Error::Rustls(error) => Some(error),
-        ureq::Error::Io(error) => error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()),
-        _ => None,
+    let tls = if let ureq::Error::Rustls(error) = error {
+        Some(error)
+    } else if let ureq::Error::Io(error) = error {
+        error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>())
+    } else {
+        None
     };
-    match tls? {
-        rustls::Error::InvalidCertificate(why) => Some(match why {
-            rustls::CertificateError::UnknownIssuer => "nobody trusted here has signed it".to_owned(),
-            why => why.to_string(),
-        }),
-        _ => None,
-    }
+    let Some(rustls::Error::InvalidCertificate(why)) = tls else { return None };
+    let unknown = matches!(why, rustls::CertificateError::UnknownIssuer);
+    Some(if unknown { "nobody trusted here has signed it".to_owned() } else { why.to_string() })
 }
 
 /// What an answer means.
@@ -249,9 +265,9 @@ mod tests {
 
     #[test]
     fn a_sink_may_put_us_off_in_seconds_or_until_a_date() {
-        let put_off = |text| match judged(503, Some(text), "") {
-            Outcome::Failed { retry_after_seconds, .. } => retry_after_seconds,
-            _ => panic!(),
+        let put_off = |text| {
+            let Outcome::Failed { retry_after_seconds, .. } = judged(503, Some(text), "") else { panic!() };
+            retry_after_seconds
         };
         assert_eq!(put_off("120"), Some(120));
         assert_eq!(put_off("Sun, 06 Nov 1994 08:50:37 GMT"), Some(60));
@@ -262,8 +278,14 @@ mod tests {
 
     #[test]
     fn a_request_shows_nothing_and_missing_roots_are_named() {
-        let request = Request { url: "secret".to_owned(), headers: Vec::new(), body: b"secret".to_vec() };
+        let request = Request {
+            url: "secret".to_owned(),
+            headers: Vec::new(),
+            body: b"secret".to_vec(),
+            hidden: vec!["key".to_owned(), String::new()],
+        };
         assert_eq!(format!("{request:?}"), "Request(..)");
+        assert_eq!(request.without_secrets("secret: no key here"), "its URL: no its secret here");
         let missing = Client::new(Duration::from_secs(5), Some(Path::new("/nonexistent/ca.pem")));
         assert_eq!(
             missing.unwrap_err().to_string(),

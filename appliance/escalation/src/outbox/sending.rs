@@ -7,7 +7,7 @@ use std::collections::HashSet;
 
 use assent_proto::number::Timestamp;
 
-use super::record::{Progress, Stage};
+use super::record::{Progress, Record, Stage};
 use super::state::{Line, State};
 use super::{Outcome, Retry};
 use crate::incident::{End, Incident, Kind};
@@ -19,7 +19,7 @@ use crate::visible::visible;
 /// No attempt lies further ahead than this; one that does was set by a clock that has gone back since.
 const MAX_AHEAD_MS: u64 = {
     let day = MAX_RETRY_AFTER_SECONDS * 1000;
-    let longest = DELAYS_MS[DELAYS_MS.len() - 1];
+    let [.., longest] = DELAYS_MS;
     2 * (if longest > day { longest } else { day })
 };
 
@@ -155,7 +155,10 @@ impl State {
         if !self.newest.get(&key).and_then(|number| self.records.get(number)).is_some_and(|u| u.is_open()) {
             return;
         }
-        let here = self.records.values().flat_map(|record| &record.deliveries);
+        // What has begun anew since is not tried again, and keeps nobody waiting.
+        let current =
+            |(number, record): &(&u64, &Record)| self.newest.get(record.incident.key()) == Some(*number);
+        let here = self.records.iter().filter(current).flat_map(|(_, record)| &record.deliveries);
         let mut here = here.filter(|delivery| delivery.sink == sink);
         let left = here.any(|delivery| delivery.both().any(Progress::is_undeliverable));
         if !left {

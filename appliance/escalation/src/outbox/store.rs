@@ -141,6 +141,13 @@ impl Store {
         Ok(())
     }
 
+    /// As after an error, with the file at another place.
+    #[cfg(test)]
+    pub(super) fn lose(&mut self, path: &Path) {
+        self.database = None;
+        self.path = path.to_owned();
+    }
+
     fn beside(&self, name: &'static str) -> Result<Option<Vec<u8>>, StoreError> {
         let Some(database) = &self.database else { return Ok(None) };
         let read = database.begin_read().map_err(access("read"))?;
@@ -153,9 +160,12 @@ impl Store {
 }
 
 fn open(path: &Path) -> Result<Database, StoreError> {
-    builder().open(path).map_err(|error| match error {
-        redb::DatabaseError::DatabaseAlreadyOpen => StoreError::Busy,
-        source => StoreError::Open { path: path.to_owned(), source: Box::new(source) },
+    builder().open(path).map_err(|source| {
+        if matches!(source, redb::DatabaseError::DatabaseAlreadyOpen) {
+            StoreError::Busy
+        } else {
+            StoreError::Open { path: path.to_owned(), source: Box::new(source) }
+        }
     })
 }
 

@@ -321,3 +321,21 @@ fn what_is_no_outbox_is_refused_with_what_to_do() {
     let twice = Outbox::open(&scratch.path, ORIGIN, &scratch.routes).unwrap_err();
     assert_eq!(twice.to_string(), "another process has the outbox open; stop it");
 }
+
+#[test]
+fn what_cannot_be_written_goes_out_all_the_same_and_is_written_later() {
+    let scratch = Scratch::new(&["a"]);
+    let outbox = scratch.open();
+    let _ = begin(&outbox, Kind::Trip, "1", 0);
+    outbox.lock().store.lose(Path::new("/nonexistent/outbox.redb"));
+    let disk_low = Event::Begun(Box::new(incident(Kind::DiskLow, "")));
+    let error = outbox.raise(&disk_low, Timestamp(1)).unwrap_err();
+    assert!(error.to_string().starts_with("cannot open the outbox /nonexistent"), "{error}");
+    assert!(outbox.list().not_durable.is_some());
+    assert_eq!(sent(&outbox, "a", 1).unwrap().incident().kind(), Kind::Trip);
+    outbox.lock().store.lose(&scratch.path);
+    settle(&outbox, "a", &Outcome::Delivered, 2);
+    assert_eq!(outbox.list().not_durable, None);
+    drop(outbox);
+    assert_eq!(drained(&scratch.open(), "a", 3), named(&[("disk_low/", Phase::Begun)]));
+}

@@ -77,7 +77,9 @@ impl Alertmanager {
         };
         let bearer = self.bearer.as_ref();
         let headers = bearer.map(|bearer| ("authorization", format!("Bearer {}", bearer.reveal())));
-        Request { url: self.url.clone(), headers: headers.into_iter().collect(), body: bytes(&[alert]) }
+        let hidden = bearer.map(|bearer| bearer.reveal().to_owned()).into_iter().collect();
+        let headers = headers.into_iter().collect();
+        Request { url: self.url.clone(), headers, body: bytes(&[alert]), hidden }
     }
 }
 

@@ -87,7 +87,8 @@ impl PagerDuty {
                 },
             }),
         };
-        Request { url: self.url.clone(), headers: Vec::new(), body: bytes(&call) }
+        let hidden = vec![self.routing_key.reveal().to_owned()];
+        Request { url: self.url.clone(), headers: Vec::new(), body: bytes(&call), hidden }
     }
 }
 

@@ -11,6 +11,9 @@ use crate::limits::MAX_SLACK_TEXT_CHARS;
 use crate::message::{Message, Phase, bytes};
 use crate::secret::Secret;
 
+/// Bytes of a path that can be a secret; to hide a shorter one would only spoil words.
+const MIN_HIDDEN_PATH_BYTES: usize = 8;
+
 /// A channel, by its incoming webhook.
 #[derive(Debug)]
 pub(super) struct Slack {
@@ -76,7 +79,11 @@ impl Slack {
                 Block::Context { elements: [Text { kind: "mrkdwn", text: cut(context) }] },
             ],
         };
-        Request { url: self.url.reveal().to_owned(), headers: Vec::new(), body: bytes(&post) }
+        let url = self.url.reveal().to_owned();
+        // Whoever has the path alone has the secret too.
+        let path = url.splitn(4, '/').nth(3).filter(|path| path.len() >= MIN_HIDDEN_PATH_BYTES);
+        let hidden = path.map(str::to_owned).into_iter().collect();
+        Request { url, headers: Vec::new(), body: bytes(&post), hidden }
     }
 }
 

@@ -50,7 +50,7 @@ impl Webhook {
             ("webhook-timestamp", timestamp.clone()),
             ("webhook-signature", self.signatures(message.id(), &timestamp, &body)),
         ];
-        Request { url: self.url.clone(), headers, body }
+        Request { url: self.url.clone(), headers, body, hidden: Vec::new() }
     }
 
     /// The signatures of all secrets, as the header has them.

@@ -97,7 +97,7 @@ fn a_sink_that_is_gone_is_left_alone_and_the_others_hear_of_it() {
         scene.list().sinks[0].gone_reason.as_deref(),
         Some("status 410, it wants nothing more: moved out")
     );
-    assert_eq!(scene.deliverer().outbox().retry(Retry::All, scene.trip(0).since()).unwrap(), 2);
+    assert_eq!(scene.deliverer().retry(Retry::All).unwrap(), 2);
     until("all to be delivered", || gone.got().len() == 3);
     until("the other to hear of that", || there.got().len() == 4);
     assert_eq!(there.got()[3].event(), "escalation_undeliverable/gone ended");
@@ -184,5 +184,19 @@ fn a_test_says_what_became_of_it_and_leaves_nothing_in_the_outbox() {
     let unknown = scene.deliverer().test("hock").unwrap_err().to_string();
     assert_eq!(unknown, "there is no sink `hock`; see `assent escalation list`");
     assert!(scene.list().incidents.is_empty());
+    scene.stop();
+}
+
+#[test]
+fn a_sink_that_repeats_our_secret_does_not_bring_it_into_a_list() {
+    let server = Server::start(|_| Answer::Status(400, "", "no such key samplekeyhere"));
+    let mut scene = Scene::new();
+    scene.start(vec![SinkConfig {
+        url: Some(server.url("")),
+        secret_file: Some(scene.secret("routing", "samplekeyhere")),
+        ..SinkConfig::new("pager", SinkKind::PagerDuty)
+    }]);
+    scene.begin(1);
+    assert_eq!(scene.await_reason("status 400"), "status 400: no such key its secret");
     scene.stop();
 }
