@@ -13,19 +13,31 @@
 #[path = "../appliance/log/tests/verification/synthetic.rs"]
 mod synthetic;
 
+use std::process::ExitCode;
+use std::time::Duration;
+
 use appliance::clock::Stopwatch;
 use appliance::log::reader::Reader;
+use appliance::log::store::StoreError;
 use appliance::log::verification::Verification;
 use assent_proto::number::LeafIndex;
 use rustix::time::{ClockId, clock_gettime};
 use synthetic::{ORIGIN, Synthetic};
 
-fn main() {
+/// What one core must verify a second where rounds are long, without what lies beside the leaves.
+const MIN_A_SECOND: f64 = 1_000_000.0;
+
+fn main() -> ExitCode {
+    // `cargo test` runs benches once, to see that they do; this one measures only when asked to.
+    if !std::env::args().any(|argument| argument == "--bench") {
+        return ExitCode::SUCCESS;
+    }
     let entries: usize = std::env::var("ENTRIES").map_or(1_000_000, |text| text.parse().expect("a number"));
     println!(
         "{:>9} {:>9} {:>8} {:>7}  {:>14} {:>12}",
         "entries", "in rounds", "threads", "beside", "a second a core", "a second"
     );
+    let mut best = 0.0_f64;
     for (batches, intents) in [(16, 256), (4, 64), (1, 16)] {
         let per_round = batches * intents;
         // Small rounds cost a signature each: fewer of them show the same.
@@ -36,14 +48,16 @@ fn main() {
             log.seal(&batches, true);
         }
         for (threads, beside) in [(1, false), (1, true), (2, false), (2, true)] {
-            measure(&mut log, per_round, threads, beside);
+            best = best.max(measure(&mut log, per_round, threads, beside));
         }
     }
+    println!("the best {best:.0} a second a core (floor {MIN_A_SECOND:.0})");
+    if best >= MIN_A_SECOND { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-fn measure(log: &mut Synthetic, per_round: usize, threads: usize, beside: bool) {
+fn measure(log: &mut Synthetic, per_round: usize, threads: usize, beside: bool) -> f64 {
     log.close();
-    let (store, trusted) = (Reader::open(&log.path()).expect("the log opens"), [log.trusted()]);
+    let (store, trusted) = (open(log), [log.trusted()]);
     let verification = Verification::new(ORIGIN, &trusted).on(threads);
     let verification = if beside { verification.beside(&store) } else { verification };
     let (began, cpu) = (Stopwatch::start(), cpu_s());
@@ -57,6 +71,17 @@ fn measure(log: &mut Synthetic, per_round: usize, threads: usize, beside: bool) 
         entries / cpu,
         entries / wall
     );
+    entries / cpu
+}
+
+/// The log, once the thread that bound its last volume has let go of it.
+fn open(log: &Synthetic) -> Reader {
+    loop {
+        match Reader::open(&log.path()) {
+            Err(StoreError::Busy) => std::thread::sleep(Duration::from_millis(10)), // WAIT: a volume, a second at most
+            opened => return opened.expect("the log opens"),
+        }
+    }
 }
 
 /// Processor time of this process, in seconds.

@@ -37,12 +37,9 @@ impl Hash {
     #[must_use]
     pub fn of_node(left: &Self, right: &Self) -> Self {
         let mut block = [0x01; 65];
-        let (left_half, right_half) = block.split_at_mut(33);
-        for (to, from) in left_half.iter_mut().skip(1).zip(left.0) {
-            *to = from;
-        }
-        for (to, from) in right_half.iter_mut().zip(right.0) {
-            *to = from;
+        let (_, halves) = block.split_at_mut(1);
+        if let ([left_half, right_half], _) = halves.as_chunks_mut::<32>() {
+            (*left_half, *right_half) = (left.0, right.0);
         }
         Self(Sha256::digest(block).into())
     }

@@ -11,8 +11,11 @@ use crate::reader::Reader;
 use crate::store::{RequestRow, Snapshot, StoreError, StoredRequests, StoredVolume, round};
 use crate::{Fatal, Log, volume};
 
+/// What the log calls the act: its statement names the principal in a line `principal ID`, and the reason.
+pub const ERASURE_ACT: &str = "erase";
+
 /// Volumes whose requests were written anew, without those of a principal; nothing refers to them yet.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Erasure {
     principal: String,
     /// Volumes that were looked at.
@@ -20,6 +23,8 @@ pub struct Erasure {
     /// Those that are to change, and what their requests become.
     volumes: Vec<(u64, Option<StoredRequests>)>,
     erased: Erased,
+    /// Whether there was anything of theirs when it was prepared.
+    finds_any: bool,
 }
 
 /// What was erased.
@@ -47,10 +52,12 @@ impl Reader {
         let snapshot = self.store().snapshot()?;
         let through = snapshot.volumes()?;
         let principal = principal.to_owned();
-        let mut erasure = Erasure { principal, through, volumes: Vec::new(), erased: Erased::default() };
+        let mut erasure = Erasure { principal, through, ..Erasure::default() };
         for number in 0..through {
             erasure.volume(self, &snapshot, number)?;
         }
+        let mut unbound = Erasure { principal: erasure.principal.clone(), ..Erasure::default() };
+        erasure.finds_any = erasure.erased.requests > 0 || !unbound.rows(self, &snapshot)?.is_empty();
         Ok(erasure)
     }
 
@@ -68,6 +75,12 @@ impl Reader {
 }
 
 impl Erasure {
+    /// Whether there was anything of that principal, in volumes or before them.
+    #[must_use]
+    pub const fn finds_any(&self) -> bool {
+        self.finds_any
+    }
+
     fn volume(&mut self, reader: &Reader, snapshot: &Snapshot, number: u64) -> Result<(), StoreError> {
         let store = reader.store();
         let (disk, folder) = (&**store.disk(), store.volumes_folder());

@@ -39,7 +39,7 @@ use assent_proto::number::{Epoch, LeafIndex, Timestamp, TreeSize};
 use assent_proto::tree::Frontier;
 use serde::{Deserialize, Serialize};
 
-pub use erasure::{Erased, Erasure};
+pub use erasure::{ERASURE_ACT, Erased, Erasure};
 pub use latch::Held;
 pub use leaf_bytes::LeafBytes;
 pub use leaves::Leaves;

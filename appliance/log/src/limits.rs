@@ -50,3 +50,5 @@ const _: () = assert!(
         <= MAX_PROOF_BYTES,
     "the longest proof with the longest leaf fits"
 );
+/// Principals whose requests are missing that a verification keeps in mind at once.
+pub const MAX_ABSENT_PRINCIPALS: usize = 65_536;

@@ -141,7 +141,7 @@ impl Log {
         let reader = Reader::new(Arc::clone(&store));
         check_tail(&reader, signed.as_ref(), &frontier, &keys)?;
         let (fence_file, fenced) = Fence::open(Arc::clone(&disk), &fence, &keys)?;
-        if fenced.is_none() && checkpoints(&reader)? > 1 {
+        if fenced.is_none() && reader.must_be_fenced()? {
             return Err(OpenError::FenceMissing(fence));
         }
         check_fence(&reader, signed.as_ref(), fenced.as_ref())?;
@@ -264,24 +264,6 @@ fn trips(reader: &Reader, signed: Option<&SignedCheckpoint>) -> Result<Vec<Held>
         }
     }
     Ok(told.into())
-}
-
-/// How many checkpoints there are, as far as it matters. The fence is written behind the first and before any token goes
-/// out, so a log that died in between has one and no fence, however long the outage was that it began with.
-fn checkpoints(reader: &Reader) -> Result<usize, StoreError> {
-    let mut count = 0;
-    for round in reader.rounds(LeafIndex(0))? {
-        match round {
-            Ok(round) => count += usize::from(round.checkpoint.is_some()),
-            // Nobody archives a log that was never fenced.
-            Err(StoreError::Archived { .. }) => return Ok(usize::MAX),
-            Err(error) => return Err(error),
-        }
-        if count > 1 {
-            break;
-        }
-    }
-    Ok(count)
 }
 
 fn check_fence(

@@ -6,6 +6,7 @@
 
 use assent_proto::checkpoint::Checkpoint;
 use assent_proto::note::VerifierKey;
+use assent_proto::number::Timestamp;
 use assent_proto::verify::TrustedKey;
 
 use super::{KeySignature, SignedCheckpoint};
@@ -71,6 +72,7 @@ impl<'t> Succession<'t> {
         &mut self,
         signed: &SignedCheckpoint,
         verified: &[VerifierKey<'t>],
+        latest: Timestamp,
     ) -> Result<(), String> {
         let (before, named) = (self.in_force, self.named.take());
         self.in_force = named.or(before);
@@ -106,11 +108,20 @@ impl<'t> Succession<'t> {
             }
         }?;
         let mut any_trusted = false;
-        for key in signers {
-            any_trusted |= self.count(&key, signed);
+        for key in &signers {
+            any_trusted |= self.count(key, signed);
         }
         self.newest = Some((any_trusted, signed.key_id.to_string()));
-        Ok(())
+        signers.iter().try_for_each(|key| self.in_its_time(key, latest))
+    }
+
+    /// Behind its last day a key signs nothing: whoever has it then may be anybody.
+    fn in_its_time(&self, key: &VerifierKey<'t>, latest: Timestamp) -> Result<(), String> {
+        let ended = self.trusted.iter().find(|trusted| trusted.key == *key && trusted.not_after < latest);
+        ended.map_or(Ok(()), |trusted| {
+            let (id, end) = (key.id(), trusted.not_after.0);
+            Err(format!("checkpoint over entries of {latest} is signed by key {id}, which is trusted until {end} only", latest = latest.0))
+        })
     }
 
     /// In a log that names no key: the trusted one that signed.
@@ -140,13 +151,20 @@ impl<'t> Succession<'t> {
     }
 
     /// The keys, the oldest first; or why none of them is to be believed.
-    pub(super) fn end(self) -> (Vec<KeyReport>, Result<(), String>) {
-        let told = |id: String| {
-            format!("the newest checkpoint is signed by no trusted key, but by {id}: use a newer trust file")
-        };
+    pub(super) fn end(self, entries: u64) -> (Vec<KeyReport>, Result<(), String>) {
+        let is_known = self.trusted.iter().any(|trusted| trusted.key.name() == self.origin);
         let outcome = match self.newest {
-            Some((false, id)) => Err(told(id)),
-            Some((true, _)) | None => Ok(()),
+            Some((false, id)) => Err(format!(
+                "the newest checkpoint is signed by no trusted key, but by {id}: the trust file is older than that key, or the log is forged; compare with a trust file that was brought by another way"
+            )),
+            Some((true, _)) => Ok(()),
+            None if !is_known => {
+                Err(format!("no trusted key is one of `{}`, and nothing is signed", self.origin))
+            }
+            None if entries > 0 => {
+                Err("nothing in this log is under a signature: anybody could have written it".to_owned())
+            }
+            None => Ok(()),
         };
         (self.reports, outcome)
     }

@@ -72,11 +72,13 @@ impl Archive {
     pub fn open(place: &str, origin: &str) -> Result<Self, ArchiveError> {
         let unknown = |_| ArchiveError::Place(place.to_owned());
         let (store, base): (Arc<dyn ObjectStore>, Path) = match Url::parse(place) {
-            Ok(url) if url.scheme() != "file" => {
+            // No other scheme: what `memory:` was given is lost with the process, and the volumes are let go for it.
+            Ok(url) if url.scheme() == "s3" && cfg!(feature = "s3") => {
                 let named = std::env::vars().map(|(name, value)| (name.to_lowercase(), value));
                 let (store, base) = object_store::parse_url_opts(&url, named).map_err(unknown)?;
                 (store.into(), base)
             }
+            Ok(url) if url.scheme() != "file" => return Err(ArchiveError::Place(place.to_owned())),
             other => {
                 let folder = other.ok().and_then(|url| url.to_file_path().ok());
                 let folder = folder.unwrap_or_else(|| PathBuf::from(place));
@@ -159,4 +161,23 @@ fn tiles_of(reader: &Reader, number: u64) -> impl Iterator<Item = Tile> + use<> 
 /// Where the rounds of a volume lie.
 fn rounds_name(number: u64) -> String {
     format!("rounds/{number:012}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_outlives_the_process_is_an_archive() {
+        for place in ["memory:///x", "memory:x", "http://127.0.0.1/x", "az://c/x", "gs://b/x", "data:,x"] {
+            let opened = Archive::open(place, "log.example/a/log/1");
+            assert!(matches!(opened, Err(ArchiveError::Place(named)) if named == place), "{place}");
+        }
+        let is_taken = Archive::open("s3://bucket/logs", "log.example/a/log/1").is_ok();
+        assert!(cfg!(feature = "s3") || !is_taken);
+        let folder = tempfile::tempdir().unwrap();
+        assert!(Archive::open(&folder.path().display().to_string(), "log.example/a/log/1").is_ok());
+        assert!(Archive::open(&format!("file://{}", folder.path().display()), "log.example/a/log/1").is_ok());
+        assert!(Archive::open("/no/such/folder", "log.example/a/log/1").is_err());
+    }
 }

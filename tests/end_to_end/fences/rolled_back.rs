@@ -3,7 +3,7 @@
 use super::{configure, fenced, held, kept, label, message, on_each, opensc, restore, save};
 use crate::operators::{Office, staffed};
 use crate::support::agent::{Agent, allowed};
-use crate::support::{Appliance, assent};
+use crate::support::{Appliance, Hsm, assent};
 
 /// So many batches of one intent, all of them allowed.
 fn grow(appliance: &Appliance, batches: usize) {
@@ -97,6 +97,47 @@ fn a_log_that_went_another_way_is_refused_by_the_hsm() {
         let status = held(&appliance, "fence_mismatch");
         assert!(message(&status).contains("the log was forked"), "{status:?}");
     });
+}
+
+#[test]
+fn an_older_log_is_seen_by_the_fence_and_whoever_removes_that_is_seen_too() {
+    let mut appliance = Appliance::start(Hsm::Simulator);
+    grow(&appliance, 2);
+    assert!(appliance.stop(), "it stops");
+    save(&appliance, "older");
+    appliance.launch();
+    grow(&appliance, 2);
+    assert!(appliance.stop(), "it stops");
+    let fence = appliance.folder.path().join("fence/checkpoint");
+    let newest = std::fs::read(&fence).expect("the fence");
+    restore(&appliance, "older");
+    let told = |appliance: &Appliance, options: &[&str]| {
+        let (code, out, talk) = assent(Some(&appliance.config()), &[&["log", "verify"], options].concat());
+        format!("{code} {out}{talk}")
+    };
+    std::fs::write(&fence, newest).expect("the newest fence");
+    let text = told(&appliance, &[]);
+    assert!(text.starts_with("3 ") && text.contains("an older log was put back"), "{text}");
+    std::fs::remove_file(&fence).expect("removed");
+    let text = told(&appliance, &[]);
+    assert!(text.starts_with("3 ") && text.contains("is missing: an older log"), "{text}");
+    let text = told(&appliance, &["--log", &appliance.log().display().to_string()]);
+    assert!(text.starts_with("0 ") && text.contains("held against no checkpoint from elsewhere"), "{text}");
+}
+
+#[test]
+fn to_verify_a_log_changes_no_byte_of_it() {
+    let mut appliance = Appliance::start(Hsm::Simulator);
+    grow(&appliance, 3);
+    // What a kill leaves is mended where it is read, in memory only.
+    appliance.kill();
+    let before = std::fs::read(appliance.log()).expect("the log");
+    for command in [&["log", "verify"][..], &["log", "show"], &["log", "report", "--out", "/dev/null"]] {
+        let (code, out, talk) = assent(Some(&appliance.config()), command);
+        assert_eq!(code, 0, "{out}{talk}");
+        assert!(std::fs::read(appliance.log()).expect("the log") == before, "{command:?}");
+    }
+    appliance.launch();
 }
 
 #[test]

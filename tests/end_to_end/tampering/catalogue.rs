@@ -67,6 +67,8 @@ pub(crate) enum Tampering {
     OlderLog,
     /// A request says something else.
     RequestChanged,
+    /// A request is gone, and no order says so.
+    RequestRemoved,
     /// A recorded answer says something else.
     AnswerChanged,
     /// An archived bundle says something else.
@@ -80,28 +82,29 @@ pub(crate) enum Tampering {
 use Tampering::{
     AnswerChanged, BundleChanged, BundleRemoved, CheckpointRemoved, CheckpointReplaced, DecisionTurned,
     EntryChanged, FileDamaged, GapThinned, LeafRemoved, LeafRepeated, LeavesSwapped, OlderLog,
-    OutageFalsified, OutageRemoved, RequestChanged, RootMended, RoundRemoved, SignatureChanged,
-    SignedByAnother,
+    OutageFalsified, OutageRemoved, RequestChanged, RequestRemoved, RootMended, RoundRemoved,
+    SignatureChanged, SignedByAnother,
 };
 
 /// All of them, each so often.
-pub(crate) const ALL: [(Tampering, usize); 20] = [
+pub(crate) const ALL: [(Tampering, usize); 21] = [
     (DecisionTurned, 4),
     (EntryChanged, 4),
     (LeafRemoved, 4),
     (LeafRepeated, 2),
-    (LeavesSwapped, 4),
+    (LeavesSwapped, 3),
     (RoundRemoved, 2),
     (CheckpointReplaced, 3),
     (SignatureChanged, 2),
     (CheckpointRemoved, 2),
-    (RootMended, 3),
+    (RootMended, 2),
     (OutageFalsified, 2),
     (OutageRemoved, 2),
     (GapThinned, 2),
     (SignedByAnother, 3),
     (OlderLog, 3),
     (RequestChanged, 3),
+    (RequestRemoved, 2),
     (AnswerChanged, 2),
     (BundleChanged, 1),
     (BundleRemoved, 1),
@@ -131,7 +134,7 @@ pub(crate) fn tamper(past: &mut Past, tampering: Tampering, dice: &mut Dice) -> 
             past.rounds.truncate(last + 1);
             format!("it ends at {}", past.first_of(last + 1))
         }
-        RequestChanged => request(past, dice),
+        RequestChanged | RequestRemoved => request(past, tampering, dice),
         AnswerChanged => answer(past, dice),
         BundleChanged | BundleRemoved | FileDamaged => String::new(),
     }
@@ -411,13 +414,17 @@ pub(crate) fn lie(past: &mut Past, dice: &mut Dice) -> (String, TrustedKey<'stat
     (place, TrustedKey { key, not_before: Timestamp(0), not_after: Timestamp(u64::MAX / 2) })
 }
 
-fn request(past: &mut Past, dice: &mut Dice) -> String {
+fn request(past: &mut Past, tampering: Tampering, dice: &mut Dice) -> String {
     let with: Vec<usize> =
         (0..past.covered()).filter(|number| !past.rounds[*number].requests.is_empty()).collect();
     let number = with[dice.below(with.len())];
     let requests = &mut past.rounds[number].requests;
     let chosen = dice.below(requests.len());
     let (place, frame) = requests[chosen].clone();
+    if tampering == RequestRemoved {
+        requests.remove(chosen);
+        return format!("the request at {}", past.first_of(number) + place);
+    }
     // A byte somewhere that leaves a request, of the same batch, that asks for something else.
     let mut at = dice.below(frame.len());
     let altered = loop {

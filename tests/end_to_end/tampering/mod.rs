@@ -281,6 +281,7 @@ fn attempt<'c>(
         | Tampering::SignedByAnother
         | Tampering::OlderLog
         | Tampering::RequestChanged
+        | Tampering::RequestRemoved
         | Tampering::AnswerChanged => copy.verify(false),
     };
     (told, code, report)

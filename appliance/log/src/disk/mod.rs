@@ -4,12 +4,14 @@
 //! its folder. The system's own disk is [`system`]; a test brings another behind the same trait and decides what a crash
 //! leaves of it. It retries nothing.
 
+mod overlay;
 mod system;
 
 use std::fmt::Debug;
 use std::io;
 use std::path::{Path, PathBuf};
 
+pub(crate) use overlay::Overlay;
 pub use system::system;
 
 /// How a file is opened.

@@ -40,12 +40,40 @@ impl Reader {
         &self.store
     }
 
-    /// Opens a log to read it, or a copy of one: the store is checked whole, volumes are not.
+    /// Opens a log to read it, or a copy of one, and changes no byte of it: the store is checked whole, volumes are not.
     ///
     /// # Errors
     /// [`StoreError`].
     pub fn open(path: &Path) -> Result<Self, StoreError> {
+        Ok(Self::new(Arc::new(Store::open_untouched(path)?)))
+    }
+
+    /// Opens a log that volumes are to be brought back to.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn open_to_restore(path: &Path) -> Result<Self, StoreError> {
         Ok(Self::new(Arc::new(Store::open(path)?)))
+    }
+
+    /// Whether the log must have a fence: that is written behind the first checkpoint and before any token goes out, so a log
+    /// that died in between has one checkpoint and no fence, however long the outage was that it began with.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn must_be_fenced(&self) -> Result<bool, StoreError> {
+        let mut is_second = false;
+        for round in self.rounds(LeafIndex(0))? {
+            match round {
+                Ok(round) if round.checkpoint.is_none() => {}
+                Ok(_) if is_second => return Ok(true),
+                Ok(_) => is_second = true,
+                // Nobody archives a log that was never fenced.
+                Err(StoreError::Archived { .. }) => return Ok(true),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(false)
     }
 
     /// The store's file.

@@ -16,7 +16,7 @@ use assent_proto::wire::BatchId;
 use redb::{Database, ReadableDatabase as _, TableDefinition};
 use serde::{Deserialize, Serialize};
 
-use crate::disk::{Disk, Open, folder_of, system};
+use crate::disk::{Disk, DiskFile, Open, Overlay, folder_of, system};
 use crate::limits::MAX_VOLUME_HEIGHT;
 
 mod backend;
@@ -165,6 +165,14 @@ pub struct Store {
     height: u8,
 }
 
+fn unopened(path: &Path, source: std::io::Error) -> StoreError {
+    if source.kind() == std::io::ErrorKind::NotFound {
+        StoreError::Missing(path.to_owned())
+    } else {
+        StoreError::File { doing: "open", path: path.to_owned(), source }
+    }
+}
+
 impl Store {
     /// Makes an empty log on the system's disk. It appears under its name only when it is complete.
     ///
@@ -216,13 +224,22 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub fn open_on(disk: Arc<dyn Disk>, path: &Path) -> Result<Self, StoreError> {
-        let file = disk.open(path, Open::Existing).map_err(|source| {
-            if source.kind() == std::io::ErrorKind::NotFound {
-                StoreError::Missing(path.to_owned())
-            } else {
-                StoreError::File { doing: "open", path: path.to_owned(), source }
-            }
-        })?;
+        let file = disk.open(path, Open::Existing).map_err(|source| unopened(path, source))?;
+        Self::open_file(disk, path, file)
+    }
+
+    /// Opens a log on the system's disk, having checked all of the database, to read it: no byte of it changes.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub(crate) fn open_untouched(path: &Path) -> Result<Self, StoreError> {
+        let disk = system();
+        let file = disk.open(path, Open::ReadOnly).and_then(Overlay::over);
+        let file = file.map_err(|source| unopened(path, source))?;
+        Self::open_file(disk, path, Box::new(file))
+    }
+
+    fn open_file(disk: Arc<dyn Disk>, path: &Path, file: Box<dyn DiskFile>) -> Result<Self, StoreError> {
         if file.len().is_ok_and(|length| length == 0) {
             // redb would make a log of it.
             return Err(StoreError::Unreadable("file without a byte"));
@@ -235,7 +252,7 @@ impl Store {
         Ok(store)
     }
 
-    fn database(file: Box<dyn crate::disk::DiskFile>) -> Result<Database, StoreError> {
+    fn database(file: Box<dyn DiskFile>) -> Result<Database, StoreError> {
         let mut builder = Database::builder();
         builder.set_cache_size(CACHE_BYTES);
         builder.set_check_integrity_on_open(true);

@@ -31,7 +31,7 @@ impl Identity {
 }
 
 /// The version of what this code stores.
-pub const STORE_VERSION: u32 = 3;
+pub const STORE_VERSION: u32 = 4;
 
 /// A signed checkpoint as it is stored. A successor's signature is not in it: it stands beside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -138,7 +138,9 @@ pub struct StoredVolume {
     pub root: Hash,
     /// Digest of what frames them in its file.
     pub frame: Hash,
-    /// Bytes of the file with its leaves.
+    /// Digest of all of the file with its leaves (BLAKE3).
+    pub digest: Hash,
+    /// Bytes of that file.
     pub leaves_bytes: u64,
     /// The requests beside them; none where there is none, or none any more.
     pub requests: Option<StoredRequests>,
@@ -153,6 +155,6 @@ pub struct StoredRequests {
     pub edition: u32,
     /// Its bytes.
     pub bytes: u64,
-    /// Digest of all of it.
+    /// Digest of all of it (BLAKE3).
     pub digest: Hash,
 }

@@ -2,7 +2,7 @@
 //! long as a batch id is current.
 //!
 //! Whatever is there must fit: a request's intents have the digests of their leaves, and an answer leads to its leaves byte for
-//! byte, as it leads the agent that got it (FORMAT.md section 7). What is not there is counted, no fault.
+//! byte, as it leads the agent that got it (FORMAT.md section 7). What is not there is told to `absent`.
 
 use assent_proto::entry::{Allow, Deny, Entry};
 use assent_proto::hash::Hash;
@@ -60,7 +60,16 @@ pub(super) fn examine(
     examined: &mut Examined<'_>,
 ) -> Result<(), StoreError> {
     let mut beside = Beside::default();
-    for (first, frame) in store.requests_in(round.first.0..round.end())? {
+    let requests = match store.requests_in(round.first.0..round.end()) {
+        // They may lawfully be gone, so they are no reason to look no further.
+        Err(error @ StoreError::Damaged { .. }) => {
+            examined.damaged = Some(error.to_string());
+            return Ok(());
+        }
+        read => read?,
+    };
+    let mut is_asked = vec![false; entries.len()];
+    for (first, frame) in requests {
         let Ok(request) = Request::parse(&frame) else {
             examined.find(first.0, "what lies beside the leaf is no request".to_owned());
             continue;
@@ -75,6 +84,7 @@ pub(super) fn examine(
             );
             continue;
         };
+        is_asked.iter_mut().skip(place).take(asked.len()).for_each(|is_asked| *is_asked = true);
         beside.intents += compare(first.0, &asked, own, examined);
         let Some(principal) = own.first().and_then(Option::as_ref).and_then(principal_of) else { continue };
         let answer = store.answer(&BatchKey::new(request.batch(), principal))?;
@@ -87,8 +97,13 @@ pub(super) fn examine(
         let is_answered = answer.is_some();
         examined.batches.push(Batch::new(request.batch(), principal, first.0, is_answered));
     }
-    let about_intents = entries.iter().flatten().filter(|entry| principal_of(entry).is_some()).count() as u64;
-    beside.erased = about_intents.saturating_sub(beside.intents);
+    for ((index, entry), _) in (round.first.0..).zip(entries).zip(is_asked).filter(|(_, is_asked)| !is_asked)
+    {
+        if let Some(principal) = entry.as_ref().and_then(principal_of) {
+            beside.erased += 1;
+            examined.miss(principal, index);
+        }
+    }
     examined.beside = Some(beside);
     Ok(())
 }

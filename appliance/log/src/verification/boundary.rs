@@ -10,6 +10,10 @@ use assent_proto::number::Epoch;
 pub(super) struct Boundary {
     epoch: Epoch,
     is_open: bool,
+    /// The epoch of an order to refuse what is older.
+    revoking: Option<Epoch>,
+    /// The epoch below which executors were told to refuse.
+    lowest: Epoch,
 }
 
 impl Boundary {
@@ -27,6 +31,9 @@ impl Boundary {
     /// It opened.
     pub(super) fn rearm(&mut self, epoch: Epoch) -> Result<(), String> {
         self.is_open = true;
+        if self.revoking.take() == Some(epoch) {
+            self.lowest = epoch;
+        }
         self.enter(epoch)
     }
 
@@ -47,12 +54,23 @@ impl Boundary {
     }
 
     /// Operators did something; an order to re-arm is about this log.
-    pub(super) fn operators(&self, act: &OperatorAct<'_>, origin: &str) -> Result<(), String> {
-        let mut lines = act.statement.lines();
-        if act.act == "rearm" && !lines.any(|line| line.strip_prefix("origin ") == Some(origin)) {
+    pub(super) fn operators(&mut self, act: &OperatorAct<'_>, origin: &str) -> Result<(), String> {
+        if act.act != "rearm" {
+            return Ok(());
+        }
+        let said = |name: &str| act.statement.lines().find_map(|line| line.strip_prefix(name));
+        if said("origin ") != Some(origin) {
             return Err("operators' order to re-arm names another log".to_owned());
         }
+        if said("revoke ") == Some("yes") {
+            self.revoking = said("epoch ").and_then(|epoch| epoch.parse().ok()).map(Epoch);
+        }
         Ok(())
+    }
+
+    /// The epoch below which executors were told to refuse tokens.
+    pub(super) const fn lowest(&self) -> Epoch {
+        self.lowest
     }
 
     /// Something was allowed in this epoch, by policy.

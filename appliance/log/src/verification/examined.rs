@@ -69,6 +69,10 @@ pub(super) struct Examined<'t> {
     pub(super) events: Vec<Event>,
     pub(super) beside: Option<Beside>,
     pub(super) batches: Vec<Batch>,
+    /// Principals whose requests are not beside their entries, each with the last such entry.
+    pub(super) absent: Vec<(String, u64)>,
+    /// What lies beside it and cannot be read: the volume's, so many rounds say the same.
+    pub(super) damaged: Option<String>,
     pub(super) findings: Vec<Finding>,
 }
 
@@ -101,17 +105,20 @@ impl<'t> Examiner<'t> {
             events: Vec::new(),
             beside: None,
             batches: Vec::new(),
+            absent: Vec::new(),
+            damaged: None,
             findings: Vec::new(),
         };
         let mut entries = Vec::with_capacity(if self.store.is_some() { round.leaves.len() } else { 0 });
         for (index, leaf) in (round.first.0..).zip(round.leaves.iter()) {
             examined.append(index, Hash::of_leaf(leaf));
-            let entry = Entry::parse(leaf).map_err(|error| examined.find(index, error.to_string())).ok();
-            if let Some(entry) = &entry {
-                self.note(&mut examined, index, leaf, entry);
+            let entry = Entry::parse(leaf);
+            match &entry {
+                Ok(entry) => self.note(&mut examined, index, leaf, entry),
+                Err(error) => examined.find(index, error.to_string()),
             }
             if self.store.is_some() {
-                entries.push(entry);
+                entries.push(entry.ok());
             }
         }
         if let Some(signed) = &round.checkpoint {
@@ -175,6 +182,14 @@ impl<'t> Examiner<'t> {
 impl Examined<'_> {
     pub(super) fn find(&mut self, index: u64, what: String) {
         self.findings.push(Finding { index, what });
+    }
+
+    /// The request of this principal's entry is not here.
+    pub(super) fn miss(&mut self, principal: &str, index: u64) {
+        match self.absent.iter_mut().find(|(known, _)| known == principal) {
+            Some((_, last)) => *last = index,
+            None => self.absent.push((principal.to_owned(), index)),
+        }
     }
 
     /// Appends a leaf, and joins the subtrees that it completes as far as they lie within the round.

@@ -6,6 +6,7 @@
 //! Rounds are examined in parallel (`examined`) and taken in order (`sequence`); memory does not grow with the log. It does not
 //! evaluate policies again: whoever can, does so beside ([`Verification::run_with`]).
 
+mod absent;
 mod authority;
 mod batches;
 mod beside;

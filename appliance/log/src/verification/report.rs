@@ -2,7 +2,7 @@
 
 use assent_proto::entry::Kind;
 use assent_proto::hash::Hash;
-use assent_proto::number::TreeSize;
+use assent_proto::number::{Epoch, TreeSize};
 use assent_proto::tree::Frontier;
 
 use crate::SignedCheckpoint;
@@ -65,7 +65,7 @@ pub struct Silence {
 pub struct Beside {
     /// Entries whose intent lies beside them and has their digest.
     pub intents: u64,
-    /// Entries about an intent that has been erased.
+    /// Entries about an intent whose request is not there; an operator's order must have erased it.
     pub erased: u64,
     /// Recorded answers that lead to their entries, byte for byte.
     pub answers: u64,
@@ -86,6 +86,8 @@ pub struct Report {
     pub keys: Vec<KeyReport>,
     /// The newest of them.
     pub head: Option<SignedCheckpoint>,
+    /// The epoch below which executors were told to refuse tokens, by the operators' orders in it.
+    pub lowest_epoch: Epoch,
     /// Checkpoints from elsewhere that the log was found to be consistent with.
     pub agreed: Vec<String>,
     /// Gaps, each with how it ended.
@@ -123,6 +125,10 @@ impl Report {
         }
         if head.signed != self.head.as_ref().map(StoredCheckpoint::from) {
             self.find(head.size, "the log's head names another checkpoint than its newest".to_owned());
+        }
+        if head.lowest_epoch != self.lowest_epoch {
+            let what = "the log's head has executors accept older epochs than the operators ordered";
+            self.find(head.size, what.to_owned());
         }
         let open = self.gaps.last().filter(|gap| gap.covered_by.is_none());
         let counted = open.map_or((0, 0), |gap| (gap.denials, gap.holds));

@@ -12,6 +12,7 @@ use assent_proto::number::{LeafIndex, Timestamp};
 use assent_proto::tree::Frontier;
 use assent_proto::verify::TrustedKey;
 
+use super::absent::Absent;
 use super::authority;
 use super::batches::Batches;
 use super::boundary::Boundary;
@@ -39,6 +40,9 @@ pub(super) struct Sequence<'t> {
     /// The one that was loaded last.
     in_force: Hash,
     beside: Beside,
+    absent: Absent,
+    /// What could not be read beside the leaves, as it was last told.
+    damaged: Option<String>,
     /// Leaves whose entries are taken: they do not fit the tree.
     is_torn: bool,
     report: Report,
@@ -63,6 +67,8 @@ impl<'t> Sequence<'t> {
             loaded: HashSet::new(),
             in_force: Hash::default(),
             beside: Beside::default(),
+            absent: Absent::default(),
+            damaged: None,
             is_torn: false,
             report: Report::default(),
         }
@@ -93,6 +99,11 @@ impl<'t> Sequence<'t> {
             let Beside { intents, erased, answers } = &mut self.beside;
             (*intents, *erased, *answers) =
                 (*intents + beside.intents, *erased + beside.erased, *answers + beside.answers);
+        }
+        self.absent.round(examined.absent, &mut self.report);
+        if examined.damaged.is_some() && examined.damaged != self.damaged {
+            self.damaged.clone_from(&examined.damaged);
+            self.find(first.0, examined.damaged.unwrap_or_default());
         }
         for batch in &examined.batches {
             self.batches.take(batch, self.times.latest(), &mut self.report);
@@ -174,7 +185,10 @@ impl<'t> Sequence<'t> {
                 self.gaps.start();
                 self.boundary.boot(boot.epoch)
             }
-            Entry::Operator(act) => self.boundary.operators(act, self.origin),
+            Entry::Operator(act) => {
+                self.absent.order(act);
+                self.boundary.operators(act, self.origin)
+            }
             Entry::Bundle(offer) => self.bundle(offer),
             Entry::Key(key) => self.succession.name(key.vkey),
             Entry::Outage(outage) => {
@@ -215,7 +229,7 @@ impl<'t> Sequence<'t> {
         if !covers {
             self.find(last, "checkpoint does not cover the leaves before it".to_owned());
         }
-        match self.succession.checkpoint(signed, signers) {
+        match self.succession.checkpoint(signed, signers, self.times.latest()) {
             Ok(()) if !covers => {}
             Ok(()) => {
                 self.report.checkpoints += 1;
@@ -234,11 +248,13 @@ impl<'t> Sequence<'t> {
     pub(super) fn end(self, was_looked_beside: bool) -> Report {
         let Self { mut report, tree, gaps, times, batches, succession, elsewhere, beside, .. } = self;
         (report.entries, report.root) = (tree.size().0, tree.root());
+        report.lowest_epoch = self.boundary.lowest();
+        self.absent.end(&mut report);
         report.gaps.extend(gaps.end());
         report.beside = was_looked_beside.then_some(beside);
         batches.end(times.latest(), &mut report);
         times.end(&mut report);
-        let (keys, trusted) = succession.end();
+        let (keys, trusted) = succession.end(report.entries);
         report.keys = keys;
         if let Err(why) = trusted {
             report.find(report.entries.saturating_sub(1), why);

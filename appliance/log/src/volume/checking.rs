@@ -1,13 +1,13 @@
 //! Checking volumes: every byte of their files is what the store vouches for.
 
 use std::num::NonZero;
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use assent_proto::hash::Hash;
-use sha2::{Digest as _, Sha256};
 
-use super::{Volume, requests_path};
-use crate::disk::Open;
+use super::{leaves_path, requests_path};
+use crate::disk::{Disk, Open};
 use crate::limits::VOLUME_PIECE_BYTES;
 use crate::store::{Store, StoreError, StoredVolume};
 
@@ -44,60 +44,45 @@ pub(crate) fn check_all(store: &Store, progress: impl Fn(u64) + Sync) -> Result<
     })
 }
 
-/// Checks one volume: its leaves lead to its nodes and these to its root, its frame and its requests are unchanged.
+/// Checks one volume: every byte of its files is what was written, when its leaves led to its nodes and these to its root.
 ///
 /// # Errors
 /// [`StoreError::Damaged`], or what could not be read.
 pub(crate) fn check(store: &Store, number: u64, stored: &StoredVolume) -> Result<(), StoreError> {
-    check_requests(store, number, stored)?;
-    let volume = Volume::open(&**store.disk(), &store.volumes_folder(), number, store.height(), *stored);
-    let volume = match volume {
-        Err(StoreError::Archived { .. }) => return Ok(()),
-        opened => opened?,
-    };
-    volume.rounds()?;
-    let mut level = Vec::new();
-    for bundle in 0..volume.bundles() {
-        level.extend(volume.bundle(bundle)?.iter().map(Hash::of_leaf));
+    let folder = store.volumes_folder();
+    if let Some(requests) = &stored.requests {
+        let path = requests_path(&folder, number, requests.edition);
+        check_file(&**store.disk(), &path, requests.bytes, requests.digest, false)?;
     }
-    for height in 0..=u32::from(store.height()) {
-        if volume.nodes(height, 0, level.len() as u64)? != level {
-            return Err(volume.damaged("its leaves do not lead to its nodes"));
-        }
-        if height < u32::from(store.height()) {
-            level = level.as_chunks::<2>().0.iter().map(|[left, right]| Hash::of_node(left, right)).collect();
-        }
-    }
-    if level != [stored.root] {
-        return Err(volume.damaged("its leaves do not lead to its root"));
-    }
-    Ok(())
+    let path = leaves_path(&folder, number);
+    check_file(&**store.disk(), &path, stored.leaves_bytes, stored.digest, stored.archived)
 }
 
-fn check_requests(store: &Store, number: u64, stored: &StoredVolume) -> Result<(), StoreError> {
-    let Some(requests) = stored.requests else { return Ok(()) };
-    let path = requests_path(&store.volumes_folder(), number, requests.edition);
-    let damaged = |what| StoreError::Damaged { path: path.clone(), what };
-    let unread = |source| StoreError::File { doing: "read", path: path.clone(), source };
-    let file = match store.disk().open(&path, Open::ReadOnly) {
+fn check_file(
+    disk: &dyn Disk,
+    path: &Path,
+    bytes: u64,
+    digest: Hash,
+    may_be_missing: bool,
+) -> Result<(), StoreError> {
+    let damaged = |what| StoreError::Damaged { path: path.to_owned(), what };
+    let unread = |source| StoreError::File { doing: "read", path: path.to_owned(), source };
+    let file = match disk.open(path, Open::ReadOnly) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound && may_be_missing => return Ok(()),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Err(damaged("it is missing")),
         opened => opened.map_err(unread)?,
     };
-    if file.len().map_err(unread)? != requests.bytes {
+    if file.len().map_err(unread)? != bytes {
         return Err(damaged("its length is another"));
     }
-    let (mut digest, mut at) = (Sha256::new(), 0);
+    let (mut hasher, mut at) = (blake3::Hasher::new(), 0);
     let mut piece = vec![0; VOLUME_PIECE_BYTES];
-    while at < requests.bytes {
-        let left = usize::try_from(requests.bytes - at).unwrap_or(usize::MAX).min(VOLUME_PIECE_BYTES);
+    while at < bytes {
+        let left = usize::try_from(bytes - at).unwrap_or(usize::MAX).min(VOLUME_PIECE_BYTES);
         let piece = piece.get_mut(..left).unwrap_or_default();
         file.read_at(at, piece).map_err(unread)?;
-        digest.update(&*piece);
+        hasher.update(piece);
         at += left as u64;
     }
-    if requests.digest.0 == <[u8; 32]>::from(digest.finalize()) {
-        Ok(())
-    } else {
-        Err(damaged("its bytes are others"))
-    }
+    if digest.0 == *hasher.finalize().as_bytes() { Ok(()) } else { Err(damaged("its bytes are others")) }
 }

@@ -110,11 +110,6 @@ impl Volume {
         Ok(())
     }
 
-    /// How many bundles it has.
-    pub(super) const fn bundles(&self) -> usize {
-        self.offsets.len().saturating_sub(1)
-    }
-
     /// The leaves of one bundle, the first of the volume being number 0.
     pub(super) fn bundle(&self, number: usize) -> Result<LeafBytes, StoreError> {
         let bounds = self.offsets.get(number).zip(self.offsets.get(number + 1));
@@ -138,7 +133,7 @@ impl Volume {
             let skip = usize::try_from(within % BUNDLE_LEAVES).unwrap_or(usize::MAX);
             let end =
                 usize::try_from(to - index).unwrap_or(usize::MAX).saturating_add(skip).min(bundle.len());
-            (skip..end).filter_map(|position| bundle.get(position)).for_each(|leaf| out.push(leaf));
+            out.append(&bundle, skip, end);
             index += end.saturating_sub(skip).max(1) as u64;
             self.last = Some((number, bundle));
         }
@@ -217,7 +212,7 @@ pub(crate) fn read_requests(
         }
         Err(source) => return Err(StoreError::File { doing: "read", path, source }),
     };
-    if requests.digest.0 != <[u8; 32]>::from(Sha256::digest(&bytes)) {
+    if requests.digest.0 != *blake3::hash(&bytes).as_bytes() {
         return Err(damaged("its bytes are others"));
     }
     parse_requests(&bytes).ok_or_else(|| damaged("its requests"))

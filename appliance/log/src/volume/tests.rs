@@ -284,7 +284,7 @@ fn a_volume_goes_to_an_archive_and_comes_back_as_it_was() {
     drop(log);
     drop(reader);
     drop(shelf.open().expect("it is served without them"));
-    let reader = Reader::open(&shelf.log()).unwrap();
+    let reader = Reader::open_to_restore(&shelf.log()).unwrap();
     let mut other = LeafBytes::default();
     (0..leaves.len()).rev().filter_map(|at| leaves.get(at)).for_each(|leaf| other.push(leaf));
     assert!(reader.restore(2, std::iter::once(other), &rounds).is_err());

@@ -24,7 +24,7 @@ pub(crate) fn bind(store: &Store, snapshot: &Snapshot, number: u64) -> Result<St
     disk.make_folder(&folder).map_err(failed)?;
     let mut volume = Binding::begin(store, number)?;
     let rounds = fill(&mut volume, snapshot, number << store.height())?;
-    let (root, leaves_bytes, frame) = volume.finish(&rounds)?;
+    let (root, written) = volume.finish(&rounds)?;
     let range = number << store.height()..(number + 1) << store.height();
     let rows = snapshot.request_rows(range.clone())?;
     let requests = rows.flat_map(|row| match row {
@@ -37,7 +37,8 @@ pub(crate) fn bind(store: &Store, snapshot: &Snapshot, number: u64) -> Result<St
     });
     let requests = write_requests(disk, &folder, number, 0, range.start, inside)?;
     disk.sync_folder(&folder).map_err(failed)?;
-    Ok(StoredVolume { root, frame, leaves_bytes, requests, archived: false })
+    let Written { bytes: leaves_bytes, frame, digest } = written;
+    Ok(StoredVolume { root, frame, digest, leaves_bytes, requests, archived: false })
 }
 
 /// Binds a volume again from what an archive has of it: its leaves, and its rounds as they stood in its frame.
@@ -59,7 +60,8 @@ pub(crate) fn rebind(
         bundle.iter().try_for_each(|leaf| volume.leaf(leaf))?;
     }
     let path = leaves_path(&store.volumes_folder(), number);
-    if volume.finish(rounds)? == (stored.root, stored.leaves_bytes, stored.frame) {
+    let vouched = Written { bytes: stored.leaves_bytes, frame: stored.frame, digest: stored.digest };
+    if volume.finish(rounds)? == (stored.root, vouched) {
         return store.disk().sync_folder(&store.volumes_folder()).map_err(failed);
     }
     store.disk().remove(&path).map_err(failed)?;
@@ -133,9 +135,9 @@ impl<'s> Binding<'s> {
         Ok(())
     }
 
-    /// Behind the leaves: nodes, rounds, offsets and footer. Gives root, length and the frame's digest; the file has its name,
+    /// Behind the leaves: nodes, rounds, offsets and footer. Gives the root, and what is kept of the file; it has its name,
     /// which is not durable yet.
-    fn finish(mut self, rounds: &[u8]) -> Result<(Hash, u64, Hash), StoreError> {
+    fn finish(mut self, rounds: &[u8]) -> Result<(Hash, Written), StoreError> {
         if self.hashes.len() as u64 != 1 << self.store.height() {
             return Err(StoreError::Unreadable("leaf"));
         }
@@ -152,10 +154,10 @@ impl<'s> Binding<'s> {
             [nodes_at, rounds_at, offsets_at].iter().flat_map(|at| at.to_be_bytes()).collect();
         writer.put_frame(&footer).map_err(&failed)?;
         writer.put_frame(LABEL).map_err(&failed)?;
-        let (bytes, frame) = self.writer.finish().map_err(&failed)?;
+        let written = self.writer.finish().map_err(&failed)?;
         let path = leaves_path(&self.store.volumes_folder(), self.number);
         self.store.disk().rename(&path.with_extension("unfinished"), &path).map_err(&failed)?;
-        Ok((root, bytes, frame))
+        Ok((root, written))
     }
 }
 
@@ -190,19 +192,29 @@ pub(crate) fn write_requests(
     }
     let unfinished = path.with_extension("unfinished");
     let mut writer = Writer::fresh(disk, &unfinished).map_err(failed)?;
-    writer.put_frame(REQUESTS_LABEL).map_err(failed)?;
-    writer.put_frame(&start.to_be_bytes()).map_err(failed)?;
+    writer.put(REQUESTS_LABEL).map_err(failed)?;
+    writer.put(&start.to_be_bytes()).map_err(failed)?;
     for request in requests {
         let (first, frame) = request?;
         let mut head = Vec::new();
         codec::append_varint(first.0, &mut head);
         codec::append_varint(frame.len() as u64, &mut head);
-        writer.put_frame(&head).map_err(failed)?;
-        writer.put_frame(&frame).map_err(failed)?;
+        writer.put(&head).map_err(failed)?;
+        writer.put(&frame).map_err(failed)?;
     }
-    let (bytes, digest) = writer.finish().map_err(failed)?;
+    let Written { bytes, digest, .. } = writer.finish().map_err(failed)?;
     disk.rename(&unfinished, &path).map_err(failed)?;
     Ok(Some(StoredRequests { edition, bytes, digest }))
+}
+
+/// What is kept of a file that was written.
+#[derive(PartialEq, Eq)]
+struct Written {
+    bytes: u64,
+    /// Digest of its frame.
+    frame: Hash,
+    /// Digest of all of it.
+    digest: Hash,
 }
 
 /// A file that is written from its beginning to its end, in pieces.
@@ -211,12 +223,14 @@ struct Writer {
     written: u64,
     piece: Vec<u8>,
     frame: Sha256,
+    all: blake3::Hasher,
 }
 
 impl Writer {
     fn fresh(disk: &dyn Disk, path: &Path) -> io::Result<Self> {
         let file = disk.open(path, Open::Fresh { mode: 0o600 })?;
-        Ok(Self { file, written: 0, piece: Vec::with_capacity(VOLUME_PIECE_BYTES), frame: Sha256::new() })
+        let piece = Vec::with_capacity(VOLUME_PIECE_BYTES);
+        Ok(Self { file, written: 0, piece, frame: Sha256::new(), all: blake3::Hasher::new() })
     }
 
     /// Where the next byte goes.
@@ -238,15 +252,17 @@ impl Writer {
     fn flush(&mut self) -> io::Result<()> {
         self.file.write_at(self.written, &self.piece)?;
         self.written += self.piece.len() as u64;
+        self.all.update(&self.piece);
         self.piece.clear();
         Ok(())
     }
 
-    /// Its bytes, durable, and the digest of its frame.
-    fn finish(mut self) -> io::Result<(u64, Hash)> {
+    /// Makes it durable.
+    fn finish(mut self) -> io::Result<Written> {
         self.flush()?;
         self.file.sync()?;
-        Ok((self.written, Hash(self.frame.finalize().into())))
+        let (frame, digest) = (Hash(self.frame.finalize().into()), Hash(self.all.finalize().into()));
+        Ok(Written { bytes: self.written, frame, digest })
     }
 }
 

@@ -183,7 +183,10 @@ fn verify(reader: &Reader) -> Result<(), String> {
     let report =
         Verification::new(ORIGIN, &trusted).run(rounds, |_| ()).map_err(|error| error.to_string())?;
     let size = reader.size().map_err(|error| error.to_string())?;
-    expect(report.verified() && TreeSize(report.entries) == size, || {
+    // Before the first checkpoint nothing vouches for a log, which an auditor is told.
+    let unsigned = "nothing in this log is under a signature: anybody could have written it";
+    let is_young = report.checkpoints == 0 && report.findings.iter().all(|finding| finding.what == unsigned);
+    expect((report.verified() || is_young) && TreeSize(report.entries) == size, || {
         format!("findings: {:?}", report.findings)
     })
 }

@@ -1,7 +1,8 @@
-//! Requests and answers beside the leaves: gone is no fault, other is.
+//! Requests and answers beside the leaves: gone by order is no fault; gone without a word is, and so is another.
 
-use assent_log::Recorded;
 use assent_log::store::BatchKey;
+use assent_log::{ERASURE_ACT, Recorded};
+use assent_proto::entry::{Entry, OperatorAct, Status};
 use assent_proto::hash::Hash;
 use assent_proto::limits::MAX_BATCH_AGE_MS;
 use assent_proto::number::LeafIndex;
@@ -21,18 +22,42 @@ fn with(log: &mut Synthetic, batch: &Batch, requests: &[(u64, &[u8])], answer: O
     log.commit(&[&batch.leaves], Beside { requests, answers: recorded.into_iter().collect() }, true);
 }
 
+/// What is no request of theirs does not count as one.
+fn expect_beside_what_is_missing(log: &mut Synthetic, told: &str) {
+    let report = verify(log);
+    let found = found(&report);
+    assert_eq!(report.findings_total, 2, "{found}");
+    assert!(found.contains(told) && found.contains("asked is missing up to here"), "{found}");
+}
+
 fn digest(frame: &[u8]) -> Hash {
     Hash::of_labelled(b"assent/request/v1\0", [frame])
 }
 
 #[test]
-fn erased_requests_are_counted() {
-    let mut log = Synthetic::started();
-    let batch = log.decide(5, 0);
-    with(&mut log, &batch, &[], None);
-    let report = verify(&mut log);
+fn erased_requests_are_counted_and_those_that_no_order_erased_are_found() {
+    let report_after = |orders: &[&str]| {
+        let mut log = Synthetic::started();
+        let batch = log.decide(5, 0);
+        with(&mut log, &batch, &[], None);
+        orders.iter().for_each(|principal| order_erasure(&mut log, principal));
+        verify(&mut log)
+    };
+    let missing = "asked is missing up to here, and no later order erased it";
+    expect_only(&report_after(&[]), missing);
+    expect_only(&report_after(&["spiffe://shop.example/agent/another"]), missing);
+    let report = report_after(&[PRINCIPAL]);
     assert!(report.verified(), "{}", found(&report));
     assert_eq!(report.beside.map(|beside| (beside.intents, beside.erased)), Some((0, 5)));
+}
+
+fn order_erasure(log: &mut Synthetic, principal: &str) {
+    let statement = format!("principal {principal}\nreason theirs\n");
+    log.operate(|salt, time, epoch| {
+        let (by, signatures) = (std::iter::once("root").collect(), std::iter::empty().collect());
+        let act = OperatorAct { salt, time, epoch, act: ERASURE_ACT, by, statement: &statement, signatures };
+        vec![Entry::Operator(act)]
+    });
 }
 
 #[test]
@@ -45,9 +70,7 @@ fn a_request_that_is_another_than_its_entries_does_not_verify() {
     altered[at] = b'h';
     with(&mut log, &batch, &[(3, &altered)], None);
     log.now = log.now.plus_ms(MAX_BATCH_AGE_MS + 1);
-    log.operate(|salt, time, epoch| {
-        vec![assent_proto::entry::Entry::Status(assent_proto::entry::Status { salt, time, epoch })]
-    });
+    log.operate(|salt, time, epoch| vec![Entry::Status(Status { salt, time, epoch })]);
     expect_only(&verify(&mut log), "5: the intent beside the leaf is another than the leaf's");
 }
 
@@ -59,12 +82,12 @@ fn requests_that_are_none_or_reach_beyond_their_round_do_not_verify() {
         let mut log = Synthetic::started();
         let batch = log.decide(3, 0);
         with(&mut log, &batch, &[(first, &batch.frame)], None);
-        expect_only(&verify(&mut log), told);
+        expect_beside_what_is_missing(&mut log, told);
     }
     let mut log = Synthetic::started();
     let batch = log.decide(3, 0);
     with(&mut log, &batch, &[(3, b"no request")], None);
-    expect_only(&verify(&mut log), "is no request");
+    expect_beside_what_is_missing(&mut log, "is no request");
 }
 
 #[test]

@@ -7,7 +7,7 @@ use assent_proto::hash::Hash;
 use assent_proto::number::{Epoch, LeafIndex, Timestamp};
 
 use crate::synthetic::{Beside, START, Synthetic, leaves};
-use crate::verdict::{expect_only, found, verify, verify_at};
+use crate::verdict::{expect_only, found, verify, verify_at, verify_leaves};
 
 /// Commits these entries, as one round.
 fn entries<'e>(
@@ -48,7 +48,7 @@ fn a_log_without_fault_verifies_and_is_counted() {
 fn an_allow_without_a_signature_over_it_does_not_verify() {
     let mut log = Synthetic::started();
     allow(&mut log, false, |_| ());
-    expect_only(&verify(&mut log), "3: an allow without a signed checkpoint over its round");
+    expect_only(&verify_leaves(&mut log), "3: an allow without a signed checkpoint over its round");
 }
 
 #[test]
@@ -71,7 +71,7 @@ fn what_rests_on_approvals_or_warrants_is_told_for_nobody_can_verify_it_yet() {
     for grounds in [Grounds::Warrant(LeafIndex(1)), Grounds::Approval(LeafIndex(1))] {
         let mut log = Synthetic::started();
         allow(&mut log, true, |allow| allow.grounds = grounds);
-        expect_only(&verify(&mut log), "which this version cannot verify");
+        expect_only(&verify_leaves(&mut log), "which this version cannot verify");
     }
 }
 
@@ -86,7 +86,7 @@ fn a_window_that_no_catalog_could_grant_does_not_verify() {
     for lie in lies {
         let mut log = Synthetic::started();
         allow(&mut log, true, lie);
-        expect_only(&verify(&mut log), "whose window or uses no catalog could grant");
+        expect_only(&verify_leaves(&mut log), "whose window or uses no catalog could grant");
     }
 }
 
@@ -121,7 +121,7 @@ fn epochs_do_not_fall_and_every_trip_begins_one() {
 fn every_decision_is_by_a_bundle_that_an_entry_before_it_names() {
     let mut log = Synthetic::started();
     allow(&mut log, true, |allow| allow.bundle = Hash([8; 32]));
-    expect_only(&verify(&mut log), "of which no entry said that it was loaded");
+    expect_only(&verify_leaves(&mut log), "of which no entry said that it was loaded");
     let offered = |before, after, refused: bool| {
         let mut log = Synthetic::started();
         entries(&mut log, true, |salt, time, _| {

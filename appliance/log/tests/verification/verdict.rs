@@ -12,10 +12,20 @@ pub(crate) fn verify(log: &mut Synthetic) -> Report {
 }
 
 pub(crate) fn verify_at(log: &mut Synthetic, now: Option<Timestamp>) -> Report {
+    verify_with(log, now, true)
+}
+
+/// Verifies the leaves of one whose requests were never written.
+pub(crate) fn verify_leaves(log: &mut Synthetic) -> Report {
+    verify_with(log, None, false)
+}
+
+fn verify_with(log: &mut Synthetic, now: Option<Timestamp>, looks_beside: bool) -> Report {
     log.close();
     let (store, trusted) = (Reader::open(&log.path()).expect("the store opens"), [log.trusted()]);
     let [report, other] = [1, 3].map(|threads| {
-        let verification = Verification::new(ORIGIN, &trusted).beside(&store).on(threads);
+        let verification = Verification::new(ORIGIN, &trusted).on(threads);
+        let verification = if looks_beside { verification.beside(&store) } else { verification };
         let verification = if let Some(now) = now { verification.at(now) } else { verification };
         let rounds = store.rounds(LeafIndex(0)).expect("rounds");
         let mut report = verification.run(rounds, |_| ()).expect("it can be read");

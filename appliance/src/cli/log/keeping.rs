@@ -122,7 +122,7 @@ pub(super) fn restore(order: Restore, globals: &Globals) -> anyhow::Result<Exit>
         Some(path) => path,
         None => crate::provision::log_file(&Config::load(&globals.config)?),
     };
-    let reader = Reader::open(&path)?;
+    let reader = Reader::open_to_restore(&path)?;
     let archive = Archive::open(&from, &reader.identity()?.origin)?;
     let here = reader.volumes_here()?;
     let wanted = |number: &u64| entry.is_none_or(|entry| reader.leaves_of(*number).contains(&entry));

@@ -10,6 +10,7 @@ mod export;
 mod filter;
 mod intent;
 mod keeping;
+mod kept;
 mod moment;
 mod ocsf;
 mod report;
@@ -114,6 +115,17 @@ impl Source {
                 Ok(Archive::at(&log.parent().unwrap_or_else(|| Path::new(".")).join(FOLDER)))
             }
         }
+    }
+
+    /// Whom it trusts, in words.
+    pub(super) fn trust_name(&self) -> String {
+        self.trust.as_ref().map_or_else(
+            || {
+                "this appliance's own key ring, which whoever has its disk can change (--trust FILE)"
+                    .to_owned()
+            },
+            |path| format!("the trust file {}", path.display()),
+        )
     }
 
     pub(super) fn trust(&self, globals: &Globals) -> anyhow::Result<Trust> {

@@ -6,8 +6,10 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
 use super::{Message, Sealer, SealerError, SealerHandle};
+use crate::identity::SpiffeId;
 use crate::limits::MAX_REASON_BYTES;
-use crate::log::Erasure;
+use crate::log::store::StoreError;
+use crate::log::{ERASURE_ACT, Erasure};
 use crate::token::operation::Operation;
 
 /// What an operator orders.
@@ -47,19 +49,54 @@ pub(in crate::token) struct Request {
     answer: oneshot::Sender<ErasureAnswer>,
 }
 
+impl ErasureOrder {
+    /// Whether it can stand in an entry, one line for each of its parts.
+    fn check(&self) -> Result<(), String> {
+        let Self { principal, reason } = self;
+        if principal.len() > MAX_PRINCIPAL_BYTES || reason.len() > MAX_REASON_BYTES {
+            return Err(format!(
+                "the reason may have {MAX_REASON_BYTES} bytes, a principal {MAX_PRINCIPAL_BYTES}"
+            ));
+        }
+        SpiffeId::parse(principal).map_err(|error| {
+            format!(
+                "the principal is no SPIFFE ID, such as spiffe://shop.example/agent/retail-support: {error}"
+            )
+        })?;
+        if reason.trim().is_empty() || reason.chars().any(char::is_control) {
+            return Err("the reason is to be one line of text, for whoever reads the log".to_owned());
+        }
+        Ok(())
+    }
+}
+
+fn nothing_of(principal: &str) -> String {
+    format!(
+        "no request of `{principal}` lies here: nothing was erased, and no entry written; `assent log show` tells the principals as they are written"
+    )
+}
+
+fn why(error: &StoreError) -> String {
+    if let StoreError::Archived { first, end } = error {
+        return format!(
+            "the leaves from {first} to {end} lie in an archive, and only they tell whose the requests beside them are: stop the appliance, bring them back with `assent log restore`, start it, and erase then"
+        );
+    }
+    error.to_string()
+}
+
 impl SealerHandle {
     /// Erases what a principal asked; the long part of it beside the sealer. None when the sealer has ended.
     pub async fn erase(&self, order: ErasureOrder, by: String) -> Option<ErasureAnswer> {
-        if order.principal.len() > MAX_PRINCIPAL_BYTES || order.reason.len() > MAX_REASON_BYTES {
-            let reason =
-                format!("the reason may have {MAX_REASON_BYTES} bytes, a principal {MAX_PRINCIPAL_BYTES}");
+        if let Err(reason) = order.check() {
             return Some(ErasureAnswer::Refused { reason });
         }
         let (reader, principal) = (self.reader.clone(), order.principal.clone());
         let prepared = tokio::task::spawn_blocking(move || reader.prepare_erasure(&principal)).await.ok()?;
         let erasure = match prepared {
-            Ok(erasure) => erasure,
-            Err(error) => return Some(ErasureAnswer::Refused { reason: error.to_string() }),
+            Ok(erasure) if erasure.finds_any() => erasure,
+            Ok(_) => return Some(ErasureAnswer::Refused { reason: nothing_of(&order.principal) }),
+            Err(error) => return Some(ErasureAnswer::Refused { reason: why(&error) }),
         };
         let (answer, answered) = oneshot::channel();
         let request = Box::new(Request { order, by, erasure, answer });
@@ -74,7 +111,7 @@ impl Sealer {
         let Request { order: ErasureOrder { principal, reason }, by, erasure, answer } = request;
         let statement = format!("principal {principal}\nreason {reason}\n");
         let signatures = Vec::new();
-        self.operations.push(Operation::Operators { act: "erase", by: vec![by], statement, signatures });
+        self.operations.push(Operation::Operators { act: ERASURE_ACT, by: vec![by], statement, signatures });
         self.turn(key)?;
         let erased = self.log.erase(erasure)?;
         tracing::warn!(principal, requests = erased.requests, "an operator had requests erased");

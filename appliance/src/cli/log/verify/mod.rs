@@ -8,18 +8,17 @@ mod replay;
 mod table;
 
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use anyhow::Context as _;
 use assent_proto::number::LeafIndex;
 
 use self::predecessor::Predecessor;
 use self::replay::{Replay, Replayed};
+use super::kept::Elsewhere;
 use super::{Source, unreadable};
 use crate::cli::progress::Progress;
 use crate::cli::{Exit, Format, Globals};
 use crate::clock::Clock;
-use crate::config::Config;
 use crate::log::reader::Reader;
 use crate::log::store::StoredRound;
 use crate::log::verification::{Report, Verification};
@@ -29,12 +28,8 @@ use crate::log::verification::{Report, Verification};
 pub(in crate::cli) struct Options {
     #[command(flatten)]
     source: Source,
-    /// The log's fence; by default the configured appliance's, where the log is that one's.
-    #[arg(long, value_name = "FILE")]
-    fence: Option<PathBuf>,
-    /// A checkpoint of this log that somebody kept, as a signed note: the log must lead to it.
-    #[arg(long, value_name = "NOTE")]
-    against: Vec<PathBuf>,
+    #[command(flatten)]
+    elsewhere: Elsewhere,
     /// The file of the log that this one follows: whether it verifies, and ends as operators signed that it did.
     #[arg(long, value_name = "FILE")]
     predecessor: Option<PathBuf>,
@@ -51,27 +46,6 @@ impl Options {
         let all = || std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         self.threads.map_or_else(all, usize::from)
     }
-
-    /// Checkpoints that others kept, each with whose it is.
-    fn kept(&self, globals: &Globals) -> anyhow::Result<Vec<(String, String)>> {
-        let read = |path: &Path| {
-            std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))
-        };
-        let mut kept = Vec::new();
-        for path in &self.against {
-            kept.push((format!("the checkpoint {}", path.display()), read(path)?));
-        }
-        let fence = match (&self.fence, &self.source.log) {
-            (Some(path), _) => Some(path.clone()),
-            // A log that never signed anything has no fence yet.
-            (None, None) => Some(Config::load(&globals.config)?.fence_file()).filter(|path| path.exists()),
-            (None, Some(_)) => None,
-        };
-        if let Some(path) = fence {
-            kept.push((format!("the fence {}", path.display()), read(&path)?));
-        }
-        Ok(kept)
-    }
 }
 
 /// Runs the command.
@@ -81,12 +55,14 @@ pub(super) fn run(options: &Options, globals: &Globals) -> anyhow::Result<Exit> 
     let (trust, named) = (options.source.trust(globals)?, options.predecessor.as_deref());
     let before = predecessor::examine(&store, &trust, named, options.threads(), &mut report)?;
     let origin = store.identity().map_err(|error| unreadable(&error))?.origin;
+    let trust = options.source.trust_name();
+    let named = (origin.as_str(), trust.as_str());
     let mut out = std::io::stdout().lock();
     match globals.output {
         Format::Json | Format::Jsonl => {
-            writeln!(out, "{}", report_json(&origin, &report, replayed.as_ref(), before.as_ref()))?;
+            writeln!(out, "{}", report_json(named, &report, replayed.as_ref(), before.as_ref()))?;
         }
-        Format::Table => table::write(&mut out, &origin, &report, replayed.as_ref(), before.as_ref())?,
+        Format::Table => table::write(&mut out, named, &report, replayed.as_ref(), before.as_ref())?,
     }
     Ok(if report.verified() { Exit::Done } else { Exit::Invalid })
 }
@@ -97,15 +73,14 @@ fn verify(
     globals: &Globals,
 ) -> anyhow::Result<(Report, Option<Replayed>)> {
     let identity = store.identity().map_err(|error| unreadable(&error))?;
-    let (trust, kept) = (options.source.trust(globals)?, options.kept(globals)?);
+    let (trust, kept) =
+        (options.source.trust(globals)?, options.elsewhere.read(&options.source, globals, store)?);
     let head = store.head().map_err(|error| unreadable(&error))?;
     let mut verification = Verification::new(&identity.origin, trust.keys())
         .beside(store)
         .at(Clock::system().now())
         .on(options.threads());
-    for (keeper, note) in kept {
-        verification = verification.against(keeper, note).map_err(anyhow::Error::msg)?;
-    }
+    verification = kept.hold(verification)?;
     let replay = match options.replay {
         true => Some(Replay::new(store, options.source.archive(globals)?)),
         false => None,
@@ -123,13 +98,14 @@ fn verify(
     bar.clear();
     let mut report = report?;
     report.compare_with_head(&head);
+    kept.tell(&mut report);
     let replayed = replay.map(|replay| replay.end(replayed, &mut report)).transpose()?;
     Ok((report, replayed))
 }
 
 /// The report as JSON.
 fn report_json(
-    origin: &str,
+    (origin, trust): (&str, &str),
     report: &Report,
     replayed: Option<&Replayed>,
     before: Option<&Predecessor>,
@@ -139,7 +115,9 @@ fn report_json(
     serde_json::json!({
         "schema": "assent.v1.log.verify",
         "origin": origin,
+        "trust": trust,
         "verified": report.verified(),
+        "signed_entries": report.head.map_or(0, |head| head.size.0),
         "entries": report.entries,
         "kinds": kinds,
         "checkpoints": report.checkpoints,

@@ -13,12 +13,13 @@ use crate::log::verification::{Beside, Gap, Report, Silence};
 /// Writes it.
 pub(super) fn write(
     out: &mut impl Write,
-    origin: &str,
+    (origin, trust): (&str, &str),
     report: &Report,
     replayed: Option<&Replayed>,
     before: Option<&Predecessor>,
 ) -> std::io::Result<()> {
     writeln!(out, "{origin}")?;
+    writeln!(out, "  trusting     {}", visible(trust))?;
     writeln!(out, "  entries      {}", report.entries)?;
     for (kind, count) in &report.kinds {
         writeln!(out, "    {:<10} {count}", kind_name(*kind))?;
@@ -56,8 +57,19 @@ pub(super) fn write(
         writeln!(out, "  WRONG        at {}: {}", finding.index, visible(&finding.what))?;
     }
     more(out, report.findings_total, report.findings.len(), "findings")?;
-    let verdict = if report.verified() { "verified" } else { "DOES NOT VERIFY" };
-    writeln!(out, "  the log {verdict}")
+    if !report.verified() {
+        return writeln!(out, "  the log DOES NOT VERIFY");
+    }
+    let signed = report.head.map_or(0, |head| head.size.0);
+    match report.entries.saturating_sub(signed) {
+        0 => writeln!(out, "  the log verified"),
+        unsigned => {
+            writeln!(
+                out,
+                "  the log verified up to {signed}; the {unsigned} entries behind that are under no signature yet"
+            )
+        }
+    }
 }
 
 fn more(out: &mut impl Write, total: u64, shown: usize, what: &str) -> std::io::Result<()> {
