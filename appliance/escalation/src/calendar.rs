@@ -13,7 +13,8 @@ const MONTHS: [&str; 12] =
     ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
 /// A point in time in UTC, to the millisecond. What is beyond the year 9999 is written as its end.
-pub(crate) fn rfc3339(time: Timestamp) -> String {
+#[must_use]
+pub fn rfc3339(time: Timestamp) -> String {
     let ms = time.0.min(LAST_DATE_MS);
     let (year, month, day) = date_of(ms / MS_PER_DAY);
     let ms = ms % MS_PER_DAY;

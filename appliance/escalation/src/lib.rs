@@ -34,6 +34,7 @@ mod secret;
 mod sink;
 mod visible;
 
+pub use calendar::rfc3339;
 pub use clock::{Clock, SystemClock};
 pub use deliverer::{Deliverer, StartError, TestError};
 pub use http::RootsError;

@@ -167,6 +167,13 @@ impl Outbox {
         inner.state.view(inner.not_durable.clone())
     }
 
+    /// All that it holds, unless somebody is at it: for those who must not wait for a disk that hangs.
+    #[must_use]
+    pub fn try_list(&self) -> Option<OutboxView> {
+        let inner = self.inner.try_lock().ok()?;
+        Some(inner.state.view(inner.not_durable.clone()))
+    }
+
     /// The log's name.
     #[must_use]
     pub fn origin(&self) -> &str {

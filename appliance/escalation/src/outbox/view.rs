@@ -2,14 +2,14 @@
 //! are named, not addressed.
 
 use assent_proto::number::{Epoch, Timestamp};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::record::{Delivery, Progress, Record, Stage};
 use super::state::{Line, State};
 use crate::incident::{Detail, IncidentKey, Kind, Severity};
 
 /// All that the outbox holds.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OutboxView {
     /// Its sinks.
     pub sinks: Vec<SinkView>,
@@ -24,7 +24,7 @@ pub struct OutboxView {
 }
 
 /// One sink.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SinkView {
     /// Its name.
     pub name: String,
@@ -41,7 +41,7 @@ pub struct SinkView {
 }
 
 /// One incident.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IncidentView {
     /// Its number, for `escalation retry`.
     pub id: u64,
@@ -72,7 +72,7 @@ pub struct IncidentView {
 }
 
 /// An incident at a sink.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeliveryView {
     /// Which sink.
     pub sink: String,
@@ -83,7 +83,7 @@ pub struct DeliveryView {
 }
 
 /// Where an event stands at a sink.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum StageView {
     /// It waits for an attempt.
@@ -95,7 +95,7 @@ pub enum StageView {
 }
 
 /// An event at a sink.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProgressView {
     /// Where it stands.
     pub stage: StageView,

@@ -74,7 +74,7 @@ pub struct SinkConfig {
     pub command: Vec<String>,
     /// `min_severity`: the least severity that it is told of; `warning` where nothing is said.
     pub min_severity: Severity,
-    /// `deadline_ms`: how long an attempt may last.
+    /// `deadline`: how long an attempt may last.
     pub deadline: Option<Duration>,
 }
 
@@ -156,17 +156,25 @@ impl SinkConfig {
         }
     }
 
-    /// Builds the sink; reads its secrets and certificates. Nobody is asked yet.
+    /// Whether the name can be used and every key is of use to the kind; reads no file.
     ///
     /// # Errors
-    /// [`SinkError`].
-    pub fn build(&self) -> Result<Sink, SinkError> {
+    /// [`SinkError::Name`], [`SinkError::Unused`].
+    pub fn check_keys(&self) -> Result<(), SinkError> {
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
         let length = self.name.len();
         if length == 0 || length > MAX_SINK_NAME_BYTES || !self.name.bytes().all(plain) {
             return Err(SinkError::Name(crate::visible::visible(&self.name, MAX_SINK_NAME_BYTES)));
         }
-        self.refuse_what_is_of_no_use()?;
+        self.refuse_what_is_of_no_use()
+    }
+
+    /// Builds the sink; reads its secrets and certificates. Nobody is asked yet.
+    ///
+    /// # Errors
+    /// [`SinkError`].
+    pub fn build(&self) -> Result<Sink, SinkError> {
+        self.check_keys()?;
         let door = match self.kind {
             SinkKind::Webhook => self.webhook()?,
             SinkKind::PagerDuty => {
