@@ -14,9 +14,11 @@ use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, Buf
 use tokio::net::{UnixListener, UnixStream};
 
 use crate::archive::{self, ArchiveAnswer, ArchiveOrder};
+use crate::escalation::{EscalationAnswer, EscalationOrder};
 use crate::identity::write_durably;
 use crate::limits::{
-    CONTROL_DEADLINE, KEYS_DEADLINE, LOAD_DEADLINE, MAX_CONTROL_BYTES, MAX_DRILL_NAME_BYTES,
+    CONTROL_DEADLINE, ESCALATION_TEST_DEADLINE, KEYS_DEADLINE, LOAD_DEADLINE, MAX_CONTROL_BYTES,
+    MAX_DRILL_NAME_BYTES,
 };
 use crate::operators::SignatureFile;
 use crate::policy::By;
@@ -77,6 +79,11 @@ pub enum Question {
         /// Whose, and why.
         erase: ErasureOrder,
     },
+    /// List what people are to know, try how they are told, or try again.
+    Escalation {
+        /// Which of them.
+        escalation: EscalationOrder,
+    },
 }
 
 /// When the token boundary closed and opened, and when tokens left the socket: what a drill holds against each other.
@@ -102,6 +109,8 @@ impl Question {
             Self::Status | Self::Rearm { .. } | Self::Story | Self::Drill { .. } => CONTROL_DEADLINE,
             Self::Load { .. } | Self::Archive { .. } | Self::Erase { .. } => LOAD_DEADLINE,
             Self::Keys { .. } => KEYS_DEADLINE,
+            Self::Escalation { escalation: EscalationOrder::Test { .. } } => ESCALATION_TEST_DEADLINE,
+            Self::Escalation { .. } => CONTROL_DEADLINE,
         }
     }
 }
@@ -132,6 +141,7 @@ impl Desk {
     fn mark(&self, name: String, stage: DrillStage) -> Marked {
         let marked = self.drills && name.len() <= MAX_DRILL_NAME_BYTES;
         if marked {
+            self.status.escalation.mark_drill(stage == DrillStage::Begun);
             self.status.sealer.record(Operation::Drill { name, stage });
         }
         Marked { marked }
@@ -240,6 +250,10 @@ async fn answer(mut stream: UnixStream, desk: &Desk) -> std::io::Result<()> {
             Some(answer) => serde_json::to_vec(&answer)?,
             None => return Ok(()),
         },
+        Ok(Question::Escalation { escalation }) => match desk.status.escalation.carry_out(escalation).await {
+            Some(answer) => serde_json::to_vec(&answer)?,
+            None => return Ok(()),
+        },
         Err(_) => b"{\"error\":\"not a question\"}".to_vec(),
     };
     let line = [reply.as_slice(), b"\n"].concat();
@@ -329,6 +343,14 @@ pub fn ask_erasure(data: &Path, erase: ErasureOrder) -> Result<ErasureAnswer, Co
 /// [`ControlError`].
 pub fn ask_archive(data: &Path, archive: ArchiveOrder) -> Result<ArchiveAnswer, ControlError> {
     ask(data, &Question::Archive { archive })
+}
+
+/// Has the appliance whose data folder this is list, test or retry escalations.
+///
+/// # Errors
+/// [`ControlError`].
+pub fn ask_escalation(data: &Path, escalation: EscalationOrder) -> Result<EscalationAnswer, ControlError> {
+    ask(data, &Question::Escalation { escalation })
 }
 
 fn ask<T: DeserializeOwned>(data: &Path, question: &Question) -> Result<T, ControlError> {

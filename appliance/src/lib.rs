@@ -13,6 +13,7 @@ pub mod clock;
 pub mod config;
 pub mod control;
 pub mod disk;
+pub mod escalation;
 pub mod evaluation;
 pub mod hsm;
 pub mod http;

@@ -62,6 +62,18 @@ pub const CONTROL_DEADLINE: Duration = Duration::from_secs(2);
 pub const MAX_DRILL_NAME_BYTES: usize = 64;
 /// Transitions of the token boundary that are remembered to the microsecond.
 pub const MAX_TRANSITIONS: usize = 256;
+/// How long the token boundary may be closed after a start before people are told that it is: longer than the signer may take.
+pub const ESCALATION_START_GRACE: Duration = Duration::from_secs(8);
+/// How often the boundaries are looked at for escalations, besides when the token boundary changes.
+pub const ESCALATION_POLL: Duration = Duration::from_secs(1);
+/// How long a stopping appliance waits for the sinks.
+pub const ESCALATION_STOP_PATIENCE: Duration = Duration::from_secs(2);
+/// How long the test of sinks may take: two messages to each, all sinks at once.
+pub const ESCALATION_TEST_DEADLINE: Duration = Duration::from_secs(130);
+/// How long what closes counts as a part of a drill that does not say that it is over.
+pub const MAX_DRILL_MARK: Duration = Duration::from_secs(15 * 60);
+/// Bytes of the incidents that one answer lists.
+pub const MAX_LISTED_BYTES: usize = 384 * 1024;
 /// Bytes of a question or an answer on the control socket.
 pub const MAX_CONTROL_BYTES: u64 = 512 * 1024;
 /// How long a command may wait for the HSM before it gives up.
@@ -177,6 +189,18 @@ const _: () = assert!(
 const _: () = assert!(
     MAX_WITNESSES + 2 <= assent_proto::limits::MAX_NOTE_SIGNATURES,
     "a checkpoint with the lines of all witnesses is a note, also where one key hands over to another"
+);
+const _: () = assert!(
+    ESCALATION_START_GRACE.as_secs() > SIGNER_START_DEADLINE.as_secs(),
+    "a start that is merely slow alarms nobody"
+);
+const _: () = assert!(
+    ESCALATION_TEST_DEADLINE.as_secs() > 2 * assent_escalation::limits::MAX_SINK_DEADLINE.as_secs(),
+    "whoever tests hears of the slowest sink"
+);
+const _: () = assert!(
+    MAX_LISTED_BYTES as u64 + 64 * 1024 < MAX_CONTROL_BYTES,
+    "a list and what stands beside it fit an answer"
 );
 const _: () = assert!(MAX_RATED_PRINCIPALS.is_multiple_of(RATE_SHARDS), "shards are of one size");
 const _: () = assert!(

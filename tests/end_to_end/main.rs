@@ -11,6 +11,8 @@ mod disk;
 #[cfg(test)]
 mod drills;
 #[cfg(test)]
+mod escalations;
+#[cfg(test)]
 mod fail_open;
 #[cfg(test)]
 mod fences;

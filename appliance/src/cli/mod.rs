@@ -8,6 +8,7 @@ mod config;
 mod demo;
 mod dev;
 mod drill;
+mod escalation;
 mod hsm;
 mod html;
 mod init;
@@ -146,6 +147,11 @@ enum Noun {
         #[command(subcommand)]
         verb: drill::Verb,
     },
+    /// Who is told when something needs people: list what was to be known, test the sinks, try again.
+    Escalation {
+        #[command(subcommand)]
+        verb: escalation::Verb,
+    },
     /// Cosigning for other logs: make the key of a witness, show it.
     Witness {
         #[command(subcommand)]
@@ -210,6 +216,7 @@ fn run(noun: Noun, globals: &Globals) -> anyhow::Result<Exit> {
         Noun::Hsm { verb } => hsm::run(verb, globals),
         Noun::Keys { verb } => keys::run(verb, globals),
         Noun::Drill { verb } => drill::run(&verb, globals),
+        Noun::Escalation { verb } => escalation::run(&verb, globals),
         Noun::Witness { verb } => witness::run(verb, globals),
         Noun::Signer => {
             let ended_well = crate::hsm::signer::run() == ExitCode::SUCCESS;

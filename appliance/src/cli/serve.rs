@@ -43,6 +43,7 @@ const fn exit_of(error: &ServeError) -> Exit {
         | ServeError::Signers(_)
         | ServeError::Operators(_)
         | ServeError::Control(_)
+        | ServeError::Escalation(_)
         | ServeError::Witnesses(_)
         | ServeError::Witness(_)
         | ServeError::System { .. } => Exit::Failed,

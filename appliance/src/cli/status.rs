@@ -55,6 +55,7 @@ fn table(out: &mut impl std::io::Write, status: &Status) -> std::io::Result<()> 
         writeln!(out, "  http        http://{http}")?;
     }
     witnesses(out, status)?;
+    escalations(out, status)?;
     fence(out, status)?;
     key(out, "key", &status.key)?;
     status.next_key.as_ref().map_or(Ok(()), |next| key(out, "next key", next))?;
@@ -98,6 +99,42 @@ fn witnesses(out: &mut impl std::io::Write, status: &Status) -> std::io::Result<
         }
     }
     Ok(())
+}
+
+/// What people are to know, and whether they do.
+fn escalations(out: &mut impl std::io::Write, status: &Status) -> std::io::Result<()> {
+    let escalations = &status.escalations;
+    let mut words = vec![format!("{} open", escalations.open)];
+    for sink in &escalations.sinks {
+        if let Some(since) = sink.waiting_since_ms {
+            let (name, waiting) = (&sink.name, sink.waiting);
+            words.push(format!("{waiting} waiting for {name} since {}", super::utc(Timestamp(since))));
+        }
+    }
+    let undeliverable: u64 = escalations.sinks.iter().map(|sink| sink.undeliverable).sum();
+    if escalations.sinks.is_empty() {
+        writeln!(out, "  escalations {}; nobody is told: no `[[escalation.sink]]`", words.join(", "))?;
+    } else {
+        writeln!(out, "  escalations {}; {undeliverable} undeliverable", words.join(", "))?;
+    }
+    for sink in &escalations.sinks {
+        match (&sink.gone, &sink.reason) {
+            (Some(gone), _) => writeln!(
+                out,
+                "  GONE        sink {} wants nothing more: {gone}; mend it, then `assent escalation retry --all`",
+                sink.name
+            )?,
+            (None, Some(reason)) => writeln!(out, "  UNTOLD      sink {}: {reason}", sink.name)?,
+            (None, None) => {}
+        }
+    }
+    if escalations.lost > 0 {
+        writeln!(out, "  LOST        {} events that nobody will be told of", escalations.lost)?;
+    }
+    match &escalations.not_durable {
+        Some(why) => writeln!(out, "  NOT KEPT    the last events, should the appliance end: {why}"),
+        None => Ok(()),
+    }
 }
 
 fn fence(out: &mut impl std::io::Write, status: &Status) -> std::io::Result<()> {

@@ -4,6 +4,7 @@
 //! the key, the line and what is allowed. Relative paths are relative to the file's own folder. Which file it is, the
 //! command line decides; whether what it names exists, `assent doctor` looks. (interface.md, "Conventions".)
 
+mod escalation;
 mod log;
 mod pin;
 mod policy;
@@ -21,6 +22,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+pub use escalation::Escalation;
 pub use log::{Fence, HsmFence, Log, Round};
 pub use pin::PinSource;
 pub use policy::{Policy, Signers};
@@ -57,6 +59,8 @@ pub struct Config {
     pub witness: Witnessed,
     /// Whose checkpoints are cosigned here.
     pub witnessing: Witnessing,
+    /// Who is told when something needs people.
+    pub escalation: Escalation,
     /// What one connection may use.
     pub quota: Quota,
     settings: Vec<Setting>,
@@ -152,6 +156,17 @@ pub enum ConfigError {
         /// What it may be.
         allowed: String,
     },
+    /// A sink of escalations is not one.
+    #[error("{}:{line}: this sink cannot be used", path.display())]
+    Sink {
+        /// The file.
+        path: PathBuf,
+        /// Where it begins, counted from 1.
+        line: usize,
+        /// What is wrong with it, and what to do.
+        #[source]
+        source: assent_escalation::SinkError,
+    },
     /// Two keys exclude each other.
     #[error("{}:{line}: `{key}` cannot stand beside `{other}`; keep one of them", path.display())]
     Beside {
@@ -208,6 +223,7 @@ impl Config {
             fence: Fence::read(&mut reader)?,
             witness: Witnessed::read(&mut reader)?,
             witnessing: Witnessing::read(&mut reader)?,
+            escalation: Escalation::read(&mut reader)?,
             quota: Quota::read(&mut reader)?,
             settings: Vec::new(),
         };
@@ -243,6 +259,12 @@ impl Config {
     #[must_use]
     pub fn ca_key(&self) -> PathBuf {
         self.tls.ca.with_extension("key")
+    }
+
+    /// What people are to know, until they do.
+    #[must_use]
+    pub fn outbox_path(&self) -> PathBuf {
+        self.appliance.data.join("escalations.redb")
     }
 
     /// What the socket for agents is made from.

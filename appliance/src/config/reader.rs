@@ -30,7 +30,7 @@ pub(super) struct Reader<'a> {
 /// A section that is being read, key by key.
 pub(super) struct Section<'r, 'a> {
     reader: &'r mut Reader<'a>,
-    name: &'static str,
+    name: String,
     table: Table,
     keys: Vec<&'static str>,
 }
@@ -55,7 +55,29 @@ impl<'a> Reader<'a> {
             Some(Value::Table(table)) => table,
             Some(other) => return Err(self.wrong(name, &other, format!("a section: [{name}]"))),
         };
-        Ok(Section { reader: self, name, table, keys: Vec::new() })
+        Ok(Section { reader: self, name: name.to_owned(), table, keys: Vec::new() })
+    }
+
+    /// What the array `[[section.item]]` holds, table by table; the section has nothing else.
+    pub(super) fn items(
+        &mut self,
+        name: &'static str,
+        item: &'static str,
+    ) -> Result<Vec<Table>, ConfigError> {
+        let dotted = format!("{name}.{item}");
+        let mut section = self.section(name)?;
+        let found = section.table.remove(item);
+        section.keys.push(item);
+        section.finish()?;
+        let wrong = |value: &Value| self.wrong(&dotted, value, format!("sections: [[{dotted}]]"));
+        let Some(value) = found else { return Ok(Vec::new()) };
+        let Value::Array(items) = &value else { return Err(wrong(&value)) };
+        items.iter().map(|item| item.as_table().cloned().ok_or_else(|| wrong(item))).collect()
+    }
+
+    /// One of them, by its number from 1.
+    pub(super) fn item(&mut self, dotted: &str, number: usize, table: Table) -> Section<'_, 'a> {
+        Section { reader: self, name: format!("{dotted}.{number}"), table, keys: Vec::new() }
     }
 
     /// Every value that was read; refuses sections that were not asked for.
@@ -225,6 +247,11 @@ impl Section<'_, '_> {
         }
     }
 
+    /// Where the section begins.
+    pub(super) fn place(&self) -> (PathBuf, usize) {
+        (self.reader.path.to_owned(), self.reader.line(&self.name))
+    }
+
     /// A value that was read well and does not fit the others.
     pub(super) fn misfit(&self, key: &str, found: &str, allowed: &str) -> ConfigError {
         self.reader.wrong(&self.dotted(key), &Value::String(found.to_owned()), allowed)
@@ -291,8 +318,21 @@ fn duration_in(range: &RangeInclusive<Duration>, value: &Value) -> Option<Durati
 fn note_lines(text: &str, table: &DeTable<'_>, prefix: &str, lines: &mut BTreeMap<String, usize>) {
     for (key, value) in table {
         let dotted = format!("{prefix}{}", key.get_ref());
-        if let DeValue::Table(inner) = value.get_ref() {
-            note_lines(text, inner, &format!("{dotted}."), lines);
+        match value.get_ref() {
+            DeValue::Table(inner) => note_lines(text, inner, &format!("{dotted}."), lines),
+            DeValue::Array(items) => {
+                for (item, number) in items.iter().zip(1..) {
+                    if let DeValue::Table(inner) = item.get_ref() {
+                        note_lines(text, inner, &format!("{dotted}.{number}."), lines);
+                        lines.insert(format!("{dotted}.{number}"), line_of(text, item.span().start));
+                    }
+                }
+            }
+            DeValue::String(_)
+            | DeValue::Integer(_)
+            | DeValue::Float(_)
+            | DeValue::Boolean(_)
+            | DeValue::Datetime(_) => {}
         }
         lines.insert(dotted, line_of(text, key.span().start));
     }

@@ -99,6 +99,17 @@ impl Policies {
     }
 }
 
+impl Policies {
+    /// The refused bundle that nothing has made up for: neither was one loaded since, nor did the source offer again what is in
+    /// force.
+    #[must_use]
+    pub fn standing_refusal(&self) -> Option<RefusedOffer> {
+        let refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner).clone()?;
+        let loaded = self.snapshot().provenance.at.0;
+        (refused.at_ms >= loaded && refused.at_ms >= self.boundary.confirmed().0).then_some(refused)
+    }
+}
+
 impl RefusedOffer {
     pub(super) const fn new(at: Timestamp, source: String, by: String, reason: String) -> Self {
         Self { at_ms: at.0, source, by, reason }

@@ -136,6 +136,7 @@ fn kept_from_signer(config: &Config) -> Vec<PathBuf> {
     kept.extend(policy.shadow.clone());
     kept.extend([&policy.signers, &config.hsm.operators].into_iter().flatten().filter_map(Signers::file));
     kept.extend(config.hsm.pin.file());
+    kept.extend(config.escalation.secrets().cloned());
     kept
 }
 

@@ -21,6 +21,7 @@ use crate::clock::Clock;
 use crate::config::{Config, Fence, HsmFence, Rearm};
 use crate::control::{self, ControlError, Desk};
 use crate::disk::{PlaceError, Space, check_places};
+use crate::escalation::{Escalation, EscalationError};
 use crate::hsm::{HsmSettings, PinError};
 use crate::http::client::RootsError;
 use crate::identity::tls::TlsError;
@@ -76,6 +77,9 @@ pub enum ServeError {
     /// This appliance cannot be the witness that it is to be.
     #[error("cannot be a witness")]
     Witness(#[from] WitnessError),
+    /// Nobody could be told when something needs people.
+    #[error(transparent)]
+    Escalation(#[from] EscalationError),
     /// The control socket cannot be made.
     #[error(transparent)]
     Control(#[from] ControlError),
@@ -113,6 +117,7 @@ pub async fn run(config: &Config) -> Result<(), ServeError> {
     )?;
     let office = config.hsm.office().map_err(ServeError::Operators)?;
     let (sealer, handle, reader) = sealer(config, &clock)?;
+    let escalation = Escalation::open(config)?;
     let shadow =
         config.policy.shadow.clone().map(Shadow::start).transpose().map_err(system("start the shadow"))?;
     let recorder = handle.clone();
@@ -135,13 +140,14 @@ pub async fn run(config: &Config) -> Result<(), ServeError> {
         witness: outside.witness.clone(),
         unsigned_max: config.round.unsigned_max,
         sealer: handle.clone(),
-        policies,
+        escalation: escalation.desk(),
+        policies: Arc::clone(&policies),
         pipeline: Arc::clone(&pipeline),
         clock: clock.clone(),
     };
     let notices = Notices::new(handle.clone(), config.origin(), clock.clone());
     let unregistered = config.tls.accept_unregistered;
-    let server = Arc::new(Server::new(endpoint, pipeline, registry, unregistered, clock, notices));
+    let server = Arc::new(Server::new(endpoint, pipeline, registry, unregistered, clock.clone(), notices));
     let automatic = config.hsm.rearm == Rearm::Automatic;
     let desk = Desk {
         status,
@@ -151,14 +157,22 @@ pub async fn run(config: &Config) -> Result<(), ServeError> {
         word,
         drills: config.hsm.allow_simulator,
     };
+    let escalation = escalation.watch(Arc::clone(handle.boundary()), policies, clock, automatic);
     let controlling = tokio::spawn(control::serve(control, Arc::new(desk)));
     let ended = start(sealer)?;
     let outside = outside.run()?;
     tracing::info!(listen, http, origin = config.origin(), "serving");
     let outcome = until_stopped(server, handle, ended).await;
+    escalation.stop(outcome.as_ref().err().map(told)).await;
     controlling.abort();
     outside.stop().await;
     outcome
+}
+
+/// An error with its causes, in a line.
+fn told(error: &ServeError) -> String {
+    let causes = std::iter::successors(std::error::Error::source(error), |cause| cause.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
 
 /// Whence bundles come, and what they are held to.

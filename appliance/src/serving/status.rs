@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Clock;
+use crate::escalation::{EscalationDesk, EscalationStatus};
 use crate::evaluation::Closed;
 use crate::hsm::FaultClass;
 use crate::pipeline::Pipeline;
@@ -103,6 +104,8 @@ pub struct Status {
     pub witnesses: Vec<WitnessStatus>,
     /// Logs that are cosigned here, and how far each is.
     pub witnessed: Vec<WitnessedStatus>,
+    /// What people are to know, and whether they do.
+    pub escalations: EscalationStatus,
 }
 
 /// Where the status comes from.
@@ -118,6 +121,8 @@ pub struct StatusSource {
     pub witnesses: Witnesses,
     /// The witness that this appliance is for others.
     pub witness: Option<Arc<Witness>>,
+    /// What tells people.
+    pub escalation: EscalationDesk,
     /// Entries that may stand unsigned.
     pub unsigned_max: u64,
     /// The sealer.
@@ -176,6 +181,7 @@ impl StatusSource {
             http: self.http.clone(),
             witnesses: self.witnesses.status(),
             witnessed: self.witness.as_ref().map_or_else(Vec::new, |witness| witness.status()),
+            escalations: self.escalation.status(),
         }
     }
 }
