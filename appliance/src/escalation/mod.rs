@@ -1,6 +1,6 @@
 //! Escalation: whoever runs the appliance hears of it when a boundary closes, and when it is open again.
 //!
-//! A task [watches](watching) the boundaries and raises; the crate `assent_escalation` keeps what was raised in the outbox
+//! A task (`watching`) looks at the boundaries and raises; the crate `assent_escalation` keeps what was raised in the outbox
 //! (`data/escalations.redb`) and takes it to the sinks. Nothing that decides or signs waits for any of it: the watcher only
 //! listens. The outbox is there without sinks too, so that `assent escalation list` tells what was to be known.
 
