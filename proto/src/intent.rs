@@ -90,14 +90,16 @@ impl<'a> Act<'a> {
 }
 
 /// In which order a queue drains.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Priority {
     /// Last.
     Low,
     /// In between; what an action has that names none.
     Normal,
-    /// First.
+    /// Before what is normal.
     High,
+    /// First.
+    Critical,
 }
 
 /// What is to become of an intent that cannot be decided now.
@@ -108,6 +110,8 @@ pub enum OnUnavailable {
     Fail,
     /// Keep it until it can be.
     Queue,
+    /// Decide it under a break-glass warrant, where one is active that covers it; refuse it where none is.
+    Warrant,
 }
 
 /// How the agent wants the leave.

@@ -9,6 +9,8 @@ pub const MAX_FRAME_BYTES: usize = 8 * 1024 * 1024;
 pub const MAX_REPLY_BYTES: usize = 9 * 1024 * 1024;
 /// Intents in one frame.
 pub const MAX_BATCH_INTENTS: usize = 4096;
+/// Intents that wait together under one ticket.
+pub const MAX_TICKET_INTENTS: usize = 256;
 /// Bytes of one encoded intent.
 pub const MAX_INTENT_BYTES: usize = 128 * 1024;
 /// Bytes of one string in a context.

@@ -100,6 +100,12 @@ refusals! {
     15 BatchConflict "BATCH_CONFLICT" Never,
     /// The appliance is stopping; another may answer.
     16 ShuttingDown "SHUTTING_DOWN" Later,
+    /// Nothing of this principal waits under that ticket, and no answer is kept for it.
+    17 TicketUnknown "TICKET_UNKNOWN" Never,
+    /// It waited, and its agent or an operator withdrew it.
+    18 Cancelled "CANCELLED" Never,
+    /// Operators rejected it.
+    19 ApprovalRejected "APPROVAL_REJECTED" Never,
 }
 
 impl fmt::Display for Refusal {

@@ -19,7 +19,7 @@ use assent_proto::number::{Epoch, Timestamp, TreeSize};
 use assent_proto::refusal::{Refusal, Retry};
 use assent_proto::token::{HEAD_BYTES, TEXT_PREFIX, TokenError};
 use assent_proto::verify::VerifyError;
-use assent_proto::wire::{ALPN, Closure, KeyInUse, Notice, SignedCheckpoint, Standing};
+use assent_proto::wire::{ALPN, Closure, KeyInUse, Notice, SignedCheckpoint, Standing, TICKET_LABEL};
 
 #[expect(dead_code, reason = "few kinds of fields suffice here")]
 mod cases;
@@ -48,7 +48,7 @@ macro_rules! limits {
 #[test]
 fn limits_are_those_of_the_code() {
     let code: BTreeSet<_> = limits!(
-        MAX_FRAME_BYTES MAX_REPLY_BYTES MAX_BATCH_INTENTS MAX_INTENT_BYTES MAX_STRING_BYTES MAX_NAME_BYTES
+        MAX_FRAME_BYTES MAX_REPLY_BYTES MAX_BATCH_INTENTS MAX_TICKET_INTENTS MAX_INTENT_BYTES MAX_STRING_BYTES MAX_NAME_BYTES
         MAX_ID_BYTES MAX_CONTEXT_VALUES MAX_CONTEXT_DEPTH MAX_NAMED_POLICIES MAX_POLICY_ID_BYTES
         MAX_PRINCIPAL_BYTES MAX_BODY_BYTES MAX_ACT_SIGNATURES MAX_RULINGS MAX_RULING_BYTES MAX_HEAD_BYTES MAX_ORIGIN_BYTES MAX_CHECKPOINT_BYTES
         MAX_COSIGNED_BYTES MAX_NOTE_BYTES
@@ -145,7 +145,7 @@ fn tags_of_values_are_those_of_the_code() {
 fn labels_are_those_of_the_code() {
     let told: BTreeSet<_> =
         table("2", "label").into_iter().map(|row| row[0].replace("\\0", "\0").into_bytes()).collect();
-    let code = [DIGEST_LABEL.to_vec(), LEAF_LABEL.to_vec(), SALT_LABEL.to_vec()];
+    let code = [DIGEST_LABEL.to_vec(), LEAF_LABEL.to_vec(), SALT_LABEL.to_vec(), TICKET_LABEL.to_vec()];
     assert_eq!(told, BTreeSet::from(code));
     let hex: Vec<_> = LEAF_LABEL.iter().map(|byte| format!("{byte:02x}")).collect();
     assert!(TEXT.contains(&format!("        {}\n", hex.join(" "))));

@@ -17,14 +17,16 @@ use assent_proto::hash::Hash;
 use assent_proto::intent::{Act, Intent, IntentError};
 use assent_proto::limits::MAX_TOKEN_BYTES;
 use assent_proto::note::{Note, NoteError, VerifierKey};
-use assent_proto::number::{Epoch, LeafIndex, Timestamp, TreeSize};
+use assent_proto::number::{Epoch, Timestamp};
 use assent_proto::refusal::Refusal;
 use assent_proto::token::{self, TokenError};
-use assent_proto::tree::{Frontier, Range, consistency, inclusion};
 use assent_proto::verify::{CheckpointCache, Expected, TrustedKey, verify};
-use assent_proto::wire::{self, KeyInUse, Notice, Reply, Request, RequestError, SignedCheckpoint, Standing};
+use assent_proto::wire::{
+    self, BatchId, Frame, KeyInUse, Notice, Reply, Request, RequestError, SignedCheckpoint, Standing, Ticket,
+};
 
 mod cases;
+mod checks;
 mod generator;
 mod naive;
 
@@ -89,13 +91,14 @@ type Outcome = (String, String);
 
 fn check_of(kind: &str) -> Option<fn(&mut Case) -> Outcome> {
     Some(match kind {
-        "tree-roots" => tree_roots,
-        "tree-inclusion" => tree_inclusion,
-        "tree-consistency" => tree_consistency,
-        "tree-ranges" => tree_ranges,
+        "tree-roots" => checks::tree_roots,
+        "tree-inclusion" => checks::tree_inclusion,
+        "tree-consistency" => checks::tree_consistency,
+        "tree-ranges" => checks::tree_ranges,
         "intents" => intents,
         "requests" => requests,
         "replies" => replies,
+        "tickets" => tickets,
         "entries" => entries,
         "keys" => keys,
         "notes" => notes,
@@ -111,34 +114,22 @@ fn ok_if(holds: bool) -> String {
     if holds { "ok" } else { "refused" }.to_owned()
 }
 
-fn tree_roots(case: &mut Case) -> Outcome {
-    let mut frontier = Frontier::new();
-    for leaf in case.all_bytes("leaf") {
-        frontier.append(Hash::of_leaf(&leaf)).expect("the log has room");
+fn tickets(case: &mut Case) -> Outcome {
+    let expected = case.text("result");
+    if expected != "ok" {
+        let outcome = match Frame::parse(&case.bytes("frame")) {
+            Err(RequestError::Frame(error)) => codec_error(error).to_owned(),
+            other => format!("{other:?}"),
+        };
+        return (expected, outcome);
     }
-    (case.text("root"), frontier.root().to_string())
-}
-
-fn tree_inclusion(case: &mut Case) -> Outcome {
-    let (index, size) = (LeafIndex(case.parsed("index")), TreeSize(case.parsed("size")));
-    let (leaf, path) = (Hash::of_leaf(&case.bytes("leaf")), case.hashes("path"));
-    let holds = inclusion::root(leaf, index, size, path) == Some(case.hash("root"));
-    (case.text("result"), ok_if(holds))
-}
-
-fn tree_consistency(case: &mut Case) -> Outcome {
-    let (old_size, size) = (TreeSize(case.parsed("old-size")), TreeSize(case.parsed("size")));
-    let (old_root, root, proof) = (case.hash("old-root"), case.hash("root"), case.hashes("proof"));
-    (case.text("result"), ok_if(consistency::verify(old_size, old_root, size, root, &proof)))
-}
-
-fn tree_ranges(case: &mut Case) -> Outcome {
-    let (start, size) = (LeafIndex(case.parsed("start")), TreeSize(case.parsed("size")));
-    let (leaves, proof, root) = (case.all_bytes("leaf"), case.hashes("proof"), case.hash("root"));
-    let mut nodes: Vec<_> = leaves.iter().map(|leaf| Hash::of_leaf(leaf)).collect();
-    nodes.resize(Range::nodes_needed(leaves.len()), Hash::default());
-    let range = Range::new(start, leaves.len(), size, &proof, &mut nodes);
-    (case.text("result"), ok_if(range.is_ok_and(|range| range.root() == root)))
+    let batch = BatchId(case.bytes("batch").try_into().expect("an id has 16 bytes"));
+    let ticket = Ticket::new(batch, case.parsed("position"), Timestamp(case.parsed("until")));
+    let same = ticket.0.0.as_slice() == case.bytes("ticket")
+        && ticket.to_string().parse() == Ok(ticket)
+        && matches!(Frame::parse(&case.bytes("collect")), Ok(Frame::Collect(of)) if of == ticket)
+        && matches!(Frame::parse(&case.bytes("cancel")), Ok(Frame::Cancel(of)) if of == ticket);
+    (expected, ok_if(same))
 }
 
 fn codec_error(error: CodecError) -> &'static str {

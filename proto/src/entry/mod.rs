@@ -5,19 +5,21 @@
 //!
 //! An entry holds digests of intents, not their contexts: those lie beside it and can be erased without breaking the tree.
 
+mod approval;
+mod decision;
 mod operation;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::approval::{Answer, Approval};
+pub use self::decision::{Allow, Deny, Grounds, Hold, Policies, Wait};
 pub use self::operation::{
     Boot, BundleOffer, Drill, DrillStage, KeyAdded, OfferOutcome, OperatorAct, Outage, Rearm, Status, Trip,
 };
 use crate::codec::{self, CodecError};
 use crate::hash::Hash;
-use crate::intent::Uid;
-use crate::limits::{MAX_BODY_BYTES, MAX_NAMED_POLICIES};
-use crate::number::{Epoch, LeafIndex, Timestamp};
-use crate::refusal::Refusal;
+use crate::limits::MAX_BODY_BYTES;
+use crate::number::Timestamp;
 
 /// What the bytes of every leaf begin with.
 pub const LEAF_LABEL: &[u8; 15] = b"assent/leaf/v1\0";
@@ -48,7 +50,7 @@ pub enum Kind {
     Allow = 1,
     /// An intent was refused.
     Deny = 2,
-    /// An intent waits for operators.
+    /// An intent waits, in the queue or for operators.
     Hold = 3,
     /// The token boundary closed.
     Trip = 4,
@@ -64,7 +66,7 @@ pub enum Kind {
     Boot = 9,
     /// Entries were made that no checkpoint covered at the time.
     Outage = 10,
-    /// Operators approved a hold.
+    /// An operator answered a hold.
     Approval = 11,
     /// A break-glass charter was made.
     Charter = 12,
@@ -112,109 +114,6 @@ impl Kind {
     }
 }
 
-/// The policies that determined a decision.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Policies<'a> {
-    /// How many there were.
-    pub total: u32,
-    /// The ids of the first of them, in the bundle's order.
-    #[serde(borrow)]
-    pub named: heapless::Vec<&'a str, MAX_NAMED_POLICIES>,
-}
-
-impl<'a> FromIterator<&'a str> for Policies<'a> {
-    fn from_iter<I: IntoIterator<Item = &'a str>>(ids: I) -> Self {
-        let mut policies = Self::default();
-        for id in ids {
-            policies.total = policies.total.saturating_add(1);
-            // LIMIT: beyond MAX_NAMED_POLICIES only the total tells of the others.
-            let _ = policies.named.push(id);
-        }
-        policies
-    }
-}
-
-/// Whence an allow has its authority.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub enum Grounds {
-    /// The policies alone.
-    Policy,
-    /// The policies, with the approval that this entry records as evidence.
-    Approval(LeafIndex),
-    /// The warrant that this entry records.
-    Warrant(LeafIndex),
-}
-
-/// An intent was allowed. A token carries this body: its claims.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Allow<'a> {
-    /// Hides the body from those who see only its hash.
-    pub salt: Salt,
-    /// When it was decided.
-    pub time: Timestamp,
-    /// The token boundary's epoch at the time.
-    pub epoch: Epoch,
-    /// Digest of the bundle that decided.
-    pub bundle: Hash,
-    /// The agent's SPIFFE ID.
-    pub principal: &'a str,
-    /// Who is to act on the token.
-    pub audience: &'a str,
-    /// Cedar's action.
-    #[serde(borrow)]
-    pub action: Uid<'a>,
-    /// Cedar's resource.
-    #[serde(borrow)]
-    pub resource: Uid<'a>,
-    /// The intent digest.
-    pub intent: Hash,
-    /// From when the token is good.
-    pub not_before: Timestamp,
-    /// Until when the token is good.
-    pub not_after: Timestamp,
-    /// How often it may be used.
-    pub uses: u16,
-    /// The risk score under which it was decided.
-    pub risk: i64,
-    /// Whence it has its authority.
-    pub grounds: Grounds,
-    /// Every satisfied permit.
-    #[serde(borrow)]
-    pub policies: Policies<'a>,
-}
-
-/// An intent was refused, or waits: the body of both [`Kind::Deny`] and [`Kind::Hold`].
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Deny<'a> {
-    /// Hides the body from those who see only its hash.
-    pub salt: Salt,
-    /// When it was decided.
-    pub time: Timestamp,
-    /// The token boundary's epoch at the time.
-    pub epoch: Epoch,
-    /// Digest of the bundle that decided.
-    pub bundle: Hash,
-    /// The agent's SPIFFE ID.
-    pub principal: &'a str,
-    /// Who was to act on the token.
-    pub audience: &'a str,
-    /// Cedar's action, as the agent wrote it.
-    #[serde(borrow)]
-    pub action: Uid<'a>,
-    /// Cedar's resource, as the agent wrote it.
-    #[serde(borrow)]
-    pub resource: Uid<'a>,
-    /// The intent digest.
-    pub intent: Hash,
-    /// What the agent heard.
-    pub refusal: Refusal,
-    /// The risk score under which it was decided.
-    pub risk: i64,
-    /// The satisfied forbids, or the policies that could not be evaluated.
-    #[serde(borrow)]
-    pub policies: Policies<'a>,
-}
-
 /// An entry, parsed. The kinds whose bodies come later in the product's life are refused until then.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -224,7 +123,7 @@ pub enum Entry<'a> {
     /// See [`Kind::Deny`].
     Deny(Deny<'a>),
     /// See [`Kind::Hold`].
-    Hold(Deny<'a>),
+    Hold(Hold<'a>),
     /// See [`Kind::Trip`].
     Trip(Trip<'a>),
     /// See [`Kind::Rearm`].
@@ -239,6 +138,8 @@ pub enum Entry<'a> {
     Boot(Boot<'a>),
     /// See [`Kind::Outage`].
     Outage(Outage),
+    /// See [`Kind::Approval`].
+    Approval(Approval<'a>),
     /// See [`Kind::Operator`].
     Operator(OperatorAct<'a>),
     /// See [`Kind::Drill`].
@@ -295,9 +196,10 @@ impl<'a> Entry<'a> {
             Kind::Key => codec::parse(body).map(Self::Key),
             Kind::Boot => codec::parse(body).map(Self::Boot),
             Kind::Outage => codec::parse(body).map(Self::Outage),
+            Kind::Approval => codec::parse(body).map(Self::Approval),
             Kind::Operator => codec::parse(body).map(Self::Operator),
             Kind::Drill => codec::parse(body).map(Self::Drill),
-            Kind::Approval | Kind::Charter | Kind::Warrant | Kind::Review => {
+            Kind::Charter | Kind::Warrant | Kind::Review => {
                 return Err(EntryError::Kind(kind.number()));
             }
         }
@@ -318,6 +220,7 @@ impl<'a> Entry<'a> {
             Self::Key(_) => Kind::Key,
             Self::Boot(_) => Kind::Boot,
             Self::Outage(_) => Kind::Outage,
+            Self::Approval(_) => Kind::Approval,
             Self::Operator(_) => Kind::Operator,
             Self::Drill(_) => Kind::Drill,
         }
@@ -328,7 +231,8 @@ impl<'a> Entry<'a> {
     pub const fn time(&self) -> Timestamp {
         match self {
             Self::Allow(body) => body.time,
-            Self::Deny(body) | Self::Hold(body) => body.time,
+            Self::Deny(body) => body.time,
+            Self::Hold(body) => body.denial.time,
             Self::Trip(body) => body.time,
             Self::Rearm(body) => body.time,
             Self::Status(body) => body.time,
@@ -336,6 +240,7 @@ impl<'a> Entry<'a> {
             Self::Key(body) => body.time,
             Self::Boot(body) => body.time,
             Self::Outage(body) => body.time,
+            Self::Approval(body) => body.time,
             Self::Operator(body) => body.time,
             Self::Drill(body) => body.time,
         }
@@ -351,7 +256,8 @@ impl<'a> Entry<'a> {
         out.extend([self.kind().number()]);
         match self {
             Self::Allow(body) => codec::append(body, out),
-            Self::Deny(body) | Self::Hold(body) => codec::append(body, out),
+            Self::Deny(body) => codec::append(body, out),
+            Self::Hold(body) => codec::append(body, out),
             Self::Trip(body) => codec::append(body, out),
             Self::Rearm(body) => codec::append(body, out),
             Self::Status(body) => codec::append(body, out),
@@ -359,6 +265,7 @@ impl<'a> Entry<'a> {
             Self::Key(body) => codec::append(body, out),
             Self::Boot(body) => codec::append(body, out),
             Self::Outage(body) => codec::append(body, out),
+            Self::Approval(body) => codec::append(body, out),
             Self::Operator(body) => codec::append(body, out),
             Self::Drill(body) => codec::append(body, out),
         }
@@ -382,12 +289,5 @@ mod tests {
             assert_eq!(usize::from(kind.number()), position + 1);
             assert_eq!(Kind::from_number(kind.number()), Some(*kind));
         }
-    }
-
-    #[test]
-    fn policies_beyond_the_limit_are_counted_not_named() {
-        let policies: Policies<'_> = core::iter::repeat_n("p", MAX_NAMED_POLICIES + 3).collect();
-        assert_eq!(policies.named.len(), MAX_NAMED_POLICIES);
-        assert_eq!(policies.total as usize, MAX_NAMED_POLICIES + 3);
     }
 }

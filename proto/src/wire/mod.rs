@@ -7,14 +7,18 @@
 mod notice;
 mod reply;
 mod request;
+mod ticket;
 
 pub use notice::{
     Arrived, Closure, KeyInUse, Notice, NoticeReader, SignedCheckpoint, Standing, begin_notices, notices,
 };
 pub use reply::{
-    Decided, Head, Reply, Ruling, Sealing, Verdict, append_refused, append_sealing, begin_decided,
+    Decided, Head, Reply, Ruling, Sealing, Verdict, Waiting, append_refused, append_sealing, begin_decided,
 };
-pub use request::{BatchId, Intents, Request, RequestError, begin_request, push_intent};
+pub use request::{
+    BatchId, Frame, Intents, Request, RequestError, append_cancel, append_collect, begin_request, push_intent,
+};
+pub use ticket::{TICKET_LABEL, Ticket, Together};
 
 /// The application protocol that both sides must name.
 pub const ALPN: &[u8] = b"assent/1";

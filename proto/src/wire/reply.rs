@@ -8,9 +8,9 @@
 use serde::{Deserialize, Serialize};
 
 use crate::codec::{self, CodecError, Cursor};
-use crate::entry::{Allow, Deny, Entry, Grounds, Policies, Salt, derived_salt};
+use crate::entry::{Allow, Deny, Entry, Grounds, Hold, Policies, Salt, Wait, derived_salt};
 use crate::hash::Hash;
-use crate::intent::Intent;
+use crate::intent::{Intent, Priority};
 use crate::limits::{
     MAX_BATCH_INTENTS, MAX_HEAD_BYTES, MAX_RANGE_PROOF_HASHES, MAX_REPLY_BYTES, MAX_RULING_BYTES, MAX_RULINGS,
 };
@@ -35,8 +35,22 @@ pub enum Verdict {
     },
     /// No leave, and why.
     Deny(Refusal),
-    /// No leave yet, and what it waits for.
-    Hold(Refusal),
+    /// No leave yet, and what it wants.
+    Hold {
+        /// What the agent hears.
+        refusal: Refusal,
+        /// Where and for how long it waits; none: it does not, and is to be asked again.
+        waiting: Option<Waiting>,
+    },
+}
+
+/// How an intent waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Waiting {
+    /// For how long at most, from the time of the decision, in seconds.
+    pub wait_s: u32,
+    /// Its place in the queue.
+    pub priority: Priority,
 }
 
 /// A verdict with what it rests on; many intents of a batch share one.
@@ -89,7 +103,13 @@ impl<'a> Ruling<'a> {
         };
         match self.verdict {
             Verdict::Deny(refusal) => Entry::Deny(denial(refusal, policies)),
-            Verdict::Hold(refusal) => Entry::Hold(denial(refusal, policies)),
+            Verdict::Hold { refusal, waiting } => {
+                let wait = waiting.map(|Waiting { wait_s, priority }| Wait {
+                    until: time.plus_ms(u64::from(wait_s).saturating_mul(1000)),
+                    priority,
+                });
+                Entry::Hold(Hold { denial: denial(refusal, policies), wait })
+            }
             Verdict::Allow { window_s, uses, grounds } => Entry::Allow(Allow {
                 salt,
                 time,

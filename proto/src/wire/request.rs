@@ -8,9 +8,14 @@ use crate::intent::{Intent, IntentError};
 use crate::limits::{MAX_BATCH_AGE_MS, MAX_BATCH_INTENTS, MAX_FRAME_BYTES, MAX_INTENT_BYTES, MAX_SKEW_MS};
 use crate::number::Timestamp;
 use crate::refusal::Refusal;
+use crate::wire::Ticket;
 
 /// The first byte of a frame that asks for leave.
 const PREAUTHORIZE: u8 = 1;
+/// The first byte of a frame that asks what became of intents that waited.
+const COLLECT: u8 = 2;
+/// The first byte of a frame that withdraws them.
+const CANCEL: u8 = 3;
 
 /// Names a batch, so that asking again fetches the recorded answer instead of a second decision.
 ///
@@ -90,6 +95,61 @@ impl From<CodecError> for RequestError {
     fn from(error: CodecError) -> Self {
         Self::Frame(error)
     }
+}
+
+/// What an agent can ask.
+#[derive(Clone, Copy, Debug)]
+#[must_use]
+pub enum Frame<'a> {
+    /// Leave for intents.
+    Preauthorize(Request<'a>),
+    /// What became of intents that waited under this ticket.
+    Collect(Ticket),
+    /// That they wait no longer.
+    Cancel(Ticket),
+}
+
+impl<'a> Frame<'a> {
+    /// Parses a frame.
+    ///
+    /// # Errors
+    /// [`RequestError`].
+    pub fn parse(frame: &'a [u8]) -> Result<Self, RequestError> {
+        Self::parse_of_ticket(frame).unwrap_or_else(|| Request::parse(frame).map(Self::Preauthorize))
+    }
+
+    /// Parses a frame that is about a ticket; none where it is about something else.
+    ///
+    /// # Errors
+    /// [`RequestError`].
+    #[must_use]
+    pub fn parse_of_ticket(frame: &'a [u8]) -> Option<Result<Self, RequestError>> {
+        match frame.first() {
+            Some(&COLLECT) => Some(ticket_of(frame).map(Self::Collect)),
+            Some(&CANCEL) => Some(ticket_of(frame).map(Self::Cancel)),
+            Some(_) | None => None,
+        }
+    }
+}
+
+fn ticket_of(frame: &[u8]) -> Result<Ticket, RequestError> {
+    let mut cursor = Cursor::new(frame);
+    cursor.byte()?;
+    let ticket = Ticket(BatchId(cursor.array()?));
+    cursor.end()?;
+    Ok(ticket)
+}
+
+/// Appends the frame that asks what became of what waits under a ticket.
+pub fn append_collect(ticket: Ticket, out: &mut impl Extend<u8>) {
+    out.extend([COLLECT]);
+    out.extend(ticket.0.0);
+}
+
+/// Appends the frame that withdraws what waits under a ticket.
+pub fn append_cancel(ticket: Ticket, out: &mut impl Extend<u8>) {
+    out.extend([CANCEL]);
+    out.extend(ticket.0.0);
 }
 
 /// A batch of intents, every one of them parsed.

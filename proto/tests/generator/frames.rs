@@ -1,22 +1,22 @@
 //! Requests, replies and entries, and what may be wrong with each.
 
 use assent_proto::entry::{
-    Allow, Boot, BundleOffer, Deny, Drill, DrillStage, Entry, Grounds, KeyAdded, OfferOutcome, OperatorAct,
-    Outage, Policies, Rearm, Salt, Status, Trip,
+    Allow, Answer, Approval, Boot, BundleOffer, Deny, Drill, DrillStage, Entry, Grounds, Hold, KeyAdded,
+    OfferOutcome, OperatorAct, Outage, Policies, Rearm, Salt, Status, Trip, Wait,
 };
 use assent_proto::hash::Hash;
-use assent_proto::intent::Uid;
+use assent_proto::intent::{Priority, Uid};
 use assent_proto::note::KeyId;
 use assent_proto::number::{Epoch, LeafIndex, Timestamp, TreeSize};
 use assent_proto::refusal::Refusal;
-use assent_proto::wire::{self, BatchId, Head, Ruling, Sealing, Verdict};
+use assent_proto::wire::{self, BatchId, Head, Ruling, Sealing, Verdict, Waiting};
 
 use super::intents::{TERMS, act, context};
 use super::{File, encoded};
 
 /// When everything happens.
 pub(super) const NOW: Timestamp = Timestamp(1_790_000_000_000);
-const BATCH: BatchId = BatchId::new(NOW, [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
+pub(super) const BATCH: BatchId = BatchId::new(NOW, [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
 
 fn intent() -> Vec<u8> {
     [act(&context()), encoded(&TERMS)].concat()
@@ -42,7 +42,7 @@ pub(super) fn requests() -> String {
     let (head, invalid) = ([&[1][..], &BATCH.0].concat(), "2 FRAME_INVALID");
     let framed = |intent: &[u8]| [&*head, &[1, u8::try_from(intent.len()).unwrap()], intent].concat();
     refuse("no bytes", &[], "frame truncated", invalid);
-    refuse("frame of another kind", &[&[2], &frame[1..]].concat(), "frame malformed", invalid);
+    refuse("frame of another kind", &[&[4], &frame[1..]].concat(), "frame malformed", invalid);
     refuse("batch id cut short", &frame[..16], "frame truncated", invalid);
     refuse("no intents", &[&*head, &[0]].concat(), "frame malformed", invalid);
     refuse(
@@ -80,13 +80,19 @@ const HEAD: Head<'static> = Head {
     principal: "spiffe://retail.example/agent/1",
 };
 
+const WAITING: Waiting = Waiting { wait_s: 900, priority: Priority::High };
+
 fn rulings() -> [Ruling<'static>; 3] {
     let named = |id| [id].into_iter().collect::<Policies<'static>>();
     let allow = Verdict::Allow { window_s: 300, uses: 1, grounds: Grounds::Policy };
     [
         Ruling { verdict: allow, risk: 17, policies: named("refunds.small") },
         Ruling { verdict: Verdict::Deny(Refusal::PolicyDenied), risk: -1, policies: named("refunds.never") },
-        Ruling { verdict: Verdict::Hold(Refusal::AwaitingApproval), risk: 0, policies: Policies::default() },
+        Ruling {
+            verdict: Verdict::Hold { refusal: Refusal::AwaitingApproval, waiting: Some(WAITING) },
+            risk: 0,
+            policies: Policies::default(),
+        },
     ]
 }
 
@@ -147,6 +153,19 @@ fn leaf(entry: &Entry<'_>) -> Vec<u8> {
     bytes
 }
 
+/// What waits, in the third ruling.
+fn hold(digest: Hash) -> Hold<'static> {
+    let denial = Deny {
+        refusal: Refusal::AwaitingApproval,
+        risk: 0,
+        policies: Policies::default(),
+        ..denial(2, digest)
+    };
+    let until = NOW.plus_ms(1000 * u64::from(WAITING.wait_s));
+    let wait = Some(Wait { until, priority: WAITING.priority });
+    Hold { denial, wait }
+}
+
 pub(super) fn replies() -> String {
     let about = [
         "Reply frames. Where the result is ok and intents are given: the leaves that reply and intents lead to, in order.",
@@ -171,12 +190,7 @@ pub(super) fn replies() -> String {
         wire::append_sealing(sealing, &mut frame);
         frame
     };
-    let hold = Deny {
-        refusal: Refusal::AwaitingApproval,
-        risk: 0,
-        policies: Policies::default(),
-        ..denial(2, digest)
-    };
+    let hold = hold(digest);
     let leaves = [Entry::Allow(allow(0, digest)), Entry::Deny(denial(1, digest)), Entry::Hold(hold)];
     let sealed = reply(Some(&sealing));
     file.case("allow, denial and hold").bytes("frame", &sealed).field("result", "ok");
@@ -193,7 +207,7 @@ pub(super) fn replies() -> String {
     };
     refuse("no bytes", &[], "truncated");
     refuse("reply of another kind", &[2], "malformed");
-    refuse("refusal that there is not", &[0, 17], "malformed");
+    refuse("refusal that there is not", &[0, 20], "malformed");
     refuse("refusal of number 0", &[0, 0], "malformed");
     refuse("refusal with a trailing byte", &[0, 9, 0], "trailing");
     refuse("trailing byte", &[&*sealed, &[0]].concat(), "trailing");
@@ -264,7 +278,13 @@ fn every_entry(intent: Hash) -> Vec<(&'static str, Entry<'static>)> {
             Entry::Allow(Allow { grounds: Grounds::Warrant(LeafIndex(7)), ..allow(2, intent) }),
         ),
         ("deny", Entry::Deny(denial(3, intent))),
-        ("hold", Entry::Hold(Deny { refusal: Refusal::ApprovalRequired, ..denial(4, intent) })),
+        (
+            "hold",
+            Entry::Hold(Hold {
+                denial: Deny { refusal: Refusal::ApprovalRequired, ..denial(4, intent) },
+                wait: None,
+            }),
+        ),
         ("trip", Entry::Trip(Trip { salt, time, epoch, cause: "token_not_present" })),
         ("rearm", Entry::Rearm(Rearm { salt, time, epoch })),
         ("status", Entry::Status(Status { salt, time, epoch })),
@@ -273,9 +293,26 @@ fn every_entry(intent: Hash) -> Vec<(&'static str, Entry<'static>)> {
         ("key", Entry::Key(KeyAdded { salt, time, vkey })),
         ("boot", Entry::Boot(Boot { salt, time, epoch, version: "0.1.0", hsm: "a b c", simulator: true })),
         ("outage", Entry::Outage(outage)),
+        ("approval", Entry::Approval(approval(salt, time, epoch, intent))),
         ("act of operators", Entry::Operator(operators(salt, time, epoch))),
         ("drill", Entry::Drill(Drill { salt, time, epoch, name: "remove", stage: DrillStage::Ended })),
     ]
+}
+
+fn approval(salt: Salt, time: Timestamp, epoch: Epoch, intent: Hash) -> Approval<'static> {
+    Approval {
+        salt,
+        time,
+        epoch,
+        hold: LeafIndex(300),
+        intent,
+        principal: HEAD.principal,
+        answer: Answer::Rejected,
+        by: "alice",
+        key: "ssh-ed25519 AAAA",
+        bundle: Hash([0xb2; 32]),
+        signature: "-----BEGIN SSH SIGNATURE-----",
+    }
 }
 
 fn operators(salt: Salt, time: Timestamp, epoch: Epoch) -> OperatorAct<'static> {
@@ -308,7 +345,7 @@ pub(super) fn entries() -> String {
     refuse("label of another version", &[b"assent/leaf/v2\0", &[6][..], &status].concat(), "label");
     refuse("kind 0", &labelled(0, &status), "kind");
     refuse("kind 17", &labelled(17, &status), "kind");
-    for kind in 11..=14 {
+    for kind in 12..=14 {
         refuse(&format!("kind {kind}, whose body is not defined"), &labelled(kind, &status), "kind");
     }
     refuse("body cut short", &labelled(6, &status[..17]), "body truncated");
@@ -325,7 +362,7 @@ pub(super) fn entries() -> String {
     let deny = leaf(&Entry::Deny(denial(3, Hash([0xd1; 32]))));
     // Behind the refusal stand the risk, the total of policies, how many are named, and the one that is.
     let refusal = deny.len() - 5 - "refunds.never".len();
-    for number in [0, 17] {
+    for number in [0, 20] {
         let mut altered = deny.clone();
         altered[refusal] = number;
         refuse(&format!("refusal of number {number}"), &altered, "body malformed");

@@ -134,7 +134,7 @@ fn refused(file: &mut File) {
     raw("no bytes", &[], "truncated");
     raw("last byte missing", &whole[..whole.len() - 1], "truncated");
     raw("trailing byte", &[&*whole, &[0]].concat(), "trailing");
-    raw("priority that there is not", &[&*act(&[0]), &string("a"), &[0, 0, 1, 3, 0]].concat(), "malformed");
+    raw("priority that there is not", &[&*act(&[0]), &string("a"), &[0, 0, 1, 4, 0]].concat(), "malformed");
     raw(
         "overlong audience length",
         &[&*act(&[0]), &[0x81, 0x00, b'a', 0, 0, 0, 0]].concat(),

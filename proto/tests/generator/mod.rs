@@ -7,6 +7,7 @@ mod frames;
 mod intents;
 mod notes;
 mod notices;
+mod tickets;
 mod tokens;
 mod tree;
 
@@ -22,6 +23,7 @@ pub(crate) fn all() -> Vec<(&'static str, String)> {
         ("intents.txt", intents::intents()),
         ("requests.txt", frames::requests()),
         ("replies.txt", frames::replies()),
+        ("tickets.txt", tickets::tickets()),
         ("entries.txt", frames::entries()),
         ("keys.txt", notes::keys()),
         ("notes.txt", notes::notes()),

@@ -1,8 +1,8 @@
 //! Requests, replies and entries of random parts, and random damage to their bytes.
 
 use assent_proto::entry::{
-    Allow, Boot, BundleOffer, Deny, Drill, DrillStage, Entry, Grounds, KeyAdded, OfferOutcome, OperatorAct,
-    Outage, Rearm, Salt, Status, Trip,
+    Allow, Answer, Approval, Boot, BundleOffer, Deny, Drill, DrillStage, Entry, Grounds, Hold, KeyAdded,
+    OfferOutcome, OperatorAct, Outage, Rearm, Salt, Status, Trip, Wait,
 };
 use assent_proto::hash::Hash;
 use assent_proto::intent::{OnUnavailable, Priority, Terms, Uid};
@@ -11,7 +11,7 @@ use assent_proto::note::KeyId;
 use assent_proto::number::{Epoch, LeafIndex, Timestamp, TreeSize};
 use assent_proto::refusal::Refusal;
 use assent_proto::wire::{
-    Closure, Head, KeyInUse, Notice, Ruling, Sealing, SignedCheckpoint, Standing, Verdict,
+    Closure, Head, KeyInUse, Notice, Ruling, Sealing, SignedCheckpoint, Standing, Verdict, Waiting,
 };
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -81,7 +81,7 @@ impl Parts {
     pub(crate) fn ruling(&self) -> Ruling<'_> {
         let verdict = match self.choice.index(3) {
             0 => Verdict::Deny(self.refusal()),
-            1 => Verdict::Hold(self.refusal()),
+            1 => Verdict::Hold { refusal: self.refusal(), waiting: self.waiting() },
             _ => Verdict::Allow {
                 window_s: self.numbers[2] as u32,
                 uses: self.numbers[3] as u16,
@@ -90,6 +90,17 @@ impl Parts {
         };
         let policies = self.policies.iter().map(String::as_str).collect();
         Ruling { verdict, risk: self.numbers[1] as i64, policies }
+    }
+
+    fn waiting(&self) -> Option<Waiting> {
+        let priority = if self.choice.index(2) == 0 { Priority::Critical } else { Priority::Low };
+        let waiting = Waiting { wait_s: self.numbers[2] as u32, priority };
+        self.numbers[0].is_multiple_of(2).then_some(waiting)
+    }
+
+    fn wait(&self) -> Option<Wait> {
+        let until = Timestamp(self.numbers[3]);
+        self.waiting().map(|Waiting { priority, .. }| Wait { until, priority })
     }
 
     pub(crate) fn sealing(&self) -> Sealing {
@@ -137,7 +148,7 @@ impl Parts {
             risk,
             policies: policies(),
         };
-        match self.choice.index(12) {
+        match self.choice.index(13) {
             0 => Entry::Allow(Allow {
                 salt,
                 time,
@@ -156,7 +167,7 @@ impl Parts {
                 policies: policies(),
             }),
             1 => Entry::Deny(deny()),
-            2 => Entry::Hold(deny()),
+            2 => Entry::Hold(Hold { denial: deny(), wait: self.wait() }),
             which => self.operation(which),
         }
     }
@@ -185,6 +196,19 @@ impl Parts {
             }),
             7 => Entry::Key(KeyAdded { salt, time, vkey: word }),
             8 => Entry::Boot(Boot { salt, time, epoch, version: word, hsm: audience, simulator: true }),
+            11 => Entry::Approval(Approval {
+                salt,
+                time,
+                epoch,
+                hold: LeafIndex(self.numbers[2]),
+                intent,
+                principal,
+                answer: if self.numbers[3].is_multiple_of(2) { Answer::Approved } else { Answer::Rejected },
+                by: audience,
+                key: word,
+                bundle,
+                signature: word,
+            }),
             9 => Entry::Drill(Drill { salt, time, epoch, name: word, stage: DrillStage::Begun }),
             10 => Entry::Operator(OperatorAct {
                 salt,
