@@ -18,9 +18,13 @@
 //!     match outcome {
 //!         Outcome::Allowed(token) => println!("{token}"),
 //!         Outcome::Denied(why) => println!("denied by {:?}", why.policies),
-//!         Outcome::Held(_) => println!("waits for operators"),
+//!         Outcome::Queued(waits) => println!("decided by {}, or expired", waits.until()),
+//!         Outcome::AwaitingApproval(waits) => println!("waits for operators until {}", waits.until()),
+//!         Outcome::Held(_) => println!("operators must approve it"),
 //!         Outcome::Unavailable(why) => println!("ask again later: {}", why.refusal),
 //!         Outcome::Invalid(why) => println!("cannot be asked like this: {}", why.refusal),
+//!         Outcome::Expired(_) => println!("nobody decided it in time"),
+//!         Outcome::Cancelled(_) => println!("withdrawn"),
 //!     }
 //! }
 //! let wallet = Wallet::from(outcomes);
@@ -93,17 +97,18 @@ pub mod wallet;
 pub use assent_proto as proto;
 pub use assent_proto::number::Timestamp;
 pub use assent_proto::refusal::{Refusal, Retry};
+pub use assent_proto::wire::Ticket as TicketId;
 
-pub use crate::batch::{Batch, BatchError, BatchId, Outcomes, ReplyError};
+pub use crate::batch::{Batch, BatchError, BatchId, Outcomes, ReplyError, Ticket, TicketError};
 pub use crate::calendar::parse_rfc3339;
 #[cfg(feature = "network")]
-pub use crate::connection::{Client, ClientError, Config, ConfigError, Hearing, Notices};
+pub use crate::connection::{Client, ClientError, Collected, Config, ConfigError, Hearing, Notices};
 pub use crate::extension::{Datetime, Decimal, Ip};
 pub use crate::guard::{Acceptance, AdmitError, Admitted, Guard, VerifyError};
 pub use crate::intent::{EncodedIntent, Intent, IntentError, OnUnavailable, Priority};
 pub use crate::json::JsonError;
 pub use crate::notice::{Closure, Fork, SignedCheckpoint, Standing};
-pub use crate::outcome::{Outcome, Reason};
+pub use crate::outcome::{Outcome, Reason, Waits};
 pub use crate::spent::{SpendError, Spent};
 pub use crate::token::{Token, TokenError};
 pub use crate::trust::{Trust, TrustError, TrustedKey};

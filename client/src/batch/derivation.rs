@@ -10,7 +10,7 @@ use assent_proto::hash::Hash;
 use assent_proto::number::{LeafIndex, Timestamp};
 use assent_proto::token;
 use assent_proto::tree::{Range, RangeError, inclusion};
-use assent_proto::wire::{Decided, Reply, Ruling, Sealing, Verdict};
+use assent_proto::wire::{BatchId, Decided, Head, Reply, Ruling, Sealing, Ticket, Together, Verdict};
 
 use super::{Batch, Line, Outcomes, ReplyError, Ruled, Span};
 use crate::trust::Trust;
@@ -82,6 +82,7 @@ impl Leaves {
             hashes: Vec::with_capacity(Range::nodes_needed(count)),
             allowed: 0,
         };
+        let mut together = vec![Together::default(); rulings.len()];
         for (position, number) in decided.outcomes().enumerate() {
             let malformed = || ReplyError::Malformed(CodecError::Malformed);
             let ruling = rulings.get(number).ok_or_else(malformed)?;
@@ -96,7 +97,10 @@ impl Leaves {
             let allowed = matches!(ruling.verdict, Verdict::Allow { .. });
             leaves.allowed += usize::from(allowed);
             let body = Span { start: if allowed { start + TAG_BYTES } else { end }, end };
-            leaves.lines.push(Line { ruling: number, digest, token: body });
+            let ticket = together
+                .get_mut(number)
+                .and_then(|together| ticket(batch.id(), place, &decided.head, &ruling.verdict, together));
+            leaves.lines.push(Line { ruling: number, digest, ticket, token: body });
         }
         leaves.hashes.resize(Range::nodes_needed(count), Hash::default());
         Ok(leaves)
@@ -132,6 +136,19 @@ impl Leaves {
         }
         Ok(origin)
     }
+}
+
+/// Under which ticket the intent at this position waits, where its verdict says that it does.
+fn ticket(
+    batch: BatchId,
+    position: u32,
+    head: &Head<'_>,
+    verdict: &Verdict,
+    together: &mut Together,
+) -> Option<Ticket> {
+    let Verdict::Hold { refusal, waiting: Some(waiting) } = verdict else { return None };
+    let until = head.time.plus_ms(u64::from(waiting.wait_s).saturating_mul(1000));
+    Some(Ticket::new(batch, together.join(position, *refusal), until))
 }
 
 /// Verifies the signature under each trusted key with its ID: two keys may share one. Gives the log's origin.

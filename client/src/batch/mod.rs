@@ -5,6 +5,9 @@
 //! a trust at hand, such an answer is refused as a whole. No input or output here, and no clock.
 
 mod derivation;
+mod ticket;
+
+use std::collections::HashMap;
 
 use assent_proto::codec::CodecError;
 use assent_proto::hash::Hash;
@@ -15,13 +18,15 @@ use assent_proto::number::{Epoch, LeafIndex, Timestamp};
 use assent_proto::refusal::Refusal;
 use assent_proto::tree::RangeError;
 pub use assent_proto::wire::BatchId;
-use assent_proto::wire::{Verdict, begin_request, push_intent};
+use assent_proto::wire::{Ticket as TicketId, Verdict, begin_request, push_intent};
 
 use crate::encoding;
 use crate::intent::{Intent, IntentError};
 use crate::outcome::{Outcome, Reason};
 use crate::token::Token;
 use crate::trust::Trust;
+
+pub use self::ticket::{Ticket, TicketError};
 
 /// Why intents make no batch.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -201,6 +206,8 @@ struct Ruled {
 struct Line {
     ruling: usize,
     digest: Hash,
+    /// Under which it waits, where it does.
+    ticket: Option<TicketId>,
     /// Its token within the arena; empty where there is none.
     token: Span,
 }
@@ -273,10 +280,10 @@ impl Outcomes {
                 uses,
                 grounds,
             })),
-            Verdict::Deny(refusal) | Verdict::Hold(refusal) => {
+            Verdict::Deny(refusal) | Verdict::Hold { refusal, .. } => {
                 let Ruled { risk, policies_total, .. } = *ruled;
                 let reason = Reason { refusal, policies: &ruled.policies, policies_total, risk };
-                Some(Outcome::refused(&ruled.verdict, reason))
+                Some(Outcome::refused(&ruled.verdict, line.ticket, reason))
             }
         }
     }
@@ -304,6 +311,23 @@ impl Outcomes {
     #[must_use]
     pub fn digest(&self, position: usize) -> Option<Hash> {
         self.lines.get(position).map(|line| line.digest)
+    }
+
+    /// What waits: each ticket with its intents, in the order of the first of them.
+    #[must_use]
+    pub fn tickets(&self) -> Vec<Ticket> {
+        let mut parts: Vec<(TicketId, Vec<usize>)> = Vec::new();
+        let mut places: HashMap<TicketId, usize> = HashMap::new();
+        for (position, line) in self.lines.iter().enumerate() {
+            let Some(id) = line.ticket else { continue };
+            let place = *places.entry(id).or_insert(parts.len());
+            match parts.get_mut(place) {
+                Some((_, positions)) => positions.push(position),
+                None => parts.push((id, vec![position])),
+            }
+        }
+        let made = parts.into_iter().map(|(id, positions)| Ticket::of_parts(id, &self.batch, positions));
+        made.collect()
     }
 
     /// For whom the token of the intent at a position is.

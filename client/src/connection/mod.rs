@@ -12,6 +12,7 @@ mod notices;
 mod pause;
 mod shared;
 mod tls;
+mod waiting;
 
 use std::sync::{Arc, OnceLock};
 
@@ -27,6 +28,7 @@ use self::listening::Listening;
 pub use self::notices::{Hearing, Notices};
 use self::pause::Pauses;
 use self::shared::Shared;
+pub use self::waiting::Collected;
 use crate::batch::{Batch, BatchId, Outcomes};
 use crate::clock;
 use crate::intent::Intent;
@@ -99,9 +101,14 @@ impl Client {
     /// # Errors
     /// As [`Client::preauthorize`].
     pub async fn reply(&self, batch: &Batch) -> Result<Vec<u8>, ClientError> {
+        self.reply_to(batch.frame()).await
+    }
+
+    /// The answer to a frame, asked for until there is one.
+    async fn reply_to(&self, frame: &[u8]) -> Result<Vec<u8>, ClientError> {
         let deadline = self.shared.config.deadline;
         let mut last = None;
-        match timeout(deadline, self.ask_until_answered(batch, &mut last)).await {
+        match timeout(deadline, self.ask_until_answered(frame, &mut last)).await {
             Ok(outcome) => outcome,
             Err(_) => Err(ClientError::Deadline { deadline, last: last.map(Box::new) }),
         }
@@ -109,12 +116,12 @@ impl Client {
 
     async fn ask_until_answered(
         &self,
-        batch: &Batch,
+        frame: &[u8],
         last: &mut Option<ClientError>,
     ) -> Result<Vec<u8>, ClientError> {
         let mut pauses = Pauses::new();
         loop {
-            match self.ask_once(batch).await {
+            match self.ask_once(frame).await {
                 Err(error) if error.can_be_repeated() => *last = Some(error),
                 answered => return answered,
             }
@@ -122,10 +129,10 @@ impl Client {
         }
     }
 
-    async fn ask_once(&self, batch: &Batch) -> Result<Vec<u8>, ClientError> {
+    async fn ask_once(&self, frame: &[u8]) -> Result<Vec<u8>, ClientError> {
         let addr = &self.shared.config.addr;
         let connection = self.shared.connected().await?;
-        let outcome = match exchange(addr, &connection, batch.frame()).await {
+        let outcome = match exchange(addr, &connection, frame).await {
             Ok(reply) if says_shutting_down(&reply) => Err(ClientError::ShuttingDown { addr: addr.clone() }),
             outcome => outcome,
         };

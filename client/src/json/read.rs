@@ -114,7 +114,11 @@ impl Word {
             "low" => Ok(Priority::Low),
             "normal" => Ok(Priority::Normal),
             "high" => Ok(Priority::High),
-            other => Err(E::custom(format_args!("priority: `{}` is not low, normal or high", quoted(other)))),
+            "critical" => Ok(Priority::Critical),
+            other => Err(E::custom(format_args!(
+                "priority: `{}` is not low, normal, high or critical",
+                quoted(other)
+            ))),
         }
     }
 
@@ -122,6 +126,7 @@ impl Word {
         match self.0.as_str() {
             "fail" => Ok(OnUnavailable::Fail),
             "queue" => Ok(OnUnavailable::Queue),
+            "warrant" => Ok(OnUnavailable::Warrant),
             other => Err(E::custom(format_args!("on_unavailable: `{}` is not fail or queue", quoted(other)))),
         }
     }

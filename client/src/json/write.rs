@@ -35,6 +35,7 @@ const fn priority(priority: Priority) -> &'static str {
         Priority::Low => "low",
         Priority::Normal => "normal",
         Priority::High => "high",
+        Priority::Critical => "critical",
     }
 }
 
@@ -42,6 +43,7 @@ const fn on_unavailable(what: OnUnavailable) -> &'static str {
     match what {
         OnUnavailable::Fail => "fail",
         OnUnavailable::Queue => "queue",
+        OnUnavailable::Warrant => "warrant",
     }
 }
 

@@ -143,7 +143,7 @@ fn ruling(verdict: Verdict) -> Ruling<'static> {
     let policy = match verdict {
         Verdict::Allow { .. } => "permit-small",
         Verdict::Deny(_) => "forbid-large",
-        Verdict::Hold(_) => "approve-large",
+        Verdict::Hold { .. } => "approve-large",
     };
     Ruling { verdict, risk: 12, policies: [policy].into_iter().collect() }
 }

@@ -1,13 +1,17 @@
 //! Answers: outcomes in order, tokens that verify, and no outcome at all from an answer that was altered.
 
 use assent_client::proto::entry::Grounds;
+use assent_client::proto::limits::MAX_TICKET_INTENTS;
 use assent_client::proto::refusal::Retry;
-use assent_client::proto::wire::{Verdict, append_refused};
+use assent_client::proto::wire::{Verdict, Waiting, append_refused};
 use assent_client::{
-    Batch, BatchError, BatchId, Guard, Intent, Outcome, Refusal, ReplyError, Spent, Timestamp, token,
+    Batch, BatchError, BatchId, Guard, Intent, Outcome, Priority, Refusal, ReplyError, Spent, TicketId,
+    Timestamp, token,
 };
 
 use crate::appliance::{AUDIENCE, Appliance, NOON, WINDOW_S, allow_once, batch_of, cancel, deny};
+
+const WAITING: Waiting = Waiting { wait_s: 900, priority: Priority::High };
 
 fn orders(count: usize) -> Vec<Intent> {
     (0..count).map(|number| cancel(&format!("#W{number}"))).collect()
@@ -35,8 +39,15 @@ fn outcomes_keep_their_order_and_their_kind() {
     let kinds = [
         ("#allow", Verdict::Allow { window_s: WINDOW_S, uses: 2, grounds: Grounds::Policy }, "allowed"),
         ("#deny", Verdict::Deny(Refusal::PolicyDenied), "denied"),
-        ("#hold", Verdict::Hold(Refusal::AwaitingApproval), "held"),
-        ("#queue", Verdict::Hold(Refusal::Queued), "held"),
+        (
+            "#hold",
+            Verdict::Hold { refusal: Refusal::AwaitingApproval, waiting: Some(WAITING) },
+            "awaiting_approval",
+        ),
+        ("#queue", Verdict::Hold { refusal: Refusal::Queued, waiting: Some(WAITING) }, "queued"),
+        ("#ask", Verdict::Hold { refusal: Refusal::ApprovalRequired, waiting: None }, "held"),
+        ("#late", Verdict::Deny(Refusal::Expired), "expired"),
+        ("#gone", Verdict::Deny(Refusal::Cancelled), "cancelled"),
         ("#down", Verdict::Deny(Refusal::EvaluationUnavailable), "unavailable"),
         ("#wrong", Verdict::Deny(Refusal::IntentInvalid), "invalid"),
         ("#allow2", Verdict::Allow { window_s: 60, uses: 1, grounds: Grounds::Policy }, "allowed"),
@@ -50,8 +61,38 @@ fn outcomes_keep_their_order_and_their_kind() {
     let denied = outcomes.at(1).unwrap();
     assert_eq!(denied.to_string(), "denied: POLICY_DENIED by `forbid-large`");
     assert_eq!(denied.reason().map(|reason| reason.risk), Some(12));
-    assert_eq!(outcomes.at(6).unwrap().token().map(|token| token.not_after()), Some(NOON.plus_ms(60_000)));
-    assert_eq!(outcomes.at(7), None);
+    assert_eq!(outcomes.at(9).unwrap().token().map(|token| token.not_after()), Some(NOON.plus_ms(60_000)));
+    assert_eq!(outcomes.at(10), None);
+}
+
+#[test]
+fn what_waits_together_has_one_ticket_up_to_its_limit_and_a_hold_has_its_own() {
+    let intents = orders(MAX_TICKET_INTENTS + 44);
+    let mut appliance = Appliance::with_log_of(5);
+    let outcomes = appliance.ask(&intents, |intent| match intent.act.resource.id {
+        "#W3" | "#W7" => Verdict::Hold { refusal: Refusal::AwaitingApproval, waiting: Some(WAITING) },
+        "#W5" => Verdict::Deny(Refusal::PolicyDenied),
+        _ => Verdict::Hold { refusal: Refusal::Queued, waiting: Some(WAITING) },
+    });
+    let tickets = outcomes.tickets();
+    let lengths: Vec<_> = tickets.iter().map(|ticket| ticket.positions().len()).collect();
+    assert_eq!(lengths, [MAX_TICKET_INTENTS, 1, 1, 41]);
+    let (until, id) = (NOON.plus_ms(900_000), batch_of(&intents).id());
+    for ticket in &tickets {
+        let first = u32::try_from(ticket.positions()[0]).unwrap();
+        assert_eq!(ticket.id(), TicketId::new(id, first, until));
+        assert_eq!((ticket.until(), ticket.batch().len()), (until, ticket.positions().len()));
+        for position in ticket.positions() {
+            assert_eq!(outcomes.at(*position).unwrap().waits().map(|waits| waits.ticket), Some(ticket.id()));
+        }
+    }
+    assert_eq!(outcomes.at(5).unwrap().waits(), None);
+    // What is decided in the end is a batch of its own, whose tokens the ticket's batch opens.
+    let last = tickets[3].batch().clone();
+    let reply = appliance.answer(last.frame(), allow_once);
+    let decided = last.open(&reply, Some(&appliance.trust()), NOON).unwrap();
+    assert!(decided.all_allowed());
+    assert_eq!(decided.digest(0), outcomes.digest(tickets[3].positions()[0]));
 }
 
 #[test]
@@ -62,7 +103,11 @@ fn only_a_denial_by_policy_is_a_denial() {
         let expected = match refusal.retry() {
             Retry::Later => matches!(outcome, Outcome::Unavailable(_)),
             Retry::AfterOthers => matches!(outcome, Outcome::Held(_)),
-            Retry::Never if *refusal == Refusal::PolicyDenied => matches!(outcome, Outcome::Denied(_)),
+            Retry::Never if matches!(refusal, Refusal::PolicyDenied | Refusal::ApprovalRejected) => {
+                matches!(outcome, Outcome::Denied(_))
+            }
+            Retry::Never if *refusal == Refusal::Expired => matches!(outcome, Outcome::Expired(_)),
+            Retry::Never if *refusal == Refusal::Cancelled => matches!(outcome, Outcome::Cancelled(_)),
             Retry::Never => matches!(outcome, Outcome::Invalid(_)),
         };
         assert!(expected, "{outcome}");

@@ -1,0 +1,90 @@
+//! What waits: asking what became of it, and withdrawing it.
+//!
+//! A ticket outlives connections: asking again after a reconnect is asking the same. The appliance holds a question for a
+//! while when nothing is decided yet, so an agent that asks again at once does not ask often.
+
+use assent_proto::limits::{MAX_BATCH_AGE_MS, MAX_SKEW_MS};
+use assent_proto::refusal::{Refusal, Retry};
+use assent_proto::wire::{append_cancel, append_collect};
+use tokio::time::sleep;
+
+use super::pause::Pauses;
+use super::{Client, ClientError};
+use crate::batch::{Outcomes, ReplyError, Ticket};
+use crate::clock;
+
+/// What became of intents that waited.
+#[derive(Clone, Debug)]
+#[must_use]
+pub enum Collected {
+    /// They were decided; some of them may wait anew, under tickets of their own.
+    Decided(Outcomes),
+    /// They still wait: in the queue, or for operators, as the refusal says.
+    Waiting(Refusal),
+}
+
+impl Client {
+    /// Asks what became of intents that wait, and waits for it a while. Ask again where they still do.
+    ///
+    /// # Errors
+    /// [`ClientError`]; with [`Refusal::TicketUnknown`] where nothing of ours waits under the ticket, or did too long ago.
+    pub async fn collect(&self, ticket: &Ticket) -> Result<Collected, ClientError> {
+        let mut frame = Vec::with_capacity(17);
+        append_collect(ticket.id(), &mut frame);
+        self.ask_about(ticket, &frame).await
+    }
+
+    /// Withdraws intents that wait. What was decided before that stands, and is what is given.
+    ///
+    /// # Errors
+    /// As [`Client::collect`].
+    pub async fn cancel(&self, ticket: &Ticket) -> Result<Collected, ClientError> {
+        let mut frame = Vec::with_capacity(17);
+        append_cancel(ticket.id(), &mut frame);
+        self.ask_about(ticket, &frame).await
+    }
+
+    /// Asks until it is decided what waits, through outages and reconnects; at most until its answer is no longer kept.
+    ///
+    /// # Errors
+    /// As [`Client::collect`], for what asking again does not mend.
+    pub async fn wait(&self, ticket: &Ticket) -> Result<Outcomes, ClientError> {
+        let mut pauses = Pauses::new();
+        let last = ticket.until().plus_ms(MAX_BATCH_AGE_MS - MAX_SKEW_MS);
+        loop {
+            let error = match self.collect(ticket).await {
+                Ok(Collected::Decided(outcomes)) => return Ok(outcomes),
+                Ok(Collected::Waiting(_)) => {
+                    pauses = Pauses::new();
+                    None
+                }
+                Err(error) => Some(error),
+            };
+            if let Some(error) = error.filter(|error| !may_mend(error) || clock::now() > last) {
+                return Err(error);
+            }
+            sleep(pauses.next()).await;
+        }
+    }
+
+    async fn ask_about(&self, ticket: &Ticket, frame: &[u8]) -> Result<Collected, ClientError> {
+        self.check_fork()?;
+        let reply = self.reply_to(frame).await?;
+        let trust = self.shared.config.trust.as_ref();
+        match ticket.batch().clone().open(&reply, trust, clock::now()) {
+            Ok(outcomes) => self.check_fork().map(|()| Collected::Decided(outcomes)),
+            Err(ReplyError::Refused(refusal @ (Refusal::Queued | Refusal::AwaitingApproval))) => {
+                Ok(Collected::Waiting(refusal))
+            }
+            Err(error) => Err(ClientError::Reply(error)),
+        }
+    }
+}
+
+/// Whether it may be otherwise when it is asked again.
+fn may_mend(error: &ClientError) -> bool {
+    if let ClientError::Reply(ReplyError::Refused(refusal)) = error {
+        return refusal.retry() == Retry::Later;
+    }
+    matches!(error, ClientError::Deadline { .. }) || error.can_be_repeated()
+}
