@@ -4,7 +4,7 @@
 //! latest by the next start. Volumes are written anew beside whoever appends; what is not bound yet is amended by them. redb
 //! does not overwrite the pages that it frees: they go when it uses them again.
 
-use assent_proto::entry::Entry;
+use assent_proto::entry::{Entry, Hold};
 use assent_proto::number::LeafIndex;
 
 use crate::reader::Reader;
@@ -68,7 +68,7 @@ impl Reader {
         let entry = leaves.get(0).and_then(|leaf| Entry::parse(leaf).ok());
         Ok(match entry.ok_or(StoreError::Unreadable("entry"))? {
             Entry::Allow(allow) => allow.principal == principal,
-            Entry::Deny(deny) | Entry::Hold(deny) => deny.principal == principal,
+            Entry::Deny(deny) | Entry::Hold(Hold { denial: deny, .. }) => deny.principal == principal,
             _ => false,
         })
     }

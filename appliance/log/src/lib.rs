@@ -51,7 +51,7 @@ use self::disk::Disk;
 use self::fence::Fence;
 use self::keyring::{KeyRefusal, Keyring, KeyringError};
 use self::reader::Reader;
-use self::store::{Answer, BatchKey, Store, StoreError};
+use self::store::{Answer, BatchKey, Row, Store, StoreError};
 
 /// Our own state is unknown. Nothing handles it: the process stops, and start-up finds out what is so.
 #[derive(Debug, thiserror::Error)]
@@ -172,6 +172,8 @@ pub struct Commit<'r> {
     pub requests: Vec<(LeafIndex, &'r [u8])>,
     /// The answers.
     pub answers: Vec<Recorded<'r>>,
+    /// What other rooms keep with these entries.
+    pub rows: Vec<Row>,
     /// The tree after it.
     pub frontier: &'r Frontier,
     /// The checkpoint over it; none while the token boundary is closed.

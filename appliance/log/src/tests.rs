@@ -72,6 +72,7 @@ impl Scratch {
             leaves: vec![&leaves],
             requests: Vec::new(),
             answers: Vec::new(),
+            rows: Vec::new(),
             frontier: &frontier,
             checkpoint,
             epoch: Epoch(0),

@@ -51,6 +51,7 @@ impl Scratch {
             leaves: vec![&leaves],
             requests: Vec::new(),
             answers: Vec::new(),
+            rows: Vec::new(),
             frontier: &frontier,
             checkpoint: signed.then(|| self.sign(frontier.size(), frontier.root())),
             epoch: Epoch(0),

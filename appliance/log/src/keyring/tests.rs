@@ -107,6 +107,7 @@ fn append(log: &mut Log, names: Option<u8>, signers: &[u8]) {
         leaves: vec![&leaves],
         requests: Vec::new(),
         answers: Vec::new(),
+        rows: Vec::new(),
         frontier: &frontier,
         checkpoint,
         epoch: Epoch(0),

@@ -13,7 +13,7 @@ use assent_proto::tree::Frontier;
 
 use crate::SignedCheckpoint;
 use crate::leaf_bytes::LeafBytes;
-use crate::store::{Answer, BatchKey, Identity, Snapshot, Store, StoreError, StoredHead, StoredRound};
+use crate::store::{Answer, BatchKey, Identity, Room, Snapshot, Store, StoreError, StoredHead, StoredRound};
 use crate::volume::{self, Volume};
 
 mod near;
@@ -108,6 +108,22 @@ impl Reader {
     /// [`StoreError`].
     pub fn answer(&self, key: &BatchKey) -> Result<Option<Answer>, StoreError> {
         self.store.answer(key)
+    }
+
+    /// The row of that key, which a room keeps with its entries.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn row(&self, room: Room, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        self.store.row(room, key)
+    }
+
+    /// Hands every row of a room to `take`.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn rows(&self, room: Room, take: impl FnMut(&[u8], &[u8])) -> Result<(), StoreError> {
+        self.store.rows(room, take)
     }
 
     /// How many leaves are durable.

@@ -21,11 +21,13 @@ use crate::limits::MAX_VOLUME_HEIGHT;
 
 mod backend;
 pub(crate) mod round;
+mod rows;
 mod snapshot;
 mod state;
 mod writing;
 
 pub use round::StoredRound;
+pub use rows::{Room, Row};
 pub(crate) use snapshot::{RequestRow, Snapshot};
 pub use state::{Identity, STORE_VERSION, StoredCheckpoint, StoredHead, StoredRequests, StoredVolume};
 
@@ -118,8 +120,8 @@ fn access<E: Into<redb::Error>>(doing: &'static str) -> impl FnOnce(E) -> StoreE
     move |error| StoreError::Access { doing, source: Box::new(error.into()) }
 }
 
-/// Names a batch of one principal.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+/// Names a batch of one principal. Ordered by the time of the batch id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct BatchKey([u8; 24]);
 
 impl BatchKey {
@@ -135,13 +137,25 @@ impl BatchKey {
         Self(key)
     }
 
-    fn oldest_current(now: Timestamp) -> Self {
-        let oldest = now.minus_ms(assent_proto::limits::MAX_BATCH_AGE_MS + ANSWER_MARGIN_MS);
+    /// The least key of that batch, whosever it is.
+    #[must_use]
+    pub fn first_of(batch: BatchId) -> Self {
         let mut key = [0; 24];
-        for (to, from) in key.iter_mut().zip(BatchId::new(oldest, [0; 10]).0) {
+        for (to, from) in key.iter_mut().zip(batch.0) {
             *to = from;
         }
         Self(key)
+    }
+
+    /// Its bytes.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; 24] {
+        &self.0
+    }
+
+    fn oldest_current(now: Timestamp) -> Self {
+        let oldest = now.minus_ms(assent_proto::limits::MAX_BATCH_AGE_MS + ANSWER_MARGIN_MS);
+        Self::first_of(BatchId::new(oldest, [0; 10]))
     }
 }
 
@@ -201,6 +215,7 @@ impl Store {
             write.open_table(REQUESTS)?;
             write.open_table(ANSWERS)?;
             write.open_table(VOLUMES)?;
+            write.open_table(rows::ROWS)?;
             let mut state = write.open_table(STATE)?;
             put(&mut state, IDENTITY, identity)?;
             put(&mut state, HEAD, &StoredHead::default())

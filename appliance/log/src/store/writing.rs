@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::state::StoredHandOver;
 use super::{
     ANSWERS, BatchKey, CLOSED, HANDED_OVER, HEAD, REQUESTS, ROUNDS, STATE, Store, StoreError, StoredHead,
-    StoredVolume, VOLUMES, access, round,
+    StoredVolume, VOLUMES, access, round, rows,
 };
 use crate::limits::MAX_DROPPED_ROUNDS;
 use crate::{Commit, SignedCheckpoint};
@@ -33,6 +33,7 @@ impl Store {
                 requests_table.insert(commit.first.0, requests.as_slice())?;
             }
             record_answers(&mut write.open_table(ANSWERS)?, commit)?;
+            rows::change(write, &commit.rows)?;
             let mut volumes = write.open_table(VOLUMES)?;
             if let Some((number, volume)) = bound {
                 put_volume(&mut volumes, number, volume)?;

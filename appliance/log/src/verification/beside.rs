@@ -4,7 +4,7 @@
 //! Whatever is there must fit: a request's intents have the digests of their leaves, and an answer leads to its leaves byte for
 //! byte, as it leads the agent that got it (FORMAT.md section 7). What is not there is told to `absent`.
 
-use assent_proto::entry::{Allow, Deny, Entry};
+use assent_proto::entry::{Allow, Deny, Entry, Hold};
 use assent_proto::hash::Hash;
 use assent_proto::intent::{Intent, Uid};
 use assent_proto::number::Timestamp;
@@ -141,7 +141,7 @@ fn common_of<'e>(entry: &Entry<'e>) -> Option<Common<'e>> {
             Common { intent: *intent, audience, action: *action, resource: *resource }
         }
         Entry::Deny(Deny { intent, audience, action, resource, .. })
-        | Entry::Hold(Deny { intent, audience, action, resource, .. }) => {
+        | Entry::Hold(Hold { denial: Deny { intent, audience, action, resource, .. }, .. }) => {
             Common { intent: *intent, audience, action: *action, resource: *resource }
         }
         _ => return None,
@@ -152,7 +152,7 @@ fn common_of<'e>(entry: &Entry<'e>) -> Option<Common<'e>> {
 const fn principal_of<'e>(entry: &Entry<'e>) -> Option<&'e str> {
     match entry {
         Entry::Allow(allow) => Some(allow.principal),
-        Entry::Deny(deny) | Entry::Hold(deny) => Some(deny.principal),
+        Entry::Deny(deny) | Entry::Hold(Hold { denial: deny, .. }) => Some(deny.principal),
         _ => None,
     }
 }

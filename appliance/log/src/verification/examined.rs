@@ -135,7 +135,7 @@ impl<'t> Examiner<'t> {
         match entry {
             Entry::Allow(allow) => examined.allow(index, allow),
             Entry::Deny(deny) => examined.decision(index, deny, Outcome::Deny),
-            Entry::Hold(hold) => examined.decision(index, hold, Outcome::Hold),
+            Entry::Hold(hold) => examined.decision(index, &hold.denial, Outcome::Hold),
             Entry::Key(key) => {
                 self.learn(key.vkey);
                 examined.events.push(Event::Own(index, leaf.to_vec()));

@@ -73,6 +73,7 @@ impl Shelf {
             leaves: vec![&leaves],
             requests: vec![(LeafIndex(first), &frame)],
             answers: Vec::new(),
+            rows: Vec::new(),
             frontier: &frontier,
             checkpoint: signed.then(|| self.sign(&frontier)),
             epoch: Epoch(0),

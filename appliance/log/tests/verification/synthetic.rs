@@ -227,6 +227,7 @@ impl Synthetic {
             leaves: runs.to_vec(),
             requests: beside.requests,
             answers: beside.answers,
+            rows: Vec::new(),
             frontier: &frontier,
             checkpoint: is_signed.then(|| self.sign(&frontier)),
             epoch: self.epoch,

@@ -107,6 +107,7 @@ impl World {
             leaves: runs.iter().collect(),
             requests: asked.iter().map(|a| (LeafIndex(a.first), a.frame.as_slice())).collect(),
             answers: answers.iter().map(recorded).collect(),
+            rows: Vec::new(),
             frontier: &frontier,
             checkpoint,
             epoch,
