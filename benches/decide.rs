@@ -12,6 +12,7 @@ use appliance::sample;
 use assent_client::batch::Batch;
 use assent_client::intent::Intent;
 use assent_evaluator::Facts;
+use assent_proto::entry::Grounds;
 use assent_proto::number::Timestamp;
 use assent_proto::wire::{BatchId, Request, Verdict};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
@@ -46,7 +47,7 @@ fn retail(criterion: &mut Criterion) {
             for (intent, _) in request.intents() {
                 let subject = snapshot.principal(&principal);
                 let ruling = match reading.classify(subject, &intent, Facts::default()) {
-                    Ok(classified) => evaluate(classified, &snapshot).into_ruling(),
+                    Ok(classified) => evaluate(classified, &snapshot, Grounds::Policy).into_ruling(),
                     Err(unclassified) => unclassified.ruling(),
                 };
                 allowed += usize::from(matches!(ruling.verdict, Verdict::Allow { .. }));

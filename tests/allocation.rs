@@ -16,6 +16,7 @@ use appliance::sample;
 use assent_client::batch::Batch;
 use assent_client::intent::Intent;
 use assent_evaluator::Facts;
+use assent_proto::entry::Grounds;
 use assent_proto::number::Timestamp;
 use assent_proto::wire::{BatchId, Request, Verdict};
 
@@ -79,7 +80,7 @@ fn a_million_retail_intents_are_decided_without_an_allocation() {
             for (intent, _) in request.intents() {
                 let subject = snapshot.principal(&principal);
                 let ruling = match reading.classify(subject, &intent, facts) {
-                    Ok(classified) => evaluate(classified, &snapshot).into_ruling(),
+                    Ok(classified) => evaluate(classified, &snapshot, Grounds::Policy).into_ruling(),
                     Err(unclassified) => unclassified.ruling(),
                 };
                 allowed += usize::from(matches!(ruling.verdict, Verdict::Allow { .. }));

@@ -23,6 +23,7 @@ use crate::limits::{
 use crate::operators::SignatureFile;
 use crate::policy::By;
 use crate::policy::loader::{Answer, LoaderHandle, Order};
+use crate::queue::desk::{QueueAnswer, QueueOrder};
 use crate::server::record::{Record, Released};
 use crate::serving::status::{Status, StatusSource};
 use crate::token::rearm::{Ordered, Orders};
@@ -79,6 +80,11 @@ pub enum Question {
         /// Whose, and why.
         erase: ErasureOrder,
     },
+    /// List what waits, show a ticket, or withdraw it.
+    Queue {
+        /// Which of them.
+        queue: QueueOrder,
+    },
     /// List what people are to know, try how they are told, or try again.
     Escalation {
         /// Which of them.
@@ -111,6 +117,7 @@ impl Question {
             Self::Keys { .. } => KEYS_DEADLINE,
             Self::Escalation { escalation: EscalationOrder::Test { .. } } => ESCALATION_TEST_DEADLINE,
             Self::Escalation { .. } => CONTROL_DEADLINE,
+            Self::Queue { .. } => KEYS_DEADLINE,
         }
     }
 }
@@ -250,6 +257,10 @@ async fn answer(mut stream: UnixStream, desk: &Desk) -> std::io::Result<()> {
             Some(answer) => serde_json::to_vec(&answer)?,
             None => return Ok(()),
         },
+        Ok(Question::Queue { queue }) => match desk.status.queue.carry_out(queue, by.to_string()).await {
+            Some(answer) => serde_json::to_vec(&answer)?,
+            None => return Ok(()),
+        },
         Ok(Question::Escalation { escalation }) => match desk.status.escalation.carry_out(escalation).await {
             Some(answer) => serde_json::to_vec(&answer)?,
             None => return Ok(()),
@@ -351,6 +362,14 @@ pub fn ask_archive(data: &Path, archive: ArchiveOrder) -> Result<ArchiveAnswer, 
 /// [`ControlError`].
 pub fn ask_escalation(data: &Path, escalation: EscalationOrder) -> Result<EscalationAnswer, ControlError> {
     ask(data, &Question::Escalation { escalation })
+}
+
+/// Has the appliance whose data folder this is list, show or withdraw what waits.
+///
+/// # Errors
+/// [`ControlError`].
+pub fn ask_queue(data: &Path, queue: QueueOrder) -> Result<QueueAnswer, ControlError> {
+    ask(data, &Question::Queue { queue })
 }
 
 fn ask<T: DeserializeOwned>(data: &Path, question: &Question) -> Result<T, ControlError> {

@@ -8,9 +8,9 @@ use assent_evaluator as evaluator;
 use assent_proto::codec::CodecError;
 use assent_proto::context::{Context, Event, Ip};
 use assent_proto::entry::Policies;
-use assent_proto::intent::{Intent, Terms};
+use assent_proto::intent::{Intent, OnUnavailable, Priority, Terms};
 use assent_proto::refusal::Refusal;
-use assent_proto::wire::{Ruling, Verdict};
+use assent_proto::wire::{Ruling, Verdict, Waiting};
 use evaluator::{Address, Facts, Misfit, Uid, View};
 
 /// Tells its holder that this principal asked for exactly this intent, that the catalog knows its action, that its context
@@ -40,6 +40,8 @@ impl std::fmt::Debug for Classified<'_, '_> {
 pub(crate) struct Granted {
     pub(crate) window_s: u32,
     pub(crate) uses: u16,
+    /// How it waits where it cannot be decided, as it wishes and the catalog lets it; none: it does not.
+    pub(crate) waiting: Option<Waiting>,
 }
 
 /// Why an intent was not classified.
@@ -112,7 +114,20 @@ fn grant(terms: &Terms<'_>, catalog: evaluator::Terms) -> Option<Granted> {
     let window_s = terms.window_s.unwrap_or(window_max_s);
     let uses = terms.uses.unwrap_or(uses_max);
     let fits = (1..=window_max_s).contains(&window_s) && (1..=uses_max).contains(&uses);
-    fits.then_some(Granted { window_s, uses })
+    fits.then_some(Granted { window_s, uses, waiting: waiting(terms, catalog) })
+}
+
+/// How the intent waits. An agent may stand further behind than the catalog has it, not further ahead.
+fn waiting(terms: &Terms<'_>, catalog: evaluator::Terms) -> Option<Waiting> {
+    let wait_s = u32::try_from(catalog.queue_ms? / 1000).ok()?;
+    let most = match catalog.priority {
+        evaluator::Priority::Low => Priority::Low,
+        evaluator::Priority::Normal => Priority::Normal,
+        evaluator::Priority::High => Priority::High,
+        evaluator::Priority::Critical => Priority::Critical,
+    };
+    let priority = terms.priority.map_or(most, |wanted| wanted.min(most));
+    (terms.on_unavailable == OnUnavailable::Queue && wait_s > 0).then_some(Waiting { wait_s, priority })
 }
 
 /// The context was not laid out, and the traces say why. The walk itself cannot fail: the context was checked when the

@@ -25,9 +25,11 @@ pub mod operators;
 pub mod pipeline;
 pub mod policy;
 pub mod provision;
+pub mod queue;
 pub mod sample;
 pub mod server;
 pub mod serving;
+mod shown;
 pub mod token;
 pub mod witness;
 

@@ -142,6 +142,18 @@ pub const LOAD_DEADLINE: Duration = Duration::from_secs(300);
 pub const MAX_REPORT_BYTES: usize = 32 * 1024;
 /// Warnings about a loaded bundle that a command is given.
 pub const MAX_SHOWN_WARNINGS: usize = 16;
+/// How long a question about a ticket is held before its agent is told that it still waits.
+pub const COLLECT_PATIENCE: Duration = Duration::from_secs(20);
+/// Intents that may wait in the queue, whatever the configuration says.
+pub const MAX_QUEUED_INTENTS: u32 = 1_000_000;
+/// Of the queue's intents, as many as may be in the sealer's hands at once: fresh ones wait for no longer round than that.
+pub const QUEUE_INTENTS_IN_FLIGHT: u32 = 512;
+/// How often the queue is looked through for what has expired.
+pub const QUEUE_POLL: Duration = Duration::from_millis(250);
+/// How long the queue rests when what it decided could not be sealed.
+pub const QUEUE_RETRY_PAUSE: Duration = Duration::from_millis(50);
+/// Tickets that one answer lists.
+pub const MAX_LISTED_TICKETS: usize = 1000;
 /// Intents between two looks at a batch's deadline.
 pub const INTENTS_PER_DEADLINE_LOOK: usize = 16;
 /// Batches that wait for the shadow bundle; more are dropped and counted.

@@ -1,4 +1,7 @@
-//! What an agent asked, as JSON: the intents of a recorded request, which lie beside the leaves and can be erased.
+//! What people are shown of texts that peers wrote, and intents as agents write them.
+//!
+//! The rule it keeps: whatever does not print, moves the cursor or turns the direction of text is made visible, so that no
+//! peer's text can pass for ours, or for another's.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -9,8 +12,10 @@ use assent_proto::codec::CodecError;
 use assent_proto::context::{Event, Ip};
 use assent_proto::intent::Intent as Parsed;
 
+use crate::limits::MAX_REASON_BYTES;
+
 /// The intent in the form in which agents write it.
-pub(super) fn json(intent: &Parsed<'_>) -> Result<serde_json::Value, CodecError> {
+pub(crate) fn intent(intent: &Parsed<'_>) -> Result<serde_json::Value, CodecError> {
     let (act, terms) = (&intent.act, &intent.terms);
     let Value::Record(context) = next(&mut act.context.events())? else { return Err(CodecError::Malformed) };
     let owned = Intent {
@@ -24,6 +29,26 @@ pub(super) fn json(intent: &Parsed<'_>) -> Result<serde_json::Value, CodecError>
         on_unavailable: terms.on_unavailable,
     };
     serde_json::to_value(&owned).map_err(|_| CodecError::Malformed)
+}
+
+/// The same text, with what does not print or turns the direction of text escaped.
+pub(crate) fn visible(text: &str) -> String {
+    let shown = |c: char| match c {
+        '"' | '\'' | '\\' => c.to_string(),
+        _ => c.escape_debug().to_string(),
+    };
+    text.chars().map(shown).collect()
+}
+
+/// Whether a text that an operator writes can stand in a statement, which has a line for each of its parts.
+///
+/// # Errors
+/// What is wrong with it.
+pub(crate) fn one_line(what: &str, text: &str) -> Result<(), String> {
+    if text.trim().is_empty() || text.len() > MAX_REASON_BYTES || text.chars().any(char::is_control) {
+        return Err(format!("the {what} is to be one line of text, of at most {MAX_REASON_BYTES} bytes"));
+    }
+    Ok(())
 }
 
 /// The next value of a walk.
@@ -79,10 +104,9 @@ mod tests {
 
     #[test]
     fn every_intent_of_the_sample_comes_back_as_it_was_written() {
-        for intent in assent_client::json::parse_lines(sample::INTENTS).take(200) {
-            let intent = intent.unwrap();
-            let encoded = intent.encode().unwrap();
-            let shown = json(&Parsed::parse(encoded.bytes()).unwrap()).unwrap();
+        for asked in assent_client::json::parse_lines(sample::INTENTS).take(200) {
+            let encoded = asked.unwrap().encode().unwrap();
+            let shown = intent(&Parsed::parse(encoded.bytes()).unwrap()).unwrap();
             let read = Intent::from_json(&shown.to_string()).unwrap();
             assert_eq!(read.encode().unwrap().bytes(), encoded.bytes());
         }
@@ -94,10 +118,10 @@ mod tests {
             [("ip".to_owned(), "10.0.0.1/8".parse::<assent_client::Ip>().unwrap().into())].into(),
         );
         let set = Value::Set(vec![inner, Value::Set(vec![Value::Long(-1), Value::Bool(true)])]);
-        let intent =
+        let asked =
             Intent::new("A::\"a\"".parse().unwrap(), "B::\"b\"".parse().unwrap(), "x").with("set", set);
-        let encoded = intent.encode().unwrap();
-        let shown = json(&Parsed::parse(encoded.bytes()).unwrap()).unwrap();
+        let encoded = asked.encode().unwrap();
+        let shown = intent(&Parsed::parse(encoded.bytes()).unwrap()).unwrap();
         assert_eq!(Intent::from_json(&shown.to_string()).unwrap().encode().unwrap().bytes(), encoded.bytes());
     }
 }

@@ -29,6 +29,8 @@ mod operators;
 #[cfg(test)]
 mod outage;
 #[cfg(test)]
+mod queue;
+#[cfg(test)]
 mod rotation;
 #[cfg(test)]
 mod serving;

@@ -72,7 +72,9 @@ impl<'b> Judge<'b> {
                 (Verdict::Allow { window_s, uses, grounds: Grounds::Policy }, evaluation.reasons())
             }
             Evaluated::Deny => (Verdict::Deny(Refusal::PolicyDenied), evaluation.reasons()),
-            Evaluated::Hold => (Verdict::Hold(Refusal::ApprovalRequired), evaluation.reasons()),
+            Evaluated::Hold => {
+                (Verdict::Hold { refusal: Refusal::ApprovalRequired, waiting: None }, evaluation.reasons())
+            }
             Evaluated::Unavailable(_) => (Verdict::Deny(Refusal::EvaluationUnavailable), evaluation.errors()),
         };
         let policies = deciding.iter().map(|index| self.bundle.policy_id(index)).collect();

@@ -20,6 +20,7 @@ mod output;
 mod policy;
 mod progress;
 mod prove;
+mod queue;
 mod scratch;
 mod serve;
 mod status;
@@ -147,6 +148,11 @@ enum Noun {
         #[command(subcommand)]
         verb: drill::Verb,
     },
+    /// What waits while it cannot be decided: list it, look into it, withdraw it.
+    Queue {
+        #[command(subcommand)]
+        verb: queue::Verb,
+    },
     /// Who is told when something needs people: list what was to be known, test the sinks, try again.
     Escalation {
         #[command(subcommand)]
@@ -216,6 +222,7 @@ fn run(noun: Noun, globals: &Globals) -> anyhow::Result<Exit> {
         Noun::Hsm { verb } => hsm::run(verb, globals),
         Noun::Keys { verb } => keys::run(verb, globals),
         Noun::Drill { verb } => drill::run(&verb, globals),
+        Noun::Queue { verb } => queue::run(&verb, globals),
         Noun::Escalation { verb } => escalation::run(&verb, globals),
         Noun::Witness { verb } => witness::run(verb, globals),
         Noun::Signer => {

@@ -55,6 +55,7 @@ fn table(out: &mut impl std::io::Write, status: &Status) -> std::io::Result<()> 
         writeln!(out, "  http        http://{http}")?;
     }
     witnesses(out, status)?;
+    queue(out, status)?;
     escalations(out, status)?;
     fence(out, status)?;
     key(out, "key", &status.key)?;
@@ -99,6 +100,25 @@ fn witnesses(out: &mut impl std::io::Write, status: &Status) -> std::io::Result<
         }
     }
     Ok(())
+}
+
+/// What waits.
+fn queue(out: &mut impl std::io::Write, status: &Status) -> std::io::Result<()> {
+    let queue = &status.queue;
+    let [low, normal, high, critical] = queue.queued;
+    let queued: u64 = queue.queued.iter().sum();
+    if queued + queue.awaiting_approval == 0 {
+        return writeln!(out, "  queue       empty, of at most {} intents", queue.intents_max);
+    }
+    writeln!(
+        out,
+        "  queue       {queued} intents ({critical} critical, {high} high, {normal} normal, {low} low), {} await approval, of at most {}",
+        queue.awaiting_approval, queue.intents_max
+    )?;
+    match queue.oldest_ms {
+        Some(oldest) => writeln!(out, "  oldest      waits since {}", super::utc(Timestamp(oldest))),
+        None => Ok(()),
+    }
 }
 
 /// What people are to know, and whether they do.

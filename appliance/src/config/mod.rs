@@ -8,6 +8,7 @@ mod escalation;
 mod log;
 mod pin;
 mod policy;
+mod queue;
 mod quota;
 mod reader;
 mod sections;
@@ -26,6 +27,7 @@ pub use escalation::Escalation;
 pub use log::{Fence, HsmFence, Log, Round};
 pub use pin::PinSource;
 pub use policy::{Policy, Signers};
+pub use queue::Queue;
 pub use quota::Quota;
 pub use sections::{Appliance, Hsm, Listen, Module, Rearm, Tls};
 pub use witness::{Witnessed, Witnessing};
@@ -61,6 +63,8 @@ pub struct Config {
     pub witnessing: Witnessing,
     /// Who is told when something needs people.
     pub escalation: Escalation,
+    /// How much may wait.
+    pub queue: Queue,
     /// What one connection may use.
     pub quota: Quota,
     settings: Vec<Setting>,
@@ -224,6 +228,7 @@ impl Config {
             witness: Witnessed::read(&mut reader)?,
             witnessing: Witnessing::read(&mut reader)?,
             escalation: Escalation::read(&mut reader)?,
+            queue: Queue::read(&mut reader)?,
             quota: Quota::read(&mut reader)?,
             settings: Vec::new(),
         };

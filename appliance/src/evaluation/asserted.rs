@@ -15,6 +15,8 @@ pub struct Asserted {
     pub epoch: Epoch,
     /// Whether the token boundary is closed.
     pub degraded: bool,
+    /// Approvals that are in.
+    pub approvals: i64,
     /// The principal's intents in the minute before this batch.
     pub rate_before: i64,
 }
@@ -26,7 +28,7 @@ impl Asserted {
         let here = i64::try_from(position).unwrap_or(i64::MAX).saturating_add(1);
         Facts {
             now_ms: i64::try_from(self.now.0).unwrap_or(i64::MAX),
-            approvals: 0,
+            approvals: self.approvals,
             degraded: self.degraded,
             agent_rate: self.rate_before.saturating_add(here),
             epoch: i64::try_from(self.epoch.0).unwrap_or(i64::MAX),

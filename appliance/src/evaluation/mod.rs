@@ -43,24 +43,36 @@ impl<'s> Judgement<'s> {
     }
 }
 
-/// Refuses a classified intent that is not evaluated: the boundary is closed, or its batch has passed its deadline.
-pub fn withhold<'s>(_classified: Classified<'_, '_>) -> Judgement<'s> {
-    let verdict = Verdict::Deny(Refusal::EvaluationUnavailable);
+/// Refuses a classified intent that is not evaluated: the boundary is closed, or its batch has passed its deadline. One that
+/// wishes so waits.
+pub fn withhold<'s>(classified: Classified<'_, '_>) -> Judgement<'s> {
+    let verdict = match classified.granted.waiting {
+        None => Verdict::Deny(Refusal::EvaluationUnavailable),
+        waiting @ Some(_) => Verdict::Hold { refusal: Refusal::Queued, waiting },
+    };
     Judgement(Ruling { verdict, risk: 0, policies: Policies::default() })
 }
 
-/// Decides a classified intent under the bundle that classified it.
-pub fn evaluate<'s>(mut classified: Classified<'_, '_>, snapshot: &'s Snapshot) -> Judgement<'s> {
+/// Decides a classified intent under the bundle that classified it. An allow has these grounds.
+pub fn evaluate<'s>(
+    mut classified: Classified<'_, '_>,
+    snapshot: &'s Snapshot,
+    grounds: Grounds,
+) -> Judgement<'s> {
     let granted = classified.granted;
     let evaluation = classified.read.evaluate();
     let (verdict, deciding) = match evaluation.verdict() {
         evaluator::Verdict::Allow => {
-            let verdict =
-                Verdict::Allow { window_s: granted.window_s, uses: granted.uses, grounds: Grounds::Policy };
+            let verdict = Verdict::Allow { window_s: granted.window_s, uses: granted.uses, grounds };
             (verdict, evaluation.reasons())
         }
         evaluator::Verdict::Deny => (Verdict::Deny(Refusal::PolicyDenied), evaluation.reasons()),
-        evaluator::Verdict::Hold => (Verdict::Hold(Refusal::ApprovalRequired), evaluation.reasons()),
+        evaluator::Verdict::Hold => {
+            let waiting = granted.waiting;
+            let refusal =
+                if waiting.is_some() { Refusal::AwaitingApproval } else { Refusal::ApprovalRequired };
+            (Verdict::Hold { refusal, waiting }, evaluation.reasons())
+        }
         evaluator::Verdict::Unavailable(_) => {
             snapshot.count_errors(evaluation.errors());
             (Verdict::Deny(Refusal::EvaluationUnavailable), evaluation.errors())

@@ -10,14 +10,18 @@
 //! A batch walks as one: decided under one bundle, at one time, in one epoch, with one run of entries. The connection walks
 //! up to the draft; from there the sealer takes it.
 
+mod waiting;
+
+pub(crate) use waiting::Outcome;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use assent_proto::codec::CodecError;
-use assent_proto::entry::Salt;
+use assent_proto::entry::{Grounds, Salt};
 use assent_proto::refusal::Refusal;
-use assent_proto::wire::{Head, Request, Ruling, append_refused};
+use assent_proto::wire::{Frame, Head, Request, RequestError, Ruling, append_refused};
 use tokio::sync::{oneshot, watch};
 
 use crate::clock::{Clock, Stopwatch};
@@ -26,16 +30,18 @@ use crate::identity::SpiffeId;
 use crate::intent::Reading;
 use crate::limits::INTENTS_PER_DEADLINE_LOOK;
 use crate::log::Leaves;
-use crate::log::store::BatchKey;
+use crate::log::store::{BatchKey, StoreError};
 use crate::policy::shadow::{Account, Shadow, ShadowStatus};
 use crate::policy::{Policies, Snapshot};
-use crate::token::{Answer, Draft, DraftError, SealerHandle, TokenBoundary, Written};
+use crate::queue::Queue;
+use crate::token::{Answer, Draft, DraftError, SealerHandle, TokenBoundary, Wishes, Written};
 
 /// The rooms, joined.
 #[derive(Debug)]
 pub struct Pipeline {
     policies: Arc<Policies>,
     sealer: SealerHandle,
+    queue: Arc<Queue>,
     clock: Clock,
     /// How long the evaluation of one batch may take.
     deadline: Duration,
@@ -51,6 +57,8 @@ enum DecideError {
     Encoding(#[from] CodecError),
     #[error("a draft cannot be encoded")]
     Draft(#[from] DraftError),
+    #[error("what waits cannot be read")]
+    Waiting(#[from] StoreError),
     #[error("the system gives no random bytes")]
     Random(#[from] getrandom::Error),
 }
@@ -70,16 +78,35 @@ impl Pipeline {
     pub fn new(
         policies: Arc<Policies>,
         sealer: SealerHandle,
+        queue: Arc<Queue>,
         clock: Clock,
         deadline: Duration,
         shadow: Option<Arc<Shadow>>,
     ) -> Self {
-        Self { policies, sealer, clock, deadline, rates: Rates::default(), late: AtomicU64::new(0), shadow }
+        Self {
+            policies,
+            sealer,
+            queue,
+            clock,
+            deadline,
+            rates: Rates::default(),
+            late: AtomicU64::new(0),
+            shadow,
+        }
     }
 
     /// Answers a frame of this principal: the reply frame. None: the appliance is stopping, and the batch, if it was
     /// decided at all, is to be fetched again under its id.
     pub async fn answer(&self, principal: &SpiffeId, frame: Vec<u8>) -> Option<Answer> {
+        match Frame::parse_of_ticket(&frame) {
+            Some(Ok(Frame::Collect(ticket))) => self.collect(principal, ticket).await,
+            Some(Ok(Frame::Cancel(ticket))) => self.cancel(principal, ticket).await,
+            Some(Ok(Frame::Preauthorize(_))) | None => self.preauthorize(principal, frame).await,
+            Some(Err(error)) => Some(refused_frame(principal, error)),
+        }
+    }
+
+    async fn preauthorize(&self, principal: &SpiffeId, frame: Vec<u8>) -> Option<Answer> {
         let mut disk = self.sealer.disk_hangs();
         let place = tokio::select! {
             biased;
@@ -94,12 +121,9 @@ impl Pipeline {
             }
             Ok(request) => {
                 let key = BatchKey::new(request.batch(), principal.as_str());
-                self.walk(principal, request, frame.len()).map(|decided| (key, decided))
+                self.walk(principal, request, frame.len(), Evidence::default()).map(|decided| (key, decided))
             }
-            Err(error) => {
-                tracing::debug!(%principal, %error, "frame refused");
-                return Some(refused(error.refusal()));
-            }
+            Err(error) => return Some(refused_frame(principal, error)),
         };
         let (key, Decided { written, account, .. }) = match walked {
             Ok(walked) => walked,
@@ -126,14 +150,26 @@ impl Pipeline {
     }
 
     /// Takes what holds at this moment, and decides the batch under it.
-    fn walk(&self, principal: &SpiffeId, request: Request<'_>, bytes: usize) -> Result<Decided, DecideError> {
+    fn walk(
+        &self,
+        principal: &SpiffeId,
+        request: Request<'_>,
+        bytes: usize,
+        evidence: Evidence,
+    ) -> Result<Decided, DecideError> {
         let (began, now) = (Stopwatch::start(), self.clock.now());
         let (moment, boundary) = (self.policies.moment(now), self.sealer.boundary());
-        let rate_before = self.rates.count(principal.as_str(), moment.running, request.intents().len());
-        let asserted = Asserted { now, epoch: boundary.epoch(), degraded: !boundary.is_open(), rate_before };
+        // What waited was counted when it was asked.
+        let asked = if evidence.waited { 0 } else { request.intents().len() };
+        let rate_before = self.rates.count(principal.as_str(), moment.running, asked);
+        let (epoch, degraded, approvals) = (boundary.epoch(), !boundary.is_open(), evidence.approvals);
+        let asserted = Asserted { now, epoch, degraded, approvals, rate_before };
         let is_closed = self.policies.boundary().closed(moment).is_some();
-        let has_shadow = !is_closed && self.shadow.as_ref().is_some_and(|shadow| shadow.has_room(bytes));
-        let limits = Limits { is_closed, has_shadow, is_late: || began.left_of(self.deadline).is_none() };
+        let has_shadow = !is_closed
+            && !evidence.waited
+            && self.shadow.as_ref().is_some_and(|shadow| shadow.has_room(bytes));
+        let is_late = || began.left_of(self.deadline).is_none();
+        let limits = Limits { is_closed, has_shadow, grounds: evidence.grounds, is_late };
         let decided = decide(&self.policies.snapshot(), principal, request, asserted, limits)?;
         if decided.late > 0 {
             let (late, deadline) = (decided.late, self.deadline);
@@ -155,10 +191,34 @@ impl Pipeline {
         self.sealer.boundary()
     }
 
+    /// Whether what is decided now can lead to a token.
+    pub(crate) fn is_open(&self) -> bool {
+        let moment = self.policies.moment(self.clock.now());
+        self.boundary().is_open() && self.policies.boundary().closed(moment).is_none()
+    }
+
     /// How the shadow bundle does, where there is one.
     #[must_use]
     pub fn shadow(&self) -> Option<ShadowStatus> {
         self.shadow.as_ref().map(|shadow| shadow.status())
+    }
+}
+
+/// What is known of a batch besides its intents.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Evidence {
+    /// Whether it waited.
+    pub(crate) waited: bool,
+    /// How many operators approved it.
+    pub(crate) approvals: i64,
+    /// On what an allow rests.
+    pub(crate) grounds: Grounds,
+}
+
+impl Default for Evidence {
+    /// Of a batch that an agent asks.
+    fn default() -> Self {
+        Self { waited: false, approvals: 0, grounds: Grounds::Policy }
     }
 }
 
@@ -168,6 +228,8 @@ struct Limits<L> {
     is_closed: bool,
     /// Whether the shadow wants an account of it.
     has_shadow: bool,
+    /// On what an allow rests.
+    grounds: Grounds,
     /// Whether the deadline has passed.
     is_late: L,
 }
@@ -191,23 +253,27 @@ fn decide(
     let mut outcomes = Vec::with_capacity(intents.len());
     let mut reading = Reading::new(&view);
     let mut leaves = Leaves::with_capacity(intents.len(), intents.len() * 512);
-    let (mut is_late, mut late) = (false, 0);
+    let (mut is_late, mut late, mut wishes) = (false, 0, Vec::new());
     for (position, (intent, _)) in intents.enumerate() {
         is_late = is_late || (position.is_multiple_of(INTENTS_PER_DEADLINE_LOOK) && (limits.is_late)());
+        let place = u32::try_from(position).unwrap_or(u32::MAX);
         let ruling = match reading.classify(subject, &intent, asserted.at(position)) {
-            Ok(classified) if is_late || limits.is_closed => {
-                late += usize::from(!limits.is_closed);
-                withhold(classified).into_ruling()
+            Ok(classified) => {
+                wishes.extend(classified.granted.waiting.map(|waiting| (place, waiting)));
+                if is_late || limits.is_closed {
+                    late += usize::from(!limits.is_closed);
+                    withhold(classified).into_ruling()
+                } else {
+                    evaluate(classified, snapshot, limits.grounds).into_ruling()
+                }
             }
-            Ok(classified) => evaluate(classified, snapshot).into_ruling(),
             Err(unclassified) => unclassified.ruling(),
         };
-        let position = u32::try_from(position).unwrap_or(u32::MAX);
-        leaves.push(&ruling.clone().entry(&head, position, &intent, intent.act.digest()))?;
+        leaves.push(&ruling.clone().entry(&head, place, &intent, intent.act.digest()))?;
         outcomes.push(number_of(ruling, &mut rulings));
     }
     let account = (limits.has_shadow && late == 0).then(|| Account::new(asserted, &rulings, &outcomes));
-    let written = Written::new(&head, &rulings, &outcomes, leaves)?;
+    let written = Written::new(&head, &rulings, &outcomes, leaves)?.wishing(Wishes::of(wishes));
     Ok(Decided { written, late, account })
 }
 
@@ -224,6 +290,11 @@ fn number_of<'r>(ruling: Ruling<'r>, rulings: &mut Vec<Ruling<'r>>) -> u16 {
 /// Waits until the disk hangs; false where it never will.
 async fn hangs(disk: &mut watch::Receiver<bool>) -> bool {
     disk.wait_for(|hangs| *hangs).await.is_ok()
+}
+
+fn refused_frame(principal: &SpiffeId, error: RequestError) -> Answer {
+    tracing::debug!(%principal, %error, "frame refused");
+    refused(error.refusal())
 }
 
 fn refused(refusal: Refusal) -> Answer {

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
+use assent_proto::entry::Grounds;
 use assent_proto::number::Timestamp;
 use assent_proto::wire::{Request, Ruling, Verdict};
 use serde::{Deserialize, Serialize};
@@ -250,7 +251,7 @@ impl Shadow {
         let mut reading = Reading::new(&view);
         for (position, ((intent, _), ours)) in request.intents().zip(&account.outcomes).enumerate() {
             let theirs = match reading.classify(subject, &intent, account.asserted.at(position)) {
-                Ok(classified) => evaluate(classified, snapshot).into_ruling(),
+                Ok(classified) => evaluate(classified, snapshot, Grounds::Policy).into_ruling(),
                 Err(unclassified) => unclassified.ruling(),
             };
             let Some((ours, our_policies)) = account.rulings.get(usize::from(*ours)) else { continue };
@@ -294,7 +295,7 @@ const UNAVAILABLE: &str = assent_proto::refusal::Refusal::EvaluationUnavailable.
 fn outcome(ruling: &Ruling<'_>) -> &'static str {
     match ruling.verdict {
         Verdict::Allow { .. } => "allow",
-        Verdict::Hold(_) => "hold",
+        Verdict::Hold { .. } => "hold",
         Verdict::Deny(refusal) => refusal.name(),
     }
 }

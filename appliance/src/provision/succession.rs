@@ -253,22 +253,19 @@ impl<'c> Succession<'c> {
     ) -> Result<(), SuccessionError> {
         let key = VerifierKey::parse(&self.statement.key)?;
         let (leaves, frontier) = first_round(&self.statement, by, signatures, now)?;
-        let checkpoint = assent_proto::checkpoint::Checkpoint {
-            origin: key.name(),
-            size: frontier.size(),
-            root: frontier.root(),
-        };
+        let (size, root) = (frontier.size(), frontier.root());
+        let checkpoint = assent_proto::checkpoint::Checkpoint { origin: key.name(), size, root };
         let text = checkpoint.text()?;
         let signature = self.signer.sign(text.as_bytes(), SIGNER_START_DEADLINE)?;
         if key.verify(text.as_bytes(), &signature).is_err() {
             return Err(HsmFault::new(FaultKind::SignatureInvalid, "").into());
         }
-        let (size, root) = (checkpoint.size, checkpoint.root);
         let commit = Commit {
             first: LeafIndex(0),
             leaves: vec![&leaves],
             requests: Vec::new(),
             answers: Vec::new(),
+            rows: Vec::new(),
             frontier: &frontier,
             checkpoint: Some(SignedCheckpoint { size, root, key_id: key.id(), signature, successor: None }),
             epoch: Epoch(0),

@@ -28,6 +28,7 @@ use crate::identity::tls::TlsError;
 use crate::identity::{Registry, RegistryError};
 use crate::limits::SIGNER_START_DEADLINE;
 use crate::log::reader::Reader;
+use crate::log::store::StoreError;
 use crate::log::{Log, OpenError, Place};
 use crate::notices::Notices;
 use crate::operators::ListError;
@@ -36,6 +37,8 @@ use crate::policy::loader::{self, LoaderSettings};
 use crate::policy::shadow::Shadow;
 use crate::policy::{LoadError, Rules, archive, store};
 use crate::provision::{self, ProvisionError};
+use crate::queue::desk::QueueDesk;
+use crate::queue::{Drainer, Queue};
 use crate::server::Server;
 use crate::token::rearm::Orders;
 use crate::token::{Authority, HsmFenceSettings, Sealer, SealerError, SealerHandle, SealerSettings};
@@ -50,6 +53,9 @@ pub enum ServeError {
     /// The log is refused.
     #[error("cannot open the log")]
     Log(#[from] OpenError),
+    /// What waits cannot be read.
+    #[error("cannot read what waits")]
+    Queue(#[source] StoreError),
     /// The bundle is refused.
     #[error("cannot load the bundle")]
     Bundle(#[from] LoadError),
@@ -116,7 +122,7 @@ pub async fn run(config: &Config) -> Result<(), ServeError> {
         &config.fence.path,
     )?;
     let office = config.hsm.office().map_err(ServeError::Operators)?;
-    let (sealer, handle, reader) = sealer(config, &clock)?;
+    let (sealer, handle, reader, queue) = sealer(config, &clock)?;
     let escalation = Escalation::open(config)?;
     let shadow =
         config.policy.shadow.clone().map(Shadow::start).transpose().map_err(system("start the shadow"))?;
@@ -131,7 +137,11 @@ pub async fn run(config: &Config) -> Result<(), ServeError> {
     let (control, word) = control::listen(&config.appliance.data)?;
 
     let (deadline, sealing) = (config.policy.deadline, handle.clone());
-    let pipeline = Arc::new(Pipeline::new(Arc::clone(&policies), sealing, clock.clone(), deadline, shadow));
+    let pipeline =
+        Pipeline::new(Arc::clone(&policies), sealing, Arc::clone(&queue), clock.clone(), deadline, shadow);
+    let pipeline = Arc::new(pipeline);
+    let drainer = Drainer::new(Arc::clone(&queue), Arc::clone(&pipeline), clock.clone());
+    let desk_of_queue = QueueDesk::new(queue, Arc::clone(&pipeline), handle.clone());
     let status = StatusSource {
         origin: config.origin(),
         listen: listen.clone(),
@@ -141,6 +151,7 @@ pub async fn run(config: &Config) -> Result<(), ServeError> {
         unsigned_max: config.round.unsigned_max,
         sealer: handle.clone(),
         escalation: escalation.desk(),
+        queue: desk_of_queue,
         policies: Arc::clone(&policies),
         pipeline: Arc::clone(&pipeline),
         clock: clock.clone(),
@@ -159,12 +170,14 @@ pub async fn run(config: &Config) -> Result<(), ServeError> {
     };
     let escalation = escalation.watch(Arc::clone(handle.boundary()), policies, clock, automatic);
     let controlling = tokio::spawn(control::serve(control, Arc::new(desk)));
+    let draining = tokio::spawn(drainer.run());
     let ended = start(sealer)?;
     let outside = outside.run()?;
     tracing::info!(listen, http, origin = config.origin(), "serving");
     let outcome = until_stopped(server, handle, ended).await;
     escalation.stop(outcome.as_ref().err().map(told)).await;
     controlling.abort();
+    draining.abort();
     outside.stop().await;
     outcome
 }
@@ -200,7 +213,7 @@ fn endpoint(config: &Config) -> Result<Endpoint, ServeError> {
 }
 
 /// Opens the log under its keys, and puts a sealer over it.
-fn sealer(config: &Config, clock: &Clock) -> Result<(Sealer, SealerHandle, Reader), ServeError> {
+fn sealer(config: &Config, clock: &Clock) -> Result<(Sealer, SealerHandle, Reader, Arc<Queue>), ServeError> {
     let place = Place::beside(&provision::log_file(config), &config.fence_file());
     let told = |volumes: u64| {
         if volumes.is_multiple_of(64) {
@@ -213,6 +226,7 @@ fn sealer(config: &Config, clock: &Clock) -> Result<(Sealer, SealerHandle, Reade
         return Err(ProvisionError::NotOpened(config.appliance.log).into());
     }
     let (reader, checked) = (log.reader(), log.checked());
+    let queue = Queue::open(&reader, config.queue.limits).map_err(ServeError::Queue)?;
     // The ring says which key signs; the configuration says only how to reach the HSM that holds it.
     let signing = log.keys().signing();
     let verifier_key = signing.vkey.clone();
@@ -236,12 +250,12 @@ fn sealer(config: &Config, clock: &Clock) -> Result<(Sealer, SealerHandle, Reade
         disk_deadline: config.log.deadline,
         space: space(config),
     };
-    let (sealer, handle) = Sealer::new(log, authority, settings, clock.clone());
+    let (sealer, handle) = Sealer::new(log, authority, settings, Arc::clone(&queue), clock.clone());
     if !checked {
         check_volumes(reader.clone(), handle.clone())
             .map_err(system("start the check of the log's volumes"))?;
     }
-    Ok((sealer, handle, reader))
+    Ok((sealer, handle, reader, queue))
 }
 
 /// Checks the volumes of a log that was closed in order while it serves: what is damaged closes the boundary.

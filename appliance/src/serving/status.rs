@@ -10,6 +10,7 @@ use crate::evaluation::Closed;
 use crate::hsm::FaultClass;
 use crate::pipeline::Pipeline;
 use crate::policy::{Policies, PolicyStatus};
+use crate::queue::desk::{QueueDesk, QueueStatus};
 use crate::token::{FenceInHsm, Reading, SealerHandle};
 use crate::witness::{Witness, WitnessStatus, WitnessedStatus, Witnesses};
 
@@ -104,6 +105,8 @@ pub struct Status {
     pub witnesses: Vec<WitnessStatus>,
     /// Logs that are cosigned here, and how far each is.
     pub witnessed: Vec<WitnessedStatus>,
+    /// What waits.
+    pub queue: QueueStatus,
     /// What people are to know, and whether they do.
     pub escalations: EscalationStatus,
 }
@@ -123,6 +126,8 @@ pub struct StatusSource {
     pub witness: Option<Arc<Witness>>,
     /// What tells people.
     pub escalation: EscalationDesk,
+    /// What waits.
+    pub queue: QueueDesk,
     /// Entries that may stand unsigned.
     pub unsigned_max: u64,
     /// The sealer.
@@ -181,6 +186,7 @@ impl StatusSource {
             http: self.http.clone(),
             witnesses: self.witnesses.status(),
             witnessed: self.witness.as_ref().map_or_else(Vec::new, |witness| witness.status()),
+            queue: self.queue.status(),
             escalations: self.escalation.status(),
         }
     }

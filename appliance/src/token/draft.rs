@@ -4,15 +4,13 @@
 //! is a token: that takes a signature, which only the sealer gets.
 
 use assent_proto::codec::CodecError;
-use assent_proto::entry::{Deny, Entry};
 use assent_proto::hash::Hash;
 use assent_proto::number::Epoch;
 use assent_proto::refusal::Refusal;
-use assent_proto::wire::{
-    Decided, Head, Reply, Ruling, Verdict, append_refused, append_sealing, begin_decided,
-};
+use assent_proto::wire::{Head, Reply, Ruling, Verdict, append_refused, begin_decided};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
+use super::parking::{Parked, Wishes};
 use crate::log::Leaves;
 use crate::log::store::BatchKey;
 
@@ -30,6 +28,26 @@ pub struct Answer {
     pub tokens: u64,
 }
 
+/// Who wants a batch decided.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AskedBy {
+    /// An agent, which waits for the answer.
+    Agent,
+    /// The queue: what waited is decided anew. Where it cannot be signed, it waits on.
+    Queue,
+    /// The queue: what waited is refused, for it has expired or was withdrawn.
+    EndOfWait,
+}
+
+/// How many of each verdict.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Verdicts {
+    pub(super) allows: u64,
+    pub(super) holds: u64,
+    /// Of the holds, those that wait.
+    pub(super) waits: u64,
+}
+
 /// The decided entries of one batch.
 #[derive(Debug)]
 pub struct Draft {
@@ -42,8 +60,12 @@ pub struct Draft {
     pub(super) leaves: Leaves,
     /// The reply, up to its sealing.
     pub(super) begun: Vec<u8>,
-    pub(super) allows: u64,
-    pub(super) holds: u64,
+    pub(super) counts: Verdicts,
+    pub(super) asked_by: AskedBy,
+    /// Intents that are to wait rather than be refused.
+    pub(super) wishes: Option<Box<Wishes>>,
+    /// Those that will, once their holds are durable.
+    pub(super) parked: Option<Parked>,
     answer: oneshot::Sender<Answer>,
     /// Its place among those that wait; given back when it is answered.
     _place: OwnedSemaphorePermit,
@@ -55,8 +77,8 @@ pub struct Written {
     epoch: Epoch,
     begun: Vec<u8>,
     leaves: Leaves,
-    allows: u64,
-    holds: u64,
+    counts: Verdicts,
+    wishes: Option<Box<Wishes>>,
 }
 
 impl Written {
@@ -73,8 +95,14 @@ impl Written {
         assert_eq!(outcomes.len(), leaves.len(), "every intent has its entry");
         let mut begun = Vec::with_capacity(512 + outcomes.len());
         begin_decided(head, rulings.iter(), outcomes, &mut begun)?;
-        let (allows, holds) = count(rulings, outcomes);
-        Ok(Self { epoch: head.epoch, begun, leaves, allows, holds })
+        let counts = count(rulings, outcomes);
+        Ok(Self { epoch: head.epoch, begun, leaves, counts, wishes: None })
+    }
+
+    /// The same, with the intents that are to wait rather than be refused.
+    #[must_use]
+    pub fn wishing(self, wishes: Option<Box<Wishes>>) -> Self {
+        Self { wishes, ..self }
     }
 }
 
@@ -88,26 +116,29 @@ impl Draft {
         answer: oneshot::Sender<Answer>,
         place: OwnedSemaphorePermit,
     ) -> Self {
-        let Written { epoch, begun, leaves, allows, holds } = written;
+        let Written { epoch, begun, leaves, counts, wishes } = written;
         let request = Hash::of_labelled(b"assent/request/v1\0", [&frame]);
-        Self { key, request, epoch, frame, leaves, begun, allows, holds, answer, _place: place }
+        let (asked_by, parked) = (AskedBy::Agent, None);
+        Self {
+            key,
+            request,
+            epoch,
+            frame,
+            leaves,
+            begun,
+            counts,
+            asked_by,
+            wishes,
+            parked,
+            answer,
+            _place: place,
+        }
     }
 
-    /// Turns every allow into a denial, in the entries and in the reply.
-    pub(super) fn void_allows(&mut self) -> Result<(), DraftError> {
-        if self.allows == 0 {
-            return Ok(());
-        }
-        let mut leaves = Leaves::with_capacity(self.leaves.len(), 0);
-        for leaf in self.leaves.iter() {
-            let entry = Entry::parse(leaf).map_err(|_| CodecError::Malformed)?;
-            let entry = if let Entry::Allow(allow) = entry { Entry::Deny(voided(allow)) } else { entry };
-            leaves.push(&entry)?;
-        }
-        self.begun = voided_reply(&self.begun)?;
-        self.leaves = leaves;
-        self.allows = 0;
-        Ok(())
+    /// The same, wanted by the queue.
+    #[must_use]
+    pub fn asked_by(self, asked_by: AskedBy) -> Self {
+        Self { asked_by, ..self }
     }
 
     /// Answers with a frame that carries so many tokens. The peer may be gone, which changes nothing: the answer is
@@ -125,56 +156,25 @@ impl Draft {
 }
 
 /// How many tokens a reply frame carries.
-pub(super) fn tokens_in(frame: &[u8]) -> u64 {
+pub(crate) fn tokens_in(frame: &[u8]) -> u64 {
     let Ok(Reply::Decided(decided)) = Reply::parse(frame) else { return 0 };
     let rulings: Vec<Ruling<'_>> = decided.rulings().filter_map(Result::ok).collect();
     let outcomes: Vec<u16> = decided.outcomes().filter_map(|number| u16::try_from(number).ok()).collect();
-    count(&rulings, &outcomes).0
+    count(&rulings, &outcomes).allows
 }
 
-fn count(rulings: &[Ruling<'_>], outcomes: &[u16]) -> (u64, u64) {
+pub(super) fn count(rulings: &[Ruling<'_>], outcomes: &[u16]) -> Verdicts {
     let of = |outcome: &u16| rulings.get(usize::from(*outcome)).map(|ruling| ruling.verdict);
-    outcomes.iter().filter_map(of).fold((0, 0), |(allows, holds), verdict| match verdict {
-        Verdict::Allow { .. } => (allows + 1, holds),
-        Verdict::Hold(_) => (allows, holds + 1),
-        Verdict::Deny(_) => (allows, holds),
-    })
-}
-
-fn voided(allow: assent_proto::entry::Allow<'_>) -> Deny<'_> {
-    Deny {
-        salt: allow.salt,
-        time: allow.time,
-        epoch: allow.epoch,
-        bundle: allow.bundle,
-        principal: allow.principal,
-        audience: allow.audience,
-        action: allow.action,
-        resource: allow.resource,
-        intent: allow.intent,
-        refusal: Refusal::TokenUnavailable,
-        risk: allow.risk,
-        policies: allow.policies,
+    let mut counts = Verdicts::default();
+    for verdict in outcomes.iter().filter_map(of) {
+        match verdict {
+            Verdict::Allow { .. } => counts.allows += 1,
+            Verdict::Hold { waiting, .. } => {
+                counts.holds += 1;
+                counts.waits += u64::from(waiting.is_some());
+            }
+            Verdict::Deny(_) => {}
+        }
     }
-}
-
-fn voided_reply(begun: &[u8]) -> Result<Vec<u8>, DraftError> {
-    let mut whole = begun.to_vec();
-    append_sealing(None, &mut whole);
-    let Reply::Decided(decided) = Reply::parse(&whole)? else {
-        return Err(CodecError::Malformed.into());
-    };
-    let rulings = decided.rulings().map(|ruling| ruling.map(voided_ruling)).collect::<Result<Vec<_>, _>>()?;
-    let outcomes = decided.outcomes().filter_map(|number| u16::try_from(number).ok()).collect::<Vec<_>>();
-    let Decided { head, .. } = decided;
-    let mut begun = Vec::with_capacity(whole.len());
-    begin_decided(&head, rulings.iter(), &outcomes, &mut begun)?;
-    Ok(begun)
-}
-
-fn voided_ruling(ruling: Ruling<'_>) -> Ruling<'_> {
-    match ruling.verdict {
-        Verdict::Allow { .. } => Ruling { verdict: Verdict::Deny(Refusal::TokenUnavailable), ..ruling },
-        Verdict::Deny(_) | Verdict::Hold(_) => ruling,
-    }
+    counts
 }

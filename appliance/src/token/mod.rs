@@ -11,6 +11,7 @@ mod cause;
 mod disk_watch;
 pub mod draft;
 mod operation;
+mod parking;
 pub mod rearm;
 mod round;
 mod sealed;
@@ -20,8 +21,9 @@ mod transitions;
 pub use arming::Authority;
 pub use boundary::{Standing, TokenBoundary};
 pub use cause::Cause;
-pub use draft::{Answer, Draft, DraftError, Written};
+pub use draft::{Answer, AskedBy, Draft, DraftError, Written};
 pub use operation::Operation;
+pub use parking::Wishes;
 pub use sealed::Sealed;
 pub use sealer::{
     ErasureAnswer, ErasureOrder, FenceInHsm, Gauges, HsmFenceSettings, KeyAnswer, KeyChange, KeyOrder,

@@ -69,11 +69,11 @@ impl Round {
     }
 
     pub(super) fn allows(&self) -> u64 {
-        self.drafts.iter().map(|draft| draft.allows).sum()
+        self.drafts.iter().map(|draft| draft.counts.allows).sum()
     }
 
     pub(super) fn holds(&self) -> u64 {
-        self.drafts.iter().map(|draft| draft.holds).sum()
+        self.drafts.iter().map(|draft| draft.counts.holds).sum()
     }
 
     pub(super) fn entries(&self) -> u64 {

@@ -8,8 +8,10 @@ use assent_proto::refusal::Refusal;
 use assent_proto::wire::{Sealing, append_sealing};
 
 use super::boundary::TokenBoundary;
+use super::draft::DraftError;
 use super::round::Round;
 use crate::log::{Commit, Receipt, Recorded, SignedCheckpoint, Unsigned};
+use crate::queue::Queue;
 
 /// Tells its holder that the entries are covered by an HSM-signed checkpoint. It does not tell that they are durable, and
 /// until they are there is no way to the tokens:
@@ -22,7 +24,7 @@ use crate::log::{Commit, Receipt, Recorded, SignedCheckpoint, Unsigned};
 ///
 /// ```compile_fail
 /// fn skip(sealed: appliance::token::Sealed, boundary: &appliance::token::TokenBoundary) {
-///     sealed.release(boundary);
+///     sealed.release(boundary, todo!());
 /// }
 /// ```
 #[derive(Debug)]
@@ -55,7 +57,7 @@ impl Sealed {
     }
 
     /// What the log is to make durable.
-    pub(super) fn commit(&self, lowest: Epoch, time: Timestamp) -> Commit<'_> {
+    pub(super) fn commit(&self, lowest: Epoch, time: Timestamp) -> Result<Commit<'_>, DraftError> {
         let epochs = (self.epoch, lowest);
         commit(&self.round, &self.replies, Some(self.checkpoint), epochs, Unsigned::default(), time)
     }
@@ -64,15 +66,16 @@ impl Sealed {
     /// meanwhile nothing goes out; the answers are recorded, and asking again after re-arm fetches them.
     ///
     /// Gives how many tokens went out.
-    pub fn release(self, receipt: &Receipt, boundary: &TokenBoundary) -> u64 {
+    pub fn release(mut self, receipt: &Receipt, boundary: &TokenBoundary, queue: &Queue) -> u64 {
         assert_eq!(receipt.size(), self.checkpoint.size, "the receipt is for this round");
         let tokens = self.round.allows();
+        tell(&mut self.round, queue);
         if !boundary.is_open_in(self.epoch) {
             self.round.drafts.into_iter().for_each(|draft| draft.refuse(Refusal::TokenUnavailable));
             return 0;
         }
         for (draft, reply) in self.round.drafts.into_iter().zip(self.replies) {
-            let tokens = draft.allows;
+            let tokens = draft.counts.allows;
             draft.answer(reply, tokens);
         }
         tokens
@@ -101,12 +104,18 @@ impl Denied {
         Self { round, replies, epoch }
     }
 
-    pub(super) fn commit(&self, unsigned: Unsigned, lowest: Epoch, time: Timestamp) -> Commit<'_> {
+    pub(super) fn commit(
+        &self,
+        unsigned: Unsigned,
+        lowest: Epoch,
+        time: Timestamp,
+    ) -> Result<Commit<'_>, DraftError> {
         commit(&self.round, &self.replies, None, (self.epoch, lowest), unsigned, time)
     }
 
-    pub(super) fn release(self, receipt: &Receipt) {
+    pub(super) fn release(mut self, receipt: &Receipt, queue: &Queue) {
         assert_eq!(receipt.size(), self.round.after.size(), "the receipt is for this round");
+        tell(&mut self.round, queue);
         for (draft, reply) in self.round.drafts.into_iter().zip(self.replies) {
             draft.answer(reply, 0);
         }
@@ -120,14 +129,18 @@ fn commit<'r>(
     (epoch, lowest_epoch): (Epoch, Epoch),
     unsigned: Unsigned,
     time: Timestamp,
-) -> Commit<'r> {
+) -> Result<Commit<'r>, DraftError> {
     let recorded = |(draft, reply): (&'r super::Draft, &'r Vec<u8>)| Recorded {
         key: draft.key,
         request: draft.request,
         reply,
-        allows: draft.allows > 0,
+        allows: draft.counts.allows > 0,
     };
-    Commit {
+    let mut rows = Vec::new();
+    for (first, draft) in round.firsts().into_iter().zip(&round.drafts) {
+        rows.extend(draft.rows(first)?);
+    }
+    Ok(Commit {
         first: round.first(),
         leaves: std::iter::once(&round.operations)
             .chain(round.drafts.iter().map(|draft| &draft.leaves))
@@ -138,11 +151,20 @@ fn commit<'r>(
             .zip(round.drafts.iter().map(|draft| draft.frame.as_slice()))
             .collect(),
         answers: round.drafts.iter().zip(replies).map(recorded).collect(),
+        rows,
         frontier: &round.after,
         checkpoint,
         epoch,
         lowest_epoch,
         unsigned,
         time,
+    })
+}
+
+/// Tells the queue what waits from here on, and what does no longer. Behind the commit, and before anybody is answered: who
+/// hears of a ticket may ask for it at once.
+fn tell(round: &mut Round, queue: &Queue) {
+    for (first, draft) in round.firsts().into_iter().zip(&mut round.drafts) {
+        draft.tell(first, queue);
     }
 }

@@ -132,7 +132,7 @@ fn reloads_under_load_leave_each_decision_with_one_bundle_that_agrees_with_it() 
                     Verdict::Deny(refusal) => {
                         assert_eq!((refusal, is_open), (Refusal::PolicyDenied, false), "denied by the other");
                     }
-                    Verdict::Hold(_) => panic!("held"),
+                    Verdict::Hold { .. } => panic!("held"),
                 }
             }
             counted.fetch_add(1, Ordering::SeqCst);

@@ -88,12 +88,9 @@ fn ask(agent: &Agent) -> Option<Refusal> {
 /// Asks for the same, and gives the policies that deny it.
 fn denied_by(agent: &Agent) -> Vec<String> {
     let outcomes = agent.preauthorize(&[allowed()]);
-    match outcomes.iter().next().expect("one outcome") {
-        Outcome::Denied(reason) => reason.policies.to_vec(),
-        other @ (Outcome::Allowed(_) | Outcome::Held(_) | Outcome::Unavailable(_) | Outcome::Invalid(_)) => {
-            panic!("not denied: {other:?}")
-        }
-    }
+    let outcome = outcomes.iter().next().expect("one outcome");
+    let Outcome::Denied(reason) = outcome else { panic!("not denied: {outcome:?}") };
+    reason.policies.to_vec()
 }
 
 /// A bundle that was offered, as the log has it.

@@ -158,12 +158,10 @@ fn decided(agent: &Agent, batch: &Batch, stop: &AtomicBool) -> Option<Vec<u8>> {
 
 fn tokens_of(agent: &Agent, batch: &Batch, reply: &[u8]) -> Vec<(u64, Vec<u8>)> {
     let outcomes = batch.clone().open(reply, Some(&agent.trust), now()).expect("a reply that verifies");
-    let token = |outcome| match outcome {
-        Outcome::Allowed(token) => {
-            let token = UnverifiedToken::parse(token.bytes()).expect("a token");
-            Some((token.index.0, token.body.to_vec()))
-        }
-        Outcome::Denied(_) | Outcome::Held(_) | Outcome::Invalid(_) | Outcome::Unavailable(_) => None,
+    let token = |outcome: Outcome<'_>| {
+        let token = outcome.token()?;
+        let token = UnverifiedToken::parse(token.bytes()).expect("a token");
+        Some((token.index.0, token.body.to_vec()))
     };
     outcomes.iter().filter_map(token).collect()
 }

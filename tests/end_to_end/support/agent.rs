@@ -53,13 +53,8 @@ pub(crate) fn now() -> Timestamp {
 
 /// Decision and refusal of an outcome, as the labels write them.
 pub(crate) fn label_of(outcome: &Outcome<'_>) -> (String, Option<String>) {
-    match outcome {
-        Outcome::Allowed(_) => ("allow".to_owned(), None),
-        Outcome::Denied(reason)
-        | Outcome::Invalid(reason)
-        | Outcome::Held(reason)
-        | Outcome::Unavailable(reason) => ("deny".to_owned(), Some(reason.refusal.name().to_owned())),
-    }
+    let decision = if outcome.token().is_some() { "allow" } else { "deny" };
+    (decision.to_owned(), outcome.reason().map(|reason| reason.refusal.name().to_owned()))
 }
 
 /// Where an agent's credentials are, and whom it trusts.

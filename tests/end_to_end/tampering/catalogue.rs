@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use appliance::log::SignedCheckpoint;
 use assent_proto::checkpoint::Checkpoint;
-use assent_proto::entry::{Entry, Grounds};
+use assent_proto::entry::{Entry, Grounds, Hold};
 use assent_proto::hash::Hash;
 use assent_proto::note::VerifierKey;
 use assent_proto::number::Timestamp;
@@ -223,7 +223,7 @@ fn turned(entry: Entry<'_>, _: &mut Dice) -> Arc<[u8]> {
             };
             leaf_of(&Entry::Deny(deny))
         }
-        Entry::Deny(deny) | Entry::Hold(deny) => {
+        Entry::Deny(deny) | Entry::Hold(Hold { denial: deny, .. }) => {
             let Deny {
                 salt,
                 time,

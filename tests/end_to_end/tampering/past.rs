@@ -14,7 +14,7 @@ use appliance::log::keyring::Keyring;
 use appliance::log::reader::Reader;
 use appliance::log::store::{Answer, BatchKey, Identity, Store};
 use appliance::log::{Commit, Leaves, Log, Place, Recorded, SignedCheckpoint, Unsigned};
-use assent_proto::entry::Entry;
+use assent_proto::entry::{Entry, Hold};
 use assent_proto::note::VerifierKey;
 use assent_proto::number::{Epoch, LeafIndex, Timestamp};
 use assent_proto::tree::Frontier;
@@ -147,6 +147,7 @@ fn commit(log: &mut Log, round: &Round, leaves: &Leaves, epoch: Epoch, unsigned:
         leaves: vec![leaves],
         requests,
         answers: answers.collect(),
+        rows: Vec::new(),
         frontier: &frontier,
         checkpoint: round.checkpoint,
         epoch,
@@ -162,7 +163,7 @@ fn commit(log: &mut Log, round: &Round, leaves: &Leaves, epoch: Epoch, unsigned:
 fn principal_of(leaf: &[u8]) -> &str {
     match Entry::parse(leaf).expect("an entry") {
         Entry::Allow(allow) => allow.principal,
-        Entry::Deny(deny) | Entry::Hold(deny) => deny.principal,
+        Entry::Deny(deny) | Entry::Hold(Hold { denial: deny, .. }) => deny.principal,
         other => panic!("{other:?} is not about an intent"),
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use assent_client::intent::Intent;
-use assent_client::outcome::Outcome;
+use assent_client::outcome::{Outcome, Waits};
 use assent_client::{Client, Config};
 use assent_proto::refusal::Refusal;
 
@@ -83,9 +83,13 @@ impl Agent {
                 total.tokens.push((index, token.to_string()));
                 ("allow", None)
             }
-            Outcome::Denied(reason)
+            Outcome::Queued(Waits { reason, .. })
+            | Outcome::AwaitingApproval(Waits { reason, .. })
+            | Outcome::Denied(reason)
             | Outcome::Invalid(reason)
             | Outcome::Held(reason)
+            | Outcome::Expired(reason)
+            | Outcome::Cancelled(reason)
             | Outcome::Unavailable(reason) => {
                 *total.refusals.entry(reason.refusal.name()).or_default() += 1;
                 ("deny", Some(reason.refusal.name()))

@@ -147,7 +147,11 @@ fn note(seen: &Mutex<Seen>, sent: Mark, intents: usize, outcomes: &Result<Outcom
                         ask.unavailable += 1;
                     }
                     other @ (Outcome::Denied(_)
+                    | Outcome::Queued(_)
+                    | Outcome::AwaitingApproval(_)
                     | Outcome::Held(_)
+                    | Outcome::Expired(_)
+                    | Outcome::Cancelled(_)
                     | Outcome::Unavailable(_)
                     | Outcome::Invalid(_)) => {
                         ask.wrong += 1;

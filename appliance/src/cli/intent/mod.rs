@@ -1,12 +1,14 @@
 //! `assent intent preauthorize|ask`: what an agent asks, from the shell.
 
+mod waiting;
+
 use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use assent_client::intent::Intent;
 use assent_client::outcome::Outcome;
-use assent_client::{Client, Config};
+use assent_client::{Client, Config, Outcomes};
 use clap::Subcommand;
 
 use super::{Exit, Format, Globals};
@@ -21,6 +23,9 @@ pub(super) enum Verb {
         /// Where to write the tokens, as lines of `{"token", "intent"}` that `assent token verify` reads.
         #[arg(long, value_name = "FILE")]
         tokens: Option<PathBuf>,
+        /// Where to write the tickets of what waits, one a line, for `assent intent collect`.
+        #[arg(long, value_name = "FILE")]
+        tickets: Option<PathBuf>,
         /// Intents of one batch.
         #[arg(long, default_value_t = 1024, value_parser = clap::value_parser!(u16).range(1..=4096))]
         batch: u16,
@@ -30,37 +35,53 @@ pub(super) enum Verb {
         /// The intent as JSON; `-` for standard input.
         intent: String,
     },
+    /// Ask what became of intents that wait, and wait until it is decided.
+    Collect {
+        /// The tickets, one a line, as `preauthorize --tickets` writes them; `-` for standard input.
+        file: PathBuf,
+        /// Where to write the tokens.
+        #[arg(long, value_name = "FILE")]
+        tokens: Option<PathBuf>,
+        /// Ask once, and tell what still waits.
+        #[arg(long)]
+        once: bool,
+    },
+    /// Withdraw intents that wait.
+    Cancel {
+        /// The tickets, one a line; `-` for standard input.
+        file: PathBuf,
+    },
 }
 
 /// Runs the command.
 pub(super) fn run(verb: Verb, globals: &Globals) -> anyhow::Result<Exit> {
-    let (intents, tokens, batch) = match verb {
-        Verb::Preauthorize { file, tokens, batch } => (read_lines(&file)?, tokens, usize::from(batch)),
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let (intents, sinks, batch) = match verb {
+        Verb::Preauthorize { file, tokens, tickets, batch } => {
+            (read_lines(&file)?, Sinks::create(tokens.as_deref(), tickets.as_deref())?, usize::from(batch))
+        }
         Verb::Ask { intent } => {
             let json = if intent == "-" { read_all(Path::new("-"))? } else { intent };
-            (vec![Intent::from_json(&json)?], None, 1)
+            (vec![Intent::from_json(&json)?], Sinks::default(), 1)
+        }
+        Verb::Collect { file, tokens, once } => {
+            let sinks = Sinks::create(tokens.as_deref(), None)?;
+            return runtime.block_on(waiting::collect(&waiting::read(&file)?, sinks, once, globals));
+        }
+        Verb::Cancel { file } => {
+            return runtime.block_on(waiting::cancel(&waiting::read(&file)?, globals));
         }
     };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(preauthorize(&intents, tokens.as_deref(), batch, globals))
+    runtime.block_on(preauthorize(&intents, sinks, batch, globals))
 }
 
 async fn preauthorize(
     intents: &[Intent],
-    tokens: Option<&Path>,
+    mut sinks: Sinks,
     batch: usize,
     globals: &Globals,
 ) -> anyhow::Result<Exit> {
-    let config = Config::from_env().context("an agent is configured by ASSENT_ADDR, ASSENT_CA, ASSENT_CERT and ASSENT_KEY; `assent agent enroll` prints them")?;
-    let client = Client::connect(&config).await.map_err(|error| super::unavailable(&error))?;
-    let mut sink = match tokens {
-        Some(path) => {
-            let file =
-                std::fs::File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
-            Some(std::io::BufWriter::new(file))
-        }
-        None => None,
-    };
+    let client = connect().await?;
     let mut out = std::io::BufWriter::new(std::io::stdout().lock());
     let mut worst = Exit::Done;
     for chunk in intents.chunks(batch.max(1)) {
@@ -68,21 +89,68 @@ async fn preauthorize(
         for (intent, outcome) in chunk.iter().zip(outcomes.iter()) {
             worst = worst.max(exit_of(&outcome));
             print(intent, &outcome, globals.output, intents.len() == 1, &mut out)?;
-            if let (Outcome::Allowed(token), Some(sink)) = (&outcome, &mut sink) {
-                writeln!(sink, "{{\"token\":\"{token}\",\"intent\":{}}}", intent.to_json()?)?;
-            }
+            sinks.token(intent, &outcome)?;
         }
+        sinks.tickets(&outcomes)?;
     }
     out.flush()?;
-    sink.map_or(Ok(()), |mut sink| sink.flush())?;
+    sinks.finish()?;
     Ok(worst)
+}
+
+async fn connect() -> anyhow::Result<Client> {
+    let config = Config::from_env().context("an agent is configured by ASSENT_ADDR, ASSENT_CA, ASSENT_CERT and ASSENT_KEY; `assent agent enroll` prints them")?;
+    Client::connect(&config).await.map_err(|error| super::unavailable(&error))
+}
+
+/// Where tokens and tickets go, where they are wanted.
+#[derive(Default)]
+struct Sinks {
+    tokens: Option<std::io::BufWriter<std::fs::File>>,
+    tickets: Option<std::io::BufWriter<std::fs::File>>,
+}
+
+impl Sinks {
+    fn create(tokens: Option<&Path>, tickets: Option<&Path>) -> anyhow::Result<Self> {
+        let create = |path: &Path| {
+            let file =
+                std::fs::File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
+            anyhow::Ok(std::io::BufWriter::new(file))
+        };
+        Ok(Self { tokens: tokens.map(create).transpose()?, tickets: tickets.map(create).transpose()? })
+    }
+
+    fn token(&mut self, intent: &Intent, outcome: &Outcome<'_>) -> anyhow::Result<()> {
+        if let (Outcome::Allowed(token), Some(sink)) = (outcome, &mut self.tokens) {
+            writeln!(sink, "{{\"token\":\"{token}\",\"intent\":{}}}", intent.to_json()?)?;
+        }
+        Ok(())
+    }
+
+    fn tickets(&mut self, outcomes: &Outcomes) -> anyhow::Result<()> {
+        let tickets = outcomes.tickets();
+        match &mut self.tickets {
+            Some(sink) => tickets.iter().try_for_each(|ticket| writeln!(sink, "{ticket}"))?,
+            None if tickets.is_empty() => {}
+            None => eprintln!(
+                "what waits is decided all the same; with `--tickets FILE` you could collect it: `assent intent collect FILE`"
+            ),
+        }
+        Ok(())
+    }
+
+    fn finish(self) -> std::io::Result<()> {
+        [self.tokens, self.tickets].into_iter().flatten().try_for_each(|mut sink| sink.flush())
+    }
 }
 
 fn exit_of(outcome: &Outcome<'_>) -> Exit {
     match outcome {
         Outcome::Allowed(_) => Exit::Done,
-        Outcome::Denied(_) | Outcome::Invalid(_) => Exit::Denied,
-        Outcome::Held(_) => Exit::Pending,
+        Outcome::Denied(_) | Outcome::Invalid(_) | Outcome::Expired(_) | Outcome::Cancelled(_) => {
+            Exit::Denied
+        }
+        Outcome::Queued(_) | Outcome::AwaitingApproval(_) | Outcome::Held(_) => Exit::Pending,
         Outcome::Unavailable(_) => Exit::Unavailable,
     }
 }
@@ -96,11 +164,16 @@ fn print(
 ) -> std::io::Result<()> {
     let (decision, token, reason) = match outcome {
         Outcome::Allowed(token) => ("allow", Some(token.to_string()), None),
-        Outcome::Held(reason) => ("hold", None, Some(reason)),
-        Outcome::Denied(reason) | Outcome::Invalid(reason) | Outcome::Unavailable(reason) => {
-            ("deny", None, Some(reason))
+        Outcome::Queued(_) | Outcome::AwaitingApproval(_) | Outcome::Held(_) => {
+            ("hold", None, outcome.reason())
         }
+        Outcome::Denied(_)
+        | Outcome::Invalid(_)
+        | Outcome::Expired(_)
+        | Outcome::Cancelled(_)
+        | Outcome::Unavailable(_) => ("deny", None, outcome.reason()),
     };
+    let waits = outcome.waits();
     let refusal = reason.map(|reason| reason.refusal.name());
     let policies = reason.map(|reason| reason.policies).unwrap_or_default();
     match format {
@@ -108,14 +181,19 @@ fn print(
             let json = serde_json::json!({
                 "schema": "assent.v1.intent.outcome", "action": intent.action.to_string(),
                 "resource": intent.resource.to_string(), "decision": decision, "refusal": refusal,
-                "policies": policies, "token": token,
+                "policies": policies, "token": token, "outcome": outcome.kind(),
+                "ticket": waits.map(|waits| waits.ticket.to_string()),
+                "until_ms": waits.map(|waits| waits.until().0),
             });
             writeln!(out, "{json}")
         }
         Format::Table => {
             let why =
                 refusal.map(|refusal| format!("  {refusal} {}", policies.join(", "))).unwrap_or_default();
-            writeln!(out, "{decision:<5}  {} on {}{why}", intent.action, intent.resource)?;
+            let until = waits
+                .map(|waits| format!("  until {} under ticket {}", super::utc(waits.until()), waits.ticket));
+            let until = until.unwrap_or_default();
+            writeln!(out, "{decision:<5}  {} on {}{why}{until}", intent.action, intent.resource)?;
             token.filter(|_| alone).map_or(Ok(()), |token| writeln!(out, "{token}"))
         }
     }

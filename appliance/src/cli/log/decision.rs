@@ -73,7 +73,7 @@ impl<'e> Decision<'e> {
                 });
             }
             Entry::Deny(deny) => (Outcome::Deny, deny),
-            Entry::Hold(deny) => (Outcome::Hold, deny),
+            Entry::Hold(hold) => (Outcome::Hold, &hold.denial),
             _ => return None,
         };
         Some(Self {

@@ -3,21 +3,14 @@
 //! Texts of peers are shown with whatever does not print made visible, so that no entry moves the cursor of a terminal or
 //! turns the direction of what stands beside it.
 
-use assent_proto::entry::{DrillStage, Entry, Kind, OfferOutcome, Policies};
+use assent_proto::entry::{Deny, DrillStage, Entry, Hold, Kind, OfferOutcome, Policies};
 use assent_proto::refusal::Refusal;
+
+pub(in crate::cli) use crate::shown::visible;
 
 /// How a kind is written.
 pub(in crate::cli) fn kind_name(kind: Kind) -> String {
     format!("{kind:?}").to_lowercase()
-}
-
-/// The same text, with what does not print or turns the direction of text escaped.
-pub(in crate::cli) fn visible(text: &str) -> String {
-    let shown = |c: char| match c {
-        '"' | '\'' | '\\' => c.to_string(),
-        _ => c.escape_debug().to_string(),
-    };
-    text.chars().map(shown).collect()
 }
 
 /// The entry as a JSON document.
@@ -44,11 +37,19 @@ pub(super) fn details(entry: &Entry<'_>) -> serde_json::Value {
             "uses": allow.uses, "risk": allow.risk, "grounds": format!("{:?}", allow.grounds).to_lowercase(),
             "policies": names(&allow.policies),
         }),
-        Entry::Deny(deny) | Entry::Hold(deny) => serde_json::json!({
-            "epoch": deny.epoch.0, "bundle": deny.bundle.to_string(), "principal": deny.principal,
-            "audience": deny.audience, "action": deny.action.to_string(), "resource": deny.resource.to_string(),
-            "intent": deny.intent.to_string(), "refusal": deny.refusal.name(), "risk": deny.risk,
-            "policies": names(&deny.policies),
+        Entry::Hold(hold) => {
+            let mut json = denial(&hold.denial);
+            if let (Some(json), Some(wait)) = (json.as_object_mut(), hold.wait) {
+                json.insert("until_ms".to_owned(), wait.until.0.into());
+                json.insert("priority".to_owned(), format!("{:?}", wait.priority).to_lowercase().into());
+            }
+            json
+        }
+        Entry::Deny(deny) => denial(deny),
+        Entry::Approval(approval) => serde_json::json!({
+            "epoch": approval.epoch.0, "hold": approval.hold.0, "intent": approval.intent.to_string(),
+            "principal": approval.principal, "answer": approval.answer.name(), "by": approval.by,
+            "key": approval.key, "bundle": approval.bundle.to_string(), "signature": approval.signature,
         }),
         Entry::Trip(trip) => serde_json::json!({"epoch": trip.epoch.0, "cause": trip.cause}),
         Entry::Rearm(rearm) => serde_json::json!({"epoch": rearm.epoch.0}),
@@ -80,6 +81,16 @@ pub(super) fn details(entry: &Entry<'_>) -> serde_json::Value {
     }
 }
 
+/// What a denial says, or a hold.
+fn denial(deny: &Deny<'_>) -> serde_json::Value {
+    serde_json::json!({
+    "epoch": deny.epoch.0, "bundle": deny.bundle.to_string(), "principal": deny.principal,
+            "audience": deny.audience, "action": deny.action.to_string(), "resource": deny.resource.to_string(),
+            "intent": deny.intent.to_string(), "refusal": deny.refusal.name(), "risk": deny.risk,
+            "policies": names(&deny.policies),
+    })
+}
+
 /// The policies that an entry names.
 pub(super) fn names<'a>(policies: &Policies<'a>) -> Vec<&'a str> {
     policies.named.iter().copied().collect()
@@ -102,7 +113,11 @@ fn told(refusal: Refusal, policies: &Policies<'_>) -> String {
 pub(in crate::cli) fn about(entry: &Entry<'_>) -> String {
     match entry {
         Entry::Allow(allow) => format!("{} on {} by {}", allow.action, allow.resource, allow.principal),
-        Entry::Deny(deny) | Entry::Hold(deny) => {
+        Entry::Approval(approval) => {
+            let (by, answer, hold) = (approval.by, approval.answer.name(), approval.hold);
+            format!("{answer} the hold at {hold} of {} by {by}", approval.principal)
+        }
+        Entry::Deny(deny) | Entry::Hold(Hold { denial: deny, .. }) => {
             let named = told(deny.refusal, &deny.policies);
             format!("{} on {} by {}: {}{named}", deny.action, deny.resource, deny.principal, deny.refusal)
         }

@@ -8,7 +8,6 @@ mod decision;
 mod entry;
 mod export;
 mod filter;
-mod intent;
 mod keeping;
 mod kept;
 mod moment;

@@ -90,7 +90,8 @@ fn bodies_of(store: &Reader, range: Range<u64>) -> anyhow::Result<BTreeMap<u64, 
     for (first, frame) in store.requests_in(range).map_err(|error| unreadable(&error))? {
         let request = Request::parse(&frame).with_context(|| format!("the request of leaf {first}"))?;
         for (index, (intent, _)) in (first.0..).zip(request.intents()) {
-            let json = super::intent::json(&intent).with_context(|| format!("the intent of leaf {index}"))?;
+            let json =
+                crate::shown::intent(&intent).with_context(|| format!("the intent of leaf {index}"))?;
             bodies.insert(index, json);
         }
     }

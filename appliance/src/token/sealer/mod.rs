@@ -38,6 +38,7 @@ use crate::disk::{Room, Space};
 use crate::limits::{MAX_SEALER_MESSAGES, MAX_WAITING_DRAFTS};
 use crate::log::keyring::Keyring;
 use crate::log::{Fatal, Log, SignedCheckpoint};
+use crate::queue::Queue;
 
 /// What the sealer hears.
 #[derive(Debug)]
@@ -132,6 +133,8 @@ pub struct Sealer {
     rotation: Option<rotation::Rotation>,
     /// The key ring, for whoever shows it.
     keys: Arc<Mutex<Keyring>>,
+    /// What waits.
+    queue: Arc<Queue>,
     drafts: Vec<Draft>,
     operations: Vec<Operation>,
     /// Intents of this outage that were refused without an entry since the last commit, which counts them.
@@ -156,6 +159,7 @@ impl Sealer {
         log: Log,
         authority: Authority,
         settings: SealerSettings,
+        queue: Arc<Queue>,
         clock: Clock,
     ) -> (Self, SealerHandle) {
         let (outbox, inbox) = sync_channel(MAX_SEALER_MESSAGES);
@@ -195,6 +199,7 @@ impl Sealer {
             signer: None,
             rotation: None,
             keys,
+            queue,
             drafts: Vec::new(),
             operations: Vec::new(),
             unlogged: 0,

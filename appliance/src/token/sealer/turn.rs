@@ -15,7 +15,7 @@ use crate::disk::Room;
 use crate::log::{Leaves, SignedCheckpoint};
 use crate::token::arming::Watched;
 use crate::token::cause::Cause;
-use crate::token::draft::{Draft, tokens_in};
+use crate::token::draft::{AskedBy, Draft, tokens_in};
 use crate::token::operation::Operation;
 use crate::token::round::Round;
 use crate::token::sealed::{Denied, Sealed};
@@ -66,6 +66,9 @@ impl Sealer {
         let Some(recorded) = self.disk.over(|| self.log.answer(&draft.key))? else {
             return Ok(Some(draft));
         };
+        if draft.asked_by != AskedBy::Agent {
+            self.queue.end(&draft.key);
+        }
         if recorded.request != draft.request {
             draft.refuse(Refusal::BatchConflict);
         } else if recorded.allows && !self.boundary.is_open() {
@@ -83,8 +86,10 @@ impl Sealer {
         epoch: Epoch,
         key: &VerifierKey<'_>,
     ) -> Result<(), SealerError> {
-        for draft in drafts.iter_mut().filter(|draft| draft.epoch != epoch) {
-            draft.void_allows()?;
+        // What waited and was decided in another epoch waits on.
+        drafts.retain(|draft| draft.epoch == epoch || draft.asked_by != AskedBy::Queue);
+        for draft in &mut drafts {
+            draft.settle(draft.epoch == epoch, &self.queue)?;
         }
         let operations = self.operation_leaves(epoch)?;
         let round = gather(self, operations, drafts)?;
@@ -109,11 +114,11 @@ impl Sealer {
         let sealed = Sealed::new(round, checkpoint, epoch).ok_or(SealerError::Round("no range proof"))?;
         let now = self.clock.now();
         // Commit before release: whoever is answered may act on a token at once.
-        let commit = sealed.commit(self.lowest_epoch(), now);
+        let commit = sealed.commit(self.lowest_epoch(), now)?;
         let receipt = self.disk.over(|| self.log.commit(&commit))?;
         self.operations.clear();
         self.checkpoints.send_replace(Some(checkpoint));
-        let tokens = sealed.release(&receipt, &self.boundary);
+        let tokens = sealed.release(&receipt, &self.boundary, &self.queue);
         self.gauges.round(entries, tokens);
         self.show_size();
         Ok(())
@@ -147,9 +152,11 @@ impl Sealer {
     pub(super) fn deny(&mut self, mut drafts: Vec<Draft>) -> Result<(), SealerError> {
         self.notice_trip();
         let epoch = self.noted;
+        // What waited waits on: it is decided when a signature can be had.
+        drafts.retain(|draft| draft.asked_by != AskedBy::Queue);
         self.keep_what_has_room(&mut drafts);
         for draft in &mut drafts {
-            draft.void_allows()?;
+            draft.settle(false, &self.queue)?;
         }
         let operations = self.operation_leaves(epoch)?;
         let round = gather(self, operations, drafts)?;
@@ -163,11 +170,11 @@ impl Sealer {
         unsigned.refused += self.unlogged;
         let entries = round.entries();
         let denied = Denied::new(round, epoch);
-        let commit = denied.commit(unsigned, self.log.lowest_epoch(), self.clock.now());
+        let commit = denied.commit(unsigned, self.log.lowest_epoch(), self.clock.now())?;
         let receipt = self.disk.over(|| self.log.commit(&commit))?;
         self.operations.clear();
         self.unlogged = 0;
-        denied.release(&receipt);
+        denied.release(&receipt, &self.queue);
         self.gauges.round(entries, 0);
         self.show_size();
         Ok(())
@@ -175,6 +182,10 @@ impl Sealer {
 
     /// Refuses a draft of which the log will tell no more than the count of its intents.
     fn refuse_without_entry(&mut self, draft: Draft) {
+        if draft.asked_by != AskedBy::Agent {
+            // It waits on, and is told so by losing the draft.
+            return;
+        }
         let intents = draft.leaves.len() as u64;
         self.unlogged += intents;
         self.gauges.refused_unlogged(intents);

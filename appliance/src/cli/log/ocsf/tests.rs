@@ -1,6 +1,6 @@
 //! Events against what the schema's release 1.9.0 requires of API Activity, its profiles and the objects in them.
 
-use assent_proto::entry::{Boot, Deny, Entry, Salt};
+use assent_proto::entry::{Boot, Deny, Entry, Hold, Salt};
 use assent_proto::intent::Uid;
 use assent_proto::number::{Epoch, Timestamp};
 use assent_proto::refusal::Refusal;
@@ -77,7 +77,7 @@ fn entries() -> Vec<Entry<'static>> {
     vec![
         Entry::Boot(boot),
         Entry::Deny(deny(Refusal::PolicyDenied)),
-        Entry::Hold(deny(Refusal::ApprovalRequired)),
+        Entry::Hold(Hold { denial: deny(Refusal::ApprovalRequired), wait: None }),
     ]
 }
 

@@ -10,7 +10,7 @@ use std::path::Path;
 use anyhow::Context as _;
 use assent_compiler::Bundle;
 use assent_evaluator::Facts;
-use assent_proto::entry::Entry;
+use assent_proto::entry::{Entry, Hold};
 use assent_proto::hash::Hash;
 use assent_proto::number::{Epoch, LeafIndex, Timestamp};
 use assent_proto::refusal::Refusal;
@@ -80,7 +80,7 @@ impl<'l> Recorded<'l> {
                 decision: "allow",
                 was_unsigned: false,
             }),
-            Entry::Deny(deny) | Entry::Hold(deny) => Some(Self {
+            Entry::Deny(deny) | Entry::Hold(Hold { denial: deny, .. }) => Some(Self {
                 time: deny.time,
                 epoch: deny.epoch,
                 bundle: deny.bundle,
@@ -103,7 +103,7 @@ impl Decided {
         let (decision, refusal) = match judged.verdict {
             Verdict::Allow { .. } => ("allow", None),
             Verdict::Deny(refusal) => ("deny", Some(refusal)),
-            Verdict::Hold(refusal) => ("hold", Some(refusal)),
+            Verdict::Hold { refusal, .. } => ("hold", Some(refusal)),
         };
         let mut policies: Vec<_> = judged.policies.into_iter().map(str::to_owned).collect();
         policies.sort();

@@ -253,10 +253,10 @@ impl Comparison {
             (Some(refusal), Verdict::Deny(again)) => {
                 recorded.outcome == Outcome::Deny && refusal == again && same_grounds
             }
-            (Some(refusal), Verdict::Hold(again)) => {
+            (Some(refusal), Verdict::Hold { refusal: again, .. }) => {
                 recorded.outcome == Outcome::Hold && refusal == again && same_grounds
             }
-            (None, Verdict::Deny(_) | Verdict::Hold(_)) | (Some(_), Verdict::Allow { .. }) => false,
+            (None, Verdict::Deny(_) | Verdict::Hold { .. }) | (Some(_), Verdict::Allow { .. }) => false,
         };
         if same { Self::Same } else { Self::differs(recorded, judged) }
     }
@@ -270,7 +270,7 @@ impl Comparison {
         let (outcome, refusal) = match judged.verdict {
             Verdict::Allow { .. } => ("allow", None),
             Verdict::Deny(refusal) => ("deny", Some(refusal)),
-            Verdict::Hold(refusal) => ("hold", Some(refusal)),
+            Verdict::Hold { refusal, .. } => ("hold", Some(refusal)),
         };
         let was = said(
             recorded.outcome.name(),

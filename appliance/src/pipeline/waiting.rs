@@ -1,0 +1,182 @@
+//! What waits, on its walk: asked about, withdrawn, decided anew, or ended.
+//!
+//! It goes the way of every batch, as a batch of its own under its ticket. So it is decided once: the log answers whoever
+//! asks again.
+
+use std::sync::Arc;
+
+use assent_proto::codec::CodecError;
+use assent_proto::entry::Salt;
+use assent_proto::refusal::Refusal;
+use assent_proto::wire::{Head, Request, Ruling, Ticket, Verdict};
+use tokio::sync::oneshot;
+
+use super::{DecideError, Decided, Evidence, Pipeline, refused};
+use crate::identity::SpiffeId;
+use crate::limits::COLLECT_PATIENCE;
+use crate::log::Leaves;
+use crate::log::store::BatchKey;
+use crate::queue::{self, Line, Queue, Standing};
+use crate::token::draft::tokens_in;
+use crate::token::{Answer, AskedBy, Draft, Written};
+
+/// What became of a ticket that was to be decided.
+#[derive(Debug)]
+pub(crate) enum Outcome {
+    /// It was decided, and the log has it.
+    Decided(Answer),
+    /// It waits as before.
+    WaitsOn,
+}
+
+/// A ticket in the sealer's hands, or back in the queue already.
+#[derive(Debug)]
+#[must_use]
+pub(crate) struct Pending {
+    queue: Arc<Queue>,
+    key: BatchKey,
+    answered: Option<oneshot::Receiver<Answer>>,
+}
+
+impl Pending {
+    /// What becomes of it.
+    pub(crate) async fn outcome(self) -> Outcome {
+        if let Some(answered) = self.answered
+            && let Ok(answer) = answered.await
+        {
+            return Outcome::Decided(answer);
+        }
+        self.queue.put_back(&self.key);
+        Outcome::WaitsOn
+    }
+}
+
+impl Pipeline {
+    /// Answers with what became of a ticket; while it waits, the question does, too, for a time.
+    pub(super) async fn collect(&self, principal: &SpiffeId, ticket: Ticket) -> Option<Answer> {
+        let key = BatchKey::new(ticket.0, principal.as_str());
+        let patience = tokio::time::sleep(COLLECT_PATIENCE);
+        tokio::pin!(patience);
+        loop {
+            match self.queue.standing(&key) {
+                Standing::Absent => return Some(self.recorded(&key)),
+                Standing::Waits(refusal, changed) => tokio::select! {
+                    // An error is the sign: whoever told it is gone.
+                    _ = changed => {}
+                    () = &mut patience => return Some(refused(refusal)),
+                },
+            }
+        }
+    }
+
+    /// The answer that the log has for a ticket.
+    fn recorded(&self, key: &BatchKey) -> Answer {
+        match self.sealer.reader().answer(key) {
+            Ok(Some(recorded)) if recorded.allows && !self.boundary().is_open() => {
+                refused(Refusal::TokenUnavailable)
+            }
+            Ok(Some(recorded)) => Answer { tokens: tokens_in(&recorded.reply), frame: recorded.reply },
+            Ok(None) => refused(Refusal::TicketUnknown),
+            Err(error) => {
+                tracing::error!(error = &error as &dyn std::error::Error, "a recorded answer cannot be read");
+                refused(Refusal::TokenUnavailable)
+            }
+        }
+    }
+
+    /// Withdraws what waits under a ticket. What is being decided meanwhile is decided, and answered.
+    pub(super) async fn cancel(&self, principal: &SpiffeId, ticket: Ticket) -> Option<Answer> {
+        let key = BatchKey::new(ticket.0, principal.as_str());
+        match self.queue.take(&key) {
+            Some(line) => match self.end_wait(&line, Refusal::Cancelled).await?.outcome().await {
+                Outcome::Decided(answer) => Some(answer),
+                Outcome::WaitsOn => Some(refused(Refusal::TokenUnavailable)),
+            },
+            None => self.collect(principal, ticket).await,
+        }
+    }
+
+    /// Decides anew what waited, and hands it to the sealer. None: the appliance is stopping.
+    pub(crate) async fn decide_again(&self, line: &Line, evidence: Evidence) -> Option<Pending> {
+        self.conclude(line, AskedBy::Queue, |principal, request, bytes| {
+            // While a boundary is closed nothing is a decision: it waits for both.
+            if !self.is_open() {
+                return Ok(None);
+            }
+            self.walk(principal, request, bytes, evidence).map(|Decided { written, .. }| Some(written))
+        })
+        .await
+    }
+
+    /// Refuses what waited, for a reason that no policy gives. None: the appliance is stopping.
+    pub(crate) async fn end_wait(&self, line: &Line, refusal: Refusal) -> Option<Pending> {
+        self.conclude(line, AskedBy::EndOfWait, |principal, request, _| {
+            let head = self.head(principal)?;
+            refuse_all(&head, &request, refusal).map(Some)
+        })
+        .await
+    }
+
+    async fn conclude(
+        &self,
+        line: &Line,
+        asked_by: AskedBy,
+        decide: impl FnOnce(&SpiffeId, Request<'_>, usize) -> Result<Option<Written>, DecideError>,
+    ) -> Option<Pending> {
+        let key = line.key();
+        let place = self.sealer.place().await?;
+        let draft = match self.written(line, decide) {
+            Ok(Some((frame, written))) => Some((frame, written)),
+            Ok(None) => None,
+            Err(error) => {
+                tracing::error!(
+                    ticket = %line.ticket(),
+                    error = &error as &dyn std::error::Error,
+                    "what waits was not decided; it waits on"
+                );
+                None
+            }
+        };
+        let answered = match draft {
+            Some((frame, written)) => {
+                let (answer, answered) = oneshot::channel();
+                let draft = Draft::new(key, frame, written, answer, place).asked_by(asked_by);
+                if !self.sealer.submit(draft) {
+                    return None;
+                }
+                Some(answered)
+            }
+            None => None,
+        };
+        Some(Pending { queue: Arc::clone(&self.queue), key, answered })
+    }
+
+    fn written(
+        &self,
+        line: &Line,
+        decide: impl FnOnce(&SpiffeId, Request<'_>, usize) -> Result<Option<Written>, DecideError>,
+    ) -> Result<Option<(Vec<u8>, Written)>, DecideError> {
+        let frame = queue::intents(self.sealer.reader(), line)?;
+        let principal = SpiffeId::parse(&line.principal).map_err(|_| CodecError::Malformed)?;
+        let request = Request::parse(&frame).map_err(|_| CodecError::Malformed)?;
+        let written = decide(&principal, request, frame.len())?;
+        Ok(written.map(|written| (frame, written)))
+    }
+
+    fn head<'p>(&self, principal: &'p SpiffeId) -> Result<Head<'p>, DecideError> {
+        let mut salt = Salt::default();
+        getrandom::fill(&mut salt.0)?;
+        let (time, epoch, bundle) = (self.clock.now(), self.boundary().epoch(), self.policies.digest());
+        Ok(Head { time, epoch, bundle, salt, principal: principal.as_str() })
+    }
+}
+
+fn refuse_all(head: &Head<'_>, request: &Request<'_>, refusal: Refusal) -> Result<Written, DecideError> {
+    let ruling = Ruling { verdict: Verdict::Deny(refusal), risk: 0, policies: Default::default() };
+    let count = request.intents().len();
+    let mut leaves = Leaves::with_capacity(count, count * 512);
+    for (position, (intent, _)) in (0..).zip(request.intents()) {
+        leaves.push(&ruling.clone().entry(head, position, &intent, intent.act.digest()))?;
+    }
+    Ok(Written::new(head, std::slice::from_ref(&ruling), &vec![0; count], leaves)?)
+}

@@ -1,0 +1,110 @@
+//! Draining: what waits is decided when the boundaries are open, in its turn, and ended when its time is over.
+//!
+//! Paced: only so many intents of the queue are in the sealer's hands at once, so that a fresh intent waits for a short round
+//! and not for the queue.
+
+use std::sync::Arc;
+
+use assent_proto::entry::Grounds;
+use assent_proto::refusal::Refusal;
+use tokio::task::JoinSet;
+
+use super::{Line, Queue, State};
+use crate::clock::Clock;
+use crate::limits::{QUEUE_INTENTS_IN_FLIGHT, QUEUE_POLL, QUEUE_RETRY_PAUSE};
+use crate::pipeline::{Evidence, Outcome, Pipeline};
+use crate::token::TokenBoundary;
+
+/// What it takes to drain.
+#[derive(Clone, Debug)]
+pub struct Drainer {
+    queue: Arc<Queue>,
+    pipeline: Arc<Pipeline>,
+    boundary: Arc<TokenBoundary>,
+    clock: Clock,
+}
+
+/// What is known of a ticket besides its intents.
+fn evidence(line: &Line) -> Evidence {
+    let (mut approvals, mut grounds) = (0, Grounds::Policy);
+    if let State::Approved(approvers) = &line.state {
+        approvals = i64::try_from(approvers.len()).unwrap_or(i64::MAX);
+        grounds = approvers.last().map_or(grounds, |last| Grounds::Approval(last.leaf));
+    }
+    Evidence { waited: true, approvals, grounds }
+}
+
+/// What is in the sealer's hands.
+#[derive(Debug, Default)]
+struct Flight {
+    tickets: JoinSet<(u32, Outcome)>,
+    intents: u32,
+}
+
+/// How far the queue could be taken in hand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Filled {
+    /// There is no more to take.
+    Whole,
+    /// As much is under way as may be.
+    Up,
+    /// The appliance is stopping.
+    Stopping,
+}
+
+impl Drainer {
+    /// Drains this queue through that pipeline.
+    #[must_use]
+    pub fn new(queue: Arc<Queue>, pipeline: Arc<Pipeline>, clock: Clock) -> Self {
+        let boundary = Arc::clone(pipeline.boundary());
+        Self { queue, pipeline, boundary, clock }
+    }
+
+    /// Drains until the task is dropped, or the appliance stops.
+    pub async fn run(self) {
+        let mut flight = Flight::default();
+        let mut standing = self.boundary.subscribe();
+        loop {
+            let filled = self.fill(&mut flight).await;
+            if filled == Filled::Stopping {
+                return;
+            }
+            tokio::select! {
+                Some(landed) = flight.tickets.join_next() => {
+                    let Ok((intents, outcome)) = landed else { continue };
+                    flight.intents = flight.intents.saturating_sub(intents);
+                    if matches!(outcome, Outcome::WaitsOn) {
+                        // WAIT: a boundary has closed meanwhile, most likely; whoever tried at once would only spin.
+                        tokio::time::sleep(QUEUE_RETRY_PAUSE).await;
+                    }
+                }
+                () = self.queue.news(), if filled == Filled::Whole => {}
+                _ = standing.changed() => {}
+                // WAIT: nothing tells that a time is over but the time.
+                () = tokio::time::sleep(QUEUE_POLL) => {}
+            }
+        }
+    }
+
+    /// Hands over what can be decided or has expired, one after the other in its turn, up to what may be under way.
+    async fn fill(&self, flight: &mut Flight) -> Filled {
+        while flight.intents < QUEUE_INTENTS_IN_FLIGHT {
+            let (line, pending) = if let Some(line) = self.queue.next_expired(self.clock.now()) {
+                let pending = self.pipeline.end_wait(&line, Refusal::Expired).await;
+                (line, pending)
+            } else if self.pipeline.is_open()
+                && let Some(line) = self.queue.next()
+            {
+                let pending = self.pipeline.decide_again(&line, evidence(&line)).await;
+                (line, pending)
+            } else {
+                return Filled::Whole;
+            };
+            let Some(pending) = pending else { return Filled::Stopping };
+            let intents = line.intents.max(1);
+            flight.intents = flight.intents.saturating_add(intents);
+            flight.tickets.spawn(async move { (intents, pending.outcome().await) });
+        }
+        Filled::Up
+    }
+}

@@ -1,0 +1,228 @@
+//! The queue: intents that wait until they can be decided.
+//!
+//! The one rule: what was answered with a ticket is not lost and not decided twice. An intent begins to wait in the commit
+//! that records its hold, and ends in the commit that records its decision; what is kept in memory only follows those. It
+//! re-enters no further right than evaluation: what waited is decided anew, in full, under what holds then.
+//!
+//! Memory is bounded: intents lie on disk while they wait, and of each ticket only a line is kept here. What has no room is
+//! refused before anything is promised. (boundaries.md, "Queue"; `FORMAT.md`, section 5.)
+
+pub mod desk;
+mod draining;
+mod index;
+mod line;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use assent_proto::number::Timestamp;
+use assent_proto::refusal::Refusal;
+use assent_proto::wire::Ticket;
+use tokio::sync::{Notify, oneshot};
+
+pub use self::draining::Drainer;
+pub use self::index::Counts;
+pub use self::line::{Approver, Line, State};
+
+use self::index::Index;
+use crate::log::reader::Reader;
+use crate::log::store::{BatchKey, Room, StoreError};
+
+/// How much may wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct QueueLimits {
+    /// Intents of all agents.
+    pub intents: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Intents of one agent.
+    pub principal_intents: u64,
+    /// Their bytes.
+    pub principal_bytes: u64,
+}
+
+/// What waits.
+#[derive(Debug)]
+pub struct Queue {
+    limits: QueueLimits,
+    index: Mutex<Index>,
+    /// Something may be there to be decided.
+    news: Notify,
+}
+
+/// Room in the queue for intents whose hold is on its way into the log. Dropped, it is given back.
+#[derive(Debug)]
+#[must_use]
+pub struct Reservation {
+    queue: Arc<Queue>,
+    principal: String,
+    taken: Counts,
+}
+
+/// There is no room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Full;
+
+/// How it stands with a ticket.
+#[derive(Debug)]
+pub enum Standing {
+    /// It waits. The receiver ends when it waits no longer.
+    Waits(Refusal, oneshot::Receiver<()>),
+    /// Nothing waits under it: it was decided, or never did.
+    Absent,
+}
+
+impl Queue {
+    /// What the log says that waits.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn open(reader: &Reader, limits: QueueLimits) -> Result<Arc<Self>, StoreError> {
+        let (mut index, mut unreadable) = (Index::default(), false);
+        reader.rows(Room::Waits, |_, row| match Line::parse(row) {
+            Some(line) => index.insert(line),
+            None => unreadable = true,
+        })?;
+        if unreadable {
+            // Whose it is cannot be known, so nobody could be answered.
+            return Err(StoreError::Unreadable("waiting ticket"));
+        }
+        Ok(Arc::new(Self { limits, index: Mutex::new(index), news: Notify::new() }))
+    }
+
+    /// Takes room for intents of this principal.
+    ///
+    /// # Errors
+    /// [`Full`]; then nothing was taken.
+    pub fn reserve(self: &Arc<Self>, principal: &str, intents: u64, bytes: u64) -> Result<Reservation, Full> {
+        let wanted = Counts { intents, bytes };
+        let mut index = self.lock();
+        let (all, own) = (index.counts() + wanted, index.counts_of(principal) + wanted);
+        let fits = all.intents <= self.limits.intents
+            && all.bytes <= self.limits.bytes
+            && own.intents <= self.limits.principal_intents
+            && own.bytes <= self.limits.principal_bytes;
+        if !fits {
+            return Err(Full);
+        }
+        index.take(principal, wanted);
+        Ok(Reservation { queue: Arc::clone(self), principal: principal.to_owned(), taken: wanted })
+    }
+
+    /// The holds of these tickets are durable: they wait from here on, in the room that was taken for them.
+    pub fn begin(&self, reservation: Reservation, lines: Vec<Line>) {
+        drop(reservation);
+        let mut index = self.lock();
+        lines.into_iter().for_each(|line| index.insert(line));
+        drop(index);
+        self.news.notify_one();
+    }
+
+    /// What is durably known of a ticket that waits has changed.
+    pub fn replace(&self, line: Line) {
+        self.lock().replace(line);
+        self.news.notify_one();
+    }
+
+    /// The decision on a ticket is durable: whoever asks finds it in the log.
+    pub fn end(&self, key: &BatchKey) {
+        // Dropping the line wakes whoever waits for it.
+        drop(self.lock().remove(key));
+    }
+
+    /// Nothing became of deciding it: it waits as before.
+    pub fn put_back(&self, key: &BatchKey) {
+        self.lock().put_back(key);
+    }
+
+    /// How it stands with a ticket.
+    pub fn standing(&self, key: &BatchKey) -> Standing {
+        let mut index = self.lock();
+        match index.watch(key) {
+            Some((line, watch)) => Standing::Waits(line.refusal(), watch),
+            None => Standing::Absent,
+        }
+    }
+
+    /// A ticket that waits.
+    #[must_use]
+    pub fn line(&self, key: &BatchKey) -> Option<Line> {
+        self.lock().line(key).cloned()
+    }
+
+    /// The tickets that wait, in the order in which they are decided, at most so many; and how many there are.
+    #[must_use]
+    pub fn lines(&self, most: usize) -> (Vec<Line>, usize) {
+        let index = self.lock();
+        (index.lines().take(most).cloned().collect(), index.len())
+    }
+
+    /// The ticket of this name, whosever it is.
+    #[must_use]
+    pub fn find(&self, ticket: Ticket) -> Option<Line> {
+        self.lock().find(ticket).cloned()
+    }
+
+    /// Takes a ticket out, to decide it or to end its wait. None where it does not wait, or is out already.
+    #[must_use]
+    pub fn take(&self, key: &BatchKey) -> Option<Line> {
+        self.lock().out(key)
+    }
+
+    /// Takes out the ticket whose turn it is.
+    fn next(&self) -> Option<Line> {
+        self.lock().next()
+    }
+
+    /// Takes out a ticket whose time is over.
+    fn next_expired(&self, now: Timestamp) -> Option<Line> {
+        self.lock().next_expired(now)
+    }
+
+    /// Waits until there may be something to decide.
+    async fn news(&self) {
+        self.news.notified().await;
+    }
+
+    /// How much waits, with the room that is taken already.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        self.lock().counts()
+    }
+
+    /// Intents that wait, by priority from the lowest, and those that await approval.
+    #[must_use]
+    pub fn depths(&self) -> ([u64; 4], u64) {
+        self.lock().depths()
+    }
+
+    /// When the oldest of them began to wait.
+    #[must_use]
+    pub fn oldest(&self) -> Option<Timestamp> {
+        self.lock().oldest()
+    }
+
+    /// How much may wait.
+    #[must_use]
+    pub const fn limits(&self) -> QueueLimits {
+        self.limits
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Index> {
+        self.index.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Reservation {
+    fn drop(&mut self) {
+        self.queue.lock().give_back(&self.principal, self.taken);
+    }
+}
+
+/// The intents that wait under a ticket, as the request that they are decided by.
+///
+/// # Errors
+/// [`StoreError`]; also where they are not there.
+pub fn intents(reader: &Reader, line: &Line) -> Result<Vec<u8>, StoreError> {
+    let frame = reader.row(Room::WaitingIntents, line.key().as_bytes())?;
+    frame.ok_or(StoreError::Unreadable("waiting intents"))
+}
