@@ -216,6 +216,7 @@ impl Guard {
             window_cap_ms: milliseconds(self.acceptance.window_cap),
             lowest_epoch: self.lowest_epoch(token),
             break_glass: self.acceptance.break_glass,
+            warrants: &[],
         };
         let verified = verify(token, &expected, &mut self.cache()).map_err(AdmitError::Verify)?;
         let (origin, index) = verified.identity();

@@ -28,7 +28,7 @@ pub const VOLUME_PIECE_BYTES: usize = 256 * 1024;
 /// Hashes of the longest consistency proof that a witness takes (C2SP tlog-witness).
 pub const MAX_CONSISTENCY_HASHES: usize = 63;
 /// Bytes of a proof as a text: a note, its hashes, and a leaf in base64.
-pub const MAX_PROOF_BYTES: usize = 64 * 1024;
+pub const MAX_PROOF_BYTES: usize = assent_proto::limits::MAX_PROOF_BYTES;
 /// Findings of a verification that are kept; more are only counted.
 pub const MAX_FINDINGS: usize = 100;
 /// Remarks of a verification that are kept; more are only counted.

@@ -5,10 +5,14 @@
 //!
 //! An entry holds digests of intents, not their contexts: those lie beside it and can be erased without breaking the tree.
 
+pub mod break_glass;
+mod error;
 mod operation;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::break_glass::{Charter, Review, Warrant};
+pub use self::error::EntryError;
 pub use self::operation::{
     Boot, BundleOffer, Drill, DrillStage, KeyAdded, OfferOutcome, OperatorAct, Outage, Rearm, Status, Trip,
 };
@@ -141,8 +145,13 @@ pub enum Grounds {
     Policy,
     /// The policies, with the approval that this entry records as evidence.
     Approval(LeafIndex),
-    /// The warrant that this entry records.
-    Warrant(LeafIndex),
+    /// A warrant: the policies forbid nothing, and nobody could sign otherwise.
+    Warrant {
+        /// The warrant.
+        leaf: LeafIndex,
+        /// Which use of it this is, from 1.
+        number: u16,
+    },
 }
 
 /// An intent was allowed. A token carries this body: its claims.
@@ -239,34 +248,17 @@ pub enum Entry<'a> {
     Boot(Boot<'a>),
     /// See [`Kind::Outage`].
     Outage(Outage),
+    /// See [`Kind::Charter`].
+    Charter(Charter<'a>),
+    /// See [`Kind::Warrant`].
+    Warrant(Warrant<'a>),
+    /// See [`Kind::Review`].
+    Review(Review<'a>),
     /// See [`Kind::Operator`].
     Operator(OperatorAct<'a>),
     /// See [`Kind::Drill`].
     Drill(Drill<'a>),
 }
-
-/// Why bytes are no entry that we know.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum EntryError {
-    /// They do not begin with [`LEAF_LABEL`].
-    Label,
-    /// No kind has this byte, or its body is not known to this version.
-    Kind(u8),
-    /// The body is not canonical, or over its limit.
-    Body(CodecError),
-}
-
-impl core::fmt::Display for EntryError {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        match self {
-            Self::Label => f.write_str("leaf does not begin with its label"),
-            Self::Kind(number) => write!(f, "entry kind {number} is not known"),
-            Self::Body(error) => write!(f, "entry body: {error}"),
-        }
-    }
-}
-
-impl core::error::Error for EntryError {}
 
 impl<'a> Entry<'a> {
     /// Parses the bytes of a leaf.
@@ -295,11 +287,12 @@ impl<'a> Entry<'a> {
             Kind::Key => codec::parse(body).map(Self::Key),
             Kind::Boot => codec::parse(body).map(Self::Boot),
             Kind::Outage => codec::parse(body).map(Self::Outage),
+            Kind::Charter => Charter::parse(body).map(Self::Charter),
+            Kind::Warrant => codec::parse(body).map(Self::Warrant),
+            Kind::Review => codec::parse(body).map(Self::Review),
             Kind::Operator => codec::parse(body).map(Self::Operator),
             Kind::Drill => codec::parse(body).map(Self::Drill),
-            Kind::Approval | Kind::Charter | Kind::Warrant | Kind::Review => {
-                return Err(EntryError::Kind(kind.number()));
-            }
+            Kind::Approval => return Err(EntryError::Kind(kind.number())),
         }
         .map_err(EntryError::Body)
     }
@@ -318,6 +311,9 @@ impl<'a> Entry<'a> {
             Self::Key(_) => Kind::Key,
             Self::Boot(_) => Kind::Boot,
             Self::Outage(_) => Kind::Outage,
+            Self::Charter(_) => Kind::Charter,
+            Self::Warrant(_) => Kind::Warrant,
+            Self::Review(_) => Kind::Review,
             Self::Operator(_) => Kind::Operator,
             Self::Drill(_) => Kind::Drill,
         }
@@ -336,6 +332,9 @@ impl<'a> Entry<'a> {
             Self::Key(body) => body.time,
             Self::Boot(body) => body.time,
             Self::Outage(body) => body.time,
+            Self::Charter(body) => body.time,
+            Self::Warrant(body) => body.time,
+            Self::Review(body) => body.time,
             Self::Operator(body) => body.time,
             Self::Drill(body) => body.time,
         }
@@ -359,6 +358,9 @@ impl<'a> Entry<'a> {
             Self::Key(body) => codec::append(body, out),
             Self::Boot(body) => codec::append(body, out),
             Self::Outage(body) => codec::append(body, out),
+            Self::Charter(body) => codec::append(body, out),
+            Self::Warrant(body) => codec::append(body, out),
+            Self::Review(body) => codec::append(body, out),
             Self::Operator(body) => codec::append(body, out),
             Self::Drill(body) => codec::append(body, out),
         }

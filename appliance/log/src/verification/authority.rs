@@ -13,7 +13,7 @@ pub(super) fn of(grounds: Grounds) -> Option<String> {
         Grounds::Approval(leaf) => {
             Some(format!("allowed on the approval at {leaf}, which this version cannot verify"))
         }
-        Grounds::Warrant(leaf) => {
+        Grounds::Warrant { leaf, .. } => {
             Some(format!("allowed on the warrant at {leaf}, which this version cannot verify"))
         }
     }

@@ -129,7 +129,7 @@ impl<'t> Sequence<'t> {
                     self.find(*index, why);
                 }
                 // Only a warrant gives leave without a signature.
-                if !is_signed && !matches!(grounds, Grounds::Warrant(_)) {
+                if !is_signed && !matches!(grounds, Grounds::Warrant { .. }) {
                     self.find(*index, "an allow without a signed checkpoint over its round".to_owned());
                 }
             }
