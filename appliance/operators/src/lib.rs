@@ -127,6 +127,9 @@ pub enum QuorumError {
         /// The one that is wanted.
         namespace: String,
     },
+    /// Those who are named are not those who signed, or there are other signatures beside theirs.
+    #[error("the signatures are not those of the operators who are named")]
+    Named,
     /// Too few operators signed.
     #[error("signed by {} of the {threshold} operators that must sign{}", .signers.len(), told(.signers, .stale, .unknown))]
     TooFew {
@@ -241,6 +244,24 @@ impl Quorum {
         signatures: &[SignatureFile],
     ) -> Result<Signers, QuorumError> {
         self.signed_by(self.threshold, namespace, statement, signatures)
+    }
+
+    /// Whether those who are named signed this statement, and are enough: as many signatures as names, none of them by
+    /// anybody else, over anything else or twice. An entry names its signers in the order of the list of keys.
+    ///
+    /// # Errors
+    /// [`QuorumError`].
+    pub fn verify_named(
+        &self,
+        namespace: &str,
+        statement: &[u8],
+        names: &[&str],
+        signatures: &[&str],
+    ) -> Result<Signers, QuorumError> {
+        let files = SignatureFile::of_texts(signatures.iter().copied());
+        let signers = self.verify(namespace, statement, &files)?;
+        let are_named = signers.names.iter().map(String::as_str).eq(names.iter().copied());
+        if are_named && signatures.len() == names.len() { Ok(signers) } else { Err(QuorumError::Named) }
     }
 
     /// Which one operator signed this statement, whatever the threshold: the place of the key.

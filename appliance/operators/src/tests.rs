@@ -253,6 +253,14 @@ fn who_signed_is_told_by_place_and_one_suffices_where_one_is_asked_for() {
     let twice = SignatureFile::of_texts([alice.text.as_str(), alice.text.as_str()]);
     assert_eq!(twice[1].name, "signature 2");
     assert!(matches!(quorum.verify(NAMESPACE, STATEMENT, &twice), Err(QuorumError::TooFew { .. })));
+    let named = |names: &[&str], signatures: &[&str]| {
+        quorum.verify_named(NAMESPACE, STATEMENT, names, signatures).map(|signers| signers.positions().len())
+    };
+    let (a, b) = (alice.text.as_str(), bob.text.as_str());
+    assert_eq!(named(&["bob", "bob"], &[a, b]), Ok(2));
+    assert_eq!(named(&["alice", "bob"], &[a, b]), Err(QuorumError::Named));
+    assert_eq!(named(&["bob", "bob"], &[a, b, a]), Err(QuorumError::Named));
+    assert_eq!(named(&["bob", "bob", "bob"], &[a, b, a]), Err(QuorumError::Named));
     assert_eq!(quorum.verify_one(NAMESPACE, STATEMENT, &bob).unwrap(), 1);
     assert!(quorum.verify_one(NAMESPACE, b"another", &bob).is_err());
 }
