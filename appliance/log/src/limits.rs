@@ -50,5 +50,11 @@ const _: () = assert!(
         <= MAX_PROOF_BYTES,
     "the longest proof with the longest leaf fits"
 );
+/// Charters that a verification keeps in mind.
+pub const MAX_CHARTERS: usize = 256;
+/// Warrants that a verification keeps in mind.
+pub const MAX_KEPT_WARRANTS: usize = 4096;
+/// Uses of warrants that a verification keeps in mind.
+pub const MAX_KEPT_USES: usize = 65_536;
 /// Principals whose requests are missing that a verification keeps in mind at once.
 pub const MAX_ABSENT_PRINCIPALS: usize = 65_536;

@@ -18,7 +18,7 @@ fn keygen(arguments: &[&str], folder: &Path) {
     let mut command = Command::new("ssh-keygen");
     command.args(arguments).current_dir(folder);
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    assert!(command.status().expect("ssh-keygen runs").success(), "ssh-keygen {arguments:?}");
+    assert!(command.status().unwrap().success(), "ssh-keygen {arguments:?}");
 }
 
 impl Office {

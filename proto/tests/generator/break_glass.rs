@@ -156,31 +156,38 @@ pub(super) fn damaged() -> Vec<(&'static str, Vec<u8>, &'static str)> {
     ]
 }
 
+/// A case: the entry, and its statement or what is wrong with it.
+fn write(file: &mut File, name: &str, entry: &Entry<'_>, hash: Option<Hash>, result: Result<&str, &str>) {
+    file.case(name).bytes("leaf", &leaf(entry)).field("origin", ORIGIN);
+    if let Some(hash) = hash {
+        file.field("charter-hash", hash);
+    }
+    file.field("result", result.err().unwrap_or("ok"));
+    if let Ok(statement) = result {
+        file.bytes("statement", statement.as_bytes());
+    }
+}
+
 pub(super) fn statements() -> String {
     let about = [
         "Entries of break-glass, held against their limits and their statements in the log of an origin. Where the result is ok:",
         "the statement. `charter-hash` is the hash of the leaf of a warrant's charter. Signatures are not looked at.",
     ];
     let mut file = File::new("statements", &about);
-    let mut write = |name: &str, entry: &Entry<'_>, hash: Option<Hash>, result: Result<&str, &str>| {
-        file.case(name).bytes("leaf", &leaf(entry)).field("origin", ORIGIN);
-        if let Some(hash) = hash {
-            file.field("charter-hash", hash);
-        }
-        file.field("result", result.err().unwrap_or("ok"));
-        if let Ok(statement) = result {
-            file.bytes("statement", statement.as_bytes());
-        }
-    };
-    let (of, hash) = (charter(), Some(charter_hash()));
-    write("charter", &Entry::Charter(of.clone()), None, Ok(CHARTER_STATEMENT));
-    write("warrant", &Entry::Warrant(warrant()), hash, Ok(&warrant_statement()));
-    write("review", &Entry::Review(review()), None, Ok(REVIEW_STATEMENT));
+    let hash = Some(charter_hash());
+    write(&mut file, "charter", &Entry::Charter(charter()), None, Ok(CHARTER_STATEMENT));
+    write(&mut file, "warrant", &Entry::Warrant(warrant()), hash, Ok(&warrant_statement()));
+    write(&mut file, "review", &Entry::Review(review()), None, Ok(REVIEW_STATEMENT));
+    refused_charters(&mut file);
+    refused_warrants(&mut file);
+    file.0
+}
 
+fn refused_charters(file: &mut File) {
     let mut refuse = |name: &str, change: &dyn Fn(&mut Charter<'static>), result: &str| {
-        let mut altered = of.clone();
+        let mut altered = charter();
         change(&mut altered);
-        write(name, &Entry::Charter(altered), None, Err(result));
+        write(file, name, &Entry::Charter(altered), None, Err(result));
     };
     refuse("charter of another name than signed", &|charter| charter.name = "returns", "statement");
     refuse("charter with fewer signers than signed", &|charter| charter.threshold = 1, "statement");
@@ -217,11 +224,14 @@ pub(super) fn statements() -> String {
     refuse("window over its limit", &|charter| charter.window_max_s = 604_801, "bounds window_max_s");
     refuse("uses of no number", &|charter| charter.uses_max = 0, "bounds uses_max");
     refuse("charter that is over when it is made", &|charter| charter.not_after = NOW, "bounds not_after");
+}
 
+fn refused_warrants(file: &mut File) {
+    let hash = Some(charter_hash());
     let mut refuse = |name: &str, change: &dyn Fn(&mut Warrant<'static>), result: &str| {
         let mut altered = warrant();
         change(&mut altered);
-        write(name, &Entry::Warrant(altered), hash, Err(result));
+        write(file, name, &Entry::Warrant(altered), hash, Err(result));
     };
     refuse("warrant with another reason than signed", &|warrant| warrant.reason = "a test", "statement");
     refuse("warrant for another key than signed", &|warrant| warrant.key[0] ^= 1, "statement");
@@ -232,10 +242,9 @@ pub(super) fn statements() -> String {
     refuse("warrant without uses", &|warrant| warrant.uses = 0, "bounds uses");
     refuse("warrant that ends before it begins", &|warrant| warrant.not_after.0 = 0, "bounds not_after");
     let other = Some(Hash([0xcc; 32]));
-    write("warrant under another charter's hash", &Entry::Warrant(warrant()), other, Err("statement"));
+    write(file, "warrant under another charter's hash", &Entry::Warrant(warrant()), other, Err("statement"));
     let turned = Review { finding: Finding::Justified, ..review() };
-    write("review with another finding than signed", &Entry::Review(turned), None, Err("statement"));
+    write(file, "review with another finding than signed", &Entry::Review(turned), None, Err("statement"));
     let broken = Review { text: "x\ny", ..review() };
-    write("review of two lines", &Entry::Review(broken), None, Err("text text"));
-    file.0
+    write(file, "review of two lines", &Entry::Review(broken), None, Err("text text"));
 }

@@ -198,32 +198,7 @@ impl Parts {
                 signatures: [word.as_str()].into_iter().collect(),
             }),
             11 => self.charter(),
-            12 => Entry::Warrant(Warrant {
-                salt,
-                time,
-                epoch,
-                charter: LeafIndex(self.numbers[2]),
-                key: self.digest,
-                uses: self.numbers[3] as u16,
-                not_before: time,
-                not_after: Timestamp(self.numbers[0]),
-                reason: word,
-                by: [audience.as_str()].into_iter().collect(),
-                statement: principal,
-                signatures: [word.as_str(), audience].into_iter().collect(),
-            }),
-            13 => Entry::Review(Review {
-                salt,
-                time,
-                epoch,
-                warrant: LeafIndex(self.numbers[2]),
-                used: LeafIndex(self.numbers[3]),
-                finding: [Finding::Justified, Finding::Unjustified][self.choice.index(2)],
-                text: word,
-                by: audience,
-                statement: principal,
-                signature: word,
-            }),
+            12 | 13 => self.warrant(which == 13),
             _ => {
                 let [from, covered, reached, denials] = self.numbers;
                 let (from, covered, reached) = (Timestamp(from), TreeSize(covered), TreeSize(reached));
@@ -239,6 +214,40 @@ impl Parts {
                 })
             }
         }
+    }
+
+    /// A warrant, or a review.
+    fn warrant(&self, is_review: bool) -> Entry<'_> {
+        let Head { time, epoch, salt, principal, .. } = self.head();
+        let [.., audience, word] = &self.words;
+        if is_review {
+            return Entry::Review(Review {
+                salt,
+                time,
+                epoch,
+                warrant: LeafIndex(self.numbers[2]),
+                used: LeafIndex(self.numbers[3]),
+                finding: [Finding::Justified, Finding::Unjustified][self.choice.index(2)],
+                text: word,
+                by: audience,
+                statement: principal,
+                signature: word,
+            });
+        }
+        Entry::Warrant(Warrant {
+            salt,
+            time,
+            epoch,
+            charter: LeafIndex(self.numbers[2]),
+            key: self.digest,
+            uses: self.numbers[3] as u16,
+            not_before: time,
+            not_after: Timestamp(self.numbers[0]),
+            reason: word,
+            by: [audience.as_str()].into_iter().collect(),
+            statement: principal,
+            signatures: [word.as_str(), audience].into_iter().collect(),
+        })
     }
 
     /// Its lists outlive the test: they are few.
