@@ -179,8 +179,8 @@ impl Guard {
         if !self.acceptance.break_glass {
             return Err(AcceptError::NotAccepted);
         }
-        if self.lowest_epochs.iter().all(|(origin, _)| *origin != warrant.origin()) {
-            return Err(AcceptError::Origin);
+        if !warrant.is_vouched_for_by(self.trust.keys()) {
+            return Err(AcceptError::Untrusted);
         }
         self.held.accept(warrant, now)
     }

@@ -16,9 +16,9 @@ pub enum AcceptError {
     /// This guard accepts no break-glass.
     #[error("this executor accepts no break-glass")]
     NotAccepted,
-    /// It is of a log that this guard does not trust.
-    #[error("warrant is of a log that this executor does not trust")]
-    Origin,
+    /// No key that this guard trusts signed for its charter.
+    #[error("no key that this executor trusts signed for the warrant's charter")]
+    Untrusted,
     /// Its key is that of a warrant at another leaf: its uses could be spent twice.
     #[error("warrant's key is that of the warrant at leaf {0}")]
     KeyTwice(LeafIndex),

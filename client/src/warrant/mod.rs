@@ -19,7 +19,7 @@ use assent_proto::hash::Hash;
 use assent_proto::note::{Note, NoteError, VerifierKey};
 use assent_proto::number::{LeafIndex, Timestamp};
 use assent_proto::proof::InclusionProof;
-use assent_proto::verify::{TrustedWarrant, warrant_key_name};
+use assent_proto::verify::{TrustedKey, TrustedWarrant, warrant_key_name};
 
 pub use self::error::{Part, WarrantError};
 pub use self::file::SCHEMA;
@@ -47,6 +47,8 @@ pub struct Warrant {
     uses: u16,
     reason: String,
     signers: Vec<String>,
+    /// The log's keys that signed for the charter.
+    vouching: Vec<[u8; 32]>,
     /// The charter's leaf, whose scope it has.
     charter: Vec<u8>,
 }
@@ -73,9 +75,10 @@ impl Warrant {
             return Err(WarrantError::Origin(crate::quote::quoted(&file.origin)));
         }
         let charter = Proven::parse(Part::Charter, &file.charter)?;
-        charter.signed_by(&file.origin, &keys)?;
+        let vouching = charter.signed_by(&file.origin, &keys)?;
         let warrant = Proven::parse(Part::Warrant, &file.warrant)?;
-        Self::verified(&file.origin, &charter, &warrant, &keys, now)
+        let verified = Self::verified(&file.origin, &charter, &warrant, &keys, now)?;
+        Ok(Self { vouching, ..verified })
     }
 
     fn verified(
@@ -122,6 +125,7 @@ impl Warrant {
             uses: given.uses,
             reason: given.reason.to_owned(),
             signers,
+            vouching: Vec::new(),
             charter: charter.leaf.clone(),
         })
     }
@@ -174,6 +178,12 @@ impl Warrant {
         &self.signers
     }
 
+    /// Whether one of these keys signed for its charter: one that this guard trusts must have.
+    pub(crate) fn is_vouched_for_by(&self, keys: &[TrustedKey<'_>]) -> bool {
+        let mut of_origin = keys.iter().filter(|trusted| trusted.key.name() == self.origin);
+        of_origin.any(|trusted| self.vouching.contains(trusted.key.key().as_bytes()))
+    }
+
     pub(crate) const fn key(&self) -> &[u8; 32] {
         &self.key
     }
@@ -214,25 +224,25 @@ impl<'p> Proven<'p> {
         Ok(Self { part, proof, hash: Hash::of_leaf(&leaf), leaf })
     }
 
-    /// Whether a checkpoint of this log covers it that one of these keys signed; none of their signatures may be wrong.
-    fn signed_by(&self, origin: &str, keys: &[VerifierKey<'_>]) -> Result<(), WarrantError> {
+    /// Which of these keys signed the checkpoint of this log that covers it: at least one, and none of them wrongly.
+    fn signed_by(&self, origin: &str, keys: &[VerifierKey<'_>]) -> Result<Vec<[u8; 32]>, WarrantError> {
         let part = self.part;
         let refused = |cause| WarrantError::Note { part, cause };
         let note = Note::parse(self.proof.note).map_err(refused)?;
-        let mut is_signed = false;
+        let mut signed = Vec::new();
         for key in keys {
             match note.verify(key) {
-                Ok(()) => is_signed = true,
+                Ok(()) => signed.push(*key.key().as_bytes()),
                 Err(NoteError::Unsigned) => {}
                 Err(cause) => return Err(refused(cause)),
             }
         }
         let checkpoint = Checkpoint::parse(note.text()).map_err(|_| WarrantError::Unproven { part })?;
-        if !is_signed {
+        if signed.is_empty() {
             return Err(refused(NoteError::Unsigned));
         }
         let leads = self.proof.leads_to(self.hash, checkpoint.size, checkpoint.root);
-        if leads && checkpoint.origin == origin { Ok(()) } else { Err(WarrantError::Unproven { part }) }
+        if leads && checkpoint.origin == origin { Ok(signed) } else { Err(WarrantError::Unproven { part }) }
     }
 }
 

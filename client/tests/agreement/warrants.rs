@@ -341,7 +341,7 @@ fn guard_holds_few_warrants_and_no_key_twice() {
         Spent::in_memory(Timestamp(0)),
     )
     .accepting(Acceptance { break_glass: true, ..Acceptance::default() });
-    assert_eq!(untrusting.accept_warrant(believed(), NOON), Err(AcceptError::Origin));
+    assert_eq!(untrusting.accept_warrant(believed(), NOON), Err(AcceptError::Untrusted));
 }
 
 #[test]

@@ -5,7 +5,7 @@ use crate::codec::CodecError;
 /// Why bytes are no entry that we know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EntryError {
-    /// They do not begin with [`LEAF_LABEL`].
+    /// They do not begin with [`LEAF_LABEL`](super::LEAF_LABEL).
     Label,
     /// No kind has this byte, or its body is not known to this version.
     Kind(u8),

@@ -8,8 +8,8 @@ use super::{Charter, ResourceScope, Review, Warrant};
 use crate::hash::Hash;
 use crate::intent::Uid;
 use crate::limits::{
-    MAX_ID_BYTES, MAX_NAME_BYTES, MAX_OPERATOR_LINE_BYTES, MAX_PRINCIPAL_BYTES, MAX_REASON_BYTES,
-    MAX_WARRANT_WINDOW_S,
+    MAX_ID_BYTES, MAX_NAME_BYTES, MAX_OPERATOR_LINE_BYTES, MAX_ORIGIN_BYTES, MAX_PRINCIPAL_BYTES,
+    MAX_REASON_BYTES, MAX_WARRANT_NAME_BYTES, MAX_WARRANT_WINDOW_S,
 };
 
 /// Why an entry of break-glass is not taken, by the field that is to blame.
@@ -95,6 +95,8 @@ impl Charter<'_> {
     /// [`ActError`]: the first field that is wrong.
     pub fn check(&self, origin: &str) -> Result<(), ActError> {
         self.check_fields()?;
+        // The keys of its warrants have names of their own, which begin with the origin.
+        bounds("origin", origin.len().saturating_add(MAX_WARRANT_NAME_BYTES) <= MAX_ORIGIN_BYTES)?;
         let same = Same::is(self.statement, |out| self.write_statement(origin, out));
         if same { Ok(()) } else { Err(ActError::Statement) }
     }

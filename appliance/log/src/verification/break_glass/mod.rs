@@ -186,7 +186,8 @@ impl<'t> BreakGlass<'t> {
             let key = VerifierKey::new(&name, &key).ok()?;
             signature.verifies(&key, text.as_bytes()).then_some(())
         };
-        let is_sealed = used.into_iter().any(|used| is_by(used).is_some());
+        // An answer has one sealing, so it holds uses of one warrant.
+        let is_sealed = matches!(used.as_slice(), [only] if is_by(*only).is_some());
         let what = "the recorded answer is sealed by no key of a warrant that it holds a use of";
         if is_sealed { Ok(()) } else { Err(what.to_owned()) }
     }
