@@ -18,11 +18,7 @@ struct Crate {
 const CRATES: &[Crate] = &[
     Crate { folder: "proto", package: "assent-proto", may_use: &[] },
     Crate { folder: "appliance/operators", package: "assent-operators", may_use: &[] },
-    Crate {
-        folder: "appliance/log",
-        package: "assent-log",
-        may_use: &["assent-operators", "assent-proto"],
-    },
+    Crate { folder: "appliance/log", package: "assent-log", may_use: &["assent-operators", "assent-proto"] },
     Crate { folder: "appliance/escalation", package: "assent-escalation", may_use: &["assent-proto"] },
     Crate { folder: "appliance/evaluator", package: "assent-evaluator", may_use: &[] },
     Crate { folder: "appliance/image", package: "assent-image", may_use: &["assent-evaluator"] },
@@ -31,11 +27,7 @@ const CRATES: &[Crate] = &[
         package: "assent-compiler",
         may_use: &["assent-evaluator", "assent-image", "assent-proto"],
     },
-    Crate {
-        folder: "client",
-        package: "assent-client",
-        may_use: &["assent-operators", "assent-proto"],
-    },
+    Crate { folder: "client", package: "assent-client", may_use: &["assent-operators", "assent-proto"] },
     Crate {
         folder: "appliance",
         package: "assent",
