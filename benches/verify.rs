@@ -98,6 +98,7 @@ fn assent(c: &mut Criterion) {
         window_cap_ms: 600_000,
         lowest_epoch: Epoch(0),
         break_glass: false,
+        warrants: &[],
     };
     c.bench_function("token_cold", |b| {
         b.iter(|| {

@@ -21,7 +21,6 @@ pub mod identity;
 pub mod intent;
 pub mod limits;
 pub mod notices;
-pub mod operators;
 pub mod pipeline;
 pub mod policy;
 pub mod provision;
@@ -34,3 +33,4 @@ pub mod token;
 pub mod witness;
 
 pub use assent_log as log;
+pub use assent_operators as operators;

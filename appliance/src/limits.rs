@@ -4,6 +4,7 @@ use std::time::Duration;
 
 // The log hangs its own beside them.
 pub use assent_log::limits::*;
+pub use assent_operators::limits::*;
 
 /// Drafts that wait for the sealer; beyond it connections wait, which is the back-pressure.
 pub const MAX_WAITING_DRAFTS: usize = 1024;
@@ -100,14 +101,6 @@ pub const CA_LIFETIME: Duration = Duration::from_secs(3652 * 24 * 60 * 60);
 pub const AGENT_CERTIFICATE_DAYS: u32 = 90;
 /// How many days an agent's certificate may last.
 pub const MAX_AGENT_CERTIFICATE_DAYS: u32 = 366;
-/// Operators' keys in one list: people who are asked, not a directory.
-pub const MAX_OPERATORS: usize = 64;
-/// Bytes of a file with operators' keys.
-pub const MAX_OPERATORS_BYTES: u64 = 64 * 1024;
-/// Signatures that are looked at over one statement: each may cost a verification.
-pub const MAX_SIGNATURES: usize = 64;
-/// Bytes of one operator's signature.
-pub const MAX_SIGNATURE_BYTES: usize = 4 * 1024;
 /// How far the time of day may go back against the time that the process has run: what NTP corrects, not what it finds.
 pub const MAX_CLOCK_STEP_BACK: Duration = Duration::from_secs(2);
 /// Principals whose rates are counted; others read as asking without end.

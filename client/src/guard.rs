@@ -12,21 +12,23 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use assent_proto::codec::{self, CodecError};
-use assent_proto::entry::Allow;
+use assent_proto::entry::{Allow, Grounds};
 use assent_proto::intent::Act;
 use assent_proto::limits::{MAX_SKEW_MS, MAX_WINDOW_S};
 use assent_proto::number::{Epoch, LeafIndex, Timestamp};
 use assent_proto::token::UnverifiedToken;
 pub use assent_proto::verify::VerifyError;
-use assent_proto::verify::{CheckpointCache, Expected, verify, verify_checkpoint};
+use assent_proto::verify::{CheckpointCache, Expected, TrustedWarrant, verify, verify_checkpoint};
 use assent_proto::wire::{self, Notice, SignedCheckpoint};
 
 use crate::clock;
 use crate::encoding;
 use crate::intent::{Intent, IntentError};
 use crate::notice::Standing;
-use crate::spent::{SpendError, Spent, Use};
+use crate::spent::{SpendError, Spent, Use, WarrantUse};
 use crate::trust::Trust;
+#[cfg(feature = "break-glass")]
+use crate::warrant::{AcceptError, Held, Warrant};
 
 /// What an executor accepts beyond what every token must be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -88,6 +90,8 @@ pub struct Guard {
     /// One for each log of the trust, so that one log's trips say nothing of another's tokens.
     lowest_epochs: Vec<(&'static str, AtomicU64)>,
     spent: Spent,
+    #[cfg(feature = "break-glass")]
+    held: Held,
     // LIMIT: verification of one token at a time; a token whose checkpoint is known costs a few microseconds.
     cache: Mutex<CheckpointCache>,
 }
@@ -111,6 +115,8 @@ impl Guard {
             audience: audience.into(),
             acceptance: Acceptance::default(),
             spent,
+            #[cfg(feature = "break-glass")]
+            held: Held::default(),
             cache: Mutex::new(CheckpointCache::new()),
         }
     }
@@ -162,12 +168,46 @@ impl Guard {
         Ok(())
     }
 
+    /// From here on admits tokens under this warrant, too. One that is known already changes nothing.
+    ///
+    /// Uses of a warrant that began before this guard's memory of spent uses did stay refused: keep that memory on disk.
+    ///
+    /// # Errors
+    /// [`AcceptError`]: then nothing has changed.
+    #[cfg(feature = "break-glass")]
+    pub fn accept_warrant(&self, warrant: Warrant, now: Timestamp) -> Result<(), AcceptError> {
+        if !self.acceptance.break_glass {
+            return Err(AcceptError::NotAccepted);
+        }
+        if !warrant.is_vouched_for_by(self.trust.keys()) {
+            return Err(AcceptError::Untrusted);
+        }
+        self.held.accept(warrant, now)
+    }
+
+    /// Lends the warrants that may count.
+    #[cfg(feature = "break-glass")]
+    fn with_warrants<R>(&self, lent: impl FnOnce(&[TrustedWarrant<'_>]) -> R) -> R {
+        let held = if self.acceptance.break_glass { self.held.all() } else { Vec::new() };
+        let trusted: Vec<_> = held.iter().filter_map(|warrant| warrant.trusted()).collect();
+        lent(&trusted)
+    }
+
+    /// Without the feature there are none.
+    #[cfg(not(feature = "break-glass"))]
+    #[expect(clippy::unused_self, reason = "with the feature it holds some")]
+    fn with_warrants<R>(&self, lent: impl FnOnce(&[TrustedWarrant<'_>]) -> R) -> R {
+        lent(&[])
+    }
+
     /// The lowest epoch of the log that the token is of. Should keys of several logs share its key ID, the highest counts.
-    fn lowest_epoch(&self, token: &[u8]) -> Epoch {
+    fn lowest_epoch(&self, token: &[u8], warrants: &[TrustedWarrant<'_>]) -> Epoch {
         let Ok(token) = UnverifiedToken::parse(token) else { return Epoch(0) };
         let named = |origin: &str| {
-            let mut keys = self.trust.keys().iter().map(|trusted| trusted.key);
-            keys.any(|key| key.id() == token.key_id && key.name() == origin)
+            let mut keys = self.trust.keys().iter().map(|trusted| (trusted.key, trusted.key.name()));
+            let mut under = warrants.iter().map(|warrant| (warrant.key, warrant.origin));
+            keys.any(|(key, of)| key.id() == token.key_id && of == origin)
+                || under.any(|(key, of)| key.id() == token.key_id && of == origin)
         };
         let lowest = self.lowest_epochs.iter().filter(|(origin, _)| named(origin));
         Epoch(lowest.map(|(_, epoch)| epoch.load(Ordering::SeqCst)).max().unwrap_or_default())
@@ -205,6 +245,19 @@ impl Guard {
         act: &Act<'_>,
         now: Timestamp,
     ) -> Result<Admitted<'t>, AdmitError> {
+        let index = self.with_warrants(|warrants| self.spend_one(token, act, now, warrants))?;
+        let claims = claims_of(token).map_err(|_| AdmitError::Verify(VerifyError::Body))?;
+        Ok(Admitted { claims, index })
+    }
+
+    /// Verifies, and spends one use: of the token at this index.
+    fn spend_one(
+        &self,
+        token: &[u8],
+        act: &Act<'_>,
+        now: Timestamp,
+        warrants: &[TrustedWarrant<'_>],
+    ) -> Result<LeafIndex, AdmitError> {
         let skew_ms = milliseconds(self.acceptance.skew).min(MAX_SKEW_MS);
         let expected = Expected {
             keys: self.trust.keys(),
@@ -214,18 +267,35 @@ impl Guard {
             now,
             skew_ms,
             window_cap_ms: milliseconds(self.acceptance.window_cap),
-            lowest_epoch: self.lowest_epoch(token),
+            lowest_epoch: self.lowest_epoch(token, warrants),
             break_glass: self.acceptance.break_glass,
+            warrants,
         };
         let verified = verify(token, &expected, &mut self.cache()).map_err(AdmitError::Verify)?;
         let (origin, index) = verified.identity();
         let claims = verified.claims();
         let until = claims.not_after.plus_ms(skew_ms);
-        let one = Use { origin, index, decided: claims.time, until, uses: claims.uses };
+        let warrant = warrant_use(claims.grounds, origin, warrants, skew_ms).map_err(AdmitError::Verify)?;
+        let one = Use { origin, index, decided: claims.time, until, uses: claims.uses, warrant };
         self.spent.spend(&one, now).map_err(AdmitError::Spend)?;
-        let claims = claims_of(token).map_err(|_| AdmitError::Verify(VerifyError::Body))?;
-        Ok(Admitted { claims, index })
+        Ok(index)
     }
+}
+
+/// Which use of a warrant a verified token is.
+fn warrant_use(
+    grounds: Grounds,
+    origin: &str,
+    warrants: &[TrustedWarrant<'_>],
+    skew_ms: u64,
+) -> Result<Option<WarrantUse>, VerifyError> {
+    let Grounds::Warrant { leaf, number } = grounds else {
+        return Ok(None);
+    };
+    let known = warrants.iter().find(|warrant| warrant.origin == origin && warrant.leaf == leaf);
+    let TrustedWarrant { key, not_before, not_after, .. } = known.ok_or(VerifyError::Warrant)?;
+    let (began, until) = (*not_before, not_after.plus_ms(skew_ms));
+    Ok(Some(WarrantUse { key: *key.key().as_bytes(), number, began, until }))
 }
 
 /// The claims of a verified token once more, as long as the token itself lives and no longer tied to the act.

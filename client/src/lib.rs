@@ -69,7 +69,7 @@
 //! ```
 //!
 //! The one rule: whatever is in doubt gives no leave. Features: `network` (default) asks an appliance over QUIC; `durable`
-//! remembers spent uses on disk.
+//! remembers spent uses on disk; `break-glass` verifies warrants, under which there is leave when nothing else can give it.
 
 #![forbid(unsafe_code)]
 
@@ -93,6 +93,8 @@ pub mod trust;
 pub mod uid;
 pub mod value;
 pub mod wallet;
+#[cfg(feature = "break-glass")]
+pub mod warrant;
 
 pub use assent_proto as proto;
 pub use assent_proto::number::Timestamp;
@@ -115,3 +117,5 @@ pub use crate::trust::{Trust, TrustError, TrustedKey};
 pub use crate::uid::{Uid, UidError};
 pub use crate::value::Value;
 pub use crate::wallet::Wallet;
+#[cfg(feature = "break-glass")]
+pub use crate::warrant::{AcceptError, Warrant, WarrantError};

@@ -8,6 +8,12 @@ pub const MAX_SPENT_TOKENS: usize = 256 * 1024;
 pub const MAX_TRUST_BYTES: usize = 256 * 1024;
 /// Keys in a trust file.
 pub const MAX_TRUSTED_KEYS: usize = 256;
+/// Bytes of a warrant file: two proofs with their leaves, and room for escapes.
+#[cfg(feature = "break-glass")]
+pub const MAX_WARRANT_FILE_BYTES: usize = 2 * assent_proto::limits::MAX_PROOF_BYTES + 1024;
+/// Warrants that a guard holds at a time: a log seldom has one.
+#[cfg(feature = "break-glass")]
+pub const MAX_WARRANTS: usize = 16;
 /// Bytes of peer text that an error quotes.
 pub(crate) const MAX_QUOTED_BYTES: usize = 80;
 

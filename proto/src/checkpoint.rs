@@ -86,8 +86,7 @@ impl<'a> Checkpoint<'a> {
             return Err(CheckpointError::Lines);
         };
         check_origin(origin)?;
-        let plain = size.bytes().all(|byte| byte.is_ascii_digit()) && (size == "0" || !size.starts_with('0'));
-        let size: u64 = size.parse().ok().filter(|_| plain).ok_or(CheckpointError::Size)?;
+        let size = lines::decimal(size).ok_or(CheckpointError::Size)?;
         let mut hash = Hash::default();
         match Base64::decode(root, &mut hash.0) {
             Ok(decoded) if decoded.len() == 32 => {}

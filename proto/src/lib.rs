@@ -22,6 +22,7 @@ pub mod limits;
 mod lines;
 pub mod note;
 pub mod number;
+pub mod proof;
 pub mod refusal;
 pub mod token;
 pub mod tree;

@@ -33,10 +33,26 @@ pub const MAX_PRINCIPAL_BYTES: usize = 2048;
 pub const MAX_BODY_BYTES: usize = 16 * 1024;
 /// Operators that an entry names, and signatures of theirs that it holds.
 pub const MAX_ACT_SIGNATURES: usize = 8;
+/// Actions of a charter.
+pub const MAX_CHARTER_ACTIONS: usize = 32;
+/// Resources of a charter: types, or single ones.
+pub const MAX_CHARTER_RESOURCES: usize = 32;
+/// Agents that a charter names.
+pub const MAX_CHARTER_PRINCIPALS: usize = 8;
+/// Operators of a charter.
+pub const MAX_CHARTER_OPERATORS: usize = 16;
+/// Bytes of an operator's key line in a charter: the longest key that may sign, and a name.
+pub const MAX_OPERATOR_LINE_BYTES: usize = 512;
+/// Bytes of the reason for a warrant, and of what a review says: one line.
+pub const MAX_REASON_BYTES: usize = 512;
+/// The longest window of a warrant that a charter may allow, in seconds: a week.
+pub const MAX_WARRANT_WINDOW_S: u32 = 7 * 24 * 60 * 60;
+/// Bytes of the name under which a warrant's key signs, beyond the origin that it begins with.
+pub const MAX_WARRANT_NAME_BYTES: usize = "/warrant/".len() + 20;
 /// Distinct rulings in one reply.
 pub const MAX_RULINGS: usize = MAX_BATCH_INTENTS;
 /// Bytes of one encoded ruling: verdict, risk, total and count at their longest, and the policies' ids behind their lengths.
-pub const MAX_RULING_BYTES: usize = 20 + 10 + 5 + 1 + MAX_NAMED_POLICIES * (2 + MAX_POLICY_ID_BYTES);
+pub const MAX_RULING_BYTES: usize = 23 + 10 + 5 + 1 + MAX_NAMED_POLICIES * (2 + MAX_POLICY_ID_BYTES);
 /// Bytes of a reply's head: numbers, hash and salt take fewer than 256.
 pub const MAX_HEAD_BYTES: usize = MAX_PRINCIPAL_BYTES + 256;
 /// Bytes of one notice, kind and body; the kinds to come have to fit too.
@@ -50,6 +66,8 @@ pub const MAX_CHECKPOINT_BYTES: usize = MAX_ORIGIN_BYTES + 1 + 20 + 1 + 44 + 1;
 pub const MAX_COSIGNED_BYTES: usize = 15 + 5 + 20 + 1 + MAX_CHECKPOINT_BYTES;
 /// Bytes of a note that we read.
 pub const MAX_NOTE_BYTES: usize = 8 * 1024;
+/// Bytes of an inclusion proof as a text: a note, its hashes, and a leaf in base64.
+pub const MAX_PROOF_BYTES: usize = 64 * 1024;
 /// Signatures on a note that we read (C2SP signed-note asks for at least 16).
 pub const MAX_NOTE_SIGNATURES: usize = 16;
 

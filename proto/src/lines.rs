@@ -20,6 +20,12 @@ pub(crate) fn of(text: &str) -> Option<impl Iterator<Item = &str>> {
     })
 }
 
+/// A decimal as C2SP writes it: no sign, no leading zero.
+pub(crate) fn decimal(text: &str) -> Option<u64> {
+    let plain = text.bytes().all(|byte| byte.is_ascii_digit()) && (text == "0" || !text.starts_with('0'));
+    text.parse().ok().filter(|_| plain)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

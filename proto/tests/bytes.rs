@@ -145,7 +145,7 @@ fn longest_answer_fits_a_reply() {
     let id = "p".repeat(MAX_POLICY_ID_BYTES);
     let mut policies: Policies<'_> = std::iter::repeat_n(&*id, MAX_NAMED_POLICIES).collect();
     policies.total = u32::MAX;
-    let grounds = Grounds::Warrant(LeafIndex(u64::MAX));
+    let grounds = Grounds::Warrant { leaf: LeafIndex(u64::MAX), number: u16::MAX };
     let verdict = Verdict::Allow { window_s: u32::MAX, uses: u16::MAX, grounds };
     let ruling = Ruling { verdict, risk: i64::MIN, policies };
     assert_eq!(encoded(&ruling).len(), MAX_RULING_BYTES);
@@ -189,7 +189,7 @@ fn longest_entry_fits_a_body() {
         not_after: time,
         uses: u16::MAX,
         risk: i64::MIN,
-        grounds: Grounds::Approval(LeafIndex(u64::MAX)),
+        grounds: Grounds::Warrant { leaf: LeafIndex(u64::MAX), number: u16::MAX },
         policies: std::iter::repeat_n(&*policy, MAX_NAMED_POLICIES).collect(),
     });
     let bytes = entry_again(&entry);

@@ -108,6 +108,7 @@ impl Scene {
             window_cap_ms: 1000,
             lowest_epoch: Epoch(0),
             break_glass: false,
+            warrants: &[],
         };
         verify(token, &expected, cache).map(|token| token.identity().1)
     }

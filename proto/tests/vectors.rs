@@ -25,6 +25,7 @@ use assent_proto::wire::{
     self, BatchId, Frame, KeyInUse, Notice, Reply, Request, RequestError, SignedCheckpoint, Standing, Ticket,
 };
 
+mod break_glass;
 mod cases;
 mod checks;
 mod generator;
@@ -78,9 +79,10 @@ fn making_the_files_again_gives_the_same_files() {
 
 #[test]
 fn every_error_of_verification_has_a_negative_vector() {
-    let text = std::fs::read_to_string(folder().join("tokens.txt")).unwrap();
+    let [policies, warrants] = ["tokens.txt", "warrant-tokens.txt"].map(|name| folder().join(name));
+    let text = [policies, warrants].map(|path| std::fs::read_to_string(path).unwrap()).concat();
     let kinds = "malformed body untrusted_key signature audience principal too_early expired window epoch \
-                 intent uses grounds";
+                 intent uses grounds warrant warrant_use warrant_window warrant_scope";
     for kind in kinds.split_whitespace() {
         assert!(text.contains(&format!("result: {kind}\n")), "no vector is refused for `{kind}`");
     }
@@ -100,6 +102,7 @@ fn check_of(kind: &str) -> Option<fn(&mut Case) -> Outcome> {
         "replies" => replies,
         "tickets" => tickets,
         "entries" => entries,
+        "statements" => break_glass::statements,
         "keys" => keys,
         "notes" => notes,
         "checkpoints" => checkpoints,
@@ -318,6 +321,10 @@ fn tokens(case: &mut Case) -> Outcome {
     let (keys, act, token) = (case.all("key"), case.bytes("act"), case.bytes("token"));
     let keys: Vec<_> = keys.iter().map(|line| trusted(line)).collect();
     let (audience, principal) = (case.text("audience"), case.optional("principal"));
+    let (lines, charter) = (case.all("warrant"), case.optional("charter").map(|hex| cases::bytes(&hex)));
+    let charter = charter.as_deref().map(|leaf| Entry::parse(leaf).expect("the charter parses"));
+    let warrants: Vec<_> =
+        lines.iter().map(|line| break_glass::trusted_warrant(line, charter.as_ref())).collect();
     let expected = Expected {
         keys: &keys,
         audience: &audience,
@@ -328,6 +335,7 @@ fn tokens(case: &mut Case) -> Outcome {
         window_cap_ms: case.parsed("window-cap-ms"),
         lowest_epoch: Epoch(case.parsed("lowest-epoch")),
         break_glass: case.parsed("break-glass"),
+        warrants: &warrants,
     };
     let mut cache = CheckpointCache::new();
     let mut once = || match verify(&token, &expected, &mut cache) {

@@ -28,7 +28,7 @@ pub const VOLUME_PIECE_BYTES: usize = 256 * 1024;
 /// Hashes of the longest consistency proof that a witness takes (C2SP tlog-witness).
 pub const MAX_CONSISTENCY_HASHES: usize = 63;
 /// Bytes of a proof as a text: a note, its hashes, and a leaf in base64.
-pub const MAX_PROOF_BYTES: usize = 64 * 1024;
+pub const MAX_PROOF_BYTES: usize = assent_proto::limits::MAX_PROOF_BYTES;
 /// Findings of a verification that are kept; more are only counted.
 pub const MAX_FINDINGS: usize = 100;
 /// Remarks of a verification that are kept; more are only counted.
@@ -50,5 +50,11 @@ const _: () = assert!(
         <= MAX_PROOF_BYTES,
     "the longest proof with the longest leaf fits"
 );
+/// Charters that a verification keeps in mind.
+pub const MAX_CHARTERS: usize = 256;
+/// Warrants that a verification keeps in mind.
+pub const MAX_KEPT_WARRANTS: usize = 4096;
+/// Uses of warrants that a verification keeps in mind.
+pub const MAX_KEPT_USES: usize = 65_536;
 /// Principals whose requests are missing that a verification keeps in mind at once.
 pub const MAX_ABSENT_PRINCIPALS: usize = 65_536;

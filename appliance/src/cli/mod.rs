@@ -23,6 +23,7 @@ mod prove;
 mod queue;
 mod scratch;
 mod serve;
+mod signing;
 mod status;
 mod token;
 mod trust;

@@ -43,6 +43,21 @@ pub(crate) struct Use<'a> {
     pub(crate) until: Timestamp,
     /// How often it may be used.
     pub(crate) uses: u16,
+    /// Where its authority is a warrant: which use of that it is.
+    pub(crate) warrant: Option<WarrantUse>,
+}
+
+/// Which use of a warrant a token is: the same number must not be spent at another leaf.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct WarrantUse {
+    /// The warrant, by the key that was made for it alone.
+    pub(crate) key: [u8; 32],
+    /// The number of the use.
+    pub(crate) number: u16,
+    /// When the warrant began: a memory that began later may have missed a use of it.
+    pub(crate) began: Timestamp,
+    /// After this nobody admits a use of it any more, skew included.
+    pub(crate) until: Timestamp,
 }
 
 /// Why a use was not spent; then there must be no act.
@@ -62,6 +77,22 @@ pub enum SpendError {
         decided: Timestamp,
         /// When the memory began.
         since: Timestamp,
+    },
+    /// The warrant began before this memory did, so the number of this use may have been spent unseen.
+    #[error("warrant began at {}, before this executor's memory of spent uses did at {}: keep that memory on disk", rfc3339(*.began), rfc3339(*.since))]
+    WarrantBeforeMemory {
+        /// When the warrant began.
+        began: Timestamp,
+        /// When the memory began.
+        since: Timestamp,
+    },
+    /// This use of the warrant was spent under another leaf.
+    #[error(
+        "use {number} of the warrant was spent under another leaf: the log that gave it has a fork, or lies"
+    )]
+    NumberSpent {
+        /// The number of the use.
+        number: u16,
     },
     /// The clock went back: the token would be open again, but its uses may have been forgotten.
     #[error("clock went back behind {}: tokens that had ended stay ended", rfc3339(*.latest))]
@@ -88,6 +119,8 @@ impl SpendError {
         match self {
             Self::AlreadySpent { .. } => "already_spent",
             Self::BeforeMemory { .. } => "before_memory",
+            Self::WarrantBeforeMemory { .. } => "warrant_before_memory",
+            Self::NumberSpent { .. } => "number_spent",
             Self::Forgotten { .. } => "forgotten",
             Self::MemoryFull { .. } => "memory_full",
             #[cfg(feature = "durable")]

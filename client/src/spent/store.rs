@@ -1,6 +1,7 @@
 //! The memory on disk (redb): the same rules, and every use durable before it is admitted.
 //!
-//! Three tables: `spent` counts by log and leaf, `ends` orders them by when they end, `clock` keeps when the memory began
+//! `spent` counts by log and leaf, `ends` orders them by when they end, `numbers` and `number_ends` the same for the uses of
+//! warrants; `clock` keeps when the memory began
 //! and the latest time seen, so that neither a restart nor a clock that went back opens a token again. Two-phase commit on
 //! every transaction, and the file's integrity is checked at open. What it does not see: that the whole file was replaced
 //! by an older one.
@@ -14,12 +15,16 @@ use redb::{
     TableError, WriteTransaction,
 };
 
-use super::{SpendError, Use};
+use super::{SpendError, Use, WarrantUse};
 
 /// Origin and leaf index to uses spent.
 const SPENT: TableDefinition<'_, (&str, u64), u16> = TableDefinition::new("spent");
 /// End, origin and leaf index, in the order of forgetting.
 const ENDS: TableDefinition<'_, (u64, &str, u64), ()> = TableDefinition::new("ends");
+/// A warrant's key and the number of a use, to the log and the leaf under which it was spent.
+const NUMBERS: TableDefinition<'_, (&[u8; 32], u16), (&str, u64)> = TableDefinition::new("numbers");
+/// End, key and number, in the order of forgetting.
+const NUMBER_ENDS: TableDefinition<'_, (u64, &[u8; 32], u16), ()> = TableDefinition::new("number_ends");
 /// By name, in milliseconds.
 const CLOCK: TableDefinition<'_, &str, u64> = TableDefinition::new("clock");
 const SINCE: &str = "since";
@@ -118,6 +123,14 @@ impl Store {
             return Ok(Err(SpendError::Forgotten { latest }));
         }
         forget_before(transaction, latest)?;
+        if let Some(warrant) = &one.warrant {
+            if warrant.began < since {
+                return Ok(Err(SpendError::WarrantBeforeMemory { began: warrant.began, since }));
+            }
+            if let Err(refusal) = self.try_number(transaction, warrant, one)? {
+                return Ok(Err(refusal));
+            }
+        }
         let mut spent = transaction.open_table(SPENT).map_err(failed)?;
         let identity = (one.origin, one.index.0);
         let before = spent.get(identity).map_err(failed)?.map(|count| count.value());
@@ -134,6 +147,34 @@ impl Store {
             }
         }
         spent.insert(identity, before.unwrap_or(0).saturating_add(1)).map_err(failed)?;
+        Ok(Ok(()))
+    }
+}
+
+impl Store {
+    /// Spends a use of a warrant under this leaf, or finds it spent there.
+    fn try_number(
+        &self,
+        transaction: &WriteTransaction,
+        warrant: &WarrantUse,
+        one: &Use<'_>,
+    ) -> Result<Result<(), SpendError>, StoreError> {
+        let WarrantUse { key, number, until, .. } = warrant;
+        let mut numbers = transaction.open_table(NUMBERS).map_err(failed)?;
+        let here = (one.origin, one.index.0);
+        let spent = numbers.get((key, *number)).map_err(failed)?.map(|at| at.value() == here);
+        match spent {
+            Some(true) => return Ok(Ok(())),
+            Some(false) => return Ok(Err(SpendError::NumberSpent { number: *number })),
+            None => {}
+        }
+        let kept = usize::try_from(numbers.len().map_err(failed)?).unwrap_or(usize::MAX);
+        if kept >= self.capacity {
+            return Ok(Err(SpendError::MemoryFull { capacity: self.capacity }));
+        }
+        numbers.insert((key, *number), here).map_err(failed)?;
+        let mut ends = transaction.open_table(NUMBER_ENDS).map_err(failed)?;
+        ends.insert((until.0, key, *number), ()).map_err(failed)?;
         Ok(Ok(()))
     }
 }
@@ -155,7 +196,19 @@ fn forget_before(transaction: &WriteTransaction, latest: Timestamp) -> Result<()
         spent.remove((origin.as_str(), index)).map_err(failed)?;
         ends.remove((until, origin.as_str(), index)).map_err(failed)?;
     }
-    Ok(())
+    let mut ends = transaction.open_table(NUMBER_ENDS).map_err(failed)?;
+    let mut numbers = transaction.open_table(NUMBERS).map_err(failed)?;
+    loop {
+        let first = ends.first().map_err(failed)?.map(|(end, _)| {
+            let (until, key, number) = end.value();
+            (until, *key, number)
+        });
+        let Some((until, key, number)) = first.filter(|(until, ..)| *until < latest.0) else {
+            return Ok(());
+        };
+        numbers.remove((&key, number)).map_err(failed)?;
+        ends.remove((until, &key, number)).map_err(failed)?;
+    }
 }
 
 /// The token that ended first, when it did so before `latest`.
@@ -211,7 +264,32 @@ mod tests {
     use super::*;
 
     fn token(index: u64, until: u64, uses: u16) -> Use<'static> {
-        Use { origin: "o", index: LeafIndex(index), decided: Timestamp(100), until: Timestamp(until), uses }
+        let (decided, until) = (Timestamp(100), Timestamp(until));
+        Use { origin: "o", index: LeafIndex(index), decided, until, uses, warrant: None }
+    }
+
+    /// A use of a warrant that lives from 90 to 400.
+    fn numbered(number: u16, index: u64, until: u64) -> Use<'static> {
+        let warrant = WarrantUse { key: [5; 32], number, began: Timestamp(90), until: Timestamp(400) };
+        Use { warrant: Some(warrant), ..token(index, until, 1) }
+    }
+
+    #[test]
+    fn number_of_a_warrant_is_spent_under_one_leaf_over_restarts_while_the_warrant_lives() {
+        let folder = tempfile::tempdir().unwrap();
+        let spend = |one: Use<'_>, now| open(&folder, 2).spend(&one, Timestamp(now));
+        assert!(spend(numbered(1, 7, 200), 150).is_ok());
+        assert!(matches!(spend(numbered(1, 8, 200), 150), Err(SpendError::NumberSpent { number: 1 })));
+        assert!(matches!(spend(numbered(1, 7, 200), 150), Err(SpendError::AlreadySpent { .. })));
+        // The token is over and forgotten; its number is not.
+        assert!(matches!(spend(numbered(1, 9, 400), 300), Err(SpendError::NumberSpent { .. })));
+        assert!(spend(numbered(2, 9, 400), 300).is_ok());
+        assert!(matches!(spend(numbered(3, 10, 400), 300), Err(SpendError::MemoryFull { .. })));
+        let other = WarrantUse { key: [6; 32], number: 1, began: Timestamp(90), until: Timestamp(500) };
+        assert!(spend(Use { warrant: Some(other), ..token(12, 500, 1) }, 401).is_ok());
+        let early = WarrantUse { began: Timestamp(49), ..other };
+        let refused = spend(Use { warrant: Some(early), ..token(13, 500, 1) }, 401);
+        assert!(matches!(refused, Err(SpendError::WarrantBeforeMemory { since: Timestamp(50), .. })));
     }
 
     fn open(folder: &tempfile::TempDir, capacity: usize) -> Store {

@@ -10,10 +10,16 @@
 
 mod appliance;
 mod batch;
+#[cfg(feature = "break-glass")]
+mod break_glass;
 #[cfg(feature = "network")]
 mod connection;
 mod guard;
 mod intent;
 #[cfg(feature = "network")]
 mod notices;
+#[cfg(feature = "break-glass")]
+mod office;
 mod wallet;
+#[cfg(feature = "break-glass")]
+mod warrants;

@@ -52,10 +52,12 @@ pub fn parse<'a, T: Deserialize<'a> + Serialize>(bytes: &'a [u8]) -> Result<T, C
     if !rest.is_empty() {
         return Err(CodecError::Trailing);
     }
-    match postcard::serialize_with_flavor(&value, Compare { rest: bytes }) {
-        Ok(true) => Ok(value),
-        Ok(false) | Err(_) => Err(CodecError::NotCanonical),
-    }
+    if is_canonical(&value, bytes) { Ok(value) } else { Err(CodecError::NotCanonical) }
+}
+
+/// Whether encoding the value gives these bytes.
+pub(crate) fn is_canonical<T: Serialize>(value: &T, bytes: &[u8]) -> bool {
+    postcard::serialize_with_flavor(value, Compare { rest: bytes }) == Ok(true)
 }
 
 /// Encodes `value` at the start of `buffer` and returns what was written.

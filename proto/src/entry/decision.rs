@@ -38,8 +38,13 @@ pub enum Grounds {
     Policy,
     /// The policies, with the approval that this entry records as evidence.
     Approval(LeafIndex),
-    /// The warrant that this entry records.
-    Warrant(LeafIndex),
+    /// A warrant: the policies forbid nothing, and nobody could sign otherwise.
+    Warrant {
+        /// The warrant.
+        leaf: LeafIndex,
+        /// Which use of it this is, from 1.
+        number: u16,
+    },
 }
 
 /// An intent was allowed. A token carries this body: its claims.

@@ -6,13 +6,17 @@
 //! An entry holds digests of intents, not their contexts: those lie beside it and can be erased without breaking the tree.
 
 mod approval;
+pub mod break_glass;
 mod decision;
+mod error;
 mod operation;
 
 use serde::{Deserialize, Serialize};
 
 pub use self::approval::{Answer, Approval};
+pub use self::break_glass::{Charter, Review, Warrant};
 pub use self::decision::{Allow, Deny, Grounds, Hold, Policies, Wait};
+pub use self::error::EntryError;
 pub use self::operation::{
     Boot, BundleOffer, Drill, DrillStage, KeyAdded, OfferOutcome, OperatorAct, Outage, Rearm, Status, Trip,
 };
@@ -140,34 +144,17 @@ pub enum Entry<'a> {
     Outage(Outage),
     /// See [`Kind::Approval`].
     Approval(Approval<'a>),
+    /// See [`Kind::Charter`].
+    Charter(Charter<'a>),
+    /// See [`Kind::Warrant`].
+    Warrant(Warrant<'a>),
+    /// See [`Kind::Review`].
+    Review(Review<'a>),
     /// See [`Kind::Operator`].
     Operator(OperatorAct<'a>),
     /// See [`Kind::Drill`].
     Drill(Drill<'a>),
 }
-
-/// Why bytes are no entry that we know.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum EntryError {
-    /// They do not begin with [`LEAF_LABEL`].
-    Label,
-    /// No kind has this byte, or its body is not known to this version.
-    Kind(u8),
-    /// The body is not canonical, or over its limit.
-    Body(CodecError),
-}
-
-impl core::fmt::Display for EntryError {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        match self {
-            Self::Label => f.write_str("leaf does not begin with its label"),
-            Self::Kind(number) => write!(f, "entry kind {number} is not known"),
-            Self::Body(error) => write!(f, "entry body: {error}"),
-        }
-    }
-}
-
-impl core::error::Error for EntryError {}
 
 impl<'a> Entry<'a> {
     /// Parses the bytes of a leaf.
@@ -197,11 +184,11 @@ impl<'a> Entry<'a> {
             Kind::Boot => codec::parse(body).map(Self::Boot),
             Kind::Outage => codec::parse(body).map(Self::Outage),
             Kind::Approval => codec::parse(body).map(Self::Approval),
+            Kind::Charter => Charter::parse(body).map(Self::Charter),
+            Kind::Warrant => codec::parse(body).map(Self::Warrant),
+            Kind::Review => codec::parse(body).map(Self::Review),
             Kind::Operator => codec::parse(body).map(Self::Operator),
             Kind::Drill => codec::parse(body).map(Self::Drill),
-            Kind::Charter | Kind::Warrant | Kind::Review => {
-                return Err(EntryError::Kind(kind.number()));
-            }
         }
         .map_err(EntryError::Body)
     }
@@ -221,6 +208,9 @@ impl<'a> Entry<'a> {
             Self::Boot(_) => Kind::Boot,
             Self::Outage(_) => Kind::Outage,
             Self::Approval(_) => Kind::Approval,
+            Self::Charter(_) => Kind::Charter,
+            Self::Warrant(_) => Kind::Warrant,
+            Self::Review(_) => Kind::Review,
             Self::Operator(_) => Kind::Operator,
             Self::Drill(_) => Kind::Drill,
         }
@@ -241,6 +231,9 @@ impl<'a> Entry<'a> {
             Self::Boot(body) => body.time,
             Self::Outage(body) => body.time,
             Self::Approval(body) => body.time,
+            Self::Charter(body) => body.time,
+            Self::Warrant(body) => body.time,
+            Self::Review(body) => body.time,
             Self::Operator(body) => body.time,
             Self::Drill(body) => body.time,
         }
@@ -266,6 +259,9 @@ impl<'a> Entry<'a> {
             Self::Boot(body) => codec::append(body, out),
             Self::Outage(body) => codec::append(body, out),
             Self::Approval(body) => codec::append(body, out),
+            Self::Charter(body) => codec::append(body, out),
+            Self::Warrant(body) => codec::append(body, out),
+            Self::Review(body) => codec::append(body, out),
             Self::Operator(body) => codec::append(body, out),
             Self::Drill(body) => codec::append(body, out),
         }

@@ -12,7 +12,7 @@ const CAPACITY: usize = 64;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Verified {
-    /// Digest of key name and key.
+    /// Digest of key, its name, and the log whose checkpoint it signed.
     key: Hash,
     size: TreeSize,
     root: Hash,
@@ -48,23 +48,36 @@ impl CheckpointCache {
     pub(super) fn holds(
         &self,
         key: &VerifierKey<'_>,
+        origin: &str,
         size: TreeSize,
         root: Hash,
         signature: &[u8; 64],
     ) -> bool {
         self.verified.iter().rev().any(|seen| {
-            seen.size == size && seen.root == root && &seen.signature == signature && seen.key == digest(key)
+            seen.size == size
+                && seen.root == root
+                && &seen.signature == signature
+                && seen.key == digest(key, origin)
         })
     }
 
-    pub(super) fn insert(&mut self, key: &VerifierKey<'_>, size: TreeSize, root: Hash, signature: [u8; 64]) {
+    pub(super) fn insert(
+        &mut self,
+        key: &VerifierKey<'_>,
+        origin: &str,
+        size: TreeSize,
+        root: Hash,
+        signature: [u8; 64],
+    ) {
         if self.verified.is_full() {
             self.verified.pop_front();
         }
-        let _ = self.verified.push_back(Verified { key: digest(key), size, root, signature });
+        let _ = self.verified.push_back(Verified { key: digest(key, origin), size, root, signature });
     }
 }
 
-fn digest(key: &VerifierKey<'_>) -> Hash {
-    Hash::of_labelled(b"assent/cached-key/v1\0", [key.key().as_bytes(), key.name().as_bytes()])
+/// A log's own key has the log's name, a warrant's another; neither name holds a newline.
+fn digest(key: &VerifierKey<'_>, origin: &str) -> Hash {
+    let parts = [key.key().as_bytes().as_slice(), key.name().as_bytes(), b"\n", origin.as_bytes()];
+    Hash::of_labelled(b"assent/cached-key/v2\0", parts)
 }

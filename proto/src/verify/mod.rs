@@ -5,8 +5,12 @@
 //! exactly once.
 
 mod cache;
+mod error;
+mod warrant;
 
 pub use cache::CheckpointCache;
+pub use error::VerifyError;
+pub use warrant::{TrustedWarrant, warrant_key_name};
 
 use core::fmt;
 
@@ -52,89 +56,8 @@ pub struct Expected<'e> {
     pub lowest_epoch: Epoch,
     /// Whether it accepts tokens whose authority is a break-glass warrant.
     pub break_glass: bool,
-}
-
-/// Why a token gives no leave.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum VerifyError {
-    /// It is no token.
-    Malformed(TokenError),
-    /// Its body is not canonical, or over a limit.
-    Body,
-    /// No key that is trusted at the time has its key ID.
-    UntrustedKey,
-    /// The signature does not cover the root that it leads to.
-    Signature,
-    /// It is for another executor.
-    Audience,
-    /// It was given to another agent.
-    Principal,
-    /// Its window has not begun.
-    TooEarly,
-    /// Its window has passed.
-    Expired,
-    /// Its window is longer than this executor accepts, or ends before it begins.
-    Window,
-    /// It is from an epoch that is no longer accepted.
-    Epoch,
-    /// It is for something else than what is about to be done.
-    Intent,
-    /// It may not be used even once.
-    Uses,
-    /// Its authority is not accepted here.
-    Grounds,
-}
-
-impl VerifyError {
-    /// A bounded label for metrics.
-    #[must_use]
-    pub const fn kind(self) -> &'static str {
-        match self {
-            Self::Malformed(_) => "malformed",
-            Self::Body => "body",
-            Self::UntrustedKey => "untrusted_key",
-            Self::Signature => "signature",
-            Self::Audience => "audience",
-            Self::Principal => "principal",
-            Self::TooEarly => "too_early",
-            Self::Expired => "expired",
-            Self::Window => "window",
-            Self::Epoch => "epoch",
-            Self::Intent => "intent",
-            Self::Uses => "uses",
-            Self::Grounds => "grounds",
-        }
-    }
-}
-
-impl fmt::Display for VerifyError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let text = match self {
-            Self::Malformed(error) => return error.fmt(f),
-            Self::Body => "token's claims are not canonical or over a limit",
-            Self::UntrustedKey => "token is signed by no key that is trusted now",
-            Self::Signature => "token is not covered by a signed checkpoint",
-            Self::Audience => "token is for another audience",
-            Self::Principal => "token was given to another agent",
-            Self::TooEarly => "token's window has not begun",
-            Self::Expired => "token's window has passed",
-            Self::Window => "token's window is longer than accepted here",
-            Self::Epoch => "token is from an epoch that is no longer accepted",
-            Self::Intent => "token is for another intent",
-            Self::Uses => "token has no uses",
-            Self::Grounds => "token's grounds are not accepted here",
-        };
-        f.write_str(text)
-    }
-}
-
-impl core::error::Error for VerifyError {}
-
-impl From<TokenError> for VerifyError {
-    fn from(error: TokenError) -> Self {
-        Self::Malformed(error)
-    }
+    /// The warrants that it trusts; where it accepts no break-glass, none of them counts.
+    pub warrants: &'e [TrustedWarrant<'e>],
 }
 
 /// Tells its holder that a trusted log holds this allow, that it is meant for this executor and this act, and that its
@@ -190,9 +113,16 @@ pub fn verify<'a>(
     let claims: Allow<'a> = codec::parse(token.body).map_err(|_| VerifyError::Body)?;
     let UnverifiedToken { key_id, size, signature, .. } = token;
     let signed = SignedCheckpoint { time: claims.time, size, root, key_id, signature };
-    let key = covering_key(&signed, expected.keys, expected.now, cache)?;
+    let origin = match claims.grounds {
+        // A warrant's key is not asked about what is not its warrant's.
+        Grounds::Policy | Grounds::Approval(_) => {
+            covering_key(&signed, expected.keys, expected.now, cache)?.name()
+        }
+        Grounds::Warrant { leaf, .. } => warrant::covering_origin(&signed, expected, leaf, cache)?,
+    };
     check_claims(&claims, expected)?;
-    Ok(VerifiedToken { claims, origin: key.name(), index: token.index })
+    warrant::check(&claims, (origin, token.index), expected)?;
+    Ok(VerifiedToken { claims, origin, index: token.index })
 }
 
 /// Verifies a checkpoint that was pushed ahead of its tokens, and remembers it: they then cost no signature check. Gives the
@@ -218,25 +148,42 @@ fn covering_key<'k>(
     now: Timestamp,
     cache: &mut CheckpointCache,
 ) -> Result<VerifierKey<'k>, VerifyError> {
-    let SignedCheckpoint { time, size, root, key_id, signature } = signed;
+    let SignedCheckpoint { time, key_id, .. } = signed;
     let mut outcome = VerifyError::UntrustedKey;
     for trusted in keys.iter().filter(|trusted| trusted.key.id() == *key_id) {
-        let in_its_dates = |time| trusted.not_before <= time && time <= trusted.not_after;
+        let in_its_dates = |time| in_dates(time, trusted.not_before, trusted.not_after);
         if !in_its_dates(*time) || !in_its_dates(now) {
             continue;
         }
-        if cache.holds(&trusted.key, *size, *root, signature) {
-            return Ok(trusted.key);
-        }
-        let checkpoint = Checkpoint { origin: trusted.key.name(), size: *size, root: *root };
-        let text = checkpoint.text().map_err(|_| VerifyError::Signature)?;
-        if trusted.key.verify(text.as_bytes(), signature).is_ok() {
-            cache.insert(&trusted.key, *size, *root, *signature);
+        if covers(&trusted.key, trusted.key.name(), signed, cache) {
             return Ok(trusted.key);
         }
         outcome = VerifyError::Signature;
     }
     Err(outcome)
+}
+
+fn in_dates(time: Timestamp, from: Timestamp, until: Timestamp) -> bool {
+    from <= time && time <= until
+}
+
+/// Whether the signature is this key's over the checkpoint of that log: remembered, or verified and then remembered.
+fn covers(
+    key: &VerifierKey<'_>,
+    origin: &str,
+    signed: &SignedCheckpoint,
+    cache: &mut CheckpointCache,
+) -> bool {
+    let SignedCheckpoint { size, root, signature, .. } = signed;
+    if cache.holds(key, origin, *size, *root, signature) {
+        return true;
+    }
+    let text = Checkpoint { origin, size: *size, root: *root }.text();
+    let verifies = text.is_ok_and(|text| key.verify(text.as_bytes(), signature).is_ok());
+    if verifies {
+        cache.insert(key, origin, *size, *root, *signature);
+    }
+    verifies
 }
 
 fn check_claims(claims: &Allow<'_>, expected: &Expected<'_>) -> Result<(), VerifyError> {
@@ -271,7 +218,7 @@ fn check_claims(claims: &Allow<'_>, expected: &Expected<'_>) -> Result<(), Verif
     }
     match claims.grounds {
         Grounds::Policy | Grounds::Approval(_) => Ok(()),
-        Grounds::Warrant(_) if expected.break_glass => Ok(()),
-        Grounds::Warrant(_) => Err(VerifyError::Grounds),
+        Grounds::Warrant { .. } if expected.break_glass => Ok(()),
+        Grounds::Warrant { .. } => Err(VerifyError::Grounds),
     }
 }

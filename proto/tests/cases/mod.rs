@@ -86,7 +86,7 @@ impl Case {
     }
 }
 
-fn bytes(hex: &str) -> Vec<u8> {
+pub(crate) fn bytes(hex: &str) -> Vec<u8> {
     let (digits, rest) = hex.as_bytes().as_chunks::<2>();
     assert!(rest.is_empty(), "half a byte: `{hex}`");
     let byte =

@@ -147,7 +147,7 @@ fn allow(position: u32, intent: Hash) -> Allow<'static> {
     }
 }
 
-fn leaf(entry: &Entry<'_>) -> Vec<u8> {
+pub(super) fn leaf(entry: &Entry<'_>) -> Vec<u8> {
     let mut bytes = Vec::new();
     entry.append(&mut bytes).unwrap();
     bytes
@@ -275,7 +275,10 @@ fn every_entry(intent: Hash) -> Vec<(&'static str, Entry<'static>)> {
         ),
         (
             "allow by warrant",
-            Entry::Allow(Allow { grounds: Grounds::Warrant(LeafIndex(7)), ..allow(2, intent) }),
+            Entry::Allow(Allow {
+                grounds: Grounds::Warrant { leaf: LeafIndex(7), number: 300 },
+                ..allow(2, intent)
+            }),
         ),
         ("deny", Entry::Deny(denial(3, intent))),
         (
@@ -294,6 +297,9 @@ fn every_entry(intent: Hash) -> Vec<(&'static str, Entry<'static>)> {
         ("boot", Entry::Boot(Boot { salt, time, epoch, version: "0.1.0", hsm: "a b c", simulator: true })),
         ("outage", Entry::Outage(outage)),
         ("approval", Entry::Approval(approval(salt, time, epoch, intent))),
+        ("charter", Entry::Charter(super::break_glass::charter())),
+        ("warrant", Entry::Warrant(super::break_glass::warrant())),
+        ("review", Entry::Review(super::break_glass::review())),
         ("act of operators", Entry::Operator(operators(salt, time, epoch))),
         ("drill", Entry::Drill(Drill { salt, time, epoch, name: "remove", stage: DrillStage::Ended })),
     ]
@@ -345,8 +351,8 @@ pub(super) fn entries() -> String {
     refuse("label of another version", &[b"assent/leaf/v2\0", &[6][..], &status].concat(), "label");
     refuse("kind 0", &labelled(0, &status), "kind");
     refuse("kind 17", &labelled(17, &status), "kind");
-    for kind in 12..=14 {
-        refuse(&format!("kind {kind}, whose body is not defined"), &labelled(kind, &status), "kind");
+    for (name, leaf, result) in super::break_glass::damaged() {
+        refuse(name, &leaf, result);
     }
     refuse("body cut short", &labelled(6, &status[..17]), "body truncated");
     refuse("trailing byte", &labelled(6, &[&*status, &[0]].concat()), "body trailing");

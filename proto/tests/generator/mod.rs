@@ -3,6 +3,7 @@
 //! What a case expects is written here by hand and never asked of the code under test; the tree's hashes come from the
 //! recursive definitions of RFC 6962.
 
+mod break_glass;
 mod frames;
 mod intents;
 mod notes;
@@ -10,6 +11,7 @@ mod notices;
 mod tickets;
 mod tokens;
 mod tree;
+mod warrants;
 
 use std::fmt::Write as _;
 
@@ -25,10 +27,12 @@ pub(crate) fn all() -> Vec<(&'static str, String)> {
         ("replies.txt", frames::replies()),
         ("tickets.txt", tickets::tickets()),
         ("entries.txt", frames::entries()),
+        ("statements.txt", break_glass::statements()),
         ("keys.txt", notes::keys()),
         ("notes.txt", notes::notes()),
         ("checkpoints.txt", notes::checkpoints()),
         ("tokens.txt", tokens::tokens()),
+        ("warrant-tokens.txt", warrants::tokens()),
         ("token-texts.txt", tokens::texts()),
         ("notices.txt", notices::notices()),
     ]

@@ -17,25 +17,38 @@ const PRINCIPAL: &str = "spiffe://retail.example/agent/1";
 const OTHER_ORIGIN: &str = "log.example/appliance/log/2";
 
 /// A key that the executor trusts: its text, and from when until when.
-type Trusted = (String, u64, u64);
+pub(super) type Trusted = (String, u64, u64);
+
+/// A warrant that the executor trusts.
+#[derive(Clone)]
+pub(super) struct TrustedWarrant {
+    pub(super) leaf: u64,
+    pub(super) not_before: u64,
+    pub(super) not_after: u64,
+    pub(super) uses: u16,
+    pub(super) origin: String,
+    pub(super) vkey: String,
+}
 
 /// What an executor holds, and the token it is given.
 #[derive(Clone)]
-struct Scene {
-    keys: Vec<Trusted>,
+pub(super) struct Scene {
+    pub(super) keys: Vec<Trusted>,
     audience: &'static str,
     act: Vec<u8>,
     principal: Option<&'static str>,
-    now: u64,
-    skew_ms: u64,
+    pub(super) now: u64,
+    pub(super) skew_ms: u64,
     window_cap_ms: u64,
     lowest_epoch: u64,
-    break_glass: bool,
+    pub(super) break_glass: bool,
+    pub(super) warrants: Vec<TrustedWarrant>,
+    pub(super) charter: Option<Vec<u8>>,
     token: Vec<u8>,
 }
 
 /// The allow that all tokens come from.
-fn allow() -> Allow<'static> {
+pub(super) fn allow() -> Allow<'static> {
     let [action, resource] = uids();
     Allow {
         salt: Salt([0x11; 16]),
@@ -70,23 +83,23 @@ fn leaf(kind: u8, body: &[u8]) -> Vec<u8> {
 }
 
 /// How a token is made; each attack changes a part.
-struct Making<'a> {
-    leaves: Vec<Vec<u8>>,
-    index: usize,
-    body: &'a [u8],
-    key: SigningKey,
+pub(super) struct Making<'a> {
+    pub(super) leaves: Vec<Vec<u8>>,
+    pub(super) index: usize,
+    pub(super) body: &'a [u8],
+    pub(super) key: SigningKey,
     /// Name under which the key ID is.
-    name: &'a str,
+    pub(super) name: &'a str,
     /// Origin in the text that is signed.
-    origin: &'a str,
+    pub(super) origin: &'a str,
 }
 
 impl<'a> Making<'a> {
-    fn of(body: &'a [u8]) -> Self {
+    pub(super) fn of(body: &'a [u8]) -> Self {
         Self { leaves: log(leaf(1, body)), index: INDEX, body, key: key(1), name: ORIGIN, origin: ORIGIN }
     }
 
-    fn token(&self) -> Vec<u8> {
+    pub(super) fn token(&self) -> Vec<u8> {
         let text = text(self.origin, self.leaves.len() as u64, naive::root(&self.leaves));
         self.token_signed_over(text.as_bytes())
     }
@@ -106,7 +119,7 @@ fn scene(allow: &Allow<'_>) -> Scene {
     scene_of(Making::of(&encoded(allow)).token())
 }
 
-fn scene_of(token: Vec<u8>) -> Scene {
+pub(super) fn scene_of(token: Vec<u8>) -> Scene {
     Scene {
         keys: vec![(vkey(ORIGIN, &key(1)), NOW.0 - 1_000_000, NOW.0 + 1_000_000)],
         audience: TERMS.audience,
@@ -117,12 +130,14 @@ fn scene_of(token: Vec<u8>) -> Scene {
         window_cap_ms: 300_000,
         lowest_epoch: 3,
         break_glass: false,
+        warrants: Vec::new(),
+        charter: None,
         token,
     }
 }
 
 impl Scene {
-    fn write(&self, file: &mut File, name: &str, result: &str) {
+    pub(super) fn write(&self, file: &mut File, name: &str, result: &str) {
         file.case(name);
         for (vkey, not_before, not_after) in &self.keys {
             file.field("key", format!("{not_before} {not_after} {vkey}"));
@@ -133,10 +148,16 @@ impl Scene {
         }
         file.field("now", self.now).field("skew-ms", self.skew_ms).field("window-cap-ms", self.window_cap_ms);
         file.field("lowest-epoch", self.lowest_epoch).field("break-glass", self.break_glass);
+        for TrustedWarrant { leaf, not_before, not_after, uses, origin, vkey } in &self.warrants {
+            file.field("warrant", format!("{leaf} {not_before} {not_after} {uses} {origin} {vkey}"));
+        }
+        if let Some(charter) = &self.charter {
+            file.bytes("charter", charter);
+        }
         file.bytes("token", &self.token).field("result", result);
     }
 
-    fn with(&self, change: impl FnOnce(&mut Self)) -> Self {
+    pub(super) fn with(&self, change: impl FnOnce(&mut Self)) -> Self {
         let mut scene = self.clone();
         change(&mut scene);
         scene
@@ -167,9 +188,12 @@ fn verifying(file: &mut File) {
     good.write(file, "an allow of the policies", OK);
     good.with(|scene| scene.principal = Some(PRINCIPAL)).write(file, "for a known agent", OK);
     scene(&Allow { grounds: Grounds::Approval(LeafIndex(2)), ..allow() }).write(file, "an approved hold", OK);
-    let warrant = scene(&Allow { grounds: Grounds::Warrant(LeafIndex(2)), ..allow() });
-    warrant.with(|scene| scene.break_glass = true).write(file, "break-glass where it is accepted", OK);
-    warrant.write(file, "break-glass where it is not accepted", "grounds");
+    let warrant = Grounds::Warrant { leaf: LeafIndex(2), number: 1 };
+    scene(&Allow { grounds: warrant, ..allow() }).write(
+        file,
+        "break-glass where it is not accepted",
+        "grounds",
+    );
     let body = encoded(&allow());
     let alone = Making { leaves: vec![leaf(1, &body)], index: 0, ..Making::of(&body) };
     scene_of(alone.token()).write(file, "a log of one leaf", "ok log.example/appliance/log/1 0");
@@ -416,7 +440,7 @@ fn wrong_from(right: usize) -> Scene {
     let mut body = encoded(&Allow {
         audience: if wrong(4) { &long } else { TERMS.audience },
         uses: u16::from(!wrong(11)),
-        grounds: if wrong(12) { Grounds::Warrant(LeafIndex(2)) } else { Grounds::Policy },
+        grounds: if wrong(12) { Grounds::Warrant { leaf: LeafIndex(2), number: 1 } } else { Grounds::Policy },
         ..allow()
     });
     if wrong(1) {

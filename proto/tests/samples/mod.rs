@@ -1,8 +1,9 @@
 //! Requests, replies and entries of random parts, and random damage to their bytes.
 
+use assent_proto::entry::break_glass::{Finding, ResourceScope};
 use assent_proto::entry::{
-    Allow, Answer, Approval, Boot, BundleOffer, Deny, Drill, DrillStage, Entry, Grounds, Hold, KeyAdded,
-    OfferOutcome, OperatorAct, Outage, Rearm, Salt, Status, Trip, Wait,
+    Allow, Answer, Approval, Boot, BundleOffer, Charter, Deny, Drill, DrillStage, Entry, Grounds, Hold,
+    KeyAdded, OfferOutcome, OperatorAct, Outage, Rearm, Review, Salt, Status, Trip, Wait, Warrant,
 };
 use assent_proto::hash::Hash;
 use assent_proto::intent::{OnUnavailable, Priority, Terms, Uid};
@@ -47,8 +48,9 @@ impl Parts {
     }
 
     fn grounds(&self) -> Grounds {
-        [Grounds::Policy, Grounds::Approval(LeafIndex(self.numbers[0])), Grounds::Warrant(LeafIndex(7))]
-            [self.choice.index(3)]
+        let leaf = LeafIndex(self.numbers[0]);
+        let warrant = Grounds::Warrant { leaf, number: self.numbers[1] as u16 };
+        [Grounds::Policy, Grounds::Approval(leaf), warrant][self.choice.index(3)]
     }
 
     fn uids(&self) -> [Uid<'_>; 2] {
@@ -148,7 +150,7 @@ impl Parts {
             risk,
             policies: policies(),
         };
-        match self.choice.index(13) {
+        match self.choice.index(16) {
             0 => Entry::Allow(Allow {
                 salt,
                 time,
@@ -196,7 +198,7 @@ impl Parts {
             }),
             7 => Entry::Key(KeyAdded { salt, time, vkey: word }),
             8 => Entry::Boot(Boot { salt, time, epoch, version: word, hsm: audience, simulator: true }),
-            11 => Entry::Approval(Approval {
+            14 => Entry::Approval(Approval {
                 salt,
                 time,
                 epoch,
@@ -219,6 +221,8 @@ impl Parts {
                 statement: audience,
                 signatures: [word.as_str()].into_iter().collect(),
             }),
+            11 => self.charter(),
+            12 | 13 => self.warrant(which == 13),
             _ => {
                 let [from, covered, reached, denials] = self.numbers;
                 let (from, covered, reached) = (Timestamp(from), TreeSize(covered), TreeSize(reached));
@@ -234,6 +238,67 @@ impl Parts {
                 })
             }
         }
+    }
+
+    /// A warrant, or a review.
+    fn warrant(&self, is_review: bool) -> Entry<'_> {
+        let Head { time, epoch, salt, principal, .. } = self.head();
+        let [.., audience, word] = &self.words;
+        if is_review {
+            return Entry::Review(Review {
+                salt,
+                time,
+                epoch,
+                warrant: LeafIndex(self.numbers[2]),
+                used: LeafIndex(self.numbers[3]),
+                finding: [Finding::Justified, Finding::Unjustified][self.choice.index(2)],
+                text: word,
+                by: audience,
+                statement: principal,
+                signature: word,
+            });
+        }
+        Entry::Warrant(Warrant {
+            salt,
+            time,
+            epoch,
+            charter: LeafIndex(self.numbers[2]),
+            key: self.digest,
+            uses: self.numbers[3] as u16,
+            not_before: time,
+            not_after: Timestamp(self.numbers[0]),
+            reason: word,
+            by: [audience.as_str()].into_iter().collect(),
+            statement: principal,
+            signatures: [word.as_str(), audience].into_iter().collect(),
+        })
+    }
+
+    /// Its lists outlive the test: they are few.
+    fn charter(&self) -> Entry<'_> {
+        let Head { time, epoch, salt, principal, .. } = self.head();
+        let uids: &[Uid<'_>] = Box::leak(Box::new(self.uids()));
+        let words: &[&str] = Vec::leak(self.policies.iter().map(String::as_str).take(8).collect());
+        let resources = [ResourceScope::OfType(&self.words[0]), ResourceScope::One(uids[1])];
+        let resources: &[ResourceScope<'_>] = Box::leak(Box::new(resources));
+        Entry::Charter(Charter {
+            salt,
+            time,
+            epoch,
+            name: &self.words[1],
+            actions: uids.into(),
+            resources: resources.into(),
+            principals: words.into(),
+            closed_s: self.numbers[0] as u32,
+            window_max_s: self.numbers[1] as u32,
+            uses_max: self.numbers[2] as u16,
+            operators: words.into(),
+            threshold: self.numbers[3] as u8,
+            not_after: Timestamp(self.numbers[2]),
+            by: [principal].into_iter().collect(),
+            statement: &self.words[2],
+            signatures: [principal, &self.words[3]].into_iter().collect(),
+        })
     }
 
     /// The encoding of an intent with this context.

@@ -29,8 +29,7 @@ fn second_agent(appliance: &Appliance) -> Agent {
     };
     eventually("the register is read", || {
         let agent = Agent::connect_with(appliance, &credentials).ok()?;
-        agent.runtime.block_on(agent.client.preauthorize(&queueable(1))).ok()?;
-        Some(agent)
+        agent.runtime.block_on(agent.client.preauthorize(&queueable(1))).is_ok().then_some(agent)
     })
 }
 

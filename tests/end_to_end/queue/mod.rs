@@ -6,7 +6,7 @@ mod orders;
 
 use assent_client::batch::Ticket;
 use assent_client::connection::Collected;
-use assent_client::{Intent, OnUnavailable, Outcome, Outcomes, Refusal};
+use assent_client::{Intent, OnUnavailable, Outcome, Outcomes, Reason, Refusal};
 
 use crate::operators::{clear, inject, staffed};
 use crate::support::agent::{Agent, allowed_batch, retail};
@@ -71,17 +71,14 @@ fn what_waits_through_an_outage_is_decided_when_it_is_over_and_fetched_with_its_
     close(&appliance);
     let intents = waiting(retail());
     let outcomes = agent.preauthorize(&intents);
-    let (mut queued, mut denied) = (0, 0);
-    for outcome in outcomes.iter() {
-        match outcome {
-            Outcome::Queued(_) => queued += 1,
-            Outcome::Denied(_) | Outcome::Invalid(_) => denied += 1,
-            Outcome::Unavailable(reason) => {
-                assert_eq!(reason.refusal, Refusal::TokenUnavailable, "no @queue")
-            }
-            other => panic!("{other:?}"),
-        }
-    }
+    let count = |wanted: fn(&Outcome<'_>) -> bool| outcomes.iter().filter(wanted).count();
+    let queued = count(|outcome| matches!(outcome, Outcome::Queued(_)));
+    let denied = count(|outcome| matches!(outcome, Outcome::Denied(_) | Outcome::Invalid(_)));
+    // Those whose action says nothing of a queue.
+    let is_unavailable = |reason: &Reason<'_>| reason.refusal == Refusal::TokenUnavailable;
+    let unavailable =
+        outcomes.iter().filter(|outcome| outcome.reason().is_some_and(|reason| is_unavailable(&reason)));
+    assert_eq!(queued + denied + unavailable.count(), outcomes.len());
     assert!(queued > 100 && denied > 100, "{queued} queued, {denied} denied");
     let tickets = outcomes.tickets();
     assert_eq!(tickets.iter().map(|ticket| ticket.positions().len()).sum::<usize>(), queued);
@@ -116,11 +113,12 @@ fn an_agent_that_asks_while_it_waits_hears_of_the_decision_at_once() {
     let outcomes = agent.preauthorize(&queueable(3));
     let [ticket] = outcomes.tickets().try_into().expect("one ticket");
     let other = Agent::connect_trusting(&appliance);
-    let waits = std::thread::spawn(move || {
+    let waits = std::thread::Builder::new().spawn(move || {
         let collected = other.runtime.block_on(other.client.collect(&ticket)).expect("an answer");
         let Collected::Decided(outcomes) = collected else { panic!("it waited in vain") };
         outcomes
     });
+    let waits = waits.expect("a thread");
     reopen(&appliance);
     assert!(waits.join().expect("it ends").all_allowed());
     appliance.stop_and_verify_log();

@@ -70,6 +70,7 @@ pub unsafe extern "C" fn gate_verify_token(
         window_cap_ms: 60_000,
         lowest_epoch: Epoch(1),
         break_glass: false,
+        warrants: &[],
     };
     let mut cache = CheckpointCache::new();
     let once = verify(token, &expected, &mut cache).is_ok();

@@ -9,10 +9,11 @@ use assent_proto::hash::Hash;
 use assent_proto::intent::{Intent, Uid};
 use assent_proto::number::Timestamp;
 use assent_proto::tree::Range;
-use assent_proto::wire::{BatchId, Decided, Reply, Request, Ruling};
+use assent_proto::wire::{BatchId, Decided, Reply, Request, Ruling, Sealing};
 
-use super::examined::Examined;
+use super::examined::{Examined, SealedAnswer};
 use super::report::Beside;
+use crate::SignedCheckpoint;
 use crate::reader::Reader;
 use crate::store::{Answer, BatchKey, StoreError, StoredRound};
 
@@ -90,7 +91,10 @@ pub(super) fn examine(
         let answer = store.answer(&BatchKey::new(request.batch(), principal))?;
         if let Some(answer) = &answer {
             match fits(answer, (first.0, request.frame()), &asked, round) {
-                Ok(()) => beside.answers += 1,
+                Ok(sealed) => {
+                    beside.answers += 1;
+                    examined.sealed.extend(sealed);
+                }
                 Err(why) => examined.find(first.0, format!("the recorded answer {why}")),
             }
         }
@@ -157,13 +161,14 @@ const fn principal_of<'e>(entry: &Entry<'e>) -> Option<&'e str> {
     }
 }
 
-/// Whether a recorded answer is to the request with this first entry and this frame, and leads to its leaves.
+/// Whether a recorded answer is to the request with this first entry and this frame, and leads to its leaves. Gives by what it
+/// is sealed where its round has no checkpoint.
 fn fits(
     answer: &Answer,
     (first, frame): (u64, &[u8]),
     asked: &[(Intent<'_>, Hash)],
     round: &StoredRound,
-) -> Result<(), String> {
+) -> Result<Option<SealedAnswer>, String> {
     if answer.request != Hash::of_labelled(b"assent/request/v1\0", [frame]) {
         return Err("is to another request".to_owned());
     }
@@ -173,7 +178,7 @@ fn fits(
     if decided.outcomes().len() != asked.len() {
         return Err("has another number of outcomes than the request has intents".to_owned());
     }
-    sealed_as(&decided, first, asked.len(), round)?;
+    let sealed = sealed_as(&decided, first, asked.len(), round)?;
     let rulings: Vec<Ruling<'_>> = decided.rulings().filter_map(Result::ok).collect();
     let place = usize::try_from(first.saturating_sub(round.first.0)).unwrap_or(usize::MAX);
     let mut leaf = Vec::new();
@@ -186,30 +191,40 @@ fn fits(
             return Err(format!("does not lead to leaf {}", first + u64::from(position)));
         }
     }
-    Ok(())
+    Ok(sealed)
 }
 
-/// Whether an answer is sealed by the round's checkpoint, with a range proof that leads there, and by nothing where the round
-/// has none.
-fn sealed_as(decided: &Decided<'_>, first: u64, intents: usize, round: &StoredRound) -> Result<(), String> {
+/// Whether an answer is sealed by the round's checkpoint, with a range proof that leads there; where the round has none, by
+/// nothing, or by what only a warrant's key can have signed, which it gives.
+fn sealed_as(
+    decided: &Decided<'_>,
+    first: u64,
+    intents: usize,
+    round: &StoredRound,
+) -> Result<Option<SealedAnswer>, String> {
+    let otherwise = || Err("is sealed otherwise than its round".to_owned());
     let (sealing, signed) = match (&decided.sealing, &round.checkpoint) {
-        (None, None) => return Ok(()),
-        (Some(sealing), Some(signed)) => (sealing, signed),
-        (Some(_), None) | (None, Some(_)) => return Err("is sealed otherwise than its round".to_owned()),
+        (None, None) => return Ok(None),
+        (Some(sealing), signed) => (sealing, signed),
+        (None, Some(_)) => return otherwise(),
     };
-    let is_the_rounds = sealing.first.0 == first
-        && (sealing.size, sealing.key_id, sealing.signature)
-            == (signed.size, signed.key_id, signed.signature);
-    if !is_the_rounds {
-        return Err("is sealed otherwise than its round".to_owned());
+    let is_the_rounds = |signed: &SignedCheckpoint| {
+        (sealing.size, sealing.key_id, sealing.signature) == (signed.size, signed.key_id, signed.signature)
+    };
+    if sealing.first.0 != first || !signed.as_ref().is_none_or(is_the_rounds) {
+        return otherwise();
     }
     let place = usize::try_from(first.saturating_sub(round.first.0)).unwrap_or(usize::MAX);
     let mut nodes: Vec<Hash> = round.leaves.iter().skip(place).take(intents).map(Hash::of_leaf).collect();
     nodes.resize(Range::nodes_needed(intents), Hash::default());
     let range = Range::new(sealing.first, intents, sealing.size, &sealing.proof, &mut nodes);
-    if range.is_ok_and(|range| range.root() == signed.root) {
-        Ok(())
-    } else {
-        Err("has a range proof that does not lead to its checkpoint".to_owned())
+    let root = range.ok().map(|range| range.root());
+    let (Sealing { size, key_id, signature, .. }, intents) = (sealing.clone(), intents as u64);
+    match (root, signed) {
+        (Some(root), Some(signed)) if root == signed.root => Ok(None),
+        (Some(root), None) => Ok(Some(SealedAnswer { first, intents, size, root, key_id, signature })),
+        (None, _) | (Some(_), Some(_)) => {
+            Err("has a range proof that does not lead to its checkpoint".to_owned())
+        }
     }
 }

@@ -73,6 +73,11 @@ impl Boundary {
         self.lowest
     }
 
+    /// The epoch that stands.
+    pub(super) const fn epoch(&self) -> Epoch {
+        self.epoch
+    }
+
     /// Something was allowed in this epoch, by policy.
     pub(super) fn allow(&self, epoch: Epoch) -> Result<(), String> {
         if epoch != self.epoch {

@@ -10,8 +10,8 @@ use assent_proto::checkpoint::Checkpoint;
 use assent_proto::entry::{Allow, Deny, Entry, Grounds};
 use assent_proto::hash::Hash;
 use assent_proto::limits::MAX_WINDOW_S;
-use assent_proto::note::VerifierKey;
-use assent_proto::number::{Epoch, LeafIndex, Timestamp};
+use assent_proto::note::{KeyId, VerifierKey};
+use assent_proto::number::{Epoch, LeafIndex, Timestamp, TreeSize};
 
 use super::beside::{self, Batch};
 use super::report::{Beside, Finding};
@@ -52,8 +52,24 @@ pub(super) enum Event {
     Decisions(Run),
     /// An allow that rests on something else than the policies alone.
     Grounds(u64, Grounds),
+    /// An allow under a warrant: its leaf.
+    Use(u64, Vec<u8>),
     /// An entry about the appliance itself: its leaf.
     Own(u64, Vec<u8>),
+}
+
+/// A recorded answer in a round without a checkpoint that is sealed all the same: by a warrant's key, or falsely.
+#[derive(Clone, Debug)]
+pub(super) struct SealedAnswer {
+    /// Its first entry.
+    pub(super) first: u64,
+    /// How many entries.
+    pub(super) intents: u64,
+    pub(super) size: TreeSize,
+    /// Where its range proof leads.
+    pub(super) root: Hash,
+    pub(super) key_id: KeyId,
+    pub(super) signature: [u8; 64],
 }
 
 /// A round, examined.
@@ -69,6 +85,7 @@ pub(super) struct Examined<'t> {
     pub(super) events: Vec<Event>,
     pub(super) beside: Option<Beside>,
     pub(super) batches: Vec<Batch>,
+    pub(super) sealed: Vec<SealedAnswer>,
     /// Principals whose requests are not beside their entries, each with the last such entry.
     pub(super) absent: Vec<(String, u64)>,
     /// What lies beside it and cannot be read: the volume's, so many rounds say the same.
@@ -105,6 +122,7 @@ impl<'t> Examiner<'t> {
             events: Vec::new(),
             beside: None,
             batches: Vec::new(),
+            sealed: Vec::new(),
             absent: Vec::new(),
             damaged: None,
             findings: Vec::new(),
@@ -133,7 +151,7 @@ impl<'t> Examiner<'t> {
     #[expect(clippy::wildcard_enum_match_arm, reason = "the other kinds are about the appliance itself")]
     fn note(&self, examined: &mut Examined<'t>, index: u64, leaf: &[u8], entry: &Entry<'_>) {
         match entry {
-            Entry::Allow(allow) => examined.allow(index, allow),
+            Entry::Allow(allow) => examined.allow(index, allow, leaf),
             Entry::Deny(deny) => examined.decision(index, deny, Outcome::Deny),
             Entry::Hold(hold) => examined.decision(index, &hold.denial, Outcome::Hold),
             Entry::Key(key) => {
@@ -202,7 +220,7 @@ impl Examined<'_> {
         self.subtrees.push((level, hash));
     }
 
-    fn allow(&mut self, index: u64, allow: &Allow<'_>) {
+    fn allow(&mut self, index: u64, allow: &Allow<'_>, leaf: &[u8]) {
         let window_ms = allow.not_after.0.saturating_sub(allow.not_before.0);
         let fits = allow.not_before == allow.time
             && window_ms <= u64::from(MAX_WINDOW_S) * 1000
@@ -212,7 +230,9 @@ impl Examined<'_> {
             self.find(index, "an allow whose window or uses no catalog could grant".to_owned());
         }
         self.run(index, allow.epoch, allow.bundle, allow.time, Outcome::Allow);
-        if allow.grounds != Grounds::Policy {
+        if let Grounds::Warrant { .. } = allow.grounds {
+            self.events.push(Event::Use(index, leaf.to_vec()));
+        } else if allow.grounds != Grounds::Policy {
             self.events.push(Event::Grounds(index, allow.grounds));
         } else if let Some(Event::Decisions(run)) = self.events.last_mut() {
             run.by_policy += 1;

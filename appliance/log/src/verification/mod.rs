@@ -11,6 +11,7 @@ mod authority;
 mod batches;
 mod beside;
 mod boundary;
+mod break_glass;
 mod elsewhere;
 mod examined;
 mod gap;
@@ -22,7 +23,7 @@ mod times;
 use assent_proto::number::Timestamp;
 use assent_proto::verify::TrustedKey;
 
-pub use report::{Beside, Finding, Gap, Report, Silence};
+pub use report::{Beside, Finding, Gap, Report, ReviewReport, Silence, UseReport, WarrantReport};
 
 use elsewhere::Elsewhere;
 use examined::Examiner;

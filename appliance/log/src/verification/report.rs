@@ -71,6 +71,65 @@ pub struct Beside {
     pub answers: u64,
 }
 
+/// A review of a use of a warrant.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct ReviewReport {
+    /// Its leaf.
+    pub index: u64,
+    /// When.
+    pub time_ms: u64,
+    /// Who, as the charter names them.
+    pub by: String,
+    /// Whether the use was found to be right.
+    pub justified: bool,
+    /// What was said.
+    pub text: String,
+}
+
+/// A use of a warrant.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct UseReport {
+    /// Its leaf, an allow.
+    pub index: u64,
+    /// Which use it is, from 1.
+    pub number: u16,
+    /// When.
+    pub time_ms: u64,
+    /// The agent.
+    pub principal: String,
+    /// Cedar's action.
+    pub action: String,
+    /// Cedar's resource.
+    pub resource: String,
+    /// Its review; none: it is open.
+    pub review: Option<ReviewReport>,
+}
+
+/// A warrant that verified, with what was done under it.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct WarrantReport {
+    /// Its leaf.
+    pub index: u64,
+    /// The charter's leaf.
+    pub charter: u64,
+    /// What people call the charter.
+    pub charter_name: String,
+    /// When it was activated.
+    pub time_ms: u64,
+    /// From when it lived.
+    pub not_before_ms: u64,
+    /// Until when.
+    pub not_after_ms: u64,
+    /// Why it was ordered.
+    pub reason: String,
+    /// Who signed it.
+    pub by: Vec<String>,
+    /// How many uses it had.
+    pub uses_max: u16,
+    /// Its uses.
+    pub uses: Vec<UseReport>,
+}
+
 /// What the log turned out to be.
 #[derive(Clone, Debug, Default)]
 pub struct Report {
@@ -92,6 +151,8 @@ pub struct Report {
     pub agreed: Vec<String>,
     /// Gaps, each with how it ended.
     pub gaps: Vec<Gap>,
+    /// Break-glass warrants, each with its uses and their reviews.
+    pub warrants: Vec<WarrantReport>,
     /// Requests and answers beside the leaves; none where they were not looked at.
     pub beside: Option<Beside>,
     /// The longest time without an entry while the appliance ran.
@@ -115,6 +176,12 @@ impl Report {
     #[must_use]
     pub const fn verified(&self) -> bool {
         self.findings_total == 0
+    }
+
+    /// Uses of warrants that nobody has reviewed.
+    pub fn open_reviews(&self) -> impl Iterator<Item = &UseReport> {
+        let uses = self.warrants.iter().flat_map(|warrant| &warrant.uses);
+        uses.filter(|used| used.review.is_none())
     }
 
     /// The store's own head must be the tree that the leaves lead to, and name its newest checkpoint.

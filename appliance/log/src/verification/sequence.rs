@@ -6,7 +6,7 @@
 
 use std::collections::HashSet;
 
-use assent_proto::entry::{BundleOffer, Entry, Grounds, Kind, OfferOutcome};
+use assent_proto::entry::{BundleOffer, Entry, Kind, OfferOutcome};
 use assent_proto::hash::Hash;
 use assent_proto::number::{LeafIndex, Timestamp};
 use assent_proto::tree::Frontier;
@@ -16,6 +16,7 @@ use super::absent::Absent;
 use super::authority;
 use super::batches::Batches;
 use super::boundary::Boundary;
+use super::break_glass::BreakGlass;
 use super::elsewhere::Elsewhere;
 use super::examined::{Event, Examined, Run};
 use super::gap::Gaps;
@@ -31,6 +32,7 @@ pub(super) struct Sequence<'t> {
     succession: Succession<'t>,
     tree: Frontier,
     boundary: Boundary,
+    break_glass: BreakGlass<'t>,
     gaps: Gaps,
     times: Times,
     batches: Batches,
@@ -60,6 +62,7 @@ impl<'t> Sequence<'t> {
             succession: Succession::new(origin, trusted),
             tree: Frontier::new(),
             boundary: Boundary::default(),
+            break_glass: BreakGlass::new(origin),
             gaps: Gaps::default(),
             times: Times::new(now),
             batches: Batches::default(),
@@ -95,6 +98,10 @@ impl<'t> Sequence<'t> {
         for event in &examined.events {
             self.event(event, is_signed);
         }
+        for answer in &examined.sealed {
+            let outcome = self.break_glass.sealed(answer, &self.tree);
+            self.hold(answer.first, outcome);
+        }
         if let Some(beside) = examined.beside {
             let Beside { intents, erased, answers } = &mut self.beside;
             (*intents, *erased, *answers) =
@@ -129,10 +136,17 @@ impl<'t> Sequence<'t> {
                     self.find(*index, why);
                 }
                 // Only a warrant gives leave without a signature.
-                if !is_signed && !matches!(grounds, Grounds::Warrant(_)) {
+                if !is_signed {
                     self.find(*index, "an allow without a signed checkpoint over its round".to_owned());
                 }
             }
+            Event::Use(index, leaf) => match Entry::parse(leaf) {
+                Ok(Entry::Allow(allow)) => {
+                    let outcome = self.break_glass.used(*index, &allow, self.boundary.epoch());
+                    self.hold(*index, outcome);
+                }
+                Ok(_) | Err(_) => self.find(*index, "a use of a warrant that is no allow".to_owned()),
+            },
             Event::Own(index, leaf) => match Entry::parse(leaf) {
                 Ok(entry) => self.own(*index, &entry, is_signed),
                 Err(error) => self.find(*index, error.to_string()),
@@ -176,19 +190,29 @@ impl<'t> Sequence<'t> {
         let outcome = match entry {
             Entry::Trip(trip) => {
                 self.gaps.trip(trip.cause, trip.time, is_signed);
+                self.break_glass.closed(trip.time);
                 self.boundary.trip(trip.epoch)
             }
-            Entry::Rearm(rearm) => self.boundary.rearm(rearm.epoch),
+            Entry::Rearm(rearm) => {
+                self.break_glass.opened();
+                self.boundary.rearm(rearm.epoch)
+            }
             Entry::Status(status) => self.boundary.status(status.epoch),
             Entry::Boot(boot) => {
                 self.times.start();
                 self.gaps.start();
+                self.break_glass.closed(boot.time);
                 self.boundary.boot(boot.epoch)
             }
             Entry::Operator(act) => {
                 self.absent.order(act);
+                let outcome = self.break_glass.operators(act);
+                self.hold(index, outcome);
                 self.boundary.operators(act, self.origin)
             }
+            Entry::Charter(charter) => self.break_glass.charter(index, charter),
+            Entry::Warrant(warrant) => self.break_glass.warrant(index, warrant),
+            Entry::Review(review) => self.break_glass.review(index, review),
             Entry::Bundle(offer) => self.bundle(offer),
             Entry::Key(key) => self.succession.name(key.vkey),
             Entry::Outage(outage) => {
@@ -234,6 +258,7 @@ impl<'t> Sequence<'t> {
             Ok(()) => {
                 self.report.checkpoints += 1;
                 self.report.head = Some(*signed);
+                self.break_glass.covered(signed.size.0);
             }
             Err(why) => self.find(last, why),
         }
@@ -249,6 +274,7 @@ impl<'t> Sequence<'t> {
         let Self { mut report, tree, gaps, times, batches, succession, elsewhere, beside, .. } = self;
         (report.entries, report.root) = (tree.size().0, tree.root());
         report.lowest_epoch = self.boundary.lowest();
+        report.warrants = self.break_glass.end();
         self.absent.end(&mut report);
         report.gaps.extend(gaps.end());
         report.beside = was_looked_beside.then_some(beside);

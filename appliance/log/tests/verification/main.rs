@@ -4,9 +4,14 @@
 #[cfg(test)]
 mod beside;
 #[cfg(test)]
+mod break_glass;
+#[cfg(test)]
 mod elsewhere;
 #[cfg(test)]
 mod gaps;
+#[cfg(test)]
+#[path = "../../../../client/tests/agreement/office.rs"]
+mod office;
 #[cfg(test)]
 mod order;
 #[cfg(test)]

@@ -67,12 +67,10 @@ fn an_allow_while_the_boundary_is_closed_or_in_another_epoch_does_not_verify() {
 }
 
 #[test]
-fn what_rests_on_approvals_or_warrants_is_told_for_nobody_can_verify_it_yet() {
-    for grounds in [Grounds::Warrant(LeafIndex(1)), Grounds::Approval(LeafIndex(1))] {
-        let mut log = Synthetic::started();
-        allow(&mut log, true, |allow| allow.grounds = grounds);
-        expect_only(&verify_leaves(&mut log), "which this version cannot verify");
-    }
+fn what_rests_on_approvals_is_told_for_nobody_can_verify_it_yet() {
+    let mut log = Synthetic::started();
+    allow(&mut log, true, |allow| allow.grounds = Grounds::Approval(LeafIndex(1)));
+    expect_only(&verify_leaves(&mut log), "which this version cannot verify");
 }
 
 #[test]

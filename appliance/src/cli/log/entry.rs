@@ -3,7 +3,8 @@
 //! Texts of peers are shown with whatever does not print made visible, so that no entry moves the cursor of a terminal or
 //! turns the direction of what stands beside it.
 
-use assent_proto::entry::{Deny, DrillStage, Entry, Hold, Kind, OfferOutcome, Policies};
+use assent_proto::entry::break_glass::ResourceScope;
+use assent_proto::entry::{Charter, Deny, DrillStage, Entry, Hold, Kind, OfferOutcome, Policies};
 use assent_proto::refusal::Refusal;
 
 pub(in crate::cli) use crate::shown::visible;
@@ -77,6 +78,18 @@ pub(super) fn details(entry: &Entry<'_>) -> serde_json::Value {
         Entry::Drill(drill) => serde_json::json!({
             "epoch": drill.epoch.0, "name": drill.name, "begun": drill.stage == DrillStage::Begun,
         }),
+        Entry::Charter(charter) => charter_details(charter),
+        Entry::Warrant(warrant) => serde_json::json!({
+            "epoch": warrant.epoch.0, "charter": warrant.charter.0, "key": crate::log::hex::hex(&warrant.key),
+            "uses": warrant.uses, "not_before_ms": warrant.not_before.0, "not_after_ms": warrant.not_after.0,
+            "reason": warrant.reason, "by": warrant.by.as_slice(), "statement": warrant.statement,
+            "signatures": warrant.signatures.as_slice(),
+        }),
+        Entry::Review(review) => serde_json::json!({
+            "epoch": review.epoch.0, "warrant": review.warrant.0, "used": review.used.0,
+            "finding": review.finding.name(), "text": review.text, "by": review.by,
+            "statement": review.statement, "signature": review.signature,
+        }),
         _ => serde_json::Value::Null,
     }
 }
@@ -88,6 +101,23 @@ fn denial(deny: &Deny<'_>) -> serde_json::Value {
             "audience": deny.audience, "action": deny.action.to_string(), "resource": deny.resource.to_string(),
             "intent": deny.intent.to_string(), "refusal": deny.refusal.name(), "risk": deny.risk,
             "policies": names(&deny.policies),
+    })
+}
+
+fn charter_details(charter: &Charter<'_>) -> serde_json::Value {
+    let resource = |scope| match scope {
+        ResourceScope::OfType(type_name) => type_name.to_owned(),
+        ResourceScope::One(uid) => uid.to_string(),
+    };
+    serde_json::json!({
+        "epoch": charter.epoch.0, "name": charter.name,
+        "actions": charter.actions.iter().map(|action| action.to_string()).collect::<Vec<_>>(),
+        "resources": charter.resources.iter().map(resource).collect::<Vec<_>>(),
+        "principals": charter.principals.iter().collect::<Vec<_>>(),
+        "closed_s": charter.closed_s, "window_max_s": charter.window_max_s, "uses_max": charter.uses_max,
+        "operators": charter.operators.iter().collect::<Vec<_>>(), "threshold": charter.threshold,
+        "not_after_ms": charter.not_after.0, "by": charter.by.as_slice(), "statement": charter.statement,
+        "signatures": charter.signatures.as_slice(),
     })
 }
 
@@ -143,6 +173,18 @@ pub(in crate::cli) fn about(entry: &Entry<'_>) -> String {
             let said =
                 if statement.is_empty() { String::new() } else { format!(": {}", statement.join("; ")) };
             format!("{} by {}{said}", act.act, act.by.join(", "))
+        }
+        Entry::Charter(charter) => {
+            let (name, threshold, operators) = (charter.name, charter.threshold, charter.operators.len());
+            format!("`{name}` by {}: {threshold} of {operators} operators", charter.by.join(", "))
+        }
+        Entry::Warrant(warrant) => {
+            let (uses, charter, by) = (warrant.uses, warrant.charter, warrant.by.join(", "));
+            format!("{uses} uses under the charter at {charter} by {by}: {}", warrant.reason)
+        }
+        Entry::Review(review) => {
+            let (used, finding, by) = (review.used, review.finding.name(), review.by);
+            format!("the use at {used} is {finding}, says {by}: {}", review.text)
         }
         Entry::Drill(drill) => {
             let stage = if drill.stage == DrillStage::Begun { "begins" } else { "is over" };

@@ -133,6 +133,7 @@ fn report_json(
         "head": report.head.map(|head| serde_json::json!({"size": head.size.0, "root": head.root.to_string()})),
         "agreed": report.agreed,
         "gaps": report.gaps,
+        "warrants": report.warrants,
         "beside": report.beside,
         "replayed": replayed,
         "longest_silence": report.silence,

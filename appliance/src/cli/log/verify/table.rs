@@ -8,7 +8,7 @@ use super::predecessor::Predecessor;
 use super::replay::Replayed;
 use crate::cli::log::entry::{kind_name, visible};
 use crate::cli::utc;
-use crate::log::verification::{Beside, Gap, Report, Silence};
+use crate::log::verification::{Beside, Gap, Report, Silence, UseReport, WarrantReport};
 
 /// Writes it.
 pub(super) fn write(
@@ -46,6 +46,9 @@ pub(super) fn write(
     }
     for gap in &report.gaps {
         self::gap(out, gap)?;
+    }
+    for warrant in &report.warrants {
+        self::warrant(out, warrant)?;
     }
     silence(out, "silent       for", report.silence.as_ref(), "while it ran")?;
     silence(out, "stopped      for", report.stopped.as_ref(), "until it was started again")?;
@@ -99,6 +102,27 @@ fn replayed(out: &mut impl Write, replayed: &Replayed) -> std::io::Result<()> {
     }
     for (why, entries) in &replayed.not_replayable {
         writeln!(out, "    {entries:<10} not replayable: {why}")?;
+    }
+    Ok(())
+}
+
+fn warrant(out: &mut impl Write, warrant: &WarrantReport) -> std::io::Result<()> {
+    let WarrantReport { index, charter_name, uses_max, uses, .. } = warrant;
+    let (by, reason, used) = (warrant.by.join(", "), visible(&warrant.reason), uses.len());
+    let charter = visible(charter_name);
+    writeln!(
+        out,
+        "  warrant      at {index} under `{charter}` by {}: {reason}; {used} of {uses_max} uses",
+        visible(&by)
+    )?;
+    for UseReport { index, number, principal, action, resource, review, .. } in uses {
+        let reviewed = match review {
+            Some(review) if review.justified => format!("justified, says {}", review.by),
+            Some(review) => format!("NOT JUSTIFIED, says {}: {}", review.by, review.text),
+            None => "its review is OPEN".to_owned(),
+        };
+        let act = format!("{action} on {resource} by {principal}: {reviewed}");
+        writeln!(out, "    use {number:<6} at {index}: {}", visible(&act))?;
     }
     Ok(())
 }

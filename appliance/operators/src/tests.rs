@@ -240,3 +240,27 @@ fn lists_are_taken_whole_or_refused() {
     std::fs::write(&file, format!("# who may sign\n\n{alice}{bob}")).unwrap();
     assert_eq!(Quorum::from_file(&file, 2).unwrap().keys().len(), 2);
 }
+
+#[test]
+fn who_signed_is_told_by_place_and_one_suffices_where_one_is_asked_for() {
+    let office = Office::open();
+    // Two people of one name: only their keys tell them apart.
+    let namesake = office.lines[0].replace("alice", "bob");
+    let quorum = Quorum::of_lines([namesake.as_str(), office.lines[1].as_str()], 2).unwrap();
+    let [alice, bob] = ["alice", "bob"].map(|name| office.signature(name));
+    let both = quorum.verify(NAMESPACE, STATEMENT, &[bob.clone(), alice.clone()]).unwrap();
+    assert_eq!((both.names(), both.positions()), (&["bob".to_owned(), "bob".to_owned()][..], &[0, 1][..]));
+    let twice = SignatureFile::of_texts([alice.text.as_str(), alice.text.as_str()]);
+    assert_eq!(twice[1].name, "signature 2");
+    assert!(matches!(quorum.verify(NAMESPACE, STATEMENT, &twice), Err(QuorumError::TooFew { .. })));
+    let named = |names: &[&str], signatures: &[&str]| {
+        quorum.verify_named(NAMESPACE, STATEMENT, names, signatures).map(|signers| signers.positions().len())
+    };
+    let (a, b) = (alice.text.as_str(), bob.text.as_str());
+    assert_eq!(named(&["bob", "bob"], &[a, b]), Ok(2));
+    assert_eq!(named(&["alice", "bob"], &[a, b]), Err(QuorumError::Named));
+    assert_eq!(named(&["bob", "bob"], &[a, b, a]), Err(QuorumError::Named));
+    assert_eq!(named(&["bob", "bob", "bob"], &[a, b, a]), Err(QuorumError::Named));
+    assert_eq!(quorum.verify_one(NAMESPACE, STATEMENT, &bob).unwrap(), 1);
+    assert!(quorum.verify_one(NAMESPACE, b"another", &bob).is_err());
+}

@@ -5,7 +5,10 @@
 //! was made for something else spoils the whole set, and is named. It does not know what the statement means: bundles, approvals and warrants
 //! each have a namespace of their own. Signatures are OpenSSH's (`ssh-keygen -Y sign`, PROTOCOL.sshsig).
 
+#![forbid(unsafe_code)]
+
 mod key;
+pub mod limits;
 mod signature;
 
 use std::collections::BTreeSet;
@@ -32,16 +35,25 @@ pub struct Quorum {
     threshold: usize,
 }
 
-/// Who signed: at least as many distinct operators as the threshold asks for. Only [`Quorum::verify`] makes it.
+/// Who signed: at least as many distinct operators as the threshold asks for. Only a [`Quorum`] makes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use]
-pub struct Signers(Vec<String>);
+pub struct Signers {
+    names: Vec<String>,
+    positions: Vec<usize>,
+}
 
 impl Signers {
     /// Their names, in the order of the list of keys.
     #[must_use]
     pub fn names(&self) -> &[String] {
-        &self.0
+        &self.names
+    }
+
+    /// Their places in the list of keys, ascending. Whether two signers are one, a place tells and a name does not.
+    #[must_use]
+    pub fn positions(&self) -> &[usize] {
+        &self.positions
     }
 }
 
@@ -115,6 +127,9 @@ pub enum QuorumError {
         /// The one that is wanted.
         namespace: String,
     },
+    /// Those who are named are not those who signed, or there are other signatures beside theirs.
+    #[error("the signatures are not those of the operators who are named")]
+    Named,
     /// Too few operators signed.
     #[error("signed by {} of the {threshold} operators that must sign{}", .signers.len(), told(.signers, .stale, .unknown))]
     TooFew {
@@ -137,6 +152,17 @@ fn told(signers: &[String], stale: &[String], unknown: &[String]) -> String {
         }
     }
     told
+}
+
+impl SignatureFile {
+    /// The signatures of an entry, each under its number.
+    #[must_use]
+    pub fn of_texts<'t>(texts: impl IntoIterator<Item = &'t str>) -> Vec<Self> {
+        let numbered = (1..).zip(texts);
+        numbered
+            .map(|(number, text)| Self { name: format!("signature {number}"), text: text.to_owned() })
+            .collect()
+    }
 }
 
 impl Quorum {
@@ -164,6 +190,17 @@ impl Quorum {
         } else {
             Err(ListError::Threshold { threshold, keys: keys.len() })
         }
+    }
+
+    /// Takes the key lines of a charter, which have no place but their number.
+    ///
+    /// # Errors
+    /// [`ListError`].
+    pub fn of_lines<'l>(
+        lines: impl IntoIterator<Item = &'l str>,
+        threshold: usize,
+    ) -> Result<Self, ListError> {
+        Self::new((1..).zip(lines).map(|(number, line)| (format!("key {number}"), line)), threshold)
     }
 
     /// Reads a list of keys, a line each; empty lines and lines that begin with `#` are left out.
@@ -206,6 +243,49 @@ impl Quorum {
         statement: &[u8],
         signatures: &[SignatureFile],
     ) -> Result<Signers, QuorumError> {
+        self.signed_by(self.threshold, namespace, statement, signatures)
+    }
+
+    /// Whether those who are named signed this statement, and are enough: as many signatures as names, none of them by
+    /// anybody else, over anything else or twice. An entry names its signers in the order of the list of keys.
+    ///
+    /// # Errors
+    /// [`QuorumError`].
+    pub fn verify_named(
+        &self,
+        namespace: &str,
+        statement: &[u8],
+        names: &[&str],
+        signatures: &[&str],
+    ) -> Result<Signers, QuorumError> {
+        let files = SignatureFile::of_texts(signatures.iter().copied());
+        let signers = self.verify(namespace, statement, &files)?;
+        let are_named = signers.names.iter().map(String::as_str).eq(names.iter().copied());
+        if are_named && signatures.len() == names.len() { Ok(signers) } else { Err(QuorumError::Named) }
+    }
+
+    /// Which one operator signed this statement, whatever the threshold: the place of the key.
+    ///
+    /// # Errors
+    /// [`QuorumError`].
+    pub fn verify_one(
+        &self,
+        namespace: &str,
+        statement: &[u8],
+        signature: &SignatureFile,
+    ) -> Result<usize, QuorumError> {
+        let signers = self.signed_by(1, namespace, statement, std::slice::from_ref(signature))?;
+        // INVARIANT: a threshold of one that is reached leaves somebody who reached it.
+        Ok(signers.positions.first().copied().unwrap_or(usize::MAX))
+    }
+
+    fn signed_by(
+        &self,
+        threshold: usize,
+        namespace: &str,
+        statement: &[u8],
+        signatures: &[SignatureFile],
+    ) -> Result<Signers, QuorumError> {
         if signatures.len() > MAX_SIGNATURES {
             return Err(QuorumError::TooMany(signatures.len()));
         }
@@ -219,11 +299,11 @@ impl Quorum {
             }
         }
         let named = |position: &usize| Some(self.keys.get(*position)?.name().to_owned());
-        let signers: Vec<String> = signed.iter().filter_map(named).collect();
-        if signers.len() < self.threshold {
-            return Err(QuorumError::TooFew { signers, stale, unknown, threshold: self.threshold });
+        let names: Vec<String> = signed.iter().filter_map(named).collect();
+        if names.len() < threshold {
+            return Err(QuorumError::TooFew { signers: names, stale, unknown, threshold });
         }
-        Ok(Signers(signers))
+        Ok(Signers { names, positions: signed.into_iter().collect() })
     }
 }
 
