@@ -1,6 +1,8 @@
 //! End to end: the real binary, real HSM modules, real sockets and files, each appliance in a folder of its own.
 
 #[cfg(test)]
+mod approvals;
+#[cfg(test)]
 mod bad_input;
 #[cfg(test)]
 mod bundles;

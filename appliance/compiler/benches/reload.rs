@@ -86,6 +86,7 @@ fn main() {
         policies: vec![Document::new("policies/orders.cedar", POLICIES)],
         risk: Vec::new(),
         links: None,
+        operators: None,
         entities: vec![entities(0)],
         tests: Vec::new(),
         rules: Rules::Bundle,

@@ -55,6 +55,8 @@ pub struct Sources {
     pub risk: Vec<Document>,
     /// `links.json`: the links of the templates among policies and risk model.
     pub links: Option<Document>,
+    /// `operators.toml`: who approves. The compiler does not look into it; the bundle's digest covers it.
+    pub operators: Option<Document>,
     /// `entities.json` or `entities/*.json`
     pub entities: Vec<Document>,
     /// `tests/*.json`
@@ -75,6 +77,7 @@ impl Sources {
             policies: vec![Document::new("policies", policies)],
             risk: Vec::new(),
             links: None,
+            operators: None,
             entities: vec![Document::new("entities", entities)],
             tests: Vec::new(),
             rules: Rules::Plain,
@@ -83,7 +86,10 @@ impl Sources {
 
     pub(crate) fn documents(&self) -> impl Iterator<Item = &Document> {
         let lists = [&self.policies, &self.risk, &self.entities, &self.tests];
-        std::iter::once(&self.catalog).chain(&self.links).chain(lists.into_iter().flatten())
+        std::iter::once(&self.catalog)
+            .chain(&self.links)
+            .chain(&self.operators)
+            .chain(lists.into_iter().flatten())
     }
 
     const fn policy_documents(&self) -> PolicyDocuments<'_> {

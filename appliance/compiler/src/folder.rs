@@ -38,6 +38,7 @@ impl Sources {
             policies: read_all(folder, "policies", "cedar")?,
             risk: read_all(folder, "risk", "cedar")?,
             links: read_if_there(folder, "links.json")?,
+            operators: read_if_there(folder, "operators.toml")?,
             entities,
             tests: read_all(folder, "tests", "json")?,
             rules: Rules::Bundle,

@@ -87,6 +87,7 @@ fn bundle() -> Bundle {
         policies: vec![Document::new("policies/refund.cedar", POLICIES)],
         risk: vec![Document::new("risk/size.cedar", RISK)],
         links: None,
+        operators: None,
         entities: vec![Document::new("entities.json", ENTITIES)],
         tests: Vec::new(),
         rules: Rules::Bundle,

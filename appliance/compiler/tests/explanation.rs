@@ -47,6 +47,7 @@ fn sources() -> Sources {
         policies: vec![Document::new("policies/vaults.cedar", POLICIES)],
         risk: vec![Document::new("risk/amounts.cedar", RISK)],
         links: None,
+        operators: None,
         entities: vec![Document::new("entities.json", ENTITIES)],
         tests: Vec::new(),
         rules: Rules::Bundle,

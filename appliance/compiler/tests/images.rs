@@ -33,6 +33,7 @@ fn sources() -> Sources {
         policies: vec![Document::new("policies/refund.cedar", POLICIES)],
         risk: vec![Document::new("risk/amount.cedar", RISK)],
         links: None,
+        operators: None,
         entities: vec![Document::new("entities.json", ENTITIES)],
         tests: Vec::new(),
         rules: Rules::Bundle,

@@ -44,6 +44,7 @@ fn sources(rules: Rules) -> Sources {
         policies: vec![Document::new("policies/vaults.cedar", POLICIES)],
         risk: Vec::new(),
         links: Some(Document::new("links.json", LINKS)),
+        operators: None,
         entities: vec![Document::new("entities.json", ENTITIES)],
         tests: Vec::new(),
         rules,

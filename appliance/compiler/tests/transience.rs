@@ -23,6 +23,7 @@ fn compile(policy: &str) -> Result<(), String> {
         policies: vec![Document::new("policies/p.cedar", policy)],
         risk: Vec::new(),
         links: None,
+        operators: None,
         entities: vec![Document::new("entities.json", "[]")],
         tests: Vec::new(),
         rules: Rules::Bundle,

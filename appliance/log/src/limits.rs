@@ -50,6 +50,8 @@ const _: () = assert!(
         <= MAX_PROOF_BYTES,
     "the longest proof with the longest leaf fits"
 );
+/// Answers to holds that a verification keeps in mind.
+pub const MAX_APPROVALS: usize = 1 << 20;
 /// Charters that a verification keeps in mind.
 pub const MAX_CHARTERS: usize = 256;
 /// Warrants that a verification keeps in mind.

@@ -80,6 +80,12 @@ impl OperatorKey {
         self.key.fingerprint(HashAlg::Sha256).to_string()
     }
 
+    /// Its type and itself, as OpenSSH writes them, without a name.
+    #[must_use]
+    pub fn line(&self) -> String {
+        PublicKey::from(self.key.clone()).to_openssh().unwrap_or_default()
+    }
+
     pub(super) fn is_same(&self, other: &Self) -> bool {
         self.key == other.key
     }

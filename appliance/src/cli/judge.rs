@@ -8,7 +8,7 @@ use assent_proto::entry::Grounds;
 use assent_proto::hash::Hash;
 use assent_proto::intent::Intent;
 use assent_proto::refusal::Refusal;
-use assent_proto::wire::Verdict;
+use assent_proto::wire::{Verdict, Waiting};
 
 use super::policy::invalid;
 use crate::intent::Reading;
@@ -72,12 +72,18 @@ impl<'b> Judge<'b> {
                 (Verdict::Allow { window_s, uses, grounds: Grounds::Policy }, evaluation.reasons())
             }
             Evaluated::Deny => (Verdict::Deny(Refusal::PolicyDenied), evaluation.reasons()),
-            Evaluated::Hold => {
-                (Verdict::Hold { refusal: Refusal::ApprovalRequired, waiting: None }, evaluation.reasons())
-            }
+            Evaluated::Hold => (
+                Verdict::Hold { refusal: held(granted.waiting), waiting: granted.waiting },
+                evaluation.reasons(),
+            ),
             Evaluated::Unavailable(_) => (Verdict::Deny(Refusal::EvaluationUnavailable), evaluation.errors()),
         };
         let policies = deciding.iter().map(|index| self.bundle.policy_id(index)).collect();
         Judgement { verdict, risk: evaluation.risk(), policies, is_classified: true }
     }
+}
+
+/// What an agent hears of a hold: one that may wait does.
+const fn held(waiting: Option<Waiting>) -> Refusal {
+    if waiting.is_some() { Refusal::AwaitingApproval } else { Refusal::ApprovalRequired }
 }

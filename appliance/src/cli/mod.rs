@@ -4,6 +4,7 @@
 //! next. Exit codes are in [`Exit`]; clap's own code for a usage error, 2, would read as a denial and is mapped to 1.
 
 mod agent;
+mod approval;
 mod config;
 mod demo;
 mod dev;
@@ -149,6 +150,11 @@ enum Noun {
         #[command(subcommand)]
         verb: drill::Verb,
     },
+    /// What waits for operators: list holds, look into one, approve or reject it.
+    Approval {
+        #[command(subcommand)]
+        verb: approval::Verb,
+    },
     /// What waits while it cannot be decided: list it, look into it, withdraw it.
     Queue {
         #[command(subcommand)]
@@ -223,6 +229,7 @@ fn run(noun: Noun, globals: &Globals) -> anyhow::Result<Exit> {
         Noun::Hsm { verb } => hsm::run(verb, globals),
         Noun::Keys { verb } => keys::run(verb, globals),
         Noun::Drill { verb } => drill::run(&verb, globals),
+        Noun::Approval { verb } => approval::run(verb, globals),
         Noun::Queue { verb } => queue::run(&verb, globals),
         Noun::Escalation { verb } => escalation::run(&verb, globals),
         Noun::Witness { verb } => witness::run(verb, globals),

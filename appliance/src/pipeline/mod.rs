@@ -59,6 +59,8 @@ enum DecideError {
     Draft(#[from] DraftError),
     #[error("what waits cannot be read")]
     Waiting(#[from] StoreError),
+    #[error("a hold cannot be read: {0}")]
+    Hold(String),
     #[error("the system gives no random bytes")]
     Random(#[from] getrandom::Error),
 }

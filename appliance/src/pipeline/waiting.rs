@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use assent_proto::codec::CodecError;
-use assent_proto::entry::Salt;
+use assent_proto::entry::{Grounds, Salt};
 use assent_proto::refusal::Refusal;
 use assent_proto::wire::{Head, Request, Ruling, Ticket, Verdict};
 use tokio::sync::oneshot;
@@ -16,7 +16,8 @@ use crate::identity::SpiffeId;
 use crate::limits::COLLECT_PATIENCE;
 use crate::log::Leaves;
 use crate::log::store::BatchKey;
-use crate::queue::{self, Line, Queue, Standing};
+use crate::queue::approval::{self, Held};
+use crate::queue::{self, Line, Queue, Standing, State};
 use crate::token::draft::tokens_in;
 use crate::token::{Answer, AskedBy, Draft, Written};
 
@@ -97,15 +98,41 @@ impl Pipeline {
     }
 
     /// Decides anew what waited, and hands it to the sealer. None: the appliance is stopping.
-    pub(crate) async fn decide_again(&self, line: &Line, evidence: Evidence) -> Option<Pending> {
+    pub(crate) async fn decide_again(&self, line: &Line) -> Option<Pending> {
         self.conclude(line, AskedBy::Queue, |principal, request, bytes| {
             // While a boundary is closed nothing is a decision: it waits for both.
             if !self.is_open() {
                 return Ok(None);
             }
+            let Some(evidence) = self.evidence(line)? else { return Ok(None) };
             self.walk(principal, request, bytes, evidence).map(|Decided { written, .. }| Some(written))
         })
         .await
+    }
+
+    /// What is known of a ticket besides its intents. None where the bundle of this moment does not take those for enough who
+    /// approved it: then it awaits approval again.
+    fn evidence(&self, line: &Line) -> Result<Option<Evidence>, DecideError> {
+        let mut evidence = Evidence { waited: true, ..Evidence::default() };
+        let State::Approved(_) = &line.state else { return Ok(Some(evidence)) };
+        let held = Held::of(self.sealer.reader(), line).map_err(DecideError::Hold)?;
+        let snapshot = self.policies.snapshot();
+        match approval::recounted(line, &held, &snapshot) {
+            Some(approvers) => {
+                evidence.approvals = i64::try_from(approvers.len()).unwrap_or(i64::MAX);
+                let last = approvers.iter().map(|approver| approver.leaf).max();
+                evidence.grounds = last.map_or(evidence.grounds, Grounds::Approval);
+                Ok(Some(evidence))
+            }
+            None => {
+                tracing::warn!(ticket = %line.ticket(), "approvals do not count any more: an operator is not who they were");
+                let approvers = line.approvers().to_vec();
+                let mut line = line.clone();
+                line.state = State::AwaitingApproval(approvers);
+                self.queue.replace(line);
+                Ok(None)
+            }
+        }
     }
 
     /// Refuses what waited, for a reason that no policy gives. None: the appliance is stopping.

@@ -9,6 +9,7 @@ use assent_evaluator::DEFAULT_BUDGET;
 use assent_proto::hash::Hash;
 use assent_proto::limits::MAX_POLICY_ID_BYTES;
 
+use super::approvers::Approvers;
 use super::offer::{Offer, OfferError};
 use super::snapshot::{Provenance, Snapshot};
 use super::statement::{NAMESPACE, Statement};
@@ -41,6 +42,12 @@ pub enum LoadError {
     PolicyId {
         /// The id.
         id: String,
+    },
+    /// Its operators are not what its policies demand, or cannot be read.
+    #[error("{problem}")]
+    Operators {
+        /// What is wrong.
+        problem: String,
     },
     /// Nobody could ask for anything.
     #[error("no action of the catalog takes a principal; give agents an entity type")]
@@ -105,6 +112,7 @@ impl LoadError {
             Self::Offer(OfferError::Files(error)) | Self::Bundle(error) => error.kind(),
             Self::Budget { .. } => "over_budget",
             Self::PolicyId { .. } => "policy_id",
+            Self::Operators { .. } => "operators",
             Self::Principals => "principals",
             Self::Unversioned => "unversioned",
             Self::Neither { offered, .. } => offered.kind(),
@@ -224,6 +232,9 @@ impl Rules {
             Some(known) => known.bundle().with_entities(sources.entities)?,
             None => Bundle::compile_within(sources, self.budget)?,
         };
+        let wrong = |problem| LoadError::Operators { problem };
+        let approvers = Approvers::parse(bundle.sources().operators.as_ref()).map_err(wrong)?;
+        approvers.check(&bundle).map_err(wrong)?;
         let worst_case = bundle.worst_case();
         if worst_case > self.budget {
             return Err(LoadError::Budget { worst_case, budget: self.budget });
@@ -239,6 +250,7 @@ impl Rules {
             replaces,
             signatures,
             signers,
+            approvers,
             worst_case,
             provenance,
             errors,
@@ -259,7 +271,8 @@ pub fn fitting_agents(bundle: &Bundle) -> Result<&str, LoadError> {
 }
 
 fn is_same_but_for_entities(known: &Bundle, offered: &Sources) -> bool {
-    let Sources { catalog, policies, risk, links, entities: _, tests, rules } = known.sources();
+    let Sources { catalog, policies, risk, links, operators, entities: _, tests, rules } = known.sources();
     (catalog, policies, risk) == (&offered.catalog, &offered.policies, &offered.risk)
-        && (links, tests, rules) == (&offered.links, &offered.tests, &offered.rules)
+        && (links, operators, tests, rules)
+            == (&offered.links, &offered.operators, &offered.tests, &offered.rules)
 }

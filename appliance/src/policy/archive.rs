@@ -72,6 +72,8 @@ struct File {
     policies: Vec<Text>,
     risk: Vec<Text>,
     links: Option<Text>,
+    #[serde(default)]
+    operators: Option<Text>,
     entities: Vec<Text>,
     tests: Vec<Text>,
     signatures: Vec<Text>,
@@ -98,7 +100,8 @@ impl From<Text> for Document {
 
 impl From<&Snapshot> for File {
     fn from(snapshot: &Snapshot) -> Self {
-        let Sources { catalog, policies, risk, links, entities, tests, rules: _ } = snapshot.bundle.sources();
+        let Sources { catalog, policies, risk, links, operators, entities, tests, rules: _ } =
+            snapshot.bundle.sources();
         let texts = |documents: &[Document]| documents.iter().map(Text::from).collect();
         let signed =
             |SignatureFile { name, text }: &SignatureFile| Text { name: name.clone(), text: text.clone() };
@@ -112,6 +115,7 @@ impl From<&Snapshot> for File {
             policies: texts(policies),
             risk: texts(risk),
             links: links.as_ref().map(Text::from),
+            operators: operators.as_ref().map(Text::from),
             entities: texts(entities),
             tests: texts(tests),
             signatures: snapshot.signatures.iter().map(signed).collect(),
@@ -190,6 +194,7 @@ impl Archive {
             policies: all(file.policies),
             risk: all(file.risk),
             links: file.links.map(Document::from),
+            operators: file.operators.map(Document::from),
             entities: all(file.entities),
             tests: all(file.tests),
             rules: Rules::Bundle,

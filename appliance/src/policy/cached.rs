@@ -20,6 +20,7 @@ pub(super) struct Cached {
     policies: Vec<(String, String)>,
     risk: Vec<(String, String)>,
     links: Option<(String, String)>,
+    operators: Option<(String, String)>,
     entities: Vec<(String, String)>,
     tests: Vec<(String, String)>,
     version: Option<u64>,
@@ -41,13 +42,15 @@ fn given((name, text): (String, String)) -> Document {
 
 /// A bundle in force, as bytes.
 pub(super) fn encode(snapshot: &Snapshot) -> Result<Vec<u8>, StoreError> {
-    let Sources { catalog, policies, risk, links, entities, tests, rules: _ } = snapshot.bundle.sources();
+    let Sources { catalog, policies, risk, links, operators, entities, tests, rules: _ } =
+        snapshot.bundle.sources();
     let all = |documents: &[Document]| documents.iter().map(kept).collect();
     let cached = Cached {
         catalog: kept(catalog),
         policies: all(policies),
         risk: all(risk),
         links: links.as_ref().map(kept),
+        operators: operators.as_ref().map(kept),
         entities: all(entities),
         tests: all(tests),
         version: snapshot.version,
@@ -75,6 +78,7 @@ impl Cached {
             policies: all(self.policies),
             risk: all(self.risk),
             links: self.links.map(given),
+            operators: self.operators.map(given),
             entities: all(self.entities),
             tests: all(self.tests),
             rules: Rules::Bundle,

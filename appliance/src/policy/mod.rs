@@ -7,6 +7,7 @@
 //! in motion".
 
 mod admission;
+pub mod approvers;
 pub mod archive;
 mod cached;
 pub mod loader;
@@ -27,6 +28,7 @@ use assent_proto::hash::Hash;
 use assent_proto::number::Timestamp;
 
 pub use admission::{LoadError, Rules, fitting_agents};
+pub use approvers::{Approvers, Operator};
 pub use offer::{Manifest, Offer, OfferError};
 pub use report::{PolicyErrors, PolicyStatus, RefusedOffer};
 pub use snapshot::{By, Provenance, Snapshot};

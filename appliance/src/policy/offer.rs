@@ -219,9 +219,9 @@ impl Offer {
 
 /// Every file that is compiled, each behind the part that it belongs to.
 fn documents(sources: &Sources) -> impl Iterator<Item = &Document> {
-    let Sources { catalog, policies, risk, links, entities, tests, rules: _ } = sources;
+    let Sources { catalog, policies, risk, links, operators, entities, tests, rules: _ } = sources;
     let lists = [policies, risk, entities, tests];
-    std::iter::once(catalog).chain(links).chain(lists.into_iter().flatten())
+    std::iter::once(catalog).chain(links).chain(operators).chain(lists.into_iter().flatten())
 }
 
 fn manifest(path: &Path) -> Result<Manifest, OfferError> {

@@ -10,6 +10,7 @@ use assent_evaluator::{PolicyBits, Uid};
 use assent_proto::hash::Hash;
 use assent_proto::number::Timestamp;
 
+use super::approvers::Approvers;
 use crate::operators::SignatureFile;
 
 /// Who offered a bundle.
@@ -62,6 +63,8 @@ pub struct Snapshot {
     pub(super) signatures: Vec<SignatureFile>,
     /// Names of the operators who signed it.
     pub(super) signers: Vec<String>,
+    /// Who approves what it holds.
+    pub(super) approvers: Approvers,
     pub(super) worst_case: u64,
     pub(super) provenance: Provenance,
     /// How often each policy could not be evaluated.
@@ -79,6 +82,12 @@ impl Snapshot {
     #[must_use]
     pub fn principal<'s>(&'s self, spiffe_id: &'s str) -> Uid<'s> {
         Uid { type_name: &self.principal_type, id: spiffe_id }
+    }
+
+    /// Who approves what it holds.
+    #[must_use]
+    pub const fn approvers(&self) -> &Approvers {
+        &self.approvers
     }
 
     /// Its digest, which every entry names.

@@ -5,14 +5,12 @@
 
 use std::sync::Arc;
 
-use assent_proto::entry::Grounds;
-use assent_proto::refusal::Refusal;
 use tokio::task::JoinSet;
 
-use super::{Line, Queue, State};
+use super::Queue;
 use crate::clock::Clock;
 use crate::limits::{QUEUE_INTENTS_IN_FLIGHT, QUEUE_POLL, QUEUE_RETRY_PAUSE};
-use crate::pipeline::{Evidence, Outcome, Pipeline};
+use crate::pipeline::{Outcome, Pipeline};
 use crate::token::TokenBoundary;
 
 /// What it takes to drain.
@@ -22,16 +20,6 @@ pub struct Drainer {
     pipeline: Arc<Pipeline>,
     boundary: Arc<TokenBoundary>,
     clock: Clock,
-}
-
-/// What is known of a ticket besides its intents.
-fn evidence(line: &Line) -> Evidence {
-    let (mut approvals, mut grounds) = (0, Grounds::Policy);
-    if let State::Approved(approvers) = &line.state {
-        approvals = i64::try_from(approvers.len()).unwrap_or(i64::MAX);
-        grounds = approvers.last().map_or(grounds, |last| Grounds::Approval(last.leaf));
-    }
-    Evidence { waited: true, approvals, grounds }
 }
 
 /// What is in the sealer's hands.
@@ -89,13 +77,13 @@ impl Drainer {
     /// Hands over what can be decided or has expired, one after the other in its turn, up to what may be under way.
     async fn fill(&self, flight: &mut Flight) -> Filled {
         while flight.intents < QUEUE_INTENTS_IN_FLIGHT {
-            let (line, pending) = if let Some(line) = self.queue.next_expired(self.clock.now()) {
-                let pending = self.pipeline.end_wait(&line, Refusal::Expired).await;
+            let (line, pending) = if let Some((line, refusal)) = self.queue.next_ended(self.clock.now()) {
+                let pending = self.pipeline.end_wait(&line, refusal).await;
                 (line, pending)
             } else if self.pipeline.is_open()
                 && let Some(line) = self.queue.next()
             {
-                let pending = self.pipeline.decide_again(&line, evidence(&line)).await;
+                let pending = self.pipeline.decide_again(&line).await;
                 (line, pending)
             } else {
                 return Filled::Whole;

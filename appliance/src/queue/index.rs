@@ -1,7 +1,7 @@
 //! The index of what waits: by ticket, by the order in which it is decided, and counted by agent.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::{Add, Sub};
 
 use assent_proto::intent::Priority;
@@ -9,7 +9,7 @@ use assent_proto::number::{LeafIndex, Timestamp};
 use assent_proto::wire::Ticket;
 use tokio::sync::oneshot;
 
-use super::line::Line;
+use super::line::{Line, State};
 use crate::log::store::BatchKey;
 
 /// How many intents, and their bytes.
@@ -63,6 +63,8 @@ pub(super) struct Index {
     held: BTreeMap<BatchKey, Held>,
     /// Those that can be decided, in their turn.
     ready: BTreeMap<Turn, ()>,
+    /// Those that operators rejected, and whose end is still to be written.
+    rejected: BTreeSet<BatchKey>,
     counts: Counts,
     by_principal: HashMap<String, Counts>,
 }
@@ -107,6 +109,8 @@ impl Index {
         self.take(&line.principal, counts(&line));
         if line.is_ready() {
             self.ready.insert(turn(&line, key), ());
+        } else if matches!(line.state, State::Rejected(_)) {
+            self.rejected.insert(key);
         }
         self.held.insert(key, Held { line, is_out: false, watches: Vec::new() });
     }
@@ -121,12 +125,16 @@ impl Index {
         } else {
             self.ready.remove(&turn(&held.line, key));
         }
+        if matches!(held.line.state, State::Rejected(_)) {
+            self.rejected.insert(key);
+        }
         // Whoever waits hears that something changed, and asks again.
         held.watches.clear();
     }
 
     pub(super) fn remove(&mut self, key: &BatchKey) -> Option<Line> {
         let held = self.held.remove(key)?;
+        self.rejected.remove(key);
         self.ready.remove(&turn(&held.line, *key));
         self.give_back(&held.line.principal, counts(&held.line));
         Some(held.line)
@@ -150,6 +158,13 @@ impl Index {
     /// Takes the next ticket out that can be decided.
     pub(super) fn next(&mut self) -> Option<Line> {
         let ((_, _, key), ()) = self.ready.pop_first()?;
+        self.out(&key)
+    }
+
+    /// Takes a ticket out that was rejected.
+    pub(super) fn next_rejected(&mut self) -> Option<Line> {
+        let is_in = |key: &&BatchKey| self.held.get(key).is_some_and(|held| !held.is_out);
+        let key = *self.rejected.iter().find(is_in)?;
         self.out(&key)
     }
 
@@ -215,7 +230,7 @@ impl Index {
 mod tests {
     use assent_proto::wire::BatchId;
 
-    use super::super::line::{Approver, State};
+    use super::super::line::Approver;
     use super::*;
 
     fn line(hold: u64, priority: Priority, until: u64) -> Line {

@@ -17,16 +17,18 @@ pub enum State {
     AwaitingApproval(Vec<Approver>),
     /// For the boundaries, with the approvals that were needed.
     Approved(Vec<Approver>),
+    /// For its end: this operator rejected it.
+    Rejected(Approver),
 }
 
-/// An operator who approved.
+/// An operator who answered.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Approver {
     /// The operator's name.
     pub name: String,
     /// The operator's key, as OpenSSH writes it.
     pub key: String,
-    /// The entry of the approval.
+    /// The entry of the answer.
     pub leaf: LeafIndex,
 }
 
@@ -58,6 +60,7 @@ impl State {
             Self::Queued => "queued",
             Self::AwaitingApproval(_) => "awaiting_approval",
             Self::Approved(_) => "approved",
+            Self::Rejected(_) => "rejected",
         }
     }
 }
@@ -88,7 +91,7 @@ impl Line {
     pub const fn refusal(&self) -> Refusal {
         match self.state {
             State::Queued | State::Approved(_) => Refusal::Queued,
-            State::AwaitingApproval(_) => Refusal::AwaitingApproval,
+            State::AwaitingApproval(_) | State::Rejected(_) => Refusal::AwaitingApproval,
         }
     }
 
@@ -96,7 +99,7 @@ impl Line {
     #[must_use]
     pub fn approvers(&self) -> &[Approver] {
         match &self.state {
-            State::Queued => &[],
+            State::Queued | State::Rejected(_) => &[],
             State::AwaitingApproval(approvers) | State::Approved(approvers) => approvers,
         }
     }

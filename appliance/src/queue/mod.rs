@@ -7,6 +7,8 @@
 //! Memory is bounded: intents lie on disk while they wait, and of each ticket only a line is kept here. What has no room is
 //! refused before anything is promised. (boundaries.md, "Queue"; `FORMAT.md`, section 5.)
 
+pub(crate) mod approval;
+pub mod approving;
 pub mod desk;
 mod draining;
 mod index;
@@ -117,7 +119,7 @@ impl Queue {
         self.news.notify_one();
     }
 
-    /// What is durably known of a ticket that waits has changed.
+    /// What is known of a ticket that waits has changed.
     pub fn replace(&self, line: Line) {
         self.lock().replace(line);
         self.news.notify_one();
@@ -156,6 +158,14 @@ impl Queue {
         (index.lines().take(most).cloned().collect(), index.len())
     }
 
+    /// The tickets that await approval, at most so many; and how many there are.
+    #[must_use]
+    pub fn awaiting(&self, most: usize) -> (Vec<Line>, usize) {
+        let index = self.lock();
+        let awaiting = || index.lines().filter(|line| matches!(line.state, State::AwaitingApproval(_)));
+        (awaiting().take(most).cloned().collect(), awaiting().count())
+    }
+
     /// The ticket of this name, whosever it is.
     #[must_use]
     pub fn find(&self, ticket: Ticket) -> Option<Line> {
@@ -173,9 +183,11 @@ impl Queue {
         self.lock().next()
     }
 
-    /// Takes out a ticket whose time is over.
-    fn next_expired(&self, now: Timestamp) -> Option<Line> {
-        self.lock().next_expired(now)
+    /// Takes out a ticket whose wait is over, and what its agent hears.
+    fn next_ended(&self, now: Timestamp) -> Option<(Line, Refusal)> {
+        let mut index = self.lock();
+        let rejected = index.next_rejected().map(|line| (line, Refusal::ApprovalRejected));
+        rejected.or_else(|| index.next_expired(now).map(|line| (line, Refusal::Expired)))
     }
 
     /// Waits until there may be something to decide.

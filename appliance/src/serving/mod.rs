@@ -35,8 +35,9 @@ use crate::operators::ListError;
 use crate::pipeline::Pipeline;
 use crate::policy::loader::{self, LoaderSettings};
 use crate::policy::shadow::Shadow;
-use crate::policy::{LoadError, Rules, archive, store};
+use crate::policy::{LoadError, Policies, Rules, archive, store};
 use crate::provision::{self, ProvisionError};
+use crate::queue::approving::ApprovalDesk;
 use crate::queue::desk::QueueDesk;
 use crate::queue::{Drainer, Queue};
 use crate::server::Server;
@@ -141,7 +142,7 @@ pub async fn run(config: &Config) -> Result<(), ServeError> {
         Pipeline::new(Arc::clone(&policies), sealing, Arc::clone(&queue), clock.clone(), deadline, shadow);
     let pipeline = Arc::new(pipeline);
     let drainer = Drainer::new(Arc::clone(&queue), Arc::clone(&pipeline), clock.clone());
-    let desk_of_queue = QueueDesk::new(queue, Arc::clone(&pipeline), handle.clone());
+    let (waits, approvals) = desks(queue, &pipeline, &policies, &handle, config);
     let status = StatusSource {
         origin: config.origin(),
         listen: listen.clone(),
@@ -151,7 +152,7 @@ pub async fn run(config: &Config) -> Result<(), ServeError> {
         unsigned_max: config.round.unsigned_max,
         sealer: handle.clone(),
         escalation: escalation.desk(),
-        queue: desk_of_queue,
+        queue: waits,
         policies: Arc::clone(&policies),
         pipeline: Arc::clone(&pipeline),
         clock: clock.clone(),
@@ -163,6 +164,7 @@ pub async fn run(config: &Config) -> Result<(), ServeError> {
     let desk = Desk {
         status,
         loader,
+        approvals,
         orders: Orders::new(config.origin(), office, automatic, handle.clone()),
         record: Arc::clone(server.record()),
         word,
@@ -180,6 +182,19 @@ pub async fn run(config: &Config) -> Result<(), ServeError> {
     draining.abort();
     outside.stop().await;
     outcome
+}
+
+/// Where operators see what waits, and answer holds.
+fn desks(
+    queue: Arc<Queue>,
+    pipeline: &Arc<Pipeline>,
+    policies: &Arc<Policies>,
+    handle: &SealerHandle,
+    config: &Config,
+) -> (QueueDesk, ApprovalDesk) {
+    let waits = QueueDesk::new(Arc::clone(&queue), Arc::clone(pipeline), handle.clone());
+    let (pipeline, policies) = (Arc::clone(pipeline), Arc::clone(policies));
+    (waits, ApprovalDesk::new(queue, pipeline, policies, handle.clone(), config.origin()))
 }
 
 /// An error with its causes, in a line.

@@ -1,12 +1,12 @@
 //! Entries that the appliance makes about itself, on their way into the next round.
 
 use assent_proto::entry::{
-    Boot, BundleOffer, Drill, DrillStage, Entry, KeyAdded, OfferOutcome, OperatorAct, Outage, Rearm, Salt,
-    Status, Trip,
+    Answer, Approval, Boot, BundleOffer, Drill, DrillStage, Entry, KeyAdded, OfferOutcome, OperatorAct,
+    Outage, Rearm, Salt, Status, Trip,
 };
 use assent_proto::hash::Hash;
 use assent_proto::limits::MAX_ACT_SIGNATURES;
-use assent_proto::number::{Epoch, Timestamp, TreeSize};
+use assent_proto::number::{Epoch, LeafIndex, Timestamp, TreeSize};
 
 /// Something that the appliance did or saw.
 #[derive(Clone, Debug)]
@@ -77,6 +77,25 @@ pub enum Operation {
         /// Their signatures over it.
         signatures: Vec<String>,
     },
+    /// An operator answered a hold.
+    Answered {
+        /// The hold's leaf.
+        hold: LeafIndex,
+        /// The intent digest.
+        intent: Hash,
+        /// Whose intent it is.
+        principal: String,
+        /// What the operator said.
+        answer: Answer,
+        /// Who.
+        by: String,
+        /// With which key.
+        key: String,
+        /// Digest of the bundle that lists it.
+        bundle: Hash,
+        /// The signature.
+        signature: String,
+    },
     /// A drill began or ended.
     Drill {
         /// Which.
@@ -89,7 +108,7 @@ pub enum Operation {
 impl Operation {
     /// Whether it is to be in the log at once, although nothing has been signed yet.
     pub(in crate::token) const fn cannot_wait(&self) -> bool {
-        matches!(self, Self::Tripped { .. } | Self::Operators { .. } | Self::Alive)
+        matches!(self, Self::Tripped { .. } | Self::Operators { .. } | Self::Answered { .. } | Self::Alive)
     }
 
     /// Its entry, made now in this epoch.
@@ -139,6 +158,21 @@ impl Operation {
                 statement,
                 signatures: first(signatures).collect(),
             }),
+            Self::Answered { hold, intent, principal, answer, by, key, bundle, signature } => {
+                Entry::Approval(Approval {
+                    salt,
+                    time: now,
+                    epoch: now_epoch,
+                    hold: *hold,
+                    intent: *intent,
+                    principal,
+                    answer: *answer,
+                    by,
+                    key,
+                    bundle: *bundle,
+                    signature,
+                })
+            }
             Self::Drill { name, stage } => {
                 Entry::Drill(Drill { salt, time: now, epoch: now_epoch, name, stage: *stage })
             }

@@ -3,7 +3,7 @@
 //! The one rule: the tokens in it have no accessor. [`Sealed::release`] takes the log's receipt, and there is no other way
 //! to their bytes.
 
-use assent_proto::number::{Epoch, Timestamp};
+use assent_proto::number::{Epoch, LeafIndex, Timestamp};
 use assent_proto::refusal::Refusal;
 use assent_proto::wire::{Sealing, append_sealing};
 
@@ -56,6 +56,11 @@ impl Sealed {
         Some(Self { round, replies, checkpoint, epoch })
     }
 
+    /// Where its entries begin.
+    pub(super) fn first(&self) -> LeafIndex {
+        self.round.first()
+    }
+
     /// What the log is to make durable.
     pub(super) fn commit(&self, lowest: Epoch, time: Timestamp) -> Result<Commit<'_>, DraftError> {
         let epochs = (self.epoch, lowest);
@@ -102,6 +107,10 @@ impl Denied {
         };
         let replies = round.drafts.iter().map(finish).collect();
         Self { round, replies, epoch }
+    }
+
+    pub(super) fn first(&self) -> LeafIndex {
+        self.round.first()
     }
 
     pub(super) fn commit(

@@ -37,6 +37,7 @@ pub(crate) fn sources(
         entities: vec![Document::new("entities.json", Value::from(entities.to_vec()).to_string())],
         tests: Vec::new(),
         links: Some(Document::new("links.json", Value::from(links).to_string())),
+        operators: None,
         rules,
     }
 }

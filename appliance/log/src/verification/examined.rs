@@ -50,8 +50,8 @@ pub(super) struct Run {
 pub(super) enum Event {
     /// Decisions.
     Decisions(Run),
-    /// An allow that rests on something else than the policies alone.
-    Grounds(u64, Grounds),
+    /// An allow that rests on an approval: its leaf.
+    Approved(u64, Vec<u8>),
     /// An allow under a warrant: its leaf.
     Use(u64, Vec<u8>),
     /// An entry about the appliance itself: its leaf.
@@ -233,7 +233,7 @@ impl Examined<'_> {
         if let Grounds::Warrant { .. } = allow.grounds {
             self.events.push(Event::Use(index, leaf.to_vec()));
         } else if allow.grounds != Grounds::Policy {
-            self.events.push(Event::Grounds(index, allow.grounds));
+            self.events.push(Event::Approved(index, leaf.to_vec()));
         } else if let Some(Event::Decisions(run)) = self.events.last_mut() {
             run.by_policy += 1;
             run.first_allow.get_or_insert(index);

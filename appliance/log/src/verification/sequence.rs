@@ -13,7 +13,7 @@ use assent_proto::tree::Frontier;
 use assent_proto::verify::TrustedKey;
 
 use super::absent::Absent;
-use super::authority;
+use super::authority::Approvals;
 use super::batches::Batches;
 use super::boundary::Boundary;
 use super::break_glass::BreakGlass;
@@ -36,6 +36,7 @@ pub(super) struct Sequence<'t> {
     gaps: Gaps,
     times: Times,
     batches: Batches,
+    approvals: Approvals,
     elsewhere: Vec<Elsewhere>,
     /// Bundles that some entry said were loaded.
     loaded: HashSet<Hash>,
@@ -66,6 +67,7 @@ impl<'t> Sequence<'t> {
             gaps: Gaps::default(),
             times: Times::new(now),
             batches: Batches::default(),
+            approvals: Approvals::default(),
             elsewhere,
             loaded: HashSet::new(),
             in_force: Hash::default(),
@@ -131,9 +133,15 @@ impl<'t> Sequence<'t> {
     fn event(&mut self, event: &Event, is_signed: bool) {
         match event {
             Event::Decisions(run) => self.decisions(run, is_signed),
-            Event::Grounds(index, grounds) => {
-                if let Some(why) = authority::of(*grounds) {
-                    self.find(*index, why);
+            Event::Approved(index, leaf) => {
+                match Entry::parse(leaf) {
+                    Ok(Entry::Allow(allow)) => {
+                        let outcome = self.approvals.check(&allow).map_or(Ok(()), Err);
+                        self.hold(*index, outcome);
+                        let outcome = self.boundary.allow(allow.epoch);
+                        self.hold(*index, outcome);
+                    }
+                    Ok(_) | Err(_) => self.find(*index, "an approved intent that is no allow".to_owned()),
                 }
                 // Only a warrant gives leave without a signature.
                 if !is_signed {
@@ -193,6 +201,7 @@ impl<'t> Sequence<'t> {
                 self.break_glass.closed(trip.time);
                 self.boundary.trip(trip.epoch)
             }
+            Entry::Approval(approval) => self.approvals.take(self.origin, index, approval),
             Entry::Rearm(rearm) => {
                 self.break_glass.opened();
                 self.boundary.rearm(rearm.epoch)

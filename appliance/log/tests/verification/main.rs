@@ -2,6 +2,8 @@
 //! says so, by its own key. What lies about the past has right checksums and right signatures here, and is found all the same.
 
 #[cfg(test)]
+mod approvals;
+#[cfg(test)]
 mod beside;
 #[cfg(test)]
 mod break_glass;

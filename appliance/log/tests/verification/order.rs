@@ -67,10 +67,10 @@ fn an_allow_while_the_boundary_is_closed_or_in_another_epoch_does_not_verify() {
 }
 
 #[test]
-fn what_rests_on_approvals_is_told_for_nobody_can_verify_it_yet() {
+fn an_allow_on_an_approval_that_is_none_does_not_verify() {
     let mut log = Synthetic::started();
     allow(&mut log, true, |allow| allow.grounds = Grounds::Approval(LeafIndex(1)));
-    expect_only(&verify_leaves(&mut log), "which this version cannot verify");
+    expect_only(&verify_leaves(&mut log), "3: allowed on the approval at 1, where there is none before it");
 }
 
 #[test]

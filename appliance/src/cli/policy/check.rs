@@ -13,7 +13,7 @@ use serde::Serialize;
 use super::folder;
 use crate::cli::{DEFAULT_CONFIG, Exit, Failure, Format, Globals};
 use crate::config::{Config, ConfigError, Policy};
-use crate::policy::{LoadError, Offer, fitting_agents};
+use crate::policy::{Approvers, LoadError, Offer, fitting_agents};
 
 /// Policies that are listed as the most expensive ones.
 const MOST_EXPENSIVE: usize = 5;
@@ -101,6 +101,9 @@ fn check(folder: &Path, budget: u64, is_signed: bool) -> Result<Checked, LoadErr
     let Offer { sources, manifest, signatures } = Offer::read(folder)?;
     let bundle = Bundle::compile_within(sources, budget)?;
     fitting_agents(&bundle)?;
+    let wrong = |problem| LoadError::Operators { problem };
+    let approvers = Approvers::parse(bundle.sources().operators.as_ref()).map_err(wrong)?;
+    approvers.check(&bundle).map_err(wrong)?;
     if is_signed && manifest.version.is_none() {
         return Err(LoadError::Unversioned);
     }

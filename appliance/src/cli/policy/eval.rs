@@ -38,6 +38,7 @@ pub(super) fn run(options: &Options) -> anyhow::Result<Exit> {
         policies: options.policies.iter().map(|path| document(path)).collect::<Result<_, _>>()?,
         risk: Vec::new(),
         links: options.links.as_deref().map(document).transpose()?,
+        operators: None,
         entities: vec![document(&options.entities)?],
         tests: Vec::new(),
         rules: Rules::Plain,

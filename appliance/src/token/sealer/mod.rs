@@ -9,6 +9,7 @@ mod erasure;
 mod fence;
 mod gauges;
 mod handle;
+mod kept;
 mod outage;
 mod rotation;
 mod turn;
@@ -18,7 +19,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use assent_proto::note::{NoteError, VerifierKey};
-use assent_proto::number::{Epoch, TreeSize};
+use assent_proto::number::{Epoch, LeafIndex, TreeSize};
 use tokio::sync::{Semaphore, watch};
 
 pub use erasure::{ErasureAnswer, ErasureOrder};
@@ -61,6 +62,8 @@ pub(super) enum Message {
     Erase(Box<erasure::Request>),
     /// Volumes lie in an archive, and are to be let go of.
     LetGo(Box<archive::Request>),
+    /// An operator did something that a room keeps.
+    Keep(Box<kept::Request>),
     /// Something of the log turned out to be damaged.
     Damaged(Box<Cause>),
     /// Finish what waits, then end.
@@ -114,7 +117,6 @@ pub struct SealerSettings {
 }
 
 /// The sealer before it runs.
-#[derive(Debug)]
 pub struct Sealer {
     log: Log,
     /// Watches over whatever is asked of the log's disk.
@@ -137,6 +139,10 @@ pub struct Sealer {
     queue: Arc<Queue>,
     drafts: Vec<Draft>,
     operations: Vec<Operation>,
+    /// What a room keeps of the last of these.
+    keeping: Option<kept::Rows>,
+    /// Where that lies, once it is written.
+    kept_at: Option<LeafIndex>,
     /// Intents of this outage that were refused without an entry since the last commit, which counts them.
     unlogged: u64,
     attempts: outage::Attempts,
@@ -150,6 +156,12 @@ pub struct Sealer {
     idle: Stopwatch,
     alive: Stopwatch,
     fences: fence::Fences,
+}
+
+impl std::fmt::Debug for Sealer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Sealer(at {}, {:?})", self.size(), self.boundary)
+    }
 }
 
 impl Sealer {
@@ -202,6 +214,8 @@ impl Sealer {
             queue,
             drafts: Vec::new(),
             operations: Vec::new(),
+            keeping: None,
+            kept_at: None,
             unlogged: 0,
             attempts: outage::Attempts::new(),
             order: None,
@@ -271,6 +285,7 @@ impl Sealer {
             Message::Proved(outcome) => self.end_proof(*outcome),
             Message::Erase(request) => self.erase(*request, key)?,
             Message::LetGo(request) => self.let_go(*request, key)?,
+            Message::Keep(request) => self.keep(*request, key)?,
             Message::Damaged(cause) => self.close(*cause),
             Message::Stop => self.stopping = true,
         }
@@ -293,6 +308,7 @@ impl Sealer {
                 | Message::Damaged(_)
                 | Message::Erase(_)
                 | Message::LetGo(_)
+                | Message::Keep(_)
                 | Message::Attempted(..)
                 | Message::Keys(_)
                 | Message::Proved(_)

@@ -114,7 +114,9 @@ impl Sealer {
         let sealed = Sealed::new(round, checkpoint, epoch).ok_or(SealerError::Round("no range proof"))?;
         let now = self.clock.now();
         // Commit before release: whoever is answered may act on a token at once.
-        let commit = sealed.commit(self.lowest_epoch(), now)?;
+        let kept = self.kept_rows(sealed.first());
+        let mut commit = sealed.commit(self.lowest_epoch(), now)?;
+        commit.rows.extend(kept);
         let receipt = self.disk.over(|| self.log.commit(&commit))?;
         self.operations.clear();
         self.checkpoints.send_replace(Some(checkpoint));
@@ -170,7 +172,9 @@ impl Sealer {
         unsigned.refused += self.unlogged;
         let entries = round.entries();
         let denied = Denied::new(round, epoch);
-        let commit = denied.commit(unsigned, self.log.lowest_epoch(), self.clock.now())?;
+        let kept = self.kept_rows(denied.first());
+        let mut commit = denied.commit(unsigned, self.log.lowest_epoch(), self.clock.now())?;
+        commit.rows.extend(kept);
         let receipt = self.disk.over(|| self.log.commit(&commit))?;
         self.operations.clear();
         self.unlogged = 0;

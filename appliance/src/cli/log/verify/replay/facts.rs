@@ -5,19 +5,24 @@
 //! there is are tried. What compares it with something else may differ under a rate that was not tried.
 
 use std::collections::BTreeSet;
+use std::ops::RangeInclusive;
 
 use assent_compiler::Sources;
 use assent_evaluator::Facts;
+use assent_proto::entry::Grounds;
 
 use crate::cli::log::decision::Decision;
 
 /// Rates that are tried at most for one intent.
 const MAX_RATES: usize = 64;
+/// Approvals that are tried at most for one intent.
+const MOST_APPROVALS: i64 = 8;
 
 /// Which facts a bundle speaks of.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Mentions {
     degraded: bool,
+    approvals: bool,
     /// Numbers that stand in its text; none where it does not speak of the rate.
     rates: Option<BTreeSet<i64>>,
 }
@@ -28,7 +33,7 @@ impl Mentions {
         let texts = || sources.policies.iter().chain(&sources.risk).map(|document| document.text.as_str());
         let speaks_of = |fact: &str| texts().any(|text| text.contains(fact));
         let rates = speaks_of("agent_rate").then(|| texts().flat_map(numbers).take(MAX_RATES / 2).collect());
-        Self { degraded: speaks_of("degraded"), rates }
+        Self { degraded: speaks_of("degraded"), approvals: speaks_of("approvals"), rates }
     }
 
     /// The facts under which an intent could have been decided: what is recorded, and each value of what is not. The first
@@ -45,10 +50,26 @@ impl Mentions {
         let base =
             Facts { now_ms: number(decision.time.0), epoch: number(decision.epoch.0), ..Facts::default() };
         let degraded: &[bool] = if self.degraded { &[false, true] } else { &[false] };
+        let approvals = self.approvals_of(decision);
         let both = |agent_rate: i64| {
             degraded.iter().map(move |degraded| Facts { agent_rate, degraded: *degraded, ..base })
         };
-        rates.into_iter().flat_map(both).collect()
+        let all = rates.into_iter().flat_map(both);
+        all.flat_map(|facts| approvals.clone().map(move |approvals| Facts { approvals, ..facts })).collect()
+    }
+}
+
+impl Mentions {
+    /// How many approvals there may have been. An allow says whether there were any; how many, the log's own verification
+    /// tells. What was refused may have been approved before.
+    fn approvals_of(&self, decision: &Decision<'_>) -> RangeInclusive<i64> {
+        let grounds = decision.allow.map(|allow| allow.grounds);
+        match grounds {
+            _ if !self.approvals => 0..=0,
+            Some(Grounds::Approval(_)) => 1..=MOST_APPROVALS,
+            Some(Grounds::Policy | Grounds::Warrant { .. }) => 0..=0,
+            None => 0..=MOST_APPROVALS,
+        }
     }
 }
 
@@ -77,8 +98,11 @@ mod tests {
     fn rates_around_every_number_of_the_text_are_tried() {
         let speaks =
             mentions("forbid(principal, action, resource) when { context.assent.agent_rate > 100 };");
-        assert_eq!(speaks, Mentions { degraded: false, rates: Some(BTreeSet::from([100])) });
+        assert_eq!(speaks, Mentions { rates: Some(BTreeSet::from([100])), ..Mentions::default() });
         let both = mentions("// 7: degraded and agent_rate");
-        assert_eq!(both, Mentions { degraded: true, rates: Some(BTreeSet::from([7])) });
+        assert_eq!(
+            both,
+            Mentions { degraded: true, rates: Some(BTreeSet::from([7])), ..Mentions::default() }
+        );
     }
 }

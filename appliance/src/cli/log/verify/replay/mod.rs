@@ -225,9 +225,7 @@ impl Comparison {
                 let granted_ms = allow.not_after.0.saturating_sub(allow.not_before.0);
                 same_grounds && granted_ms == u64::from(window_s) * 1000 && allow.uses == uses
             }),
-            // Allowed, and nothing could be signed.
-            (Some(Refusal::TokenUnavailable), Verdict::Allow { .. }) => same_grounds,
-            (Some(Refusal::EvaluationUnavailable), _)
+            (Some(Refusal::EvaluationUnavailable | Refusal::Queued | Refusal::QueueFull), _)
                 if recorded.policies.total == 0 && recorded.risk == 0 =>
             {
                 if judged.verdict == Verdict::Deny(Refusal::EvaluationUnavailable) && same_grounds {
@@ -240,12 +238,16 @@ impl Comparison {
                     Self::differs(recorded, judged)
                 };
             }
+            // Allowed, and nothing could be signed: refused, or kept until it could.
+            (Some(Refusal::TokenUnavailable | Refusal::Queued), Verdict::Allow { .. }) => same_grounds,
+            // It would have waited, had there been room.
+            (Some(Refusal::QueueFull), Verdict::Allow { .. } | Verdict::Hold { .. }) => same_grounds,
             (
                 Some(
                     Refusal::QuotaExceeded
-                    | Refusal::QueueFull
-                    | Refusal::Queued
                     | Refusal::Expired
+                    | Refusal::Cancelled
+                    | Refusal::ApprovalRejected
                     | Refusal::ShuttingDown,
                 ),
                 _,
