@@ -139,7 +139,10 @@ pub const MAX_SHOWN_WARNINGS: usize = 16;
 pub const COLLECT_PATIENCE: Duration = Duration::from_secs(20);
 /// Intents that may wait in the queue, whatever the configuration says.
 pub const MAX_QUEUED_INTENTS: u32 = 1_000_000;
-/// Of the queue's intents, as many as may be in the sealer's hands at once: fresh ones wait for no longer round than that.
+/// Of the queue's intents, as many as one round takes: fresh ones wait for no longer round than that.
+pub const QUEUE_INTENTS_A_ROUND: usize = assent_proto::limits::MAX_TICKET_INTENTS;
+/// Of the queue's intents, as many as may be in the sealer's hands at once: those of the next round are decided while one is
+/// signed.
 pub const QUEUE_INTENTS_IN_FLIGHT: u32 = 512;
 /// How often the queue is looked through for what has expired.
 pub const QUEUE_POLL: Duration = Duration::from_millis(250);
@@ -190,6 +193,10 @@ pub const MAX_TILE_READS: usize = 4;
 const _: () = assert!(
     MAX_DATA_OBJECTS * (MAX_DATA_BYTES + 8) + 16 < MAX_SIGNER_FRAME_BYTES,
     "what data objects hold fits a frame"
+);
+const _: () = assert!(
+    QUEUE_INTENTS_IN_FLIGHT as usize >= 2 * QUEUE_INTENTS_A_ROUND,
+    "a round's worth of the queue is decided while another is signed"
 );
 const _: () = assert!(
     MAX_WITNESSES + 2 <= assent_proto::limits::MAX_NOTE_SIGNATURES,

@@ -2,6 +2,7 @@
 //! can be fetched by whoever was given the ticket and by nobody else.
 
 mod collected;
+mod killed;
 mod orders;
 
 use assent_client::batch::Ticket;

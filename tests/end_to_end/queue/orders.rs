@@ -69,7 +69,7 @@ fn the_queue_drains_by_priority_and_within_one_by_age() {
             queueable(300).into_iter().map(|intent| Intent { priority: Some(priority), ..intent }).collect();
         tickets.extend(agent.preauthorize(&intents).tickets());
     }
-    assert_eq!(tickets.len(), 10, "256 wait together at most");
+    assert_eq!(tickets.len(), 10, "two tickets a batch, for there is a limit to what waits together");
     reopen(&appliance);
     for ticket in &tickets {
         assert!(collect(&agent, ticket).all_allowed());

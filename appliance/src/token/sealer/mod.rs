@@ -138,6 +138,8 @@ pub struct Sealer {
     /// What waits.
     queue: Arc<Queue>,
     drafts: Vec<Draft>,
+    /// Whether the last round took drafts of the queue.
+    queue_had_its_turn: bool,
     operations: Vec<Operation>,
     /// What a room keeps of the last of these.
     keeping: Option<kept::Rows>,
@@ -213,6 +215,7 @@ impl Sealer {
             keys,
             queue,
             drafts: Vec::new(),
+            queue_had_its_turn: false,
             operations: Vec::new(),
             keeping: None,
             kept_at: None,

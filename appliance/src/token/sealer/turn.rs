@@ -12,6 +12,7 @@ use assent_proto::refusal::Refusal;
 use super::{Sealer, SealerError};
 use crate::clock::Stopwatch;
 use crate::disk::Room;
+use crate::limits::QUEUE_INTENTS_A_ROUND;
 use crate::log::{Leaves, SignedCheckpoint};
 use crate::token::arming::Watched;
 use crate::token::cause::Cause;
@@ -45,18 +46,32 @@ impl Sealer {
 
     /// Takes drafts up to the limit of a round. One whose batch was decided before is answered from the log instead; a
     /// second of the same batch in one round waits for the next, where it finds the first one's answer.
+    ///
+    /// Of the queue's there are only so many in a round, and none in the round behind one that had any, where agents wait:
+    /// so neither starves the other.
     fn next_drafts(&mut self) -> Result<Vec<Draft>, SealerError> {
         let (mut chosen, mut entries, mut later): (Vec<Draft>, usize, Vec<Draft>) =
             (Vec::new(), 0, Vec::new());
+        let yields = std::mem::take(&mut self.queue_had_its_turn)
+            && self.drafts.iter().any(|draft| draft.asked_by == AskedBy::Agent);
+        // Once one of the queue's waits for the next round, those behind it do, too: the queue has an order.
+        let (mut of_queue, mut queue_is_over) = (0, yields);
         for draft in std::mem::take(&mut self.drafts) {
-            let fits = chosen.is_empty() || entries + draft.leaves.len() <= self.settings.entries_max;
-            if !fits || chosen.iter().any(|first| first.key == draft.key) {
+            let leaves = draft.leaves.len();
+            let is_fresh = draft.asked_by == AskedBy::Agent;
+            let has_turn =
+                is_fresh || (!queue_is_over && (of_queue == 0 || of_queue + leaves <= QUEUE_INTENTS_A_ROUND));
+            let fits = chosen.is_empty() || entries + leaves <= self.settings.entries_max;
+            if !fits || !has_turn || chosen.iter().any(|first| first.key == draft.key) {
+                queue_is_over |= !is_fresh;
                 later.push(draft);
             } else if let Some(draft) = self.answer_from_the_log(draft)? {
-                entries += draft.leaves.len();
+                entries += leaves;
+                of_queue += if is_fresh { 0 } else { leaves };
                 chosen.push(draft);
             }
         }
+        self.queue_had_its_turn = of_queue > 0;
         self.drafts = later;
         Ok(chosen)
     }

@@ -38,7 +38,9 @@ impl Mentions {
 
     /// The facts under which an intent could have been decided: what is recorded, and each value of what is not. The first
     /// of its batch is at position 0.
-    pub(super) fn facts(&self, decision: &Decision<'_>, position: usize) -> Vec<Facts> {
+    ///
+    /// Those of one number of approvals stand together.
+    pub(super) fn facts(&self, decision: &Decision<'_>, position: usize) -> Vec<Vec<Facts>> {
         let number = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
         let lowest = i64::try_from(position).unwrap_or(i64::MAX).saturating_add(1);
         let mut rates = vec![lowest];
@@ -50,12 +52,12 @@ impl Mentions {
         let base =
             Facts { now_ms: number(decision.time.0), epoch: number(decision.epoch.0), ..Facts::default() };
         let degraded: &[bool] = if self.degraded { &[false, true] } else { &[false] };
-        let approvals = self.approvals_of(decision);
         let both = |agent_rate: i64| {
             degraded.iter().map(move |degraded| Facts { agent_rate, degraded: *degraded, ..base })
         };
-        let all = rates.into_iter().flat_map(both);
-        all.flat_map(|facts| approvals.clone().map(move |approvals| Facts { approvals, ..facts })).collect()
+        let all: Vec<Facts> = rates.into_iter().flat_map(both).collect();
+        let alike = |approvals| all.iter().map(|facts| Facts { approvals, ..*facts }).collect();
+        self.approvals_of(decision).map(alike).collect()
     }
 }
 

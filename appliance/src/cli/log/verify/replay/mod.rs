@@ -121,9 +121,12 @@ impl<'s> Replay<'s> {
                 replayed.findings.push(Finding { index, what });
                 continue;
             }
-            let tried = mentions.facts(decision, position).into_iter().map(|facts| {
-                let judged = judge.decide_in(&mut reading, intent, decision.principal, facts);
-                Comparison::of(decision, &judged)
+            let tried = mentions.facts(decision, position).into_iter().map(|alike| {
+                let compare = |facts| {
+                    let judged = judge.decide_in(&mut reading, intent, decision.principal, facts);
+                    Comparison::of(decision, &judged)
+                };
+                alike.into_iter().map(compare).collect()
             });
             replayed.count(index, tried, decision.refusal);
         }
@@ -159,26 +162,34 @@ impl<'s> Replay<'s> {
 }
 
 impl Replayed {
-    /// What an entry is, after it was decided under each of the facts that could have been.
-    fn count(&mut self, index: u64, tried: impl Iterator<Item = Comparison>, refusal: Option<Refusal>) {
+    /// What an entry is, after it was decided under each of the facts that could have been: by each number of approvals, which
+    /// the log tells, and under that by each value of what nobody recorded.
+    fn count(&mut self, index: u64, tried: impl Iterator<Item = Vec<Comparison>>, refusal: Option<Refusal>) {
         let (mut is_same, mut other) = (false, None);
-        for comparison in tried {
-            match comparison {
-                Comparison::Same => is_same = true,
-                Comparison::PassedOver(why) => return self.pass_over(why, 1),
-                Comparison::Differs(how) => drop(other.get_or_insert(how)),
+        for alike in tried {
+            let (mut all_same, mut some_same) = (true, false);
+            for comparison in alike {
+                match comparison {
+                    Comparison::Same => some_same = true,
+                    Comparison::PassedOver(why) => return self.pass_over(why, 1),
+                    Comparison::Differs(how) => {
+                        all_same = false;
+                        other.get_or_insert(how);
+                    }
+                }
             }
-        }
-        match (is_same, other) {
-            (true, None) => {
+            if some_same && all_same {
                 self.reproduced += 1;
                 self.unsigned += u64::from(refusal == Some(Refusal::TokenUnavailable));
+                return;
             }
-            (true, Some(_)) => self.pass_over(UNRECORDED, 1),
-            (false, how) => {
-                self.differ += 1;
-                self.findings.push(Finding { index, what: how.unwrap_or_default() });
-            }
+            is_same |= some_same;
+        }
+        if is_same {
+            self.pass_over(UNRECORDED, 1);
+        } else {
+            self.differ += 1;
+            self.findings.push(Finding { index, what: other.unwrap_or_default() });
         }
     }
 
