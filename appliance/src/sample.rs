@@ -31,6 +31,12 @@ pub const INTENTS: &str = include_str!("../samples/retail/intents.jsonl");
 /// What the store's rules say of each, one JSON a line.
 pub const EXPECTED: &str = include_str!("../samples/retail/expected.jsonl");
 
+/// What a bad day adds to the catalog, within its namespace.
+pub const BAD_DAY_ACTIONS: &str = include_str!("../samples/retail/bad-day/actions.cedarschema");
+
+/// What it adds to the policies.
+pub const BAD_DAY_POLICIES: &str = include_str!("../samples/retail/bad-day/payments.cedar");
+
 /// The agent that the bundle knows.
 pub const AGENT: &str = "retail-support";
 

@@ -6,6 +6,7 @@
 
 mod agent;
 mod appliance;
+mod bad_day;
 mod executor;
 mod story;
 
@@ -30,6 +31,9 @@ pub(super) struct Options {
     /// Keep the scratch folder, and say where it is.
     #[arg(long)]
     keep: bool,
+    /// An outage instead: queue, warrant, approvals, escalations.
+    #[arg(long, conflicts_with = "batch")]
+    bad_day: bool,
     /// Intents of one batch.
     #[arg(long, default_value_t = 256, value_parser = clap::value_parser!(u16).range(1..=4096))]
     batch: u16,
@@ -37,6 +41,9 @@ pub(super) struct Options {
 
 /// Runs the command.
 pub(super) fn run(options: &Options, globals: &Globals) -> anyhow::Result<Exit> {
+    if options.bad_day {
+        return bad_day::run(options.keep, globals);
+    }
     let scratch = Scratch::new("demo", options.keep)?;
     let story = play(&scratch, options)?;
     let mut out = std::io::stdout().lock();
