@@ -14,6 +14,7 @@ use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, Buf
 use tokio::net::{UnixListener, UnixStream};
 
 use crate::archive::{self, ArchiveAnswer, ArchiveOrder};
+use crate::break_glass::{BreakGlassAnswer, BreakGlassOrder};
 use crate::escalation::{EscalationAnswer, EscalationOrder};
 use crate::identity::write_durably;
 use crate::limits::{
@@ -85,6 +86,11 @@ pub enum Question {
         /// Which of them.
         queue: QueueOrder,
     },
+    /// Make, list or revoke a charter; prepare, activate or end a warrant; review a use.
+    BreakGlass {
+        /// Which of them.
+        break_glass: BreakGlassOrder,
+    },
     /// List what people are to know, try how they are told, or try again.
     Escalation {
         /// Which of them.
@@ -117,7 +123,7 @@ impl Question {
             Self::Keys { .. } => KEYS_DEADLINE,
             Self::Escalation { escalation: EscalationOrder::Test { .. } } => ESCALATION_TEST_DEADLINE,
             Self::Escalation { .. } => CONTROL_DEADLINE,
-            Self::Queue { .. } => KEYS_DEADLINE,
+            Self::Queue { .. } | Self::BreakGlass { .. } => KEYS_DEADLINE,
         }
     }
 }
@@ -261,6 +267,12 @@ async fn answer(mut stream: UnixStream, desk: &Desk) -> std::io::Result<()> {
             Some(answer) => serde_json::to_vec(&answer)?,
             None => return Ok(()),
         },
+        Ok(Question::BreakGlass { break_glass: order }) => {
+            match desk.status.break_glass.carry_out(order, by.to_string()).await {
+                Some(answer) => serde_json::to_vec(&answer)?,
+                None => return Ok(()),
+            }
+        }
         Ok(Question::Escalation { escalation }) => match desk.status.escalation.carry_out(escalation).await {
             Some(answer) => serde_json::to_vec(&answer)?,
             None => return Ok(()),
@@ -362,6 +374,14 @@ pub fn ask_archive(data: &Path, archive: ArchiveOrder) -> Result<ArchiveAnswer, 
 /// [`ControlError`].
 pub fn ask_escalation(data: &Path, escalation: EscalationOrder) -> Result<EscalationAnswer, ControlError> {
     ask(data, &Question::Escalation { escalation })
+}
+
+/// Has the appliance whose data folder this is do something about charters, warrants or reviews.
+///
+/// # Errors
+/// [`ControlError`].
+pub fn ask_break_glass(data: &Path, break_glass: BreakGlassOrder) -> Result<BreakGlassAnswer, ControlError> {
+    ask(data, &Question::BreakGlass { break_glass })
 }
 
 /// Has the appliance whose data folder this is list, show or withdraw what waits.

@@ -4,6 +4,7 @@
 //! next. Exit codes are in [`Exit`]; clap's own code for a usage error, 2, would read as a denial and is mapped to 1.
 
 mod agent;
+mod break_glass;
 mod config;
 mod demo;
 mod dev;
@@ -154,6 +155,12 @@ enum Noun {
         #[command(subcommand)]
         verb: queue::Verb,
     },
+    /// Leave for a few things when nothing can be signed: charters, warrants, reviews.
+    #[command(name = "breakglass")]
+    BreakGlass {
+        #[command(subcommand)]
+        verb: break_glass::Verb,
+    },
     /// Who is told when something needs people: list what was to be known, test the sinks, try again.
     Escalation {
         #[command(subcommand)]
@@ -224,6 +231,7 @@ fn run(noun: Noun, globals: &Globals) -> anyhow::Result<Exit> {
         Noun::Keys { verb } => keys::run(verb, globals),
         Noun::Drill { verb } => drill::run(&verb, globals),
         Noun::Queue { verb } => queue::run(&verb, globals),
+        Noun::BreakGlass { verb } => break_glass::run(&verb, globals),
         Noun::Escalation { verb } => escalation::run(&verb, globals),
         Noun::Witness { verb } => witness::run(verb, globals),
         Noun::Signer => {

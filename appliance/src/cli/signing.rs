@@ -18,11 +18,9 @@ pub(super) fn sign(namespace: &str, statement: &str, key: &Path) -> anyhow::Resu
     statement.lines().for_each(|line| eprintln!("  {}", visible(line)));
     let mut command = Command::new("ssh-keygen");
     command.args(["-q", "-Y", "sign", "-n", namespace, "-f"]).arg(key);
-    let mut process = command
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .context("ssh-keygen does not run; install OpenSSH's client, or sign elsewhere and use --signature")?;
+    let mut process = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().context(
+        "ssh-keygen does not run; install OpenSSH's client, or sign elsewhere and use --signature",
+    )?;
     // Its standard input ends here, or it would wait for more.
     process.stdin.take().context("ssh-keygen takes no input")?.write_all(statement.as_bytes())?;
     let output = process.wait_with_output()?;

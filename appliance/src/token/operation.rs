@@ -8,6 +8,8 @@ use assent_proto::hash::Hash;
 use assent_proto::limits::MAX_ACT_SIGNATURES;
 use assent_proto::number::{Epoch, Timestamp, TreeSize};
 
+use crate::break_glass::Act;
+
 /// Something that the appliance did or saw.
 #[derive(Clone, Debug)]
 pub enum Operation {
@@ -77,6 +79,10 @@ pub enum Operation {
         /// Their signatures over it.
         signatures: Vec<String>,
     },
+    /// It started and could not arm: the log is to know that the boundary is closed.
+    StartedClosed,
+    /// Operators did something about break-glass.
+    BreakGlass(Box<Act>),
     /// A drill began or ended.
     Drill {
         /// Which.
@@ -89,7 +95,14 @@ pub enum Operation {
 impl Operation {
     /// Whether it is to be in the log at once, although nothing has been signed yet.
     pub(in crate::token) const fn cannot_wait(&self) -> bool {
-        matches!(self, Self::Tripped { .. } | Self::Operators { .. } | Self::Alive)
+        matches!(
+            self,
+            Self::Tripped { .. }
+                | Self::Operators { .. }
+                | Self::Alive
+                | Self::StartedClosed
+                | Self::BreakGlass(_)
+        )
     }
 
     /// Its entry, made now in this epoch.
@@ -104,6 +117,15 @@ impl Operation {
                 hsm,
                 simulator: *simulator,
             }),
+            Self::StartedClosed => Entry::Boot(Boot {
+                salt,
+                time: now,
+                epoch: now_epoch,
+                version: env!("CARGO_PKG_VERSION"),
+                hsm: "none yet",
+                simulator: false,
+            }),
+            Self::BreakGlass(act) => act.entry(salt, now, now_epoch),
             Self::KeyAdded { verifier_key } => Entry::Key(KeyAdded { salt, time: now, vkey: verifier_key }),
             Self::BundleOffered { before, after, source, by, version, refused } => {
                 Entry::Bundle(BundleOffer {

@@ -12,13 +12,14 @@ mod handle;
 mod outage;
 mod rotation;
 mod turn;
+mod warrants;
 
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use assent_proto::note::{NoteError, VerifierKey};
-use assent_proto::number::{Epoch, TreeSize};
+use assent_proto::number::{Epoch, LeafIndex, Timestamp, TreeSize};
 use tokio::sync::{Semaphore, watch};
 
 pub use erasure::{ErasureAnswer, ErasureOrder};
@@ -33,6 +34,7 @@ use super::cause::Cause;
 use super::disk_watch::DiskWatch;
 use super::draft::{Draft, DraftError};
 use super::operation::Operation;
+use crate::break_glass::BreakGlass;
 use crate::clock::{Clock, Stopwatch};
 use crate::disk::{Room, Space};
 use crate::limits::{MAX_SEALER_MESSAGES, MAX_WAITING_DRAFTS};
@@ -61,6 +63,8 @@ pub(super) enum Message {
     Erase(Box<erasure::Request>),
     /// Volumes lie in an archive, and are to be let go of.
     LetGo(Box<archive::Request>),
+    /// Operators did something about break-glass.
+    Act(Box<warrants::Request>),
     /// Something of the log turned out to be damaged.
     Damaged(Box<Cause>),
     /// Finish what waits, then end.
@@ -135,6 +139,12 @@ pub struct Sealer {
     keys: Arc<Mutex<Keyring>>,
     /// What waits.
     queue: Arc<Queue>,
+    /// Charters, warrants and their uses.
+    break_glass: Arc<BreakGlass>,
+    /// Since when the log tells that the boundary is closed.
+    told_closed: Option<Timestamp>,
+    /// Where the act stands that was written last.
+    acted: Option<LeafIndex>,
     drafts: Vec<Draft>,
     operations: Vec<Operation>,
     /// Intents of this outage that were refused without an entry since the last commit, which counts them.
@@ -160,6 +170,7 @@ impl Sealer {
         authority: Authority,
         settings: SealerSettings,
         queue: Arc<Queue>,
+        break_glass: Arc<BreakGlass>,
         clock: Clock,
     ) -> (Self, SealerHandle) {
         let (outbox, inbox) = sync_channel(MAX_SEALER_MESSAGES);
@@ -186,6 +197,9 @@ impl Sealer {
         };
         let sealer = Self {
             noted: log.told_epoch(),
+            told_closed: log.unsigned().since.filter(|_| !log.trips().is_empty()),
+            acted: None,
+            break_glass,
             log,
             disk,
             room: Room::Enough,
@@ -271,6 +285,7 @@ impl Sealer {
             Message::Proved(outcome) => self.end_proof(*outcome),
             Message::Erase(request) => self.erase(*request, key)?,
             Message::LetGo(request) => self.let_go(*request, key)?,
+            Message::Act(request) => self.act(*request, key)?,
             Message::Damaged(cause) => self.close(*cause),
             Message::Stop => self.stopping = true,
         }
@@ -293,6 +308,7 @@ impl Sealer {
                 | Message::Damaged(_)
                 | Message::Erase(_)
                 | Message::LetGo(_)
+                | Message::Act(_)
                 | Message::Attempted(..)
                 | Message::Keys(_)
                 | Message::Proved(_)
