@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod bad_input;
 #[cfg(test)]
+mod break_glass;
+#[cfg(test)]
 mod bundles;
 #[cfg(test)]
 mod crash;

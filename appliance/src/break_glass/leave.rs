@@ -7,8 +7,8 @@
 use std::sync::Arc;
 
 use assent_proto::checkpoint::Checkpoint;
-use assent_proto::entry::{Charter, Entry, Grounds};
-use assent_proto::intent::Intent;
+use assent_proto::entry::{Entry, Grounds};
+use assent_proto::intent::Uid;
 use assent_proto::note::{KeyId, VerifierKey};
 use assent_proto::number::{LeafIndex, Timestamp};
 use assent_proto::verify::warrant_key_name;
@@ -65,11 +65,16 @@ impl Leave {
     }
 
     /// The next use, for an intent that the policies allow so long; none where it is not for this, or none is left.
-    pub(crate) fn take(&mut self, head: &Head<'_>, intent: &Intent<'_>, window_s: u32) -> Option<Verdict> {
+    pub(crate) fn take(
+        &mut self,
+        head: &Head<'_>,
+        (action, resource): (&Uid<'_>, &Uid<'_>),
+        window_s: u32,
+    ) -> Option<Verdict> {
         let Ok(Entry::Charter(charter)) = Entry::parse(&self.charter) else { return None };
         let number = self.used.checked_add(1).filter(|number| *number <= self.uses)?;
         let window_s = self.window(head.time, window_s)?;
-        if !covers(&charter, head, intent) {
+        if !charter.scope().covers(action, resource, head.principal) {
             return None;
         }
         (self.used, self.is_used) = (number, true);
@@ -93,8 +98,4 @@ impl Leave {
         let signature = self.prepared.key.sign(&key, text.as_bytes())?;
         Some(UnderWarrant { warrant: self.warrant, key_id: key.id(), signature })
     }
-}
-
-fn covers(charter: &Charter<'_>, head: &Head<'_>, intent: &Intent<'_>) -> bool {
-    charter.scope().covers(&intent.act.action, &intent.act.resource, head.principal)
 }

@@ -157,7 +157,9 @@ impl Signing<'_> {
         if intent.terms.on_unavailable != OnUnavailable::Warrant {
             return None;
         }
-        leave.take(head, intent, window_s).map(|verdict| Ruling { verdict, ..ruling.clone() })
+        leave
+            .take(head, (&intent.act.action, &intent.act.resource), window_s)
+            .map(|verdict| Ruling { verdict, ..ruling.clone() })
     }
 }
 
