@@ -150,6 +150,14 @@ pub const QUEUE_POLL: Duration = Duration::from_millis(250);
 pub const QUEUE_RETRY_PAUSE: Duration = Duration::from_millis(50);
 /// Tickets that one answer lists.
 pub const MAX_LISTED_TICKETS: usize = 1000;
+/// Warrants that are prepared at once, whether or not they are signed.
+pub const MAX_PREPARED_WARRANTS: usize = 16;
+/// Bytes of the file of a warrant's key, with what it was made for.
+pub const MAX_PREPARED_FILE_BYTES: usize = 4096;
+/// Charters whose statement was asked for and that are remembered until they are signed.
+pub const MAX_PENDING_CHARTERS: usize = 16;
+/// Uses of warrants that one answer lists.
+pub const MAX_LISTED_USES: usize = 200;
 /// Intents between two looks at a batch's deadline.
 pub const INTENTS_PER_DEADLINE_LOOK: usize = 16;
 /// Batches that wait for the shadow bundle; more are dropped and counted.
@@ -213,6 +221,10 @@ const _: () = assert!(
 const _: () = assert!(
     MAX_LISTED_BYTES as u64 + 64 * 1024 < MAX_CONTROL_BYTES,
     "a list and what stands beside it fit an answer"
+);
+const _: () = assert!(
+    MAX_PREPARED_FILE_BYTES > 6 * assent_proto::limits::MAX_REASON_BYTES + 512,
+    "a key's file holds the longest reason, whatever is escaped in it"
 );
 const _: () = assert!(MAX_RATED_PRINCIPALS.is_multiple_of(RATE_SHARDS), "shards are of one size");
 const _: () = assert!(

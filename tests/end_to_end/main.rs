@@ -7,6 +7,8 @@ mod bad_day;
 #[cfg(test)]
 mod bad_input;
 #[cfg(test)]
+mod break_glass;
+#[cfg(test)]
 mod bundles;
 #[cfg(test)]
 mod crash;

@@ -5,6 +5,7 @@
 
 mod agent;
 mod approval;
+mod break_glass;
 mod config;
 mod demo;
 mod dev;
@@ -160,6 +161,12 @@ enum Noun {
         #[command(subcommand)]
         verb: queue::Verb,
     },
+    /// Leave for a few things when nothing can be signed: charters, warrants, reviews.
+    #[command(name = "breakglass")]
+    BreakGlass {
+        #[command(subcommand)]
+        verb: break_glass::Verb,
+    },
     /// Who is told when something needs people: list what was to be known, test the sinks, try again.
     Escalation {
         #[command(subcommand)]
@@ -231,6 +238,7 @@ fn run(noun: Noun, globals: &Globals) -> anyhow::Result<Exit> {
         Noun::Drill { verb } => drill::run(&verb, globals),
         Noun::Approval { verb } => approval::run(verb, globals),
         Noun::Queue { verb } => queue::run(&verb, globals),
+        Noun::BreakGlass { verb } => break_glass::run(&verb, globals),
         Noun::Escalation { verb } => escalation::run(&verb, globals),
         Noun::Witness { verb } => witness::run(verb, globals),
         Noun::Signer => {

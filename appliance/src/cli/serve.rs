@@ -33,7 +33,9 @@ fn failed(error: &ServeError) -> anyhow::Error {
 const fn exit_of(error: &ServeError) -> Exit {
     match error {
         ServeError::Log(OpenError::Store(StoreError::Busy | StoreError::Missing(_))) => Exit::Failed,
-        ServeError::Bundle(_) | ServeError::Log(_) | ServeError::Queue(_) => Exit::Invalid,
+        ServeError::Bundle(_) | ServeError::Log(_) | ServeError::Queue(_) | ServeError::BreakGlass(_) => {
+            Exit::Invalid
+        }
         ServeError::Sealer(_) | ServeError::SealerDied => Exit::Unavailable,
         ServeError::Place(_)
         | ServeError::Provision(_)

@@ -10,6 +10,7 @@ use crate::config::Config;
 use crate::control;
 use crate::hsm::FaultClass;
 use crate::serving::status::{BoundaryStatus, KeyStatus, Status};
+use crate::shown::visible;
 use crate::token::FenceInHsm;
 
 /// Runs the command. Ends with 5 when a boundary is closed, or nobody answers.
@@ -56,6 +57,7 @@ fn table(out: &mut impl std::io::Write, status: &Status) -> std::io::Result<()> 
     }
     witnesses(out, status)?;
     queue(out, status)?;
+    break_glass(out, status)?;
     escalations(out, status)?;
     fence(out, status)?;
     key(out, "key", &status.key)?;
@@ -118,6 +120,34 @@ fn queue(out: &mut impl std::io::Write, status: &Status) -> std::io::Result<()> 
     match queue.oldest_ms {
         Some(oldest) => writeln!(out, "  oldest      waits since {}", super::utc(Timestamp(oldest))),
         None => Ok(()),
+    }
+}
+
+/// The warrant that lives, and what is to be reviewed.
+fn break_glass(out: &mut impl std::io::Write, status: &Status) -> std::io::Result<()> {
+    let stands = &status.break_glass;
+    if let Some(warrant) = &stands.warrant {
+        let (left, until) =
+            (warrant.uses.saturating_sub(warrant.used), super::utc(Timestamp(warrant.not_after_ms)));
+        let (leaf, charter) = (warrant.leaf.unwrap_or_default(), visible(&warrant.charter));
+        writeln!(
+            out,
+            "  WARRANT     at leaf {leaf} under `{charter}`: {left} of {} uses left, until {until}",
+            warrant.uses
+        )?;
+    }
+    let (open, overdue) = (stands.reviews_open, stands.reviews_overdue);
+    match (open, overdue) {
+        (0, _) if stands.charters == 0 => Ok(()),
+        (0, _) => writeln!(out, "  breakglass  {} charters in force, nothing to review", stands.charters),
+        (_, 0) => writeln!(
+            out,
+            "  reviews     {open} uses of warrants are to be reviewed: `assent breakglass review list`"
+        ),
+        (_, _) => writeln!(
+            out,
+            "  OVERDUE     {overdue} of {open} reviews of uses of warrants: `assent breakglass review list`"
+        ),
     }
 }
 

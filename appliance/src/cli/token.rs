@@ -4,7 +4,7 @@ use std::io::{BufRead as _, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use assent_client::guard::{AdmitError, Guard};
+use assent_client::guard::{Acceptance, AdmitError, Guard};
 use assent_client::intent::Intent;
 use assent_client::spent::Spent;
 use assent_client::trust::Trust;
@@ -28,6 +28,9 @@ pub(super) enum Verb {
         /// Who is about to act.
         #[arg(long, value_name = "NAME")]
         audience: String,
+        /// A warrant file of break-glass; may be given several times. Then tokens under these warrants are accepted, too.
+        #[arg(long = "warrant", value_name = "FILE")]
+        warrants: Vec<PathBuf>,
         /// The intent as JSON, or a file of it. Without it, standard input gives lines of `{"token", "intent"}`.
         #[arg(long, value_name = "FILE", requires = "token")]
         intent: Option<PathBuf>,
@@ -47,8 +50,8 @@ pub(super) enum Verb {
 /// Runs the command.
 pub(super) fn run(verb: Verb, globals: &Globals) -> anyhow::Result<Exit> {
     match verb {
-        Verb::Verify { trust, audience, intent, token } => {
-            let guard = guard(&trust, &audience)?;
+        Verb::Verify { trust, audience, warrants, intent, token } => {
+            let guard = guard(&trust, &audience, &warrants)?;
             match (intent, token) {
                 (Some(intent), Some(token)) => verify_one(&guard, &intent, &token, globals),
                 _ => verify_lines(&guard, globals),
@@ -59,12 +62,17 @@ pub(super) fn run(verb: Verb, globals: &Globals) -> anyhow::Result<Exit> {
     }
 }
 
-fn guard(trust: &Path, audience: &str) -> anyhow::Result<Guard> {
+fn guard(trust: &Path, audience: &str, warrants: &[PathBuf]) -> anyhow::Result<Guard> {
     let text = std::fs::read_to_string(trust).with_context(|| format!("cannot read {}", trust.display()))?;
-    let trust = Trust::parse(&text, Clock::system().now())
-        .with_context(|| format!("cannot use the trust file {}", trust.display()))?;
+    let now = Clock::system().now();
+    let trust =
+        Trust::parse(&text, now).with_context(|| format!("cannot use the trust file {}", trust.display()))?;
+    let warrants = super::break_glass::warrants(warrants, &trust, now)?;
+    let acceptance = Acceptance { break_glass: !warrants.is_empty(), ..Acceptance::default() };
     // This process remembers uses only as long as it lives; it is asked about tokens, it does not act on them.
-    Ok(Guard::with_spent(trust, audience, Spent::in_memory(Timestamp(0))))
+    let guard = Guard::with_spent(trust, audience, Spent::in_memory(Timestamp(0))).accepting(acceptance);
+    warrants.into_iter().try_for_each(|warrant| guard.accept_warrant(warrant, now))?;
+    Ok(guard)
 }
 
 fn verify_one(guard: &Guard, intent: &Path, token: &str, globals: &Globals) -> anyhow::Result<Exit> {

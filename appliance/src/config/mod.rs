@@ -4,6 +4,7 @@
 //! the key, the line and what is allowed. Relative paths are relative to the file's own folder. Which file it is, the
 //! command line decides; whether what it names exists, `assent doctor` looks. (interface.md, "Conventions".)
 
+mod break_glass;
 mod escalation;
 mod log;
 mod pin;
@@ -23,6 +24,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+pub use break_glass::BreakGlass;
 pub use escalation::Escalation;
 pub use log::{Fence, HsmFence, Log, Round};
 pub use pin::PinSource;
@@ -35,6 +37,7 @@ pub use witness::{Witnessed, Witnessing};
 use crate::identity::tls::{TlsSettings, TransportLimits};
 use crate::limits::MAX_CONFIGURATION_BYTES;
 use reader::Reader;
+pub(crate) use units::parse_duration as duration;
 
 /// What an appliance is told.
 #[derive(Clone, Debug)]
@@ -65,6 +68,8 @@ pub struct Config {
     pub escalation: Escalation,
     /// How much may wait.
     pub queue: Queue,
+    /// How soon what was done under a warrant is to be looked at.
+    pub break_glass: BreakGlass,
     /// What one connection may use.
     pub quota: Quota,
     settings: Vec<Setting>,
@@ -229,6 +234,7 @@ impl Config {
             witnessing: Witnessing::read(&mut reader)?,
             escalation: Escalation::read(&mut reader)?,
             queue: Queue::read(&mut reader)?,
+            break_glass: BreakGlass::read(&mut reader)?,
             quota: Quota::read(&mut reader)?,
             settings: Vec::new(),
         };

@@ -144,6 +144,8 @@ fn values_out_of_bounds_are_refused() {
         ("witness", "interval = \"1ms\""),
         ("witnessing", "logs = [1]"),
         ("witnessing", "logs = [\"log\"]"),
+        ("break_glass", "review_within = \"10ms\""),
+        ("break_glass", "review_within = \"31d\""),
         ("quota", "streams_per_connection = 129"),
         ("quota", "unread_per_connection = \"33MiB\""),
         ("quota", "unread_per_connection = \"1KiB\""),

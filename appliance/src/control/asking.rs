@@ -7,6 +7,7 @@ use serde::de::DeserializeOwned;
 
 use super::{ControlError, Marked, Question, SOCKET, Story, WORD};
 use crate::archive::{ArchiveAnswer, ArchiveOrder};
+use crate::break_glass::{BreakGlassAnswer, BreakGlassOrder};
 use crate::escalation::{EscalationAnswer, EscalationOrder};
 use crate::limits::MAX_CONTROL_BYTES;
 use crate::operators::SignatureFile;
@@ -110,6 +111,14 @@ pub fn ask_queue(data: &Path, queue: QueueOrder) -> Result<QueueAnswer, ControlE
 /// [`ControlError`].
 pub fn ask_approval(data: &Path, approval: ApprovalOrder) -> Result<ApprovalAnswer, ControlError> {
     ask(data, &Question::Approval { approval })
+}
+
+/// Has the appliance whose data folder this is do something about charters, warrants or reviews.
+///
+/// # Errors
+/// [`ControlError`].
+pub fn ask_break_glass(data: &Path, break_glass: BreakGlassOrder) -> Result<BreakGlassAnswer, ControlError> {
+    ask(data, &Question::BreakGlass { break_glass })
 }
 
 fn ask<T: DeserializeOwned>(data: &Path, question: &Question) -> Result<T, ControlError> {

@@ -15,6 +15,7 @@ use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, Buf
 use tokio::net::{UnixListener, UnixStream};
 
 use crate::archive::{self, ArchiveOrder};
+use crate::break_glass::BreakGlassOrder;
 use crate::escalation::EscalationOrder;
 use crate::identity::write_durably;
 use crate::limits::{
@@ -32,8 +33,8 @@ use crate::token::rearm::Orders;
 use crate::token::{ErasureOrder, KeyOrder, Operation, Transition};
 
 pub use asking::{
-    ask_approval, ask_archive, ask_erasure, ask_escalation, ask_keys, ask_load, ask_queue, ask_rearm,
-    ask_status, ask_story, mark_drill,
+    ask_approval, ask_archive, ask_break_glass, ask_erasure, ask_escalation, ask_keys, ask_load, ask_queue,
+    ask_rearm, ask_status, ask_story, mark_drill,
 };
 
 /// The socket's name in the data folder.
@@ -97,6 +98,11 @@ pub enum Question {
         /// Which of them.
         approval: ApprovalOrder,
     },
+    /// Make, list or revoke a charter; prepare, activate or end a warrant; review a use.
+    BreakGlass {
+        /// Which of them.
+        break_glass: BreakGlassOrder,
+    },
     /// List what people are to know, try how they are told, or try again.
     Escalation {
         /// Which of them.
@@ -129,7 +135,7 @@ impl Question {
             Self::Keys { .. } => KEYS_DEADLINE,
             Self::Escalation { escalation: EscalationOrder::Test { .. } } => ESCALATION_TEST_DEADLINE,
             Self::Escalation { .. } => CONTROL_DEADLINE,
-            Self::Queue { .. } | Self::Approval { .. } => KEYS_DEADLINE,
+            Self::Queue { .. } | Self::Approval { .. } | Self::BreakGlass { .. } => KEYS_DEADLINE,
         }
     }
 }
@@ -279,6 +285,12 @@ async fn answer(mut stream: UnixStream, desk: &Desk) -> std::io::Result<()> {
             Some(answer) => serde_json::to_vec(&answer)?,
             None => return Ok(()),
         },
+        Ok(Question::BreakGlass { break_glass: order }) => {
+            match desk.status.break_glass.carry_out(order, by.to_string()).await {
+                Some(answer) => serde_json::to_vec(&answer)?,
+                None => return Ok(()),
+            }
+        }
         Ok(Question::Escalation { escalation }) => match desk.status.escalation.carry_out(escalation).await {
             Some(answer) => serde_json::to_vec(&answer)?,
             None => return Ok(()),

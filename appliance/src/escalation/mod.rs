@@ -4,11 +4,13 @@
 //! (`data/escalations.redb`) and takes it to the sinks. Nothing that decides or signs waits for any of it: the watcher only
 //! listens. The outbox is there without sinks too, so that `assent escalation list` tells what was to be known.
 
+mod break_glass;
 mod desk;
 mod status;
 mod watching;
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use assent_escalation::{
     Deliverer, Escalations, Outbox, Sink, SinkError, StartError, StoreError, SystemClock,
@@ -20,6 +22,8 @@ pub use desk::{EscalationAnswer, EscalationDesk, EscalationOrder, Tested};
 pub use status::{EscalationStatus, SinkStatus};
 use watching::Watching;
 
+use self::break_glass::Uses;
+use crate::break_glass::BreakGlass;
 use crate::clock::{Clock, Stopwatch};
 use crate::config::Config;
 use crate::limits::{ESCALATION_STOP_PATIENCE, MAX_DRILL_MARK};
@@ -90,7 +94,8 @@ impl Escalation {
         EscalationDesk::new(Arc::clone(&self.outbox), deliverer, self.raise.clone(), self.drill.clone())
     }
 
-    /// Begins to watch. `automatic`: the boundary opens by itself after an outage.
+    /// Begins to watch. `automatic`: the boundary opens by itself after an outage. With break-glass comes how soon a use is to be
+    /// reviewed.
     #[must_use]
     pub fn watch(
         self,
@@ -98,10 +103,13 @@ impl Escalation {
         policies: Arc<Policies>,
         clock: Clock,
         automatic: bool,
+        (break_glass, review_within): (Arc<BreakGlass>, Duration),
     ) -> Running {
         let Self { origin, outbox, deliverer, raise, drill } = self;
         let open = outbox.list().incidents;
+        let uses = Uses::new(origin.clone(), break_glass, review_within, raise.clone(), &open);
         let watching = Watching::new(origin, boundary, policies, clock, raise, drill, automatic, &open);
+        let watching = watching.with(uses);
         let (enough, heard) = oneshot::channel();
         Running { deliverer, enough, watching: tokio::spawn(watching.run(heard)) }
     }

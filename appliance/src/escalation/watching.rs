@@ -11,6 +11,7 @@ use assent_proto::number::{Epoch, Timestamp};
 use tokio::sync::oneshot;
 
 use super::DrillMark;
+use super::break_glass::Uses;
 use super::status::is_open;
 use crate::clock::{Clock, Stopwatch};
 use crate::hsm::FaultClass;
@@ -37,6 +38,7 @@ pub(super) struct Watching {
     outage: Vec<Open>,
     evaluation: Option<IncidentKey>,
     bundle: Option<IncidentKey>,
+    uses: Option<Uses>,
 }
 
 #[derive(Debug)]
@@ -101,7 +103,13 @@ impl Watching {
             outage,
             evaluation,
             bundle,
+            uses: None,
         }
+    }
+
+    /// The same, with what is done under warrants.
+    pub(super) fn with(self, uses: Uses) -> Self {
+        Self { uses: Some(uses), ..self }
     }
 
     /// Watches until it is told to stop, and why, where nobody wanted it to.
@@ -130,6 +138,10 @@ impl Watching {
         let now = self.clock.now();
         self.evaluation(now);
         self.bundle(now);
+        let (epoch, is_drill) = (self.boundary.epoch(), self.drill.is_on());
+        if let Some(uses) = &mut self.uses {
+            uses.look(now, epoch, is_drill);
+        }
     }
 
     fn token(&mut self) {

@@ -17,7 +17,7 @@ use crate::operators::SignatureFile;
 use crate::pipeline::{Outcome, Pipeline};
 use crate::policy::{Policies, Snapshot};
 use crate::shown;
-use crate::token::{Operation, SealerHandle};
+use crate::token::{Answered, Operation, SealerHandle};
 
 /// What is asked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -237,7 +237,7 @@ impl ApprovalDesk {
         answer: Answer,
         (by, key, signature): (String, String, String),
     ) -> Option<ApprovalAnswer> {
-        let operation = Operation::Answered {
+        let operation = Operation::Answered(Box::new(Answered {
             hold: line.hold,
             intent: held.intent,
             principal: line.principal.clone(),
@@ -246,7 +246,7 @@ impl ApprovalDesk {
             key: key.clone(),
             bundle: snapshot.digest(),
             signature,
-        };
+        }));
         let demands: Vec<_> = held.demands(snapshot).into_iter().cloned().collect();
         let (approvers, known_line, name) = (snapshot.approvers().clone(), line.clone(), by.clone());
         let changed = move |leaf| {

@@ -17,6 +17,8 @@ use tokio::sync::{oneshot, watch};
 
 use self::outside::Outside;
 use self::status::StatusSource;
+use crate::break_glass::desk::BreakGlassDesk;
+use crate::break_glass::{self, BreakGlass};
 use crate::clock::Clock;
 use crate::config::{Config, Fence, HsmFence, Rearm};
 use crate::control::{self, ControlError, Desk};
@@ -57,6 +59,9 @@ pub enum ServeError {
     /// What waits cannot be read.
     #[error("cannot read what waits")]
     Queue(#[source] StoreError),
+    /// What was done under charters cannot be read.
+    #[error("cannot read charters and warrants")]
+    BreakGlass(#[source] StoreError),
     /// The bundle is refused.
     #[error("cannot load the bundle")]
     Bundle(#[from] LoadError),
@@ -117,13 +122,8 @@ fn system(doing: &'static str) -> impl FnOnce(std::io::Error) -> ServeError {
 /// [`ServeError`].
 pub async fn run(config: &Config) -> Result<(), ServeError> {
     let clock = Clock::system();
-    check_places(
-        &config.appliance.data,
-        &[provision::log_file(config), provision::keyring_file(config)],
-        &config.fence.path,
-    )?;
     let office = config.hsm.office().map_err(ServeError::Operators)?;
-    let (sealer, handle, reader, queue) = sealer(config, &clock)?;
+    let Opened { sealer, handle, reader, queue, break_glass } = open(config, &clock)?;
     let escalation = Escalation::open(config)?;
     let shadow =
         config.policy.shadow.clone().map(Shadow::start).transpose().map_err(system("start the shadow"))?;
@@ -143,6 +143,12 @@ pub async fn run(config: &Config) -> Result<(), ServeError> {
     let pipeline = Arc::new(pipeline);
     let drainer = Drainer::new(Arc::clone(&queue), Arc::clone(&pipeline), clock.clone());
     let (waits, approvals) = desks(queue, &pipeline, &policies, &handle, config);
+    let desk_of_break_glass = BreakGlassDesk::new(
+        Arc::clone(&break_glass),
+        (handle.clone(), Arc::clone(&policies), clock.clone()),
+        office.as_ref().map(|office| office.grave.clone()),
+        config.break_glass.review_within,
+    );
     let status = StatusSource {
         origin: config.origin(),
         listen: listen.clone(),
@@ -153,6 +159,7 @@ pub async fn run(config: &Config) -> Result<(), ServeError> {
         sealer: handle.clone(),
         escalation: escalation.desk(),
         queue: waits,
+        break_glass: desk_of_break_glass,
         policies: Arc::clone(&policies),
         pipeline: Arc::clone(&pipeline),
         clock: clock.clone(),
@@ -170,7 +177,8 @@ pub async fn run(config: &Config) -> Result<(), ServeError> {
         word,
         drills: config.hsm.allow_simulator,
     };
-    let escalation = escalation.watch(Arc::clone(handle.boundary()), policies, clock, automatic);
+    let uses = (break_glass, config.break_glass.review_within);
+    let escalation = escalation.watch(Arc::clone(handle.boundary()), policies, clock, automatic, uses);
     let controlling = tokio::spawn(control::serve(control, Arc::new(desk)));
     let draining = tokio::spawn(drainer.run());
     let ended = start(sealer)?;
@@ -227,8 +235,22 @@ fn endpoint(config: &Config) -> Result<Endpoint, ServeError> {
     Endpoint::new(known, Some(server), socket, Arc::new(TokioRuntime)).map_err(system("listen for agents"))
 }
 
+/// A sealer, what reaches it, and the rooms whose rows it writes.
+struct Opened {
+    sealer: Sealer,
+    handle: SealerHandle,
+    reader: Reader,
+    queue: Arc<Queue>,
+    break_glass: Arc<BreakGlass>,
+}
+
 /// Opens the log under its keys, and puts a sealer over it.
-fn sealer(config: &Config, clock: &Clock) -> Result<(Sealer, SealerHandle, Reader, Arc<Queue>), ServeError> {
+fn open(config: &Config, clock: &Clock) -> Result<Opened, ServeError> {
+    check_places(
+        &config.appliance.data,
+        &[provision::log_file(config), provision::keyring_file(config)],
+        &config.fence.path,
+    )?;
     let place = Place::beside(&provision::log_file(config), &config.fence_file());
     let told = |volumes: u64| {
         if volumes.is_multiple_of(64) {
@@ -242,6 +264,8 @@ fn sealer(config: &Config, clock: &Clock) -> Result<(Sealer, SealerHandle, Reade
     }
     let (reader, checked) = (log.reader(), log.checked());
     let queue = Queue::open(&reader, config.queue.limits).map_err(ServeError::Queue)?;
+    let keys = config.appliance.data.join(break_glass::FOLDER);
+    let break_glass = BreakGlass::open(&reader, config.origin(), keys).map_err(ServeError::BreakGlass)?;
     // The ring says which key signs; the configuration says only how to reach the HSM that holds it.
     let signing = log.keys().signing();
     let verifier_key = signing.vkey.clone();
@@ -265,12 +289,13 @@ fn sealer(config: &Config, clock: &Clock) -> Result<(Sealer, SealerHandle, Reade
         disk_deadline: config.log.deadline,
         space: space(config),
     };
-    let (sealer, handle) = Sealer::new(log, authority, settings, Arc::clone(&queue), clock.clone());
+    let (sealer, handle) =
+        Sealer::new(log, authority, settings, Arc::clone(&queue), Arc::clone(&break_glass), clock.clone());
     if !checked {
         check_volumes(reader.clone(), handle.clone())
             .map_err(system("start the check of the log's volumes"))?;
     }
-    Ok((sealer, handle, reader, queue))
+    Ok(Opened { sealer, handle, reader, queue, break_glass })
 }
 
 /// Checks the volumes of a log that was closed in order while it serves: what is damaged closes the boundary.

@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::break_glass::BreakGlassStatus;
+use crate::break_glass::desk::BreakGlassDesk;
 use crate::clock::Clock;
 use crate::escalation::{EscalationDesk, EscalationStatus};
 use crate::evaluation::Closed;
@@ -107,6 +109,8 @@ pub struct Status {
     pub witnessed: Vec<WitnessedStatus>,
     /// What waits.
     pub queue: QueueStatus,
+    /// What is done under charters while nothing can be signed.
+    pub break_glass: BreakGlassStatus,
     /// What people are to know, and whether they do.
     pub escalations: EscalationStatus,
 }
@@ -128,6 +132,8 @@ pub struct StatusSource {
     pub escalation: EscalationDesk,
     /// What waits.
     pub queue: QueueDesk,
+    /// Charters, warrants and reviews.
+    pub break_glass: BreakGlassDesk,
     /// Entries that may stand unsigned.
     pub unsigned_max: u64,
     /// The sealer.
@@ -187,6 +193,7 @@ impl StatusSource {
             witnesses: self.witnesses.status(),
             witnessed: self.witness.as_ref().map_or_else(Vec::new, |witness| witness.status()),
             queue: self.queue.status(),
+            break_glass: self.break_glass.status(),
             escalations: self.escalation.status(),
         }
     }

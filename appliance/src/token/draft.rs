@@ -4,8 +4,9 @@
 //! is a token: that takes a signature, which only the sealer gets.
 
 use assent_proto::codec::CodecError;
+use assent_proto::entry::Grounds;
 use assent_proto::hash::Hash;
-use assent_proto::number::Epoch;
+use assent_proto::number::{Epoch, LeafIndex, Timestamp};
 use assent_proto::refusal::Refusal;
 use assent_proto::wire::{Head, Reply, Ruling, Verdict, append_refused, begin_decided};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
@@ -24,7 +25,7 @@ pub struct DraftError(#[from] CodecError);
 pub struct Answer {
     /// The reply frame.
     pub frame: Vec<u8>,
-    /// How many tokens it carries.
+    /// How many tokens it carries that may leave only while the boundary is open. One under a warrant is none of them.
     pub tokens: u64,
 }
 
@@ -43,9 +44,29 @@ pub enum AskedBy {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Verdicts {
     pub(super) allows: u64,
+    /// Of the allows, those under a warrant.
+    pub(super) warranted: u64,
     pub(super) holds: u64,
     /// Of the holds, those that wait.
     pub(super) waits: u64,
+}
+
+impl Verdicts {
+    /// Allows that an HSM's signature must stand behind.
+    pub(super) const fn unwarranted(&self) -> u64 {
+        self.allows.saturating_sub(self.warranted)
+    }
+}
+
+/// An intent that is allowed under a warrant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Use {
+    pub(super) warrant: LeafIndex,
+    pub(super) number: u16,
+    /// Its position in the batch.
+    pub(super) position: u32,
+    /// When it was decided.
+    pub(super) time: Timestamp,
 }
 
 /// The decided entries of one batch.
@@ -66,6 +87,8 @@ pub struct Draft {
     pub(super) wishes: Option<Box<Wishes>>,
     /// Those that will, once their holds are durable.
     pub(super) parked: Option<Parked>,
+    /// What of it is allowed under a warrant.
+    pub(super) uses: Vec<Use>,
     answer: oneshot::Sender<Answer>,
     /// Its place among those that wait; given back when it is answered.
     _place: OwnedSemaphorePermit,
@@ -118,7 +141,7 @@ impl Draft {
     ) -> Self {
         let Written { epoch, begun, leaves, counts, wishes } = written;
         let request = Hash::of_labelled(b"assent/request/v1\0", [&frame]);
-        let (asked_by, parked) = (AskedBy::Agent, None);
+        let (asked_by, parked, uses) = (AskedBy::Agent, None, Vec::new());
         Self {
             key,
             request,
@@ -130,6 +153,7 @@ impl Draft {
             asked_by,
             wishes,
             parked,
+            uses,
             answer,
             _place: place,
         }
@@ -155,12 +179,12 @@ impl Draft {
     }
 }
 
-/// How many tokens a reply frame carries.
+/// How many tokens a reply frame carries that may leave only while the boundary is open.
 pub(crate) fn tokens_in(frame: &[u8]) -> u64 {
     let Ok(Reply::Decided(decided)) = Reply::parse(frame) else { return 0 };
     let rulings: Vec<Ruling<'_>> = decided.rulings().filter_map(Result::ok).collect();
     let outcomes: Vec<u16> = decided.outcomes().filter_map(|number| u16::try_from(number).ok()).collect();
-    count(&rulings, &outcomes).allows
+    count(&rulings, &outcomes).unwarranted()
 }
 
 pub(super) fn count(rulings: &[Ruling<'_>], outcomes: &[u16]) -> Verdicts {
@@ -168,7 +192,10 @@ pub(super) fn count(rulings: &[Ruling<'_>], outcomes: &[u16]) -> Verdicts {
     let mut counts = Verdicts::default();
     for verdict in outcomes.iter().filter_map(of) {
         match verdict {
-            Verdict::Allow { .. } => counts.allows += 1,
+            Verdict::Allow { grounds, .. } => {
+                counts.allows += 1;
+                counts.warranted += u64::from(matches!(grounds, Grounds::Warrant { .. }));
+            }
             Verdict::Hold { waiting, .. } => {
                 counts.holds += 1;
                 counts.waits += u64::from(waiting.is_some());

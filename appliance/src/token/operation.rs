@@ -8,6 +8,8 @@ use assent_proto::hash::Hash;
 use assent_proto::limits::MAX_ACT_SIGNATURES;
 use assent_proto::number::{Epoch, LeafIndex, Timestamp, TreeSize};
 
+use crate::break_glass::Act;
+
 /// Something that the appliance did or saw.
 #[derive(Clone, Debug)]
 pub enum Operation {
@@ -78,24 +80,11 @@ pub enum Operation {
         signatures: Vec<String>,
     },
     /// An operator answered a hold.
-    Answered {
-        /// The hold's leaf.
-        hold: LeafIndex,
-        /// The intent digest.
-        intent: Hash,
-        /// Whose intent it is.
-        principal: String,
-        /// What the operator said.
-        answer: Answer,
-        /// Who.
-        by: String,
-        /// With which key.
-        key: String,
-        /// Digest of the bundle that lists it.
-        bundle: Hash,
-        /// The signature.
-        signature: String,
-    },
+    Answered(Box<Answered>),
+    /// It started and could not arm: the log is to know that the boundary is closed.
+    StartedClosed,
+    /// Operators did something about break-glass.
+    BreakGlass(Box<Act>),
     /// A drill began or ended.
     Drill {
         /// Which.
@@ -105,10 +94,58 @@ pub enum Operation {
     },
 }
 
+/// An operator's answer to a hold.
+#[derive(Clone, Debug)]
+pub struct Answered {
+    /// The hold's leaf.
+    pub hold: LeafIndex,
+    /// The intent digest.
+    pub intent: Hash,
+    /// Whose intent it is.
+    pub principal: String,
+    /// What the operator said.
+    pub answer: Answer,
+    /// Who.
+    pub by: String,
+    /// With which key.
+    pub key: String,
+    /// Digest of the bundle that lists it.
+    pub bundle: Hash,
+    /// The signature.
+    pub signature: String,
+}
+
+impl Answered {
+    fn entry(&self, salt: Salt, time: Timestamp, epoch: Epoch) -> Approval<'_> {
+        let Self { hold, intent, principal, answer, by, key, bundle, signature } = self;
+        Approval {
+            salt,
+            time,
+            epoch,
+            hold: *hold,
+            intent: *intent,
+            principal,
+            answer: *answer,
+            by,
+            key,
+            bundle: *bundle,
+            signature,
+        }
+    }
+}
+
 impl Operation {
     /// Whether it is to be in the log at once, although nothing has been signed yet.
     pub(in crate::token) const fn cannot_wait(&self) -> bool {
-        matches!(self, Self::Tripped { .. } | Self::Operators { .. } | Self::Answered { .. } | Self::Alive)
+        matches!(
+            self,
+            Self::Tripped { .. }
+                | Self::Operators { .. }
+                | Self::Answered(_)
+                | Self::Alive
+                | Self::StartedClosed
+                | Self::BreakGlass(_)
+        )
     }
 
     /// Its entry, made now in this epoch.
@@ -123,6 +160,15 @@ impl Operation {
                 hsm,
                 simulator: *simulator,
             }),
+            Self::StartedClosed => Entry::Boot(Boot {
+                salt,
+                time: now,
+                epoch: now_epoch,
+                version: env!("CARGO_PKG_VERSION"),
+                hsm: "none yet",
+                simulator: false,
+            }),
+            Self::BreakGlass(act) => act.entry(salt, now, now_epoch),
             Self::KeyAdded { verifier_key } => Entry::Key(KeyAdded { salt, time: now, vkey: verifier_key }),
             Self::BundleOffered { before, after, source, by, version, refused } => {
                 Entry::Bundle(BundleOffer {
@@ -158,21 +204,7 @@ impl Operation {
                 statement,
                 signatures: first(signatures).collect(),
             }),
-            Self::Answered { hold, intent, principal, answer, by, key, bundle, signature } => {
-                Entry::Approval(Approval {
-                    salt,
-                    time: now,
-                    epoch: now_epoch,
-                    hold: *hold,
-                    intent: *intent,
-                    principal,
-                    answer: *answer,
-                    by,
-                    key,
-                    bundle: *bundle,
-                    signature,
-                })
-            }
+            Self::Answered(answered) => Entry::Approval(answered.entry(salt, now, now_epoch)),
             Self::Drill { name, stage } => {
                 Entry::Drill(Drill { salt, time: now, epoch: now_epoch, name, stage: *stage })
             }

@@ -7,6 +7,8 @@
 use std::sync::Arc;
 
 use assent_proto::codec::CodecError;
+use assent_proto::entry::Grounds;
+use assent_proto::intent::{Intent, OnUnavailable};
 use assent_proto::number::LeafIndex;
 use assent_proto::refusal::Refusal;
 use assent_proto::wire::{
@@ -14,7 +16,8 @@ use assent_proto::wire::{
     begin_decided, begin_request, push_intent,
 };
 
-use super::draft::{AskedBy, Draft, DraftError, count};
+use super::draft::{AskedBy, Draft, DraftError, Use, count};
+use crate::break_glass::Leave;
 use crate::log::Leaves;
 use crate::log::store::{Room, Row};
 use crate::queue::{Line, Queue, Reservation, State};
@@ -55,12 +58,12 @@ impl Wishes {
 }
 
 impl Draft {
-    /// Makes the draft what it can be with a signature, or without one.
+    /// Makes the draft what it can be with a signature, without one, or with a warrant's in its place.
     ///
     /// # Errors
     /// When our own bytes do not parse.
-    pub(super) fn settle(&mut self, signed: bool, queue: &Arc<Queue>) -> Result<(), DraftError> {
-        if (signed || self.counts.allows == 0) && self.counts.waits == 0 {
+    pub(super) fn settle(&mut self, mut by: Signing<'_>, queue: &Arc<Queue>) -> Result<(), DraftError> {
+        if (by.is_hsm() || self.counts.allows == 0) && self.counts.waits == 0 {
             return Ok(());
         }
         // What was taken for an earlier attempt is given back first.
@@ -69,9 +72,25 @@ impl Draft {
         append_sealing(None, &mut whole);
         let Reply::Decided(decided) = Reply::parse(&whole)? else { return Err(CodecError::Malformed.into()) };
         let request = Request::parse(&self.frame).map_err(|_| CodecError::Malformed)?;
+        let signed = by.is_hsm();
+        // What was taken for an earlier attempt was never written.
+        let mut uses = Vec::new();
+        let mut intents = request.intents();
         let mut settled = Settled::of(&decided, |position, ruling| {
+            let intent = intents.next().map(|(intent, _)| intent);
+            if let Some(used) = intent.and_then(|intent| by.warranted(&decided.head, &intent, &ruling)) {
+                let Ruling {
+                    verdict: Verdict::Allow { grounds: Grounds::Warrant { leaf, number }, .. }, ..
+                } = used
+                else {
+                    return ruling;
+                };
+                uses.push(Use { warrant: leaf, number, position, time: decided.head.time });
+                return used;
+            }
             voided(ruling, signed, self.wishes.as_ref().and_then(|wishes| wishes.at(position)))
         })?;
+        self.uses = uses;
         self.parked = settled.park(&decided.head, &request, queue)?;
         if self.parked.is_none() {
             settled = Settled::of_rulings(settled.each(), unparked);
@@ -110,6 +129,40 @@ impl Draft {
     }
 }
 
+/// Whose signature a round is to have.
+#[derive(Debug)]
+pub(super) enum Signing<'l> {
+    /// The HSM's.
+    Hsm,
+    /// Nobody's.
+    Nobody,
+    /// That of the key of a warrant, over what is allowed under it and nothing else.
+    Warrant(&'l mut Leave),
+}
+
+impl Signing<'_> {
+    const fn is_hsm(&self) -> bool {
+        matches!(self, Self::Hsm)
+    }
+
+    /// The ruling that an allow becomes under the warrant, where its agent wishes so and the warrant is for it.
+    fn warranted<'r>(
+        &mut self,
+        head: &Head<'_>,
+        intent: &Intent<'_>,
+        ruling: &Ruling<'r>,
+    ) -> Option<Ruling<'r>> {
+        let Self::Warrant(leave) = self else { return None };
+        let Verdict::Allow { window_s, grounds: Grounds::Policy, .. } = ruling.verdict else { return None };
+        if intent.terms.on_unavailable != OnUnavailable::Warrant {
+            return None;
+        }
+        leave
+            .take(head, (&intent.act.action, &intent.act.resource), window_s)
+            .map(|verdict| Ruling { verdict, ..ruling.clone() })
+    }
+}
+
 /// Without a signature there is no leave.
 fn voided<'r>(ruling: Ruling<'r>, signed: bool, wish: Option<Waiting>) -> Ruling<'r> {
     match (ruling.verdict, wish) {
@@ -140,7 +193,10 @@ struct Settled<'r> {
 }
 
 impl<'r> Settled<'r> {
-    fn of(decided: &Decided<'r>, change: impl Fn(u32, Ruling<'r>) -> Ruling<'r>) -> Result<Self, DraftError> {
+    fn of(
+        decided: &Decided<'r>,
+        mut change: impl FnMut(u32, Ruling<'r>) -> Ruling<'r>,
+    ) -> Result<Self, DraftError> {
         let before = decided.rulings().collect::<Result<Vec<_>, _>>()?;
         let mut settled =
             Self { rulings: Vec::new(), outcomes: Vec::with_capacity(decided.outcomes().len()) };

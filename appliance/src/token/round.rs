@@ -2,10 +2,12 @@
 
 use assent_proto::checkpoint::Checkpoint;
 use assent_proto::hash::Hash;
-use assent_proto::number::LeafIndex;
+use assent_proto::number::{LeafIndex, Timestamp};
 use assent_proto::tree::{Frontier, FrontierError, Range};
 
-use super::draft::Draft;
+use super::draft::{Draft, Use};
+use super::operation::Operation;
+use crate::break_glass::{BreakGlass, Change, UseLine};
 use crate::log::Leaves;
 
 /// Entries in order: the appliance's own first, then the drafts'.
@@ -17,6 +19,16 @@ pub(super) struct Round {
     pub(super) drafts: Vec<Draft>,
     /// Hashes of all leaves, with room behind them for the nodes above.
     nodes: Vec<Hash>,
+    /// What is kept of break-glass with it.
+    pub(super) kept: Kept,
+}
+
+/// What a round changes of break-glass, in its commit and behind it.
+#[derive(Debug, Default)]
+pub(super) struct Kept {
+    pub(super) changes: Vec<Change>,
+    /// Where an act of operators stands.
+    pub(super) act: Option<LeafIndex>,
 }
 
 impl Round {
@@ -32,7 +44,30 @@ impl Round {
             after.append(*hash)?;
         }
         nodes.resize(Range::nodes_needed(nodes.len()), Hash::default());
-        Ok(Self { before: tree.clone(), after, operations, drafts, nodes })
+        Ok(Self { before: tree.clone(), after, operations, drafts, nodes, kept: Kept::default() })
+    }
+
+    /// The same, with what it changes of break-glass: what operators did, and the uses in it.
+    pub(super) fn keeping(mut self, operations: &[Operation], room: &BreakGlass, now: Timestamp) -> Self {
+        let mut kept = Kept::default();
+        for ((index, leaf), operation) in (self.first().0..).zip(self.operations.iter()).zip(operations) {
+            if let Operation::BreakGlass(act) = operation {
+                kept.changes.extend(room.changes(act, LeafIndex(index), leaf, now));
+                kept.act = Some(LeafIndex(index));
+            }
+        }
+        for (first, draft) in self.firsts().into_iter().zip(&self.drafts) {
+            let made = draft.uses.iter().map(|Use { warrant, number, position, time }| UseLine {
+                warrant: *warrant,
+                number: *number,
+                leaf: LeafIndex(first.0.saturating_add(u64::from(*position))),
+                time: *time,
+                review: None,
+            });
+            kept.changes.extend(made.map(Change::Use));
+        }
+        self.kept = kept;
+        self
     }
 
     pub(super) fn first(&self) -> LeafIndex {
@@ -70,6 +105,11 @@ impl Round {
 
     pub(super) fn allows(&self) -> u64 {
         self.drafts.iter().map(|draft| draft.counts.allows).sum()
+    }
+
+    /// Of the allows, those under a warrant.
+    pub(super) fn warranted(&self) -> u64 {
+        self.drafts.iter().map(|draft| draft.counts.warranted).sum()
     }
 
     pub(super) fn holds(&self) -> u64 {

@@ -9,8 +9,9 @@ use assent_proto::wire::{Sealing, append_sealing};
 
 use super::boundary::TokenBoundary;
 use super::draft::DraftError;
-use super::round::Round;
-use crate::log::{Commit, Receipt, Recorded, SignedCheckpoint, Unsigned};
+use super::round::{Kept, Round};
+use crate::break_glass::UnderWarrant;
+use crate::log::{self, Commit, Receipt, Recorded, SignedCheckpoint};
 use crate::queue::Queue;
 
 /// Tells its holder that the entries are covered by an HSM-signed checkpoint. It does not tell that they are durable, and
@@ -64,7 +65,12 @@ impl Sealed {
     /// What the log is to make durable.
     pub(super) fn commit(&self, lowest: Epoch, time: Timestamp) -> Result<Commit<'_>, DraftError> {
         let epochs = (self.epoch, lowest);
-        commit(&self.round, &self.replies, Some(self.checkpoint), epochs, Unsigned::default(), time)
+        commit(&self.round, &self.replies, Some(self.checkpoint), epochs, log::Unsigned::default(), time)
+    }
+
+    /// What it changes of break-glass.
+    pub(super) fn take_kept(&mut self) -> Kept {
+        std::mem::take(&mut self.round.kept)
     }
 
     /// Lets the answers out, which takes the receipt of the very commit that made them durable. Where the boundary closed
@@ -87,47 +93,70 @@ impl Sealed {
     }
 }
 
-/// A round without a signature: its allows are void, so what it lets out are refusals only.
+/// A round that the HSM did not sign: what it allows, it allows under a warrant; all else that it lets out are refusals.
 #[derive(Debug)]
 #[must_use]
-pub(super) struct Denied {
+pub(super) struct Unsigned {
     round: Round,
     replies: Vec<Vec<u8>>,
     epoch: Epoch,
 }
 
-impl Denied {
-    /// Takes a round in which nothing is allowed.
-    pub(super) fn new(round: Round, epoch: Epoch) -> Self {
-        assert_eq!(round.allows(), 0, "an unsigned round allows nothing");
-        let finish = |draft: &super::Draft| {
+impl Unsigned {
+    /// Takes a round in which nothing is allowed but under this warrant, whose key signed a checkpoint over the round. The
+    /// checkpoint goes into the answers that hold uses, and nowhere else.
+    pub(super) fn new(mut round: Round, under: Option<&UnderWarrant>, epoch: Epoch) -> Option<Self> {
+        // INVARIANT: no unsigned allow can become valid later. A warrant's is valid from the start, or never.
+        assert_eq!(round.allows(), round.warranted(), "an unsigned round allows nothing but under a warrant");
+        let firsts = round.firsts();
+        let (size, mut sealings) = (round.after.size(), Vec::with_capacity(firsts.len()));
+        for (place, first) in firsts.into_iter().enumerate() {
+            let draft = round.drafts.get(place)?;
+            if draft.uses.is_empty() {
+                assert_eq!(draft.counts.allows, 0, "what is allowed is a use");
+                sealings.push(None);
+                continue;
+            }
+            let under = under?;
+            assert!(draft.uses.iter().all(|used| used.warrant == under.warrant()), "uses of one warrant");
+            assert_eq!(draft.counts.allows, draft.uses.len() as u64, "every allow is a use");
+            let (count, key_id, signature) = (draft.leaves.len(), under.key_id(), under.signature());
+            let proof = round.range()?.proof(first, count)?;
+            sealings.push(Some(Sealing { first, size, key_id, signature, proof }));
+        }
+        let finish = |(draft, sealing): (&super::Draft, Option<Sealing>)| {
             let mut reply = draft.begun.clone();
-            append_sealing(None, &mut reply);
+            append_sealing(sealing.as_ref(), &mut reply);
             reply
         };
-        let replies = round.drafts.iter().map(finish).collect();
-        Self { round, replies, epoch }
-    }
-
-    pub(super) fn first(&self) -> LeafIndex {
-        self.round.first()
+        let replies = round.drafts.iter().zip(sealings).map(finish).collect();
+        Some(Self { round, replies, epoch })
     }
 
     pub(super) fn commit(
         &self,
-        unsigned: Unsigned,
+        unsigned: log::Unsigned,
         lowest: Epoch,
         time: Timestamp,
     ) -> Result<Commit<'_>, DraftError> {
         commit(&self.round, &self.replies, None, (self.epoch, lowest), unsigned, time)
     }
 
-    pub(super) fn release(mut self, receipt: &Receipt, queue: &Queue) {
+    /// What it changes of break-glass.
+    pub(super) fn take_kept(&mut self) -> Kept {
+        std::mem::take(&mut self.round.kept)
+    }
+
+    /// Lets the answers out, which takes the receipt of the very commit that made them durable. Tokens under a warrant need no
+    /// open boundary, and count as none that do. Gives how many of them went out.
+    pub(super) fn release(mut self, receipt: &Receipt, queue: &Queue) -> u64 {
         assert_eq!(receipt.size(), self.round.after.size(), "the receipt is for this round");
+        let warranted = self.round.warranted();
         tell(&mut self.round, queue);
         for (draft, reply) in self.round.drafts.into_iter().zip(self.replies) {
             draft.answer(reply, 0);
         }
+        warranted
     }
 }
 
@@ -136,18 +165,21 @@ fn commit<'r>(
     replies: &'r [Vec<u8>],
     checkpoint: Option<SignedCheckpoint>,
     (epoch, lowest_epoch): (Epoch, Epoch),
-    unsigned: Unsigned,
+    unsigned: log::Unsigned,
     time: Timestamp,
 ) -> Result<Commit<'r>, DraftError> {
     let recorded = |(draft, reply): (&'r super::Draft, &'r Vec<u8>)| Recorded {
         key: draft.key,
         request: draft.request,
         reply,
-        allows: draft.counts.allows > 0,
+        allows: draft.counts.unwarranted() > 0,
     };
     let mut rows = Vec::new();
     for (first, draft) in round.firsts().into_iter().zip(&round.drafts) {
         rows.extend(draft.rows(first)?);
+    }
+    for change in &round.kept.changes {
+        rows.extend(change.rows()?);
     }
     Ok(Commit {
         first: round.first(),

@@ -5,11 +5,13 @@
 
 use assent_proto::checkpoint::Checkpoint;
 use assent_proto::codec::CodecError;
-use assent_proto::entry::LEAF_LABEL;
+use assent_proto::entry::{Grounds, LEAF_LABEL};
 use assent_proto::hash::Hash;
+use assent_proto::limits::MAX_SKEW_MS;
 use assent_proto::number::{LeafIndex, Timestamp};
 use assent_proto::token;
 use assent_proto::tree::{Range, RangeError, inclusion};
+use assent_proto::verify::{TrustedWarrant, warrant_key_name};
 use assent_proto::wire::{BatchId, Decided, Head, Reply, Ruling, Sealing, Ticket, Together, Verdict};
 
 use super::{Batch, Line, Outcomes, ReplyError, Ruled, Span};
@@ -18,7 +20,7 @@ use crate::trust::Trust;
 pub(super) fn open(
     batch: Batch,
     reply: &[u8],
-    trust: Option<&Trust>,
+    believed: Option<Believed<'_>>,
     now: Timestamp,
 ) -> Result<Outcomes, ReplyError> {
     let decided = match Reply::parse(reply).map_err(ReplyError::Malformed)? {
@@ -34,7 +36,11 @@ pub(super) fn open(
     let mut leaves = Leaves::of(&batch, &decided, &rulings)?;
     let mut tokens = Vec::new();
     let origin = match &decided.sealing {
-        Some(sealing) => leaves.seal(sealing, &decided, trust, now, &mut tokens)?,
+        Some(sealing) => {
+            let grounds = Grounded::of(&rulings);
+            let verified = believed.map(|believed| (believed, grounds));
+            leaves.seal(sealing, &decided, verified, now, &mut tokens)?
+        }
         None if leaves.allowed > 0 => return Err(ReplyError::Unsealed),
         None => None,
     };
@@ -57,6 +63,39 @@ fn owned(ruling: &Ruling<'_>) -> Ruled {
         risk: ruling.risk,
         policies: ruling.policies.named.iter().map(|id| (*id).to_owned()).collect(),
         policies_total: ruling.policies.total,
+    }
+}
+
+/// Whom an answer is believed of: keys of logs, and the keys of warrants for what is allowed under them.
+#[derive(Clone, Copy)]
+pub(super) struct Believed<'b> {
+    pub(super) trust: &'b Trust,
+    pub(super) warrants: &'b [TrustedWarrant<'b>],
+}
+
+/// On what the allows of an answer rest.
+#[derive(Clone, Copy)]
+enum Grounded {
+    /// On policies or approvals, some of them or all; or there is none.
+    Otherwise,
+    /// All of them on one warrant.
+    OnWarrant(LeafIndex),
+}
+
+impl Grounded {
+    fn of(rulings: &[Ruling<'_>]) -> Self {
+        let allows = rulings.iter().filter_map(|ruling| match ruling.verdict {
+            Verdict::Allow { grounds, .. } => Some(grounds),
+            Verdict::Deny(_) | Verdict::Hold { .. } => None,
+        });
+        let mut on = allows.map(|grounds| match grounds {
+            Grounds::Warrant { leaf, .. } => Some(leaf),
+            Grounds::Policy | Grounds::Approval(_) => None,
+        });
+        match on.next() {
+            Some(Some(first)) if on.all(|other| other == Some(first)) => Self::OnWarrant(first),
+            Some(_) | None => Self::Otherwise,
+        }
     }
 }
 
@@ -112,15 +151,19 @@ impl Leaves {
         &mut self,
         sealing: &Sealing,
         decided: &Decided<'_>,
-        trust: Option<&Trust>,
+        believed: Option<(Believed<'_>, Grounded)>,
         now: Timestamp,
         tokens: &mut Vec<u8>,
     ) -> Result<Option<&'static str>, ReplyError> {
         let Sealing { first, size, key_id, signature, proof } = sealing;
         let range = Range::new(*first, self.lines.len(), *size, proof, &mut self.hashes)
             .map_err(ReplyError::Range)?;
-        let origin =
-            trust.map(|trust| verify(trust, sealing, range.root(), decided.head.time, now)).transpose()?;
+        let times = (decided.head.time, now);
+        let origin = believed.map(|(believed, grounded)| {
+            verify(believed.trust, sealing, range.root(), times)
+                .or_else(|error| under_warrant(believed, grounded, sealing, range.root(), times).ok_or(error))
+        });
+        let origin = origin.transpose()?;
         let path_bytes = 32 * inclusion::path_length(*first, *size).unwrap_or_default();
         tokens.reserve(self.bytes.len() + self.allowed * (token::HEAD_BYTES + path_bytes + 64));
         for (position, line) in self.lines.iter_mut().enumerate() {
@@ -156,8 +199,7 @@ fn verify(
     trust: &Trust,
     sealing: &Sealing,
     root: Hash,
-    decided: Timestamp,
-    now: Timestamp,
+    (decided, now): (Timestamp, Timestamp),
 ) -> Result<&'static str, ReplyError> {
     let mut outcome = ReplyError::UntrustedKey(sealing.key_id);
     for trusted in trust.keys().iter().filter(|trusted| trusted.key.id() == sealing.key_id) {
@@ -173,4 +215,30 @@ fn verify(
         outcome = ReplyError::Signature;
     }
     Err(outcome)
+}
+
+/// Verifies the signature under the key of the one warrant that all allows rest on, as a guard would verify its tokens: a warrant's key
+/// vouches for its uses and for nothing else. Gives the log's origin.
+fn under_warrant(
+    believed: Believed<'_>,
+    grounded: Grounded,
+    sealing: &Sealing,
+    root: Hash,
+    (decided, now): (Timestamp, Timestamp),
+) -> Option<&'static str> {
+    let Grounded::OnWarrant(leaf) = grounded else { return None };
+    let within = |time: Timestamp, from: Timestamp, until: Timestamp| from <= time && time <= until;
+    let mut known = believed.warrants.iter().filter(|warrant| warrant.leaf == leaf);
+    known.find_map(|warrant| {
+        let (from, until) = (warrant.not_before, warrant.not_after);
+        let alive = within(decided, from, until)
+            && within(now, from.minus_ms(MAX_SKEW_MS), until.plus_ms(MAX_SKEW_MS));
+        let name = warrant_key_name(warrant.origin, leaf).ok()?;
+        let is_its_key = name == warrant.key.name() && warrant.key.id() == sealing.key_id;
+        let checkpoint = Checkpoint { origin: warrant.origin, size: sealing.size, root };
+        let text = checkpoint.text().ok()?;
+        let is_signed = warrant.key.verify(text.as_bytes(), &sealing.signature).is_ok();
+        let origin = believed.trust.keys().iter().find(|trusted| trusted.key.name() == warrant.origin)?;
+        (alive && is_its_key && is_signed).then_some(origin.key.name())
+    })
 }

@@ -25,7 +25,10 @@ use crate::intent::{Intent, IntentError};
 use crate::outcome::{Outcome, Reason};
 use crate::token::Token;
 use crate::trust::Trust;
+#[cfg(feature = "break-glass")]
+use crate::warrant::Warrant;
 
+use self::derivation::Believed;
 pub use self::ticket::{Ticket, TicketError};
 
 /// Why intents make no batch.
@@ -188,7 +191,25 @@ impl Batch {
     /// # Errors
     /// [`ReplyError`]; then nothing of the answer is to be believed.
     pub fn open(self, reply: &[u8], trust: Option<&Trust>, now: Timestamp) -> Result<Outcomes, ReplyError> {
-        derivation::open(self, reply, trust, now)
+        derivation::open(self, reply, trust.map(|trust| Believed { trust, warrants: &[] }), now)
+    }
+
+    /// As [`Batch::open`], with warrants that are believed beside the trust: an answer that a warrant's key sealed is taken where
+    /// all that it allows rests on that warrant.
+    ///
+    /// # Errors
+    /// [`ReplyError`]; then nothing of the answer is to be believed.
+    #[cfg(feature = "break-glass")]
+    pub fn open_under<'w>(
+        self,
+        reply: &[u8],
+        trust: &Trust,
+        warrants: impl IntoIterator<Item = &'w Warrant>,
+        now: Timestamp,
+    ) -> Result<Outcomes, ReplyError> {
+        let vouched = warrants.into_iter().filter(|warrant| warrant.is_vouched_for_by(trust.keys()));
+        let warrants: Vec<_> = vouched.filter_map(Warrant::trusted).collect();
+        derivation::open(self, reply, Some(Believed { trust, warrants: &warrants }), now)
     }
 }
 

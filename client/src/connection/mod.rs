@@ -32,6 +32,8 @@ pub use self::waiting::Collected;
 use crate::batch::{Batch, BatchId, Outcomes};
 use crate::clock;
 use crate::intent::Intent;
+#[cfg(feature = "break-glass")]
+use crate::warrant::{AcceptError, Warrant};
 
 /// A connection to an appliance, made anew when it breaks. Share it by reference; each batch has its own stream.
 #[derive(Debug)]
@@ -82,6 +84,16 @@ impl Client {
         self.ask(batch).await
     }
 
+    /// From here on takes answers that this warrant's key sealed, too, for what is allowed under it. Who has no trust takes them all
+    /// the same, and needs none.
+    ///
+    /// # Errors
+    /// [`AcceptError`]: then nothing has changed.
+    #[cfg(feature = "break-glass")]
+    pub fn accept_warrant(&self, warrant: Warrant) -> Result<(), AcceptError> {
+        self.shared.accept(warrant, clock::now())
+    }
+
     /// Asks leave for a batch of one's own making, such as [`Wallet::refresh`](crate::Wallet::refresh) gives. Who keeps a
     /// clone of it can ask again after an error, and hears what was decided then.
     ///
@@ -90,8 +102,7 @@ impl Client {
     pub async fn ask(&self, batch: Batch) -> Result<Outcomes, ClientError> {
         self.check_fork()?;
         let reply = self.reply(&batch).await?;
-        let trust = self.shared.config.trust.as_ref();
-        let outcomes = batch.open(&reply, trust, clock::now()).map_err(ClientError::Reply)?;
+        let outcomes = self.shared.open(batch, &reply).map_err(ClientError::Reply)?;
         // What was heard while the answer was under way counts too.
         self.check_fork().map(|()| outcomes)
     }

@@ -5,6 +5,8 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
+#[cfg(feature = "break-glass")]
+use assent_proto::number::Timestamp;
 use quinn::{Connection, Endpoint};
 use tokio::runtime::Handle;
 use tokio::sync::{Mutex, Notify};
@@ -13,6 +15,10 @@ use tokio::time::timeout;
 use super::config::Config;
 use super::error::ClientError;
 use super::tls;
+use crate::batch::{Batch, Outcomes, ReplyError};
+use crate::clock;
+#[cfg(feature = "break-glass")]
+use crate::warrant::{AcceptError, Held, Warrant};
 
 /// What asking and listening have in common.
 #[derive(Debug)]
@@ -24,6 +30,8 @@ pub(super) struct Shared {
     /// Told when a connection that lives on is given up.
     pub(super) forgotten: Notify,
     tls: quinn::ClientConfig,
+    #[cfg(feature = "break-glass")]
+    held: Held,
     /// Held while connecting, so that tasks which find it broken connect once, not once each.
     connection: Mutex<Option<Connection>>,
 }
@@ -45,8 +53,35 @@ impl Shared {
             runtime: Handle::current(),
             forgotten: Notify::new(),
             tls,
+            #[cfg(feature = "break-glass")]
+            held: Held::default(),
             connection: Mutex::new(None),
         })
+    }
+
+    /// Opens an answer under the trust, where there is one, and the warrants that were accepted.
+    pub(super) fn open(&self, batch: Batch, reply: &[u8]) -> Result<Outcomes, ReplyError> {
+        let now = clock::now();
+        match &self.config.trust {
+            #[cfg(feature = "break-glass")]
+            Some(trust) => {
+                let held = self.held.all();
+                batch.open_under(reply, trust, held.iter().map(AsRef::as_ref), now)
+            }
+            #[cfg(not(feature = "break-glass"))]
+            Some(trust) => batch.open(reply, Some(trust), now),
+            None => batch.open(reply, None, now),
+        }
+    }
+
+    /// Believes a warrant, where a key that is trusted signed for its charter.
+    #[cfg(feature = "break-glass")]
+    pub(super) fn accept(&self, warrant: Warrant, now: Timestamp) -> Result<(), AcceptError> {
+        let trust = self.config.trust.as_ref();
+        if !trust.is_some_and(|trust| warrant.is_vouched_for_by(trust.keys())) {
+            return Err(AcceptError::Untrusted);
+        }
+        self.held.accept(warrant, now)
     }
 
     /// Makes the next attempt connect anew. The connection ends when the last batch on it does.

@@ -4,7 +4,7 @@
 //! turns the direction of what stands beside it.
 
 use assent_proto::entry::break_glass::ResourceScope;
-use assent_proto::entry::{Charter, Deny, DrillStage, Entry, Hold, Kind, OfferOutcome, Policies};
+use assent_proto::entry::{Charter, Deny, DrillStage, Entry, Grounds, Hold, Kind, OfferOutcome, Policies};
 use assent_proto::refusal::Refusal;
 
 pub(in crate::cli) use crate::shown::visible;
@@ -35,7 +35,7 @@ pub(super) fn details(entry: &Entry<'_>) -> serde_json::Value {
             "epoch": allow.epoch.0, "bundle": allow.bundle.to_string(), "principal": allow.principal,
             "audience": allow.audience, "action": allow.action.to_string(), "resource": allow.resource.to_string(),
             "intent": allow.intent.to_string(), "not_before_ms": allow.not_before.0, "not_after_ms": allow.not_after.0,
-            "uses": allow.uses, "risk": allow.risk, "grounds": format!("{:?}", allow.grounds).to_lowercase(),
+            "uses": allow.uses, "risk": allow.risk, "grounds": grounds(allow.grounds),
             "policies": names(&allow.policies),
         }),
         Entry::Hold(hold) => {
@@ -94,6 +94,17 @@ pub(super) fn details(entry: &Entry<'_>) -> serde_json::Value {
     }
 }
 
+/// On what an allow rests.
+fn grounds(grounds: Grounds) -> serde_json::Value {
+    match grounds {
+        Grounds::Policy => serde_json::json!({"kind": "policy"}),
+        Grounds::Approval(leaf) => serde_json::json!({"kind": "approval", "leaf": leaf.0}),
+        Grounds::Warrant { leaf, number } => {
+            serde_json::json!({"kind": "warrant", "leaf": leaf.0, "number": number})
+        }
+    }
+}
+
 /// What a denial says, or a hold.
 fn denial(deny: &Deny<'_>) -> serde_json::Value {
     serde_json::json!({
@@ -142,7 +153,13 @@ fn told(refusal: Refusal, policies: &Policies<'_>) -> String {
 #[expect(clippy::wildcard_enum_match_arm, reason = "kinds of later versions are shown without details")]
 pub(in crate::cli) fn about(entry: &Entry<'_>) -> String {
     match entry {
-        Entry::Allow(allow) => format!("{} on {} by {}", allow.action, allow.resource, allow.principal),
+        Entry::Allow(allow) => {
+            let under = match allow.grounds {
+                Grounds::Warrant { leaf, number } => format!(": use {number} of the warrant at {leaf}"),
+                Grounds::Policy | Grounds::Approval(_) => String::new(),
+            };
+            format!("{} on {} by {}{under}", allow.action, allow.resource, allow.principal)
+        }
         Entry::Approval(approval) => {
             let (by, answer, hold) = (approval.by, approval.answer.name(), approval.hold);
             format!("{answer} the hold at {hold} of {} by {by}", approval.principal)

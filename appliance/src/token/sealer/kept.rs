@@ -40,7 +40,7 @@ impl SealerHandle {
 }
 
 impl Sealer {
-    pub(super) fn keep(&mut self, request: Request, key: &VerifierKey<'_>) -> Result<(), SealerError> {
+    pub(super) fn write_kept(&mut self, request: Request, key: &VerifierKey<'_>) -> Result<(), SealerError> {
         let Request { operation, rows, done } = request;
         // What waits goes first, so that this is the last of what goes next.
         self.turn(key)?;

@@ -13,13 +13,14 @@ mod kept;
 mod outage;
 mod rotation;
 mod turn;
+mod warrants;
 
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use assent_proto::note::{NoteError, VerifierKey};
-use assent_proto::number::{Epoch, LeafIndex, TreeSize};
+use assent_proto::number::{Epoch, LeafIndex, Timestamp, TreeSize};
 use tokio::sync::{Semaphore, watch};
 
 pub use erasure::{ErasureAnswer, ErasureOrder};
@@ -34,6 +35,7 @@ use super::cause::Cause;
 use super::disk_watch::DiskWatch;
 use super::draft::{Draft, DraftError};
 use super::operation::Operation;
+use crate::break_glass::BreakGlass;
 use crate::clock::{Clock, Stopwatch};
 use crate::disk::{Room, Space};
 use crate::limits::{MAX_SEALER_MESSAGES, MAX_WAITING_DRAFTS};
@@ -64,6 +66,8 @@ pub(super) enum Message {
     LetGo(Box<archive::Request>),
     /// An operator did something that a room keeps.
     Keep(Box<kept::Request>),
+    /// Operators did something about break-glass.
+    Act(Box<warrants::Request>),
     /// Something of the log turned out to be damaged.
     Damaged(Box<Cause>),
     /// Finish what waits, then end.
@@ -137,6 +141,12 @@ pub struct Sealer {
     keys: Arc<Mutex<Keyring>>,
     /// What waits.
     queue: Arc<Queue>,
+    /// Charters, warrants and their uses.
+    break_glass: Arc<BreakGlass>,
+    /// Since when the log tells that the boundary is closed.
+    told_closed: Option<Timestamp>,
+    /// Where the act stands that was written last.
+    acted: Option<LeafIndex>,
     drafts: Vec<Draft>,
     /// Whether the last round took drafts of the queue.
     queue_had_its_turn: bool,
@@ -174,6 +184,7 @@ impl Sealer {
         authority: Authority,
         settings: SealerSettings,
         queue: Arc<Queue>,
+        break_glass: Arc<BreakGlass>,
         clock: Clock,
     ) -> (Self, SealerHandle) {
         let (outbox, inbox) = sync_channel(MAX_SEALER_MESSAGES);
@@ -200,6 +211,9 @@ impl Sealer {
         };
         let sealer = Self {
             noted: log.told_epoch(),
+            told_closed: log.unsigned().since.filter(|_| !log.trips().is_empty()),
+            acted: None,
+            break_glass,
             log,
             disk,
             room: Room::Enough,
@@ -288,7 +302,8 @@ impl Sealer {
             Message::Proved(outcome) => self.end_proof(*outcome),
             Message::Erase(request) => self.erase(*request, key)?,
             Message::LetGo(request) => self.let_go(*request, key)?,
-            Message::Keep(request) => self.keep(*request, key)?,
+            Message::Keep(request) => self.write_kept(*request, key)?,
+            Message::Act(request) => self.act(*request, key)?,
             Message::Damaged(cause) => self.close(*cause),
             Message::Stop => self.stopping = true,
         }
@@ -312,6 +327,7 @@ impl Sealer {
                 | Message::Erase(_)
                 | Message::LetGo(_)
                 | Message::Keep(_)
+                | Message::Act(_)
                 | Message::Attempted(..)
                 | Message::Keys(_)
                 | Message::Proved(_)

@@ -32,6 +32,10 @@ impl Attempts {
         Self { running: false, failed: 0, last: Stopwatch::start() }
     }
 
+    pub(super) const fn has_failed(&self) -> bool {
+        self.failed > 0
+    }
+
     fn backoff(&self, longest: Duration) -> Duration {
         match self.failed {
             0 => Duration::ZERO,
@@ -139,12 +143,17 @@ impl Sealer {
     pub(super) fn do_what_is_due(&mut self, key: &VerifierKey<'_>) -> Result<(), SealerError> {
         self.notice_trip();
         self.mind_volumes();
+        self.break_glass.tidy(self.clock.now());
         if self.boundary.is_open() {
             if self.idle.elapsed() >= self.settings.heartbeat && self.look_for_room() < Room::Enough {
                 return self.turn(key);
             }
             self.follow_with_fences();
             return self.prove_life(key);
+        }
+        if self.is_closed_untold() {
+            self.operations.push(Operation::StartedClosed);
+            self.turn(key)?;
         }
         if self.shows_life_unsigned() {
             self.alive = Stopwatch::start();
@@ -279,6 +288,7 @@ impl Sealer {
             operations.push(Operation::Booted { hsm, simulator });
         }
         operations.extend(self.outage());
+        operations.extend(self.warrant_ends());
         operations.push(Operation::Rearmed);
         let before = self.operations.len();
         if let Err(cause) = self.seal_operations(operations, key)? {

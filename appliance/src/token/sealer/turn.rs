@@ -10,6 +10,7 @@ use assent_proto::number::Epoch;
 use assent_proto::refusal::Refusal;
 
 use super::{Sealer, SealerError};
+use crate::break_glass::{Leave, UnderWarrant};
 use crate::clock::Stopwatch;
 use crate::disk::Room;
 use crate::limits::QUEUE_INTENTS_A_ROUND;
@@ -18,8 +19,9 @@ use crate::token::arming::Watched;
 use crate::token::cause::Cause;
 use crate::token::draft::{AskedBy, Draft, tokens_in};
 use crate::token::operation::Operation;
+use crate::token::parking::Signing;
 use crate::token::round::Round;
-use crate::token::sealed::{Denied, Sealed};
+use crate::token::sealed::{Sealed, Unsigned};
 
 /// Operators are warned of a signature that takes this share of its deadline.
 const SLOW_SHARE: u32 = 6;
@@ -104,7 +106,8 @@ impl Sealer {
         // What waited and was decided in another epoch waits on.
         drafts.retain(|draft| draft.epoch == epoch || draft.asked_by != AskedBy::Queue);
         for draft in &mut drafts {
-            draft.settle(draft.epoch == epoch, &self.queue)?;
+            let by = if draft.epoch == epoch { Signing::Hsm } else { Signing::Nobody };
+            draft.settle(by, &self.queue)?;
         }
         let operations = self.operation_leaves(epoch)?;
         let round = gather(self, operations, drafts)?;
@@ -126,13 +129,15 @@ impl Sealer {
         epoch: Epoch,
     ) -> Result<(), SealerError> {
         let entries = round.entries();
-        let sealed = Sealed::new(round, checkpoint, epoch).ok_or(SealerError::Round("no range proof"))?;
+        let mut sealed = Sealed::new(round, checkpoint, epoch).ok_or(SealerError::Round("no range proof"))?;
         let now = self.clock.now();
         // Commit before release: whoever is answered may act on a token at once.
         let kept = self.kept_rows(sealed.first());
         let mut commit = sealed.commit(self.lowest_epoch(), now)?;
         commit.rows.extend(kept);
         let receipt = self.disk.over(|| self.log.commit(&commit))?;
+        drop(commit);
+        self.keep(sealed.take_kept());
         self.operations.clear();
         self.checkpoints.send_replace(Some(checkpoint));
         let tokens = sealed.release(&receipt, &self.boundary, &self.queue);
@@ -165,36 +170,62 @@ impl Sealer {
         }
     }
 
-    /// Logs a round without a signature. Its allows become denials before anything is written.
+    /// Logs a round without the HSM's signature. Its allows become denials before anything is written, but for those that a
+    /// warrant is for.
     pub(super) fn deny(&mut self, mut drafts: Vec<Draft>) -> Result<(), SealerError> {
         self.notice_trip();
         let epoch = self.noted;
         // What waited waits on: it is decided when a signature can be had.
         drafts.retain(|draft| draft.asked_by != AskedBy::Queue);
         self.keep_what_has_room(&mut drafts);
+        let mut leave = if drafts.is_empty() { None } else { self.leave() };
         for draft in &mut drafts {
-            draft.settle(false, &self.queue)?;
+            // What was decided in another epoch did not know that the boundary is closed.
+            let by = match &mut leave {
+                Some(leave) if draft.epoch == epoch => Signing::Warrant(leave),
+                Some(_) | None => Signing::Nobody,
+            };
+            draft.settle(by, &self.queue)?;
         }
         let operations = self.operation_leaves(epoch)?;
         let round = gather(self, operations, drafts)?;
         if round.is_empty() {
             return Ok(());
         }
+        let under = match leave.filter(Leave::is_used) {
+            Some(leave) => Some(
+                leave
+                    .sign(&round.checkpoint(self.break_glass.origin()))
+                    .ok_or(SealerError::Round("the warrant's key does not sign"))?,
+            ),
+            None => None,
+        };
+        self.commit_unsigned(round, under.as_ref(), epoch)
+    }
+
+    fn commit_unsigned(
+        &mut self,
+        round: Round,
+        under: Option<&UnderWarrant>,
+        epoch: Epoch,
+    ) -> Result<(), SealerError> {
         let mut unsigned = self.log.unsigned();
         unsigned.since = unsigned.since.or_else(|| self.boundary.closed().map(|closed| closed.since));
         unsigned.holds += round.holds();
-        unsigned.denials += round.entries() - round.holds();
+        unsigned.denials += round.entries() - round.holds() - round.allows();
         unsigned.refused += self.unlogged;
         let entries = round.entries();
-        let denied = Denied::new(round, epoch);
-        let kept = self.kept_rows(denied.first());
-        let mut commit = denied.commit(unsigned, self.log.lowest_epoch(), self.clock.now())?;
+        let kept = self.kept_rows(round.first());
+        let mut written = Unsigned::new(round, under, epoch).ok_or(SealerError::Round("no range proof"))?;
+        let mut commit = written.commit(unsigned, self.log.lowest_epoch(), self.clock.now())?;
         commit.rows.extend(kept);
         let receipt = self.disk.over(|| self.log.commit(&commit))?;
+        drop(commit);
+        self.keep(written.take_kept());
         self.operations.clear();
         self.unlogged = 0;
-        denied.release(&receipt, &self.queue);
-        self.gauges.round(entries, 0);
+        let tokens = written.release(&receipt, &self.queue);
+        self.gauges.round(entries, tokens);
         self.show_size();
         Ok(())
     }
@@ -283,8 +314,9 @@ pub(super) fn sign_by(
 }
 
 pub(super) fn gather(sealer: &Sealer, operations: Leaves, drafts: Vec<Draft>) -> Result<Round, SealerError> {
-    Round::gather(sealer.log.frontier(), operations, drafts)
-        .map_err(|_| SealerError::Round("the tree is full"))
+    let round = Round::gather(sealer.log.frontier(), operations, drafts)
+        .map_err(|_| SealerError::Round("the tree is full"))?;
+    Ok(round.keeping(&sealer.operations, &sealer.break_glass, sealer.clock.now()))
 }
 
 /// A salt that nobody can guess.

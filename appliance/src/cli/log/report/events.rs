@@ -14,7 +14,7 @@ use crate::cli::log::entry::{kind_name, visible};
 use crate::cli::utc;
 use crate::log::verification::Gap;
 
-/// What is listed together, in this order. Kinds that come later stand under the last heading.
+/// What is listed together, in this order.
 const LISTS: &[(&str, &[Kind])] = &[
     ("Trips and re-arms", &[Kind::Trip, Kind::Rearm, Kind::Outage]),
     ("Starts", &[Kind::Boot]),
@@ -22,10 +22,9 @@ const LISTS: &[(&str, &[Kind])] = &[
     ("Keys", &[Kind::Key]),
     ("Operators' acts", &[Kind::Operator]),
     ("Drills", &[Kind::Drill]),
-    ("Break-glass and reviews", LATER),
+    ("Approvals", &[Kind::Approval]),
+    ("Break-glass and reviews", &[Kind::Charter, Kind::Warrant, Kind::Review]),
 ];
-/// Kinds that a later version writes.
-const LATER: &[Kind] = &[Kind::Approval, Kind::Charter, Kind::Warrant, Kind::Review];
 
 /// The gaps that lie in the period, or reach into it.
 pub(super) fn gaps_of(told: &Told) -> Vec<&Gap> {
@@ -89,12 +88,7 @@ pub(super) fn lists(page: &mut String, told: &Told) {
             .sum();
         let _ = writeln!(page, "<h2>{title}: {count}</h2>");
         if listed.is_empty() {
-            let none = if *kinds == LATER {
-                "This version of assent has no approvals and no break-glass, and writes no such entry."
-            } else {
-                "None in the period."
-            };
-            let _ = writeln!(page, "<p class=\"soft\">{none}</p>");
+            page.push_str("<p class=\"soft\">None in the period.</p>\n");
             continue;
         }
         page.push_str("<table class=\"events\"><tbody>\n");

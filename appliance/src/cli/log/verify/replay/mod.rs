@@ -11,7 +11,7 @@ mod facts;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use assent_proto::entry::{Entry, OfferOutcome};
+use assent_proto::entry::{Entry, Grounds, OfferOutcome};
 use assent_proto::hash::Hash;
 use assent_proto::intent::Intent;
 use assent_proto::refusal::Refusal;
@@ -234,7 +234,15 @@ impl Comparison {
         let same = match (recorded.refusal, judged.verdict) {
             (None, Verdict::Allow { window_s, uses, .. }) => recorded.allow.is_some_and(|allow| {
                 let granted_ms = allow.not_after.0.saturating_sub(allow.not_before.0);
-                same_grounds && granted_ms == u64::from(window_s) * 1000 && allow.uses == uses
+                let window_ms = u64::from(window_s) * 1000;
+                same_grounds
+                    && match allow.grounds {
+                        // A warrant gives less than the catalog: one use, and no longer than it lives.
+                        Grounds::Warrant { .. } => granted_ms <= window_ms && allow.uses == 1,
+                        Grounds::Policy | Grounds::Approval(_) => {
+                            granted_ms == window_ms && allow.uses == uses
+                        }
+                    }
             }),
             (Some(Refusal::EvaluationUnavailable | Refusal::Queued | Refusal::QueueFull), _)
                 if recorded.policies.total == 0 && recorded.risk == 0 =>
