@@ -29,6 +29,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use assent_proto::hash::Hash;
 use assent_proto::number::{LeafIndex, Timestamp};
+use tokio::sync::Notify;
 
 pub use self::act::{Act, WARRANT_END_ACT};
 pub(crate) use self::check::Moment;
@@ -56,6 +57,8 @@ pub const FOLDER: &str = "break-glass";
 pub struct BreakGlass {
     origin: String,
     state: Mutex<State>,
+    /// Something has changed that people are to know.
+    news: Notify,
 }
 
 #[derive(Debug)]
@@ -80,7 +83,7 @@ impl BreakGlass {
             return Err(StoreError::Unreadable("charter, warrant or use"));
         }
         let state = Mutex::new(State { book, keys: Keys::open(folder) });
-        Ok(Arc::new(Self { origin, state }))
+        Ok(Arc::new(Self { origin, state, news: Notify::new() }))
     }
 
     /// What is left of the warrant that lives, for one round.
@@ -116,6 +119,13 @@ impl BreakGlass {
         let mut state = self.lock();
         state.book.apply(changes);
         state.tidy(now);
+        drop(state);
+        self.news.notify_one();
+    }
+
+    /// Waits until something has changed.
+    pub(crate) async fn news(&self) {
+        self.news.notified().await;
     }
 
     /// Removes the keys of what is over.

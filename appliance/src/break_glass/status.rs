@@ -27,8 +27,10 @@ pub struct BreakGlassStatus {
 /// What people are to know of.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Standing {
-    /// The warrant that lives.
-    pub active: Option<WarrantView>,
+    /// Every warrant that is kept.
+    pub warrants: Vec<WarrantView>,
+    /// The leaf of the one that lives.
+    pub active: Option<u64>,
     /// Every use that is kept, oldest first.
     pub uses: Vec<UseLine>,
 }
@@ -53,10 +55,12 @@ impl BreakGlass {
     #[must_use]
     pub fn standing(&self, now: Timestamp) -> Standing {
         let state = self.lock();
-        let active = state.book.active(now).and_then(|line| warrant_view(&state.book, line, now));
+        let active = state.book.active(now).map(|line| line.leaf.0);
+        let warrants =
+            state.book.warrants().filter_map(|line| warrant_view(&state.book, line, now)).collect();
         let mut uses: Vec<UseLine> = state.book.uses().copied().collect();
         uses.sort_unstable_by_key(|line| line.leaf);
-        Standing { active, uses }
+        Standing { warrants, active, uses }
     }
 
     pub(super) fn charters(&self, now: Timestamp, covered: u64) -> Vec<CharterView> {

@@ -52,7 +52,7 @@ impl Scene {
         let folder = tempfile::tempdir().unwrap();
         let keys = Keys::open(folder.path().to_owned());
         let state = Mutex::new(State { book: Book::default(), keys });
-        let room = BreakGlass { origin: "shop.test/log/1".to_owned(), state };
+        let room = BreakGlass { origin: "shop.test/log/1".to_owned(), state, news: Notify::new() };
         let scene = Self { room, _folder: folder };
         scene.write(&charter(10, 900_000), CHARTER, 0);
         scene

@@ -22,6 +22,8 @@ pub(super) struct Uses {
     raise: Escalations,
     /// Of warrants: those whose end is still to be told.
     warrants: BTreeSet<IncidentKey>,
+    /// Warrants that were told.
+    begun: BTreeSet<IncidentKey>,
     /// Of reviews: those whose end is still to be told.
     overdue: BTreeSet<IncidentKey>,
     /// Uses that were told.
@@ -44,15 +46,26 @@ impl Uses {
         };
         let warrants = open(Kind::WarrantActivated).collect();
         let overdue = open(Kind::ReviewOverdue).collect();
-        let of_uses = known.iter().filter(|incident| incident.kind == Kind::WarrantUsed);
-        let known = of_uses.map(|incident| incident.key.clone()).collect();
-        Self { origin, room, within, raise, warrants, overdue, told: BTreeSet::new(), known }
+        let all = |kind| {
+            let of_kind = known.iter().filter(move |incident| incident.kind == kind);
+            of_kind.map(|incident| incident.key.clone()).collect()
+        };
+        let (begun, known) = (all(Kind::WarrantActivated), all(Kind::WarrantUsed));
+        Self { origin, room, within, raise, warrants, begun, overdue, told: BTreeSet::new(), known }
+    }
+
+    /// Waits until something has changed.
+    pub(super) async fn news(&self) {
+        self.room.news().await;
     }
 
     /// Tells what has changed.
     pub(super) fn look(&mut self, now: Timestamp, epoch: Epoch, is_drill: bool) {
         let standing = self.room.standing(now);
-        self.warrant(standing.active.as_ref(), now, epoch, is_drill);
+        for warrant in &standing.warrants {
+            self.warrant(warrant, epoch, is_drill);
+        }
+        self.end_warrants(standing.active, now);
         for used in &standing.uses {
             self.used(used, epoch, is_drill);
         }
@@ -61,29 +74,36 @@ impl Uses {
         self.told.retain(|leaf| standing.uses.iter().any(|used| used.leaf == *leaf));
     }
 
-    fn warrant(&mut self, active: Option<&WarrantView>, now: Timestamp, epoch: Epoch, is_drill: bool) {
-        let mut living = None;
-        if let Some((warrant, leaf)) = active.and_then(|warrant| Some((warrant, warrant.leaf?))) {
-            let WarrantView { charter, uses, reason, by, .. } = warrant;
-            let until = assent_escalation::rfc3339(Timestamp(warrant.not_after_ms));
-            let summary = format!(
-                "A break-glass warrant under the charter `{charter}` lives at {}, for {uses} uses until {until}, signed by {}: {reason}",
-                self.origin,
-                by.join(", "),
-            );
-            let since = Timestamp(warrant.not_before_ms);
-            let incident =
-                Incident::new(Kind::WarrantActivated, &self.origin, &leaf.to_string(), &summary, since)
-                    .caused_by("warrant")
-                    .in_epoch(epoch)
-                    .with_detail("ends", "`assent breakglass warrant end` ends it; re-arm does, too")
-                    .in_drill(is_drill);
-            let key = incident.key().clone();
-            if !self.warrants.contains(&key) && self.raise.begin(incident) {
-                self.warrants.insert(key.clone());
-            }
-            living = Some(key);
+    /// One that is over already is told too: it may have lived for a moment only.
+    fn warrant(&mut self, warrant: &WarrantView, epoch: Epoch, is_drill: bool) {
+        let Some(leaf) = warrant.leaf else { return };
+        let key = IncidentKey::new(&self.origin, Kind::WarrantActivated, &leaf.to_string());
+        if self.begun.contains(&key) {
+            return;
         }
+        let WarrantView { charter, uses, reason, by, .. } = warrant;
+        let until = assent_escalation::rfc3339(Timestamp(warrant.not_after_ms));
+        let summary = format!(
+            "A break-glass warrant under the charter `{charter}` lives at {}, for {uses} uses until {until}, signed by {}: {reason}",
+            self.origin,
+            by.join(", "),
+        );
+        let since = Timestamp(warrant.not_before_ms);
+        let incident =
+            Incident::new(Kind::WarrantActivated, &self.origin, &leaf.to_string(), &summary, since)
+                .caused_by("warrant")
+                .in_epoch(epoch)
+                .with_detail("ends", "`assent breakglass warrant end` ends it; re-arm does, too")
+                .in_drill(is_drill);
+        if self.raise.begin(incident) {
+            self.begun.insert(key.clone());
+            self.warrants.insert(key);
+        }
+    }
+
+    fn end_warrants(&mut self, active: Option<u64>, now: Timestamp) {
+        let key = |leaf: u64| IncidentKey::new(&self.origin, Kind::WarrantActivated, &leaf.to_string());
+        let living = active.map(key);
         let (raise, origin) = (&self.raise, &self.origin);
         self.warrants.retain(|key| {
             let summary = format!("The break-glass warrant at {origin} is over.");

@@ -57,6 +57,14 @@ struct Closing<'a> {
     epoch: Epoch,
 }
 
+/// Waits until something was done under a warrant.
+async fn news(uses: Option<&Uses>) {
+    match uses {
+        Some(uses) => uses.news().await,
+        None => std::future::pending().await,
+    }
+}
+
 /// Where a transition stands among all: epochs rise with every closing, and each opens once.
 fn rank(transition: &Transition) -> u64 {
     transition.epoch.saturating_mul(2).saturating_add(u64::from(transition.open))
@@ -120,6 +128,7 @@ impl Watching {
             tokio::select! {
                 heard = &mut enough => break heard.ok().flatten(),
                 _ = standing.changed() => {}
+                () = news(self.uses.as_ref()) => {}
                 () = tokio::time::sleep(ESCALATION_POLL) => {}
             }
         };
