@@ -67,6 +67,8 @@ pub const MAX_TRANSITIONS: usize = 256;
 pub const ESCALATION_START_GRACE: Duration = Duration::from_secs(8);
 /// How often the boundaries are looked at for escalations, besides when the token boundary changes.
 pub const ESCALATION_POLL: Duration = Duration::from_secs(1);
+/// Holds that people are told of one by one; others follow as these are answered.
+pub const MAX_TOLD_HOLDS: usize = 32;
 /// How long a stopping appliance waits for the sinks.
 pub const ESCALATION_STOP_PATIENCE: Duration = Duration::from_secs(2);
 /// How long the test of sinks may take: two messages to each, all sinks at once.

@@ -6,6 +6,7 @@
 
 mod break_glass;
 mod desk;
+mod holds;
 mod status;
 mod watching;
 
@@ -23,11 +24,13 @@ pub use status::{EscalationStatus, SinkStatus};
 use watching::Watching;
 
 use self::break_glass::Uses;
+use self::holds::Holds;
 use crate::break_glass::BreakGlass;
 use crate::clock::{Clock, Stopwatch};
 use crate::config::Config;
 use crate::limits::{ESCALATION_STOP_PATIENCE, MAX_DRILL_MARK};
 use crate::policy::Policies;
+use crate::queue::Queue;
 use crate::token::TokenBoundary;
 
 /// Why nobody could be told; then nothing is served.
@@ -104,12 +107,14 @@ impl Escalation {
         clock: Clock,
         automatic: bool,
         (break_glass, review_within): (Arc<BreakGlass>, Duration),
+        queue: Arc<Queue>,
     ) -> Running {
         let Self { origin, outbox, deliverer, raise, drill } = self;
         let open = outbox.list().incidents;
         let uses = Uses::new(origin.clone(), break_glass, review_within, raise.clone(), &open);
+        let holds = Holds::new(origin.clone(), queue, raise.clone(), &open);
         let watching = Watching::new(origin, boundary, policies, clock, raise, drill, automatic, &open);
-        let watching = watching.with(uses);
+        let watching = watching.with(uses, holds);
         let (enough, heard) = oneshot::channel();
         Running { deliverer, enough, watching: tokio::spawn(watching.run(heard)) }
     }

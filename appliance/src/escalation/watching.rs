@@ -12,6 +12,7 @@ use tokio::sync::oneshot;
 
 use super::DrillMark;
 use super::break_glass::Uses;
+use super::holds::Holds;
 use super::status::is_open;
 use crate::clock::{Clock, Stopwatch};
 use crate::hsm::FaultClass;
@@ -39,6 +40,7 @@ pub(super) struct Watching {
     evaluation: Option<IncidentKey>,
     bundle: Option<IncidentKey>,
     uses: Option<Uses>,
+    holds: Option<Holds>,
 }
 
 #[derive(Debug)]
@@ -112,12 +114,13 @@ impl Watching {
             evaluation,
             bundle,
             uses: None,
+            holds: None,
         }
     }
 
-    /// The same, with what is done under warrants.
-    pub(super) fn with(self, uses: Uses) -> Self {
-        Self { uses: Some(uses), ..self }
+    /// The same, with what is done under warrants, and what awaits approval.
+    pub(super) fn with(self, uses: Uses, holds: Holds) -> Self {
+        Self { uses: Some(uses), holds: Some(holds), ..self }
     }
 
     /// Watches until it is told to stop, and why, where nobody wanted it to.
@@ -150,6 +153,9 @@ impl Watching {
         let (epoch, is_drill) = (self.boundary.epoch(), self.drill.is_on());
         if let Some(uses) = &mut self.uses {
             uses.look(now, epoch, is_drill);
+        }
+        if let Some(holds) = &mut self.holds {
+            holds.look(now, epoch, is_drill);
         }
     }
 

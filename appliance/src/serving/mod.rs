@@ -142,7 +142,7 @@ pub async fn run(config: &Config) -> Result<(), ServeError> {
         Pipeline::new(Arc::clone(&policies), sealing, Arc::clone(&queue), clock.clone(), deadline, shadow);
     let pipeline = Arc::new(pipeline);
     let drainer = Drainer::new(Arc::clone(&queue), Arc::clone(&pipeline), clock.clone());
-    let (waits, approvals) = desks(queue, &pipeline, &policies, &handle, config);
+    let (waits, approvals) = desks(&queue, &pipeline, &policies, &handle, config);
     let desk_of_break_glass = BreakGlassDesk::new(
         Arc::clone(&break_glass),
         (handle.clone(), Arc::clone(&policies), clock.clone()),
@@ -178,7 +178,7 @@ pub async fn run(config: &Config) -> Result<(), ServeError> {
         drills: config.hsm.allow_simulator,
     };
     let uses = (break_glass, config.break_glass.review_within);
-    let escalation = escalation.watch(Arc::clone(handle.boundary()), policies, clock, automatic, uses);
+    let escalation = escalation.watch(Arc::clone(handle.boundary()), policies, clock, automatic, uses, queue);
     let controlling = tokio::spawn(control::serve(control, Arc::new(desk)));
     let draining = tokio::spawn(drainer.run());
     let ended = start(sealer)?;
@@ -194,15 +194,15 @@ pub async fn run(config: &Config) -> Result<(), ServeError> {
 
 /// Where operators see what waits, and answer holds.
 fn desks(
-    queue: Arc<Queue>,
+    queue: &Arc<Queue>,
     pipeline: &Arc<Pipeline>,
     policies: &Arc<Policies>,
     handle: &SealerHandle,
     config: &Config,
 ) -> (QueueDesk, ApprovalDesk) {
-    let waits = QueueDesk::new(Arc::clone(&queue), Arc::clone(pipeline), handle.clone());
+    let waits = QueueDesk::new(Arc::clone(queue), Arc::clone(pipeline), handle.clone());
     let (pipeline, policies) = (Arc::clone(pipeline), Arc::clone(policies));
-    (waits, ApprovalDesk::new(queue, pipeline, policies, handle.clone(), config.origin()))
+    (waits, ApprovalDesk::new(Arc::clone(queue), pipeline, policies, handle.clone(), config.origin()))
 }
 
 /// An error with its causes, in a line.

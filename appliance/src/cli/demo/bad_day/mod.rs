@@ -322,15 +322,23 @@ impl Day {
             ("trip", "ended", 1),
             ("warrant_activated", "begun", 1),
             ("warrant_used", "begun", USES),
+            ("hold_waiting", "begun", 1),
+            ("hold_waiting", "ended", 1),
         ];
         while watch.elapsed() < PATIENCE
             && wanted.iter().any(|(kind, phase, count)| sink.count(kind, phase) < *count)
         {
             std::thread::sleep(std::time::Duration::from_millis(20));
         }
-        let [trips, ends, warrants, uses] = wanted.map(|(kind, phase, _)| sink.count(kind, phase));
+        let [trips, ends, warrants, uses, holds, answered] =
+            wanted.map(|(kind, phase, _)| sink.count(kind, phase));
         self.account.expect("told of the trip, though the line was down: once", (trips, ends), (1, 1));
         self.account.expect("told of the warrant, and of each of its uses", (warrants, uses), (1, USES));
+        self.account.note(
+            "told of holds, and of the end of each",
+            format!("{holds} and {answered}"),
+            holds > 0 && holds == answered,
+        );
     }
 }
 
@@ -351,13 +359,15 @@ fn verify(shop: &Shop, account: &mut Account, warrant: Option<u64>) -> anyhow::R
     let uses = of.get("uses").and_then(|uses| uses.as_array()).cloned().unwrap_or_default();
     account.note(
         "  the warrant that it lists",
-        format!("{} at leaf {}", of.get("charter").unwrap_or_default(), of.get("leaf").unwrap_or_default()),
-        of.get("leaf").and_then(serde_json::Value::as_u64) == warrant && warrant.is_some(),
+        format!(
+            "{} at leaf {}",
+            of.get("charter_name").unwrap_or_default(),
+            of.get("index").unwrap_or_default()
+        ),
+        of.get("index").and_then(serde_json::Value::as_u64) == warrant && warrant.is_some(),
     );
     account.expect("  its uses", uses.len(), USES);
-    let reviewed = uses
-        .iter()
-        .filter(|one| one.get("reviews").and_then(|all| all.as_array()).is_some_and(|all| !all.is_empty()));
+    let reviewed = uses.iter().filter(|one| one.pointer("/review/by").is_some_and(|by| by == "cleo"));
     account.expect("  with a review", reviewed.count(), USES);
     Ok(())
 }
