@@ -3,19 +3,20 @@
 //! A Unix socket in the data folder, for its owner only. One line of JSON asks, one line answers. Who asks, the system
 //! tells and nobody claims; that it may read the data folder, a word from a file there shows. It can have a bundle loaded, on the same path as every other; it does not allow any intent.
 
+mod asking;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use assent_proto::entry::DrillStage;
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 
-use crate::archive::{self, ArchiveAnswer, ArchiveOrder};
-use crate::break_glass::{BreakGlassAnswer, BreakGlassOrder};
-use crate::escalation::{EscalationAnswer, EscalationOrder};
+use crate::archive::{self, ArchiveOrder};
+use crate::break_glass::BreakGlassOrder;
+use crate::escalation::EscalationOrder;
 use crate::identity::write_durably;
 use crate::limits::{
     CONTROL_DEADLINE, ESCALATION_TEST_DEADLINE, KEYS_DEADLINE, LOAD_DEADLINE, MAX_CONTROL_BYTES,
@@ -23,12 +24,17 @@ use crate::limits::{
 };
 use crate::operators::SignatureFile;
 use crate::policy::By;
-use crate::policy::loader::{Answer, LoaderHandle, Order};
-use crate::queue::desk::{QueueAnswer, QueueOrder};
+use crate::policy::loader::{LoaderHandle, Order};
+use crate::queue::desk::QueueOrder;
 use crate::server::record::{Record, Released};
-use crate::serving::status::{Status, StatusSource};
-use crate::token::rearm::{Ordered, Orders};
-use crate::token::{ErasureAnswer, ErasureOrder, KeyAnswer, KeyOrder, Operation, Transition};
+use crate::serving::status::StatusSource;
+use crate::token::rearm::Orders;
+use crate::token::{ErasureOrder, KeyOrder, Operation, Transition};
+
+pub use asking::{
+    ask_archive, ask_break_glass, ask_erasure, ask_escalation, ask_keys, ask_load, ask_queue, ask_rearm,
+    ask_status, ask_story, mark_drill,
+};
 
 /// The socket's name in the data folder.
 pub const SOCKET: &str = "control.sock";
@@ -295,125 +301,4 @@ fn operator(uid: u32) -> By {
         (fields.nth(1)? == uid.to_string()).then(|| name.chars().take(MAX_USER_CHARS).collect())
     });
     By::Operator { name, uid }
-}
-
-/// Asks the appliance whose data folder this is how it is.
-///
-/// # Errors
-/// [`ControlError`].
-pub fn ask_status(data: &Path) -> Result<Status, ControlError> {
-    ask(data, &Question::Status)
-}
-
-/// Has the appliance whose data folder this is load a bundle.
-///
-/// # Errors
-/// [`ControlError`].
-pub fn ask_load(
-    data: &Path,
-    folder: Option<PathBuf>,
-    downgrade: bool,
-    signatures: Vec<SignatureFile>,
-) -> Result<Answer, ControlError> {
-    ask(data, &Question::Load { folder, downgrade, signatures })
-}
-
-/// Orders re-arm of the appliance whose data folder this is; without signatures, asks what is to be signed.
-///
-/// # Errors
-/// [`ControlError`].
-pub fn ask_rearm(data: &Path, revoke: bool, signatures: Vec<SignatureFile>) -> Result<Ordered, ControlError> {
-    ask(data, &Question::Rearm { revoke, signatures })
-}
-
-/// Asks the appliance whose data folder this is when its boundary closed and opened.
-///
-/// # Errors
-/// [`ControlError`].
-pub fn ask_story(data: &Path) -> Result<Story, ControlError> {
-    ask(data, &Question::Story)
-}
-
-/// Has the log of the appliance whose data folder this is say that a drill began or ended. False where drills are not to be
-/// had there.
-///
-/// # Errors
-/// [`ControlError`].
-pub fn mark_drill(data: &Path, name: &str, stage: DrillStage) -> Result<bool, ControlError> {
-    let marked: Marked = ask(data, &Question::Drill { name: name.to_owned(), stage })?;
-    Ok(marked.marked)
-}
-
-/// Has the appliance whose data folder this is carry out an order about keys.
-///
-/// # Errors
-/// [`ControlError`].
-pub fn ask_keys(data: &Path, keys: KeyOrder) -> Result<KeyAnswer, ControlError> {
-    ask(data, &Question::Keys { keys })
-}
-
-/// Has the appliance whose data folder this is erase what a principal asked.
-///
-/// # Errors
-/// [`ControlError`].
-pub fn ask_erasure(data: &Path, erase: ErasureOrder) -> Result<ErasureAnswer, ControlError> {
-    ask(data, &Question::Erase { erase })
-}
-
-/// Has the appliance whose data folder this is move old volumes of its log to an archive.
-///
-/// # Errors
-/// [`ControlError`].
-pub fn ask_archive(data: &Path, archive: ArchiveOrder) -> Result<ArchiveAnswer, ControlError> {
-    ask(data, &Question::Archive { archive })
-}
-
-/// Has the appliance whose data folder this is list, test or retry escalations.
-///
-/// # Errors
-/// [`ControlError`].
-pub fn ask_escalation(data: &Path, escalation: EscalationOrder) -> Result<EscalationAnswer, ControlError> {
-    ask(data, &Question::Escalation { escalation })
-}
-
-/// Has the appliance whose data folder this is do something about charters, warrants or reviews.
-///
-/// # Errors
-/// [`ControlError`].
-pub fn ask_break_glass(data: &Path, break_glass: BreakGlassOrder) -> Result<BreakGlassAnswer, ControlError> {
-    ask(data, &Question::BreakGlass { break_glass })
-}
-
-/// Has the appliance whose data folder this is list, show or withdraw what waits.
-///
-/// # Errors
-/// [`ControlError`].
-pub fn ask_queue(data: &Path, queue: QueueOrder) -> Result<QueueAnswer, ControlError> {
-    ask(data, &Question::Queue { queue })
-}
-
-fn ask<T: DeserializeOwned>(data: &Path, question: &Question) -> Result<T, ControlError> {
-    let path = data.join(SOCKET);
-    let silent = |source| ControlError::Silent { path: path.clone(), source };
-    let reply = exchange(&path, question).map_err(silent)?;
-    if reply.is_empty() {
-        return Err(silent(std::io::ErrorKind::UnexpectedEof.into()));
-    }
-    serde_json::from_str(&reply).map_err(ControlError::Answer)
-}
-
-fn exchange(path: &Path, question: &Question) -> std::io::Result<String> {
-    use std::io::{BufRead as _, Read as _, Write as _};
-    let word = std::fs::read_to_string(path.with_file_name(WORD))?;
-    let mut stream = std::os::unix::net::UnixStream::connect(path)?;
-    stream.set_read_timeout(Some(question.deadline()))?;
-    let mut line = format!("{word} {}", serde_json::to_string(question)?).into_bytes();
-    line.push(b'\n');
-    if line.len() as u64 > MAX_CONTROL_BYTES {
-        return Err(std::io::ErrorKind::FileTooLarge.into());
-    }
-    stream.write_all(&line)?;
-    let mut reply = String::new();
-    std::io::BufReader::new(stream.take(MAX_CONTROL_BYTES)).read_line(&mut reply)?;
-    Ok(reply)
 }

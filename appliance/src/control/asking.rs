@@ -1,0 +1,139 @@
+//! Asking: how a command of this machine reaches the appliance whose data folder it may read.
+
+use std::path::{Path, PathBuf};
+
+use assent_proto::entry::DrillStage;
+use serde::de::DeserializeOwned;
+
+use super::{ControlError, Marked, Question, SOCKET, Story, WORD};
+use crate::archive::{ArchiveAnswer, ArchiveOrder};
+use crate::break_glass::{BreakGlassAnswer, BreakGlassOrder};
+use crate::escalation::{EscalationAnswer, EscalationOrder};
+use crate::limits::MAX_CONTROL_BYTES;
+use crate::operators::SignatureFile;
+use crate::policy::loader::Answer;
+use crate::queue::desk::{QueueAnswer, QueueOrder};
+use crate::serving::status::Status;
+use crate::token::rearm::Ordered;
+use crate::token::{ErasureAnswer, ErasureOrder, KeyAnswer, KeyOrder};
+
+/// Asks the appliance whose data folder this is how it is.
+///
+/// # Errors
+/// [`ControlError`].
+pub fn ask_status(data: &Path) -> Result<Status, ControlError> {
+    ask(data, &Question::Status)
+}
+
+/// Has the appliance whose data folder this is load a bundle.
+///
+/// # Errors
+/// [`ControlError`].
+pub fn ask_load(
+    data: &Path,
+    folder: Option<PathBuf>,
+    downgrade: bool,
+    signatures: Vec<SignatureFile>,
+) -> Result<Answer, ControlError> {
+    ask(data, &Question::Load { folder, downgrade, signatures })
+}
+
+/// Orders re-arm of the appliance whose data folder this is; without signatures, asks what is to be signed.
+///
+/// # Errors
+/// [`ControlError`].
+pub fn ask_rearm(data: &Path, revoke: bool, signatures: Vec<SignatureFile>) -> Result<Ordered, ControlError> {
+    ask(data, &Question::Rearm { revoke, signatures })
+}
+
+/// Asks the appliance whose data folder this is when its boundary closed and opened.
+///
+/// # Errors
+/// [`ControlError`].
+pub fn ask_story(data: &Path) -> Result<Story, ControlError> {
+    ask(data, &Question::Story)
+}
+
+/// Has the log of the appliance whose data folder this is say that a drill began or ended. False where drills are not to be
+/// had there.
+///
+/// # Errors
+/// [`ControlError`].
+pub fn mark_drill(data: &Path, name: &str, stage: DrillStage) -> Result<bool, ControlError> {
+    let marked: Marked = ask(data, &Question::Drill { name: name.to_owned(), stage })?;
+    Ok(marked.marked)
+}
+
+/// Has the appliance whose data folder this is carry out an order about keys.
+///
+/// # Errors
+/// [`ControlError`].
+pub fn ask_keys(data: &Path, keys: KeyOrder) -> Result<KeyAnswer, ControlError> {
+    ask(data, &Question::Keys { keys })
+}
+
+/// Has the appliance whose data folder this is erase what a principal asked.
+///
+/// # Errors
+/// [`ControlError`].
+pub fn ask_erasure(data: &Path, erase: ErasureOrder) -> Result<ErasureAnswer, ControlError> {
+    ask(data, &Question::Erase { erase })
+}
+
+/// Has the appliance whose data folder this is move old volumes of its log to an archive.
+///
+/// # Errors
+/// [`ControlError`].
+pub fn ask_archive(data: &Path, archive: ArchiveOrder) -> Result<ArchiveAnswer, ControlError> {
+    ask(data, &Question::Archive { archive })
+}
+
+/// Has the appliance whose data folder this is list, test or retry escalations.
+///
+/// # Errors
+/// [`ControlError`].
+pub fn ask_escalation(data: &Path, escalation: EscalationOrder) -> Result<EscalationAnswer, ControlError> {
+    ask(data, &Question::Escalation { escalation })
+}
+
+/// Has the appliance whose data folder this is do something about charters, warrants or reviews.
+///
+/// # Errors
+/// [`ControlError`].
+pub fn ask_break_glass(data: &Path, break_glass: BreakGlassOrder) -> Result<BreakGlassAnswer, ControlError> {
+    ask(data, &Question::BreakGlass { break_glass })
+}
+
+/// Has the appliance whose data folder this is list, show or withdraw what waits.
+///
+/// # Errors
+/// [`ControlError`].
+pub fn ask_queue(data: &Path, queue: QueueOrder) -> Result<QueueAnswer, ControlError> {
+    ask(data, &Question::Queue { queue })
+}
+
+fn ask<T: DeserializeOwned>(data: &Path, question: &Question) -> Result<T, ControlError> {
+    let path = data.join(SOCKET);
+    let silent = |source| ControlError::Silent { path: path.clone(), source };
+    let reply = exchange(&path, question).map_err(silent)?;
+    if reply.is_empty() {
+        return Err(silent(std::io::ErrorKind::UnexpectedEof.into()));
+    }
+    serde_json::from_str(&reply).map_err(ControlError::Answer)
+}
+
+fn exchange(path: &Path, question: &Question) -> std::io::Result<String> {
+    use std::io::{BufRead as _, Read as _, Write as _};
+    let word = std::fs::read_to_string(path.with_file_name(WORD))?;
+    let mut stream = std::os::unix::net::UnixStream::connect(path)?;
+    stream.set_read_timeout(Some(question.deadline()))?;
+    let mut line = format!("{word} {}", serde_json::to_string(question)?).into_bytes();
+    line.push(b'\n');
+    if line.len() as u64 > MAX_CONTROL_BYTES {
+        return Err(std::io::ErrorKind::FileTooLarge.into());
+    }
+    stream.write_all(&line)?;
+    let mut reply = String::new();
+    std::io::BufReader::new(stream.take(MAX_CONTROL_BYTES)).read_line(&mut reply)?;
+    Ok(reply)
+}
