@@ -13,6 +13,7 @@ pub(crate) fn bundle() -> tempfile::TempDir {
     write(folder.path(), "policies/vaults.cedar", POLICIES);
     write(folder.path(), "links.json", LINKS);
     write(folder.path(), "entities.json", ENTITIES);
+    write(folder.path(), "operators.toml", OPERATORS);
     folder
 }
 
@@ -46,6 +47,18 @@ pub(crate) const ENTITIES: &str = r#"[
   {"uid": {"type": "Vault", "id": "v"}, "attrs": {"open": true}, "parents": []},
   {"uid": {"type": "Vault", "id": "w"}, "attrs": {"open": true}, "parents": []}
 ]"#;
+
+/// Two who may approve, for a bundle that demands more is none.
+const OPERATORS: &str = r#"
+[[operator]]
+name = "ann"
+keys = ["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEB"]
+groups = ["guards"]
+[[operator]]
+name = "ben"
+keys = ["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgIC"]
+groups = ["guards"]
+"#;
 
 fn json(text: &str) -> Value {
     serde_json::from_str(text).unwrap_or_else(|_| panic!("not JSON: {text}"))
