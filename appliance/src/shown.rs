@@ -40,6 +40,21 @@ pub(crate) fn visible(text: &str) -> String {
     text.chars().map(shown).collect()
 }
 
+/// A JSON document of the same meaning, with what does not print or turns the direction of text escaped: for terminals.
+pub(crate) fn json(document: &serde_json::Value) -> String {
+    let mut shown = String::new();
+    for c in document.to_string().chars() {
+        let prints = c.is_ascii() || c.escape_debug().len() == 1;
+        if prints && c != '\u{7f}' {
+            shown.push(c);
+            continue;
+        }
+        let escaped = |unit: &u16| format!("\\u{unit:04x}");
+        shown.extend(c.encode_utf16(&mut [0; 2]).iter().map(escaped));
+    }
+    shown
+}
+
 /// Whether a text that an operator writes can stand in a statement, which has a line for each of its parts.
 ///
 /// # Errors
@@ -110,6 +125,14 @@ mod tests {
             let read = Intent::from_json(&shown.to_string()).unwrap();
             assert_eq!(read.encode().unwrap().bytes(), encoded.bytes());
         }
+    }
+
+    #[test]
+    fn json_for_terminals_means_the_same_and_prints_all_of_it() {
+        let document = serde_json::json!({"name": "gr\u{fc}n \u{202e}dno\u{7f} \u{e0041} \"\\ \u{1b}[2J"});
+        let shown = json(&document);
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&shown).unwrap(), document);
+        assert_eq!(shown, "{\"name\":\"gr\u{fc}n \\u202edno\\u007f \\udb40\\udc41 \\\"\\\\ \\u001b[2J\"}");
     }
 
     #[test]

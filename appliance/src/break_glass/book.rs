@@ -120,6 +120,11 @@ impl Book {
         self.uses_of(warrant).last().map_or(0, |line| line.number)
     }
 
+    /// Whether another use may be made of it.
+    pub(super) fn has_uses_left(&self, line: &WarrantLine) -> bool {
+        line.warrant().is_some_and(|warrant| self.used(line.leaf) < warrant.uses)
+    }
+
     pub(super) fn uses(&self) -> impl Iterator<Item = &UseLine> {
         self.uses.values()
     }

@@ -3,6 +3,8 @@
 //! The rule it keeps: an action stands in a charter only where the running bundle's catalog marks it with `@break_glass`. Categories are
 //! expanded here, once, for whoever verifies knows no catalog; what a later bundle adds to a category, no charter gains.
 
+use std::collections::BTreeSet;
+
 use assent_compiler::{Action, Bundle};
 use assent_proto::entry::break_glass::{CHARTER_NAMESPACE, List, ResourceScope};
 use assent_proto::entry::{Charter, Entry, Salt};
@@ -16,6 +18,7 @@ use assent_proto::number::{Epoch, Timestamp};
 use super::act::{Act, Kind, encoded};
 use super::order::{CharterOrder, Entity, Extent};
 use super::signed::Signed;
+use crate::identity::SpiffeId;
 use crate::operators::{Quorum, SignatureFile};
 use crate::shown::visible;
 
@@ -42,6 +45,8 @@ impl Draft {
         within("resources", order.resources.len(), MAX_CHARTER_RESOURCES)?;
         within("principals", order.principals.len(), MAX_CHARTER_PRINCIPALS)?;
         within("operators", order.operators.len(), MAX_CHARTER_OPERATORS)?;
+        order.resources.iter().try_for_each(|extent| check_resource(extent, &actions, bundle))?;
+        order.principals.iter().try_for_each(|principal| check_principal(principal))?;
         let threshold = usize::from(order.threshold);
         if threshold > MAX_ACT_SIGNATURES {
             return Err(format!(
@@ -170,6 +175,33 @@ fn check_action(named: &Entity, catalog: &[Action]) -> Result<(), String> {
         }
         Some(_) => Ok(()),
     }
+}
+
+/// A type to which none of its actions applies would cover nothing, on the day on which it is needed.
+fn check_resource(extent: &Extent, actions: &[Entity], bundle: &Bundle) -> Result<(), String> {
+    let type_name = match extent {
+        Extent::OfType(name) => name,
+        Extent::One(one) => &one.type_name,
+    };
+    let known = bundle.catalog().actions().iter().filter(|known| {
+        actions.iter().any(|action| action.type_name == known.type_name && action.id == known.id)
+    });
+    let types: BTreeSet<&str> = known.flat_map(|action| &action.resources).map(String::as_str).collect();
+    if types.contains(type_name.as_str()) {
+        return Ok(());
+    }
+    let types: Vec<&str> = types.into_iter().collect();
+    Err(format!(
+        "`resources`: no action of this charter applies to `{}`, they apply to {}",
+        visible(type_name),
+        types.join(", ")
+    ))
+}
+
+fn check_principal(principal: &str) -> Result<(), String> {
+    SpiffeId::parse(principal)
+        .map(drop)
+        .map_err(|error| format!("`principals`: `{}` names no agent: {error}", visible(principal)))
 }
 
 /// The actions of a category, and of those within it, that are marked; at least one.

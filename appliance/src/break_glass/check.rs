@@ -100,7 +100,7 @@ fn may_be_activated(book: &Book, warrant: &Warrant<'_>, moment: &Moment) -> Resu
     let line = line.ok_or_else(|| format!("there is no charter at leaf {}", warrant.charter))?;
     let charter = line.charter().ok_or("the charter cannot be read")?;
     is_in_force(line, &charter, moment)?;
-    if let Some(active) = book.active(moment.now) {
+    if let Some(active) = book.active(moment.now).filter(|active| book.has_uses_left(active)) {
         return Err(format!(
             "the warrant at leaf {} lives, and there is one at a time: use it up, or end it with `assent breakglass warrant end`",
             active.leaf

@@ -20,7 +20,7 @@ use crate::control;
 use crate::operators::SignatureFile;
 use crate::queue::approving::{ApprovalAnswer, ApprovalOrder, DemandView, HoldView};
 use crate::queue::desk::IntentView;
-use crate::shown::visible;
+use crate::shown::{self, visible};
 
 /// What to do with holds.
 #[derive(Debug, Subcommand)]
@@ -103,10 +103,9 @@ fn answer(
     };
     match ask(order(signature))? {
         ApprovalAnswer::ToSign { statement, namespace, hold, intents } => {
-            describe_hold(&mut std::io::stderr().lock(), &hold, &intents)?;
-            write!(std::io::stdout(), "{statement}")?;
+            to_sign(&statement, &namespace, (&hold, &intents), format)?;
             eprintln!(
-                "to be signed by one of {}: save the lines above as FILE, `ssh-keygen -Y sign -n {namespace} -f KEY FILE`, then again with --signature FILE.sig; or let --key KEY do all of it",
+                "to be signed by one of {}: save the statement as FILE, `ssh-keygen -Y sign -n {namespace} -f KEY FILE`, then again with --signature FILE.sig; or let --key KEY do all of it",
                 who(&hold.demands)
             );
             Ok(Exit::Pending)
@@ -119,13 +118,36 @@ fn answer(
     }
 }
 
+/// What is to be signed, byte for byte; for people the hold is beside it.
+fn to_sign(
+    statement: &str,
+    namespace: &str,
+    (hold, intents): (&HoldView, &[IntentView]),
+    format: Format,
+) -> anyhow::Result<()> {
+    match format {
+        Format::Json | Format::Jsonl => {
+            let document = json!({
+                "schema": "assent.v1.approval.statement", "statement": statement, "namespace": namespace,
+                "hold": hold, "intents": intents,
+            });
+            writeln!(std::io::stdout(), "{}", shown::json(&document))?;
+        }
+        Format::Table => {
+            describe_hold(&mut std::io::stderr().lock(), hold, intents)?;
+            write!(std::io::stdout(), "{statement}")?;
+        }
+    }
+    Ok(())
+}
+
 fn recorded(by: &str, leaf: u64, approve: bool, complete: bool, format: Format) -> anyhow::Result<Exit> {
     match format {
         Format::Json | Format::Jsonl => {
             let document = json!({
                 "schema": "assent.v1.approval.answer", "by": by, "leaf": leaf, "approve": approve, "complete": complete,
             });
-            writeln!(std::io::stdout(), "{document}")?;
+            writeln!(std::io::stdout(), "{}", shown::json(&document))?;
         }
         Format::Table => {
             let what = match (approve, complete) {
@@ -153,12 +175,12 @@ fn list(holds: &[HoldView], left_out: u64, format: Format) -> anyhow::Result<Exi
     match format {
         Format::Json => {
             let document = json!({"schema": "assent.v1.approval.list", "holds": holds, "left_out": left_out});
-            writeln!(std::io::stdout(), "{document}")?;
+            writeln!(std::io::stdout(), "{}", shown::json(&document))?;
         }
         Format::Jsonl => {
             let mut out = std::io::stdout().lock();
             for hold in holds {
-                writeln!(out, "{}", serde_json::to_string(hold)?)?;
+                writeln!(out, "{}", shown::json(&serde_json::to_value(hold)?))?;
             }
         }
         Format::Table => {
@@ -194,7 +216,7 @@ fn show(hold: &HoldView, intents: &[IntentView], format: Format) -> anyhow::Resu
     match format {
         Format::Json | Format::Jsonl => {
             let document = json!({"schema": "assent.v1.approval.show", "hold": hold, "intents": intents});
-            writeln!(out, "{document}")?;
+            writeln!(out, "{}", shown::json(&document))?;
         }
         Format::Table => describe_hold(&mut out, hold, intents)?,
     }

@@ -12,7 +12,7 @@ use super::{Exit, Failure, Format, Globals, utc};
 use crate::config::Config;
 use crate::control;
 use crate::queue::desk::{IntentView, QueueAnswer, QueueOrder, QueueStatus, TicketView};
-use crate::shown::visible;
+use crate::shown::{self, visible};
 use assent_proto::number::Timestamp;
 
 /// What to do with what waits.
@@ -55,7 +55,7 @@ pub(super) fn run(verb: &Verb, globals: &Globals) -> anyhow::Result<Exit> {
             match globals.output {
                 Format::Json | Format::Jsonl => {
                     let document = json!({"schema": "assent.v1.queue.cancel", "ticket": ticket});
-                    writeln!(std::io::stdout(), "{document}")?;
+                    writeln!(std::io::stdout(), "{}", shown::json(&document))?;
                 }
                 Format::Table => {
                     let TicketView { ticket, intents, principal, .. } = &ticket;
@@ -77,12 +77,12 @@ fn list(tickets: &[TicketView], left_out: u64, status: &QueueStatus, format: For
             let document = json!({
                 "schema": "assent.v1.queue.list", "tickets": tickets, "left_out": left_out, "queue": status,
             });
-            writeln!(std::io::stdout(), "{document}")?;
+            writeln!(std::io::stdout(), "{}", shown::json(&document))?;
         }
         Format::Jsonl => {
             let mut out = std::io::stdout().lock();
             for ticket in tickets {
-                writeln!(out, "{}", serde_json::to_string(ticket)?)?;
+                writeln!(out, "{}", shown::json(&serde_json::to_value(ticket)?))?;
             }
         }
         Format::Table => {
@@ -120,11 +120,11 @@ fn show(view: &TicketView, intents: &[IntentView], left_out: u64, format: Format
             let document = json!({
                 "schema": "assent.v1.queue.show", "ticket": view, "intents": intents, "left_out": left_out,
             });
-            writeln!(out, "{document}")?;
+            writeln!(out, "{}", shown::json(&document))?;
         }
         Format::Jsonl => {
             for intent in intents {
-                writeln!(out, "{}", serde_json::to_string(intent)?)?;
+                writeln!(out, "{}", shown::json(&serde_json::to_value(intent)?))?;
             }
         }
         Format::Table => {

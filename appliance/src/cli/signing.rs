@@ -14,6 +14,8 @@ use crate::shown::visible;
 
 /// Has `ssh-keygen` sign a statement in a namespace with this key, or with the agent's where the file is a public key.
 pub(super) fn sign(namespace: &str, statement: &str, key: &Path) -> anyhow::Result<SignatureFile> {
+    // Told before anything is shown, which looked as if it had been signed.
+    std::fs::metadata(key).with_context(|| format!("cannot sign with {}", key.display()))?;
     eprintln!("signing with {}:", key.display());
     statement.lines().for_each(|line| eprintln!("  {}", visible(line)));
     let mut command = Command::new("ssh-keygen");

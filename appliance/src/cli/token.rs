@@ -156,7 +156,7 @@ fn inspect(token: Option<String>, globals: &Globals) -> anyhow::Result<Exit> {
         "action": claims.action.to_string(), "resource": claims.resource.to_string(),
         "intent": claims.intent.to_string(), "epoch": claims.epoch.0, "bundle": claims.bundle.to_string(),
         "not_before_ms": claims.not_before.0, "not_after_ms": claims.not_after.0,
-        "uses": claims.uses, "risk": claims.risk, "policies": claims.policies.named.iter().collect::<Vec<_>>(),
+        "grounds": super::log::entry::grounds(claims.grounds), "uses": claims.uses, "risk": claims.risk, "policies": claims.policies.named.iter().collect::<Vec<_>>(),
     });
     let mut out = std::io::stdout().lock();
     match globals.output {

@@ -48,7 +48,7 @@ pub struct DemandView {
     pub count: u32,
     /// Of which group.
     pub group: String,
-    /// Who is in it.
+    /// Who is in it, without those whose own agent asks.
     pub operators: Vec<String>,
 }
 
@@ -288,6 +288,7 @@ fn view(line: &Line, held: &Held, snapshot: &Snapshot) -> HoldView {
         operators: snapshot
             .approvers()
             .in_group(&demand.group)
+            .filter(|operator| !operator.agents.contains(&line.principal))
             .map(|operator| operator.name.clone())
             .collect(),
     };

@@ -127,7 +127,10 @@ impl Word {
             "fail" => Ok(OnUnavailable::Fail),
             "queue" => Ok(OnUnavailable::Queue),
             "warrant" => Ok(OnUnavailable::Warrant),
-            other => Err(E::custom(format_args!("on_unavailable: `{}` is not fail or queue", quoted(other)))),
+            other => Err(E::custom(format_args!(
+                "on_unavailable: `{}` is not fail, queue or warrant",
+                quoted(other)
+            ))),
         }
     }
 }

@@ -208,7 +208,7 @@ fn fields_are_refused_by_name() {
         (r#""window":300"#, "window: invalid type: integer `300`"),
         (r#""uses":70000"#, "uses: invalid value: integer `70000`"),
         (r#""priority":"urgent""#, "priority: `urgent` is not low, normal, high or critical"),
-        (r#""on_unavailable":"wait""#, "on_unavailable: `wait` is not fail or queue"),
+        (r#""on_unavailable":"wait""#, "on_unavailable: `wait` is not fail, queue or warrant"),
         (r#""colour":"red""#, "`colour` is no field of an intent"),
         (r#""context":{}"#, "context: given twice"),
     ] {

@@ -29,6 +29,8 @@ fn a_charter_takes_enough_operators_a_catalog_that_marks_its_actions_and_good_ti
     for (from, to, why) in [
         ("cancel_pending_order", "modify_pending_order_address", "does not mark"),
         ("cancel_pending_order", "no_such_action", "knows no action"),
+        ("resources = [\"Retail::Order\"]", "resources = [\"Retail::Nothing\"]", "they apply to Retail::"),
+        ("closed = ", "principals = [\"orders-agent\"]\nclosed = ", "names no agent"),
         ("services.desk", "no.such", "no category `no.such`"),
         ("threshold = 2", "threshold = 3", "to review"),
         ("uses = 12", "uses = 0", "uses_max"),

@@ -69,17 +69,27 @@ fn every_use_is_reviewed_by_somebody_else_before_there_is_another_warrant() {
     assert_eq!(code, 0, "{talk}");
     let second = shop.list("warrant", "warrants").last().expect("one")["leaf"].as_u64().expect("a leaf");
     assert_eq!(refusals(&shop.ask(&covered(1), second)), [None]);
+    // What is used up is in nobody's way: only the review of its use is.
+    let statement = shop.prepare("orders", 1);
+    let (code, _, talk) = shop.activate(&statement, &both);
+    assert!(code == 1 && talk.contains("1 uses under an earlier warrant"), "{code} {talk}");
+    assert_eq!(close_review(&shop.list("review", "uses")[0], &["--key", &carol]).0, 0);
+    let (code, _, talk) = shop.activate(&statement, &both);
+    assert_eq!(code, 0, "{talk}");
     reopen(&shop.appliance);
-    told(&shop, "warrant_activated", &[true, true]);
+    told(&shop, "warrant_activated", &[true, true, true]);
     told(&shop, "warrant_used", &[false, false, false]);
     let report = shop.appliance.stop_and_verify_log();
     let warrants = report["warrants"].as_array().expect("warrants");
-    assert_eq!(warrants.len(), 2, "{report}");
+    assert_eq!(warrants.len(), 3, "{report}");
     assert!(
-        warrants[0]["uses"].as_array().expect("uses").iter().all(|used| used["review"]["by"] == "carol"),
+        warrants[..2].iter().all(|warrant| {
+            let uses = warrant["uses"].as_array().expect("uses");
+            !uses.is_empty() && uses.iter().all(|used| used["review"]["by"] == "carol")
+        }),
         "{report}"
     );
-    assert!(warrants[1]["uses"][0]["review"].is_null());
+    assert_eq!(warrants[2]["uses"], serde_json::json!([]), "{report}");
     let (code, out, talk) =
         assent(Some(&shop.appliance.config()), &["log", "verify", "--replay", "-o", "json"]);
     let replayed: Value = serde_json::from_str(&out).unwrap_or_else(|_| panic!("{out}{talk}"));

@@ -42,7 +42,7 @@ pub(super) enum Verb {
         /// Where to write the tokens.
         #[arg(long, value_name = "FILE")]
         tokens: Option<PathBuf>,
-        /// Ask once, and tell what still waits.
+        /// Ask once, for up to 20 s, and tell what still waits.
         #[arg(long)]
         once: bool,
     },
@@ -94,7 +94,7 @@ async fn preauthorize(
         sinks.tickets(&outcomes)?;
     }
     out.flush()?;
-    sinks.finish()?;
+    sinks.flush()?;
     Ok(worst)
 }
 
@@ -139,8 +139,8 @@ impl Sinks {
         Ok(())
     }
 
-    fn finish(self) -> std::io::Result<()> {
-        [self.tokens, self.tickets].into_iter().flatten().try_for_each(|mut sink| sink.flush())
+    fn flush(&mut self) -> std::io::Result<()> {
+        [&mut self.tokens, &mut self.tickets].into_iter().flatten().try_for_each(|sink| sink.flush())
     }
 }
 

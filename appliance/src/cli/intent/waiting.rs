@@ -2,12 +2,14 @@
 
 use std::io::Write as _;
 use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::Context as _;
 use assent_client::batch::Ticket;
 use assent_client::connection::Collected;
-use assent_client::{ClientError, Intent, Outcome, Outcomes, Refusal, ReplyError};
+use assent_client::{Client, ClientError, Intent, Outcome, Outcomes, Refusal, ReplyError};
 use assent_proto::wire::Request;
+use tokio::task::JoinSet;
 
 use super::{Sinks, connect, exit_of, print, read_all};
 use crate::cli::{Exit, Failure, Format, Globals};
@@ -23,31 +25,47 @@ pub(super) fn read(file: &Path) -> anyhow::Result<Vec<Ticket>> {
     lines.map(parse).collect()
 }
 
-/// Collects each in turn. Ends with 4 where something still waits.
+/// How many tickets are asked about at the same time: half of the streams that a connection may have.
+const MAX_ASKED_AT_ONCE: usize = 64;
+
+/// Collects them side by side, and prints each as soon as it is known: what is decided late holds up nothing else. Ends with 4
+/// where something still waits.
 pub(super) async fn collect(
     tickets: &[Ticket],
     mut sinks: Sinks,
     once: bool,
     globals: &Globals,
 ) -> anyhow::Result<Exit> {
-    let client = connect().await?;
+    let client = Arc::new(connect().await?);
     let mut out = std::io::BufWriter::new(std::io::stdout().lock());
-    let mut worst = Exit::Done;
-    for ticket in tickets {
-        let collected = if once {
-            client.collect(ticket).await
-        } else {
-            client.wait(ticket).await.map(Collected::Decided)
+    let (mut worst, mut asked) = (Exit::Done, JoinSet::new());
+    let mut rest = tickets.iter();
+    loop {
+        while asked.len() < MAX_ASKED_AT_ONCE
+            && let Some(ticket) = rest.next()
+        {
+            let (client, ticket) = (Arc::clone(&client), ticket.clone());
+            asked.spawn(async move { (ask(&client, &ticket, once).await, ticket) });
+        }
+        let Some(answered) = asked.join_next().await else { break };
+        let (collected, ticket) = answered?;
+        let exit = match collected.map_err(|error| told(&ticket, &error))? {
+            Collected::Decided(outcomes) => show(&ticket, &outcomes, &mut sinks, globals, &mut out)?,
+            Collected::Waiting(refusal) => still_waits(&ticket, refusal, globals.output, &mut out)?,
         };
-        let exit = match collected.map_err(|error| told(ticket, &error))? {
-            Collected::Decided(outcomes) => show(ticket, &outcomes, &mut sinks, globals, &mut out)?,
-            Collected::Waiting(refusal) => still_waits(ticket, refusal, globals.output, &mut out)?,
-        };
+        // Whoever stops the command has what was known by then.
+        out.flush()?;
+        sinks.flush()?;
         worst = worst.max(exit);
     }
-    out.flush()?;
-    sinks.finish()?;
     Ok(worst)
+}
+
+async fn ask(client: &Client, ticket: &Ticket, once: bool) -> Result<Collected, ClientError> {
+    if once {
+        return client.collect(ticket).await;
+    }
+    client.wait(ticket).await.map(Collected::Decided)
 }
 
 /// Withdraws each in turn.

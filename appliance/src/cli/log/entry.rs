@@ -95,7 +95,7 @@ pub(super) fn details(entry: &Entry<'_>) -> serde_json::Value {
 }
 
 /// On what an allow rests.
-fn grounds(grounds: Grounds) -> serde_json::Value {
+pub(in crate::cli) fn grounds(grounds: Grounds) -> serde_json::Value {
     match grounds {
         Grounds::Policy => serde_json::json!({"kind": "policy"}),
         Grounds::Approval(leaf) => serde_json::json!({"kind": "approval", "leaf": leaf.0}),

@@ -5,7 +5,7 @@
 
 mod csv;
 mod decision;
-mod entry;
+pub(super) mod entry;
 mod export;
 mod filter;
 mod keeping;
