@@ -1,11 +1,14 @@
 //! Tickets: whose they are, what withdrawing one means, and what becomes of one whose time is over.
 
+use std::path::Path;
+use std::process::{Command, Stdio};
+
 use assent_client::connection::Collected;
 use assent_client::{BatchId, ClientError, Outcome, Refusal, ReplyError, Ticket, TicketId, Timestamp};
 
 use super::{close, collect, kinds, open_shop, queueable, reopen};
 use crate::support::agent::{Agent, Credentials, now};
-use crate::support::{Appliance, assent, eventually};
+use crate::support::{ASSENT, Appliance, assent, eventually};
 
 fn refusal(outcome: Result<Collected, ClientError>) -> Refusal {
     match outcome {
@@ -47,6 +50,56 @@ fn a_ticket_is_of_use_to_its_own_agent_only() {
     let unknown = TicketId::new(BatchId::new(now(), [9; 10]), 0, now().plus_ms(60_000));
     let unknown = Ticket::new(unknown, &queueable(1)).expect("a ticket");
     assert_eq!(refusal(agent.runtime.block_on(agent.client.collect(&unknown))), Refusal::TicketUnknown);
+    appliance.stop_and_verify_log();
+}
+
+/// Runs `assent intent` as the sample's agent, with this key.
+fn intent(appliance: &Appliance, key: &Path, arguments: &[&str]) -> (i32, String, String) {
+    let credentials = Credentials::of_sample(appliance);
+    let output = Command::new(ASSENT)
+        .arg("intent")
+        .args(arguments)
+        .env("ASSENT_ADDR", appliance.status().expect("it answers").listen)
+        .env("ASSENT_CA", credentials.ca)
+        .env("ASSENT_CERT", credentials.certificate)
+        .env("ASSENT_KEY", key)
+        .stdin(Stdio::null())
+        .output()
+        .expect("assent runs");
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("UTF-8");
+    (output.status.code().unwrap_or(-1), text(output.stdout), text(output.stderr))
+}
+
+#[test]
+fn one_ticket_of_a_file_holds_up_no_other() {
+    let (mut appliance, agent) = open_shop("");
+    let key = Credentials::of_sample(&appliance).key;
+    close(&appliance);
+    let [waiting]: [Ticket; 1] = agent.preauthorize(&queueable(1)).tickets().try_into().expect("one ticket");
+    let [withdrawn]: [Ticket; 1] =
+        agent.preauthorize(&queueable(2)).tickets().try_into().expect("one ticket");
+    let cancelled = agent.runtime.block_on(agent.client.cancel(&withdrawn));
+    assert!(matches!(cancelled, Ok(Collected::Decided(_))), "{cancelled:?}");
+    let unknown = TicketId::new(BatchId::new(now(), [9; 10]), 0, now().plus_ms(60_000));
+    let unknown = Ticket::new(unknown, &queueable(1)).expect("a ticket");
+    let path = appliance.folder.path().join("tickets");
+    std::fs::write(&path, format!("{waiting}\n{unknown}\n{withdrawn}\n")).expect("a file");
+    let file = path.display().to_string();
+    let collect_once = ["collect", file.as_str(), "--once", "-o", "jsonl"];
+    let (code, out, talk) = intent(&appliance, &key, &collect_once);
+    assert!(code == 4 && talk.contains(&unknown.id().to_string()), "{code} {talk}");
+    let told: Vec<serde_json::Value> =
+        out.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    let outcomes: Vec<_> = told.iter().map(|line| (&line["outcome"], &line["ticket"])).collect();
+    // What waits is told last, although it was asked about first.
+    assert_eq!(outcomes.len(), 3, "{out}");
+    assert!(outcomes[..2].iter().all(|(outcome, _)| *outcome == "cancelled"), "{out}");
+    assert_eq!(outcomes[2].1, &waiting.id().to_string(), "{out}");
+    let (code, _, talk) = intent(&appliance, Path::new("nowhere.key"), &collect_once);
+    assert!(code == 1 && talk.contains("nowhere.key"), "{code} {talk}");
+    reopen(&appliance);
+    let (code, out, talk) = intent(&appliance, &key, &["collect", &file]);
+    assert!(code == 2 && out.contains("allow"), "the worst is that two were withdrawn: {code} {out}{talk}");
     appliance.stop_and_verify_log();
 }
 

@@ -8,10 +8,10 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use assent_client::intent::Intent;
 use assent_client::outcome::Outcome;
-use assent_client::{Client, Config, Outcomes};
+use assent_client::{Client, ClientError, Config, Outcomes};
 use clap::Subcommand;
 
-use super::{Exit, Format, Globals};
+use super::{Exit, Format, Globals, output};
 
 /// What to ask.
 #[derive(Debug, Subcommand)]
@@ -100,7 +100,11 @@ async fn preauthorize(
 
 async fn connect() -> anyhow::Result<Client> {
     let config = Config::from_env().context("an agent is configured by ASSENT_ADDR, ASSENT_CA, ASSENT_CERT and ASSENT_KEY; `assent agent enroll` prints them")?;
-    Client::connect(&config).await.map_err(|error| super::unavailable(&error))
+    Client::connect(&config).await.map_err(|error| {
+        // With such a configuration nobody was asked: the appliance may well be there.
+        let is_ours = matches!(error, ClientError::Config(_));
+        output::failure(&error, if is_ours { Exit::Failed } else { Exit::Unavailable })
+    })
 }
 
 /// Where tokens and tickets go, where they are wanted.

@@ -49,7 +49,21 @@ pub(super) async fn collect(
         }
         let Some(answered) = asked.join_next().await else { break };
         let (collected, ticket) = answered?;
-        let exit = match collected.map_err(|error| told(&ticket, &error))? {
+        let collected = match collected {
+            Ok(collected) => collected,
+            Err(error) => {
+                let error = told(&ticket, &error);
+                let failure = error.downcast_ref::<Failure>();
+                let Some(unknown) = failure.filter(|failure| failure.exit == Exit::Failed) else {
+                    return Err(error);
+                };
+                // The answers of the others are theirs all the same.
+                eprintln!("assent: {}", unknown.message);
+                worst = worst.max(unknown.exit);
+                continue;
+            }
+        };
+        let exit = match collected {
             Collected::Decided(outcomes) => show(&ticket, &outcomes, &mut sinks, globals, &mut out)?,
             Collected::Waiting(refusal) => still_waits(&ticket, refusal, globals.output, &mut out)?,
         };
