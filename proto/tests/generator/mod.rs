@@ -8,6 +8,7 @@ mod frames;
 mod intents;
 mod notes;
 mod notices;
+mod scene;
 mod tickets;
 mod tokens;
 mod tree;

@@ -7,7 +7,7 @@ use assent_proto::number::{LeafIndex, Timestamp};
 use super::break_glass::{WARRANT, charter, warrant};
 use super::frames::{NOW, leaf};
 use super::notes::{ORIGIN, key, vkey};
-use super::tokens::{Making, Scene, TrustedWarrant, allow, scene_of};
+use super::scene::{Making, Scene, TrustedWarrant, allow, scene_of};
 use super::{File, encoded};
 
 const OK: &str = "ok log.example/appliance/log/1 5";
