@@ -17,7 +17,7 @@ use crate::operators::SignatureFile;
 use crate::pipeline::{Outcome, Pipeline};
 use crate::policy::{Policies, Snapshot};
 use crate::shown;
-use crate::token::{Answered, Operation, SealerHandle};
+use crate::token::{Answered, Keeps, SealerHandle};
 
 /// What is asked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -237,30 +237,33 @@ impl ApprovalDesk {
         answer: Answer,
         (by, key, signature): (String, String, String),
     ) -> Option<ApprovalAnswer> {
-        let operation = Operation::Answered(Box::new(Answered {
-            hold: line.hold,
-            intent: held.intent,
-            principal: line.principal.clone(),
-            answer,
-            by: by.clone(),
-            key: key.clone(),
-            bundle: snapshot.digest(),
-            signature,
-        }));
         let demands: Vec<_> = held.demands(snapshot).into_iter().cloned().collect();
-        let (approvers, known_line, name) = (snapshot.approvers().clone(), line.clone(), by.clone());
+        let (approvers, known_line) = (snapshot.approvers().clone(), line.clone());
+        let approver = (by.clone(), key.clone());
         let changed = move |leaf| {
             let demands: Vec<_> = demands.iter().collect();
-            approval::after(&known_line, answer, approval::approver(&name, &key, leaf), &demands, &approvers)
+            let approver = approval::approver(&approver.0, &approver.1, leaf);
+            approval::after(&known_line, answer, approver, &demands, &approvers)
         };
         let again = changed.clone();
-        let rows = move |leaf| {
+        let keeps = Keeps::new(move |leaf| {
             let line = changed(leaf);
             // INVARIANT: encoding a line does not fail; a row that is not written would leave the hold as it was.
             let encoded = line.encoded().unwrap_or_default();
             vec![Row::put(Room::Waits, line.key().as_bytes(), encoded)]
+        });
+        let answered = Answered {
+            hold: line.hold,
+            intent: held.intent,
+            principal: line.principal,
+            answer,
+            by: by.clone(),
+            key,
+            bundle: snapshot.digest(),
+            signature,
+            keeps,
         };
-        let Some(leaf) = self.sealer.keep(operation, rows).await else {
+        let Some(leaf) = self.sealer.keep(answered).await else {
             return Some(ApprovalAnswer::Refused(
                 "the answer cannot be written now; see `assent status`, and give it again".to_owned(),
             ));

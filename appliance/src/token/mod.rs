@@ -22,7 +22,7 @@ pub use arming::Authority;
 pub use boundary::{Standing, TokenBoundary};
 pub use cause::Cause;
 pub use draft::{Answer, AskedBy, Draft, DraftError, Written};
-pub use operation::{Answered, Operation};
+pub use operation::{Answered, Keeps, Operation};
 pub use parking::Wishes;
 pub use sealed::Sealed;
 pub use sealer::{

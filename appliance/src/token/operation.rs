@@ -1,5 +1,7 @@
 //! Entries that the appliance makes about itself, on their way into the next round.
 
+use std::sync::Arc;
+
 use assent_proto::entry::{
     Answer, Approval, Boot, BundleOffer, Drill, DrillStage, Entry, KeyAdded, OfferOutcome, OperatorAct,
     Outage, Rearm, Salt, Status, Trip,
@@ -9,6 +11,7 @@ use assent_proto::limits::MAX_ACT_SIGNATURES;
 use assent_proto::number::{Epoch, LeafIndex, Timestamp, TreeSize};
 
 use crate::break_glass::Act;
+use crate::log::store::Row;
 
 /// Something that the appliance did or saw.
 #[derive(Clone, Debug)]
@@ -94,6 +97,26 @@ pub enum Operation {
     },
 }
 
+/// What a room keeps of an act: its rows, as soon as it is known where the entry lies. They go into the commit of the entry.
+#[derive(Clone)]
+pub struct Keeps(Arc<dyn Fn(LeafIndex) -> Vec<Row> + Send + Sync>);
+
+impl Keeps {
+    pub(crate) fn new(rows: impl Fn(LeafIndex) -> Vec<Row> + Send + Sync + 'static) -> Self {
+        Self(Arc::new(rows))
+    }
+
+    pub(super) fn rows(&self, index: LeafIndex) -> Vec<Row> {
+        (self.0)(index)
+    }
+}
+
+impl std::fmt::Debug for Keeps {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Keeps(..)")
+    }
+}
+
 /// An operator's answer to a hold.
 #[derive(Clone, Debug)]
 pub struct Answered {
@@ -113,11 +136,13 @@ pub struct Answered {
     pub bundle: Hash,
     /// The signature.
     pub signature: String,
+    /// What the queue keeps of it.
+    pub keeps: Keeps,
 }
 
 impl Answered {
     fn entry(&self, salt: Salt, time: Timestamp, epoch: Epoch) -> Approval<'_> {
-        let Self { hold, intent, principal, answer, by, key, bundle, signature } = self;
+        let Self { hold, intent, principal, answer, by, key, bundle, signature, keeps: _ } = self;
         Approval {
             salt,
             time,

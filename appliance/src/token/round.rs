@@ -9,6 +9,7 @@ use super::draft::{Draft, Use};
 use super::operation::Operation;
 use crate::break_glass::{BreakGlass, Change, UseLine};
 use crate::log::Leaves;
+use crate::log::store::Row;
 
 /// Entries in order: the appliance's own first, then the drafts'.
 #[derive(Debug)]
@@ -19,14 +20,16 @@ pub(super) struct Round {
     pub(super) drafts: Vec<Draft>,
     /// Hashes of all leaves, with room behind them for the nodes above.
     nodes: Vec<Hash>,
-    /// What is kept of break-glass with it.
+    /// What is kept with it.
     pub(super) kept: Kept,
 }
 
-/// What a round changes of break-glass, in its commit and behind it.
+/// What rooms keep of a round: in its commit, and of break-glass behind it.
 #[derive(Debug, Default)]
 pub(super) struct Kept {
     pub(super) changes: Vec<Change>,
+    /// Rows of other rooms.
+    pub(super) rows: Vec<Row>,
     /// Where an act of operators stands.
     pub(super) act: Option<LeafIndex>,
 }
@@ -47,13 +50,17 @@ impl Round {
         Ok(Self { before: tree.clone(), after, operations, drafts, nodes, kept: Kept::default() })
     }
 
-    /// The same, with what it changes of break-glass: what operators did, and the uses in it.
+    /// The same, with what is kept of it: what operators did, and the uses in it.
     pub(super) fn keeping(mut self, operations: &[Operation], room: &BreakGlass, now: Timestamp) -> Self {
         let mut kept = Kept::default();
         for ((index, leaf), operation) in (self.first().0..).zip(self.operations.iter()).zip(operations) {
+            let index = LeafIndex(index);
             if let Operation::BreakGlass(act) = operation {
-                kept.changes.extend(room.changes(act, LeafIndex(index), leaf, now));
-                kept.act = Some(LeafIndex(index));
+                kept.changes.extend(room.changes(act, index, leaf, now));
+                kept.act = Some(index);
+            } else if let Operation::Answered(answered) = operation {
+                kept.rows.extend(answered.keeps.rows(index));
+                kept.act = Some(index);
             }
         }
         for (first, draft) in self.firsts().into_iter().zip(&self.drafts) {

@@ -3,7 +3,7 @@
 //! The one rule: the tokens in it have no accessor. [`Sealed::release`] takes the log's receipt, and there is no other way
 //! to their bytes.
 
-use assent_proto::number::{Epoch, LeafIndex, Timestamp};
+use assent_proto::number::{Epoch, Timestamp};
 use assent_proto::refusal::Refusal;
 use assent_proto::wire::{Sealing, append_sealing};
 
@@ -55,11 +55,6 @@ impl Sealed {
         };
         let replies = round.drafts.iter_mut().zip(sealings).map(finish).collect();
         Some(Self { round, replies, checkpoint, epoch })
-    }
-
-    /// Where its entries begin.
-    pub(super) fn first(&self) -> LeafIndex {
-        self.round.first()
     }
 
     /// What the log is to make durable.
@@ -181,6 +176,7 @@ fn commit<'r>(
     for change in &round.kept.changes {
         rows.extend(change.rows()?);
     }
+    rows.extend(round.kept.rows.iter().cloned());
     Ok(Commit {
         first: round.first(),
         leaves: std::iter::once(&round.operations)

@@ -5,67 +5,48 @@ use assent_proto::number::LeafIndex;
 use tokio::sync::oneshot;
 
 use super::{Message, Sealer, SealerError, SealerHandle};
-use crate::log::store::Row;
-use crate::token::operation::Operation;
+use crate::token::operation::{Answered, Operation};
 
-/// Makes the rows, when it is known where the entry lies.
-pub(super) type Rows = Box<dyn Fn(LeafIndex) -> Vec<Row> + Send>;
-
-/// An act, and what is kept of it.
+/// An operator's answer to a hold, and who waits for its entry.
+#[derive(Debug)]
 pub(in crate::token) struct Request {
-    operation: Operation,
-    rows: Rows,
+    answered: Box<Answered>,
     done: oneshot::Sender<LeafIndex>,
 }
 
-impl std::fmt::Debug for Request {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Request({:?})", self.operation)
-    }
-}
-
 impl SealerHandle {
-    /// Writes down an act, and in the same commit what a room keeps of it. Gives where its entry lies; none: it was not
+    /// Writes down an answer, and in the same commit what the queue keeps of it. Gives where its entry lies; none: it was not
     /// written, for there is no room on the disk or the sealer has ended.
-    pub(crate) async fn keep(
-        &self,
-        operation: Operation,
-        rows: impl Fn(LeafIndex) -> Vec<Row> + Send + 'static,
-    ) -> Option<LeafIndex> {
-        let (done, answered) = oneshot::channel();
-        let request = Box::new(Request { operation, rows: Box::new(rows), done });
+    pub(crate) async fn keep(&self, answered: Answered) -> Option<LeafIndex> {
+        let (done, written) = oneshot::channel();
+        let request = Box::new(Request { answered: Box::new(answered), done });
         self.outbox.try_send(Message::Keep(request)).ok()?;
-        answered.await.ok()
+        written.await.ok()
     }
 }
 
 impl Sealer {
     pub(super) fn write_kept(&mut self, request: Request, key: &VerifierKey<'_>) -> Result<(), SealerError> {
-        let Request { operation, rows, done } = request;
-        // What waits goes first, so that this is the last of what goes next.
+        let Request { answered, done } = request;
+        // What waits goes first: it was asked before.
         self.turn(key)?;
-        self.operations.push(operation);
-        self.keeping = Some(rows);
-        let before = self.size();
-        self.turn(key)?;
-        self.keeping = None;
-        if self.size() == before {
-            // INVARIANT: nothing was committed, so it stands where it was put.
-            self.operations.pop();
-            return Ok(());
-        }
-        if let Some(index) = self.kept_at.take() {
+        if let Some(index) = self.write_at_once(Operation::Answered(answered), key)? {
             let _ = done.send(index);
         }
         Ok(())
     }
 
-    /// The rows of the act that is the last of the appliance's own entries in a round that begins here.
-    pub(super) fn kept_rows(&mut self, first: LeafIndex) -> Vec<Row> {
-        let Some(rows) = &self.keeping else { return Vec::new() };
-        let last = (self.operations.len() as u64).saturating_sub(1);
-        let index = LeafIndex(first.0.saturating_add(last));
-        self.kept_at = Some(index);
-        rows(index)
+    /// Writes an act that somebody waits for in the next round; none: nothing was committed, and the act is forgotten, for
+    /// whoever waits is told that it was not written.
+    pub(super) fn write_at_once(
+        &mut self,
+        act: Operation,
+        key: &VerifierKey<'_>,
+    ) -> Result<Option<LeafIndex>, SealerError> {
+        self.acted = None;
+        self.operations.push(act);
+        self.turn(key)?;
+        self.operations.retain(|left| !matches!(left, Operation::BreakGlass(_) | Operation::Answered(_)));
+        Ok(self.acted.take())
     }
 }

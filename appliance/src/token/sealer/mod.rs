@@ -151,10 +151,6 @@ pub struct Sealer {
     /// Whether the last round took drafts of the queue.
     queue_had_its_turn: bool,
     operations: Vec<Operation>,
-    /// What a room keeps of the last of these.
-    keeping: Option<kept::Rows>,
-    /// Where that lies, once it is written.
-    kept_at: Option<LeafIndex>,
     /// Intents of this outage that were refused without an entry since the last commit, which counts them.
     unlogged: u64,
     attempts: outage::Attempts,
@@ -231,8 +227,6 @@ impl Sealer {
             drafts: Vec::new(),
             queue_had_its_turn: false,
             operations: Vec::new(),
-            keeping: None,
-            kept_at: None,
             unlogged: 0,
             attempts: outage::Attempts::new(),
             order: None,

@@ -132,9 +132,7 @@ impl Sealer {
         let mut sealed = Sealed::new(round, checkpoint, epoch).ok_or(SealerError::Round("no range proof"))?;
         let now = self.clock.now();
         // Commit before release: whoever is answered may act on a token at once.
-        let kept = self.kept_rows(sealed.first());
-        let mut commit = sealed.commit(self.lowest_epoch(), now)?;
-        commit.rows.extend(kept);
+        let commit = sealed.commit(self.lowest_epoch(), now)?;
         let receipt = self.disk.over(|| self.log.commit(&commit))?;
         drop(commit);
         self.keep(sealed.take_kept());
@@ -215,10 +213,8 @@ impl Sealer {
         unsigned.denials += round.entries() - round.holds() - round.allows();
         unsigned.refused += self.unlogged;
         let entries = round.entries();
-        let kept = self.kept_rows(round.first());
         let mut written = Unsigned::new(round, under, epoch).ok_or(SealerError::Round("no range proof"))?;
-        let mut commit = written.commit(unsigned, self.log.lowest_epoch(), self.clock.now())?;
-        commit.rows.extend(kept);
+        let commit = written.commit(unsigned, self.log.lowest_epoch(), self.clock.now())?;
         let receipt = self.disk.over(|| self.log.commit(&commit))?;
         drop(commit);
         self.keep(written.take_kept());

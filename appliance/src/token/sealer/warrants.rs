@@ -45,13 +45,8 @@ impl Sealer {
             let _ = answer.send(Err(refusal));
             return Ok(());
         }
-        self.acted = None;
-        self.operations.push(Operation::BreakGlass(Box::new(act)));
-        self.turn(key)?;
-        self.operations.retain(|operation| !matches!(operation, Operation::BreakGlass(_)));
-        let outcome =
-            self.acted.take().ok_or_else(|| "it could not be written: see `assent status`".to_owned());
-        let _ = answer.send(outcome);
+        let written = self.write_at_once(Operation::BreakGlass(Box::new(act)), key)?;
+        let _ = answer.send(written.ok_or_else(|| "it could not be written: see `assent status`".to_owned()));
         Ok(())
     }
 
@@ -76,7 +71,7 @@ impl Sealer {
     /// A commit is durable: what it changed is so from here on, and the log tells whether the boundary is closed.
     pub(super) fn keep(&mut self, kept: Kept) {
         let now = self.clock.now();
-        let Kept { changes, act } = kept;
+        let Kept { changes, act, rows: _ } = kept;
         self.acted = act.or(self.acted);
         self.break_glass.apply(changes, now);
         for operation in &self.operations {
