@@ -1,45 +1,10 @@
-//! The proleptic Gregorian calendar and the texts of points in time, for Cedar's datetime and for RFC 3339.
-//!
-//! No leap seconds: a day has 86,400 seconds (as in Cedar, and in POSIX time).
+//! The texts of points in time, for Cedar's datetime and for RFC 3339.
 
 use std::fmt;
 
+pub(crate) use assent_proto::calendar::MS_PER_DAY;
+use assent_proto::calendar::{date_of, days_of};
 use assent_proto::number::Timestamp;
-
-pub(crate) const MS_PER_DAY: i64 = 86_400_000;
-
-/// Days from 1970-01-01 to a date, if there is one.
-fn days_of(year: i64, month: i64, day: i64) -> Option<i64> {
-    let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
-    let length = match month {
-        4 | 6 | 9 | 11 => 30,
-        2 => 28 + i64::from(leap),
-        1..=12 => 31,
-        _ => return None,
-    };
-    if !(1..=length).contains(&day) {
-        return None;
-    }
-    // Years begin in March, so that the leap day is a year's last.
-    let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
-    let day_of_year = (153 * month + 2) / 5 + day - 1;
-    Some(
-        365 * year + year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400) + day_of_year - 719_468,
-    )
-}
-
-/// Year, month and day of that many days from 1970-01-01.
-fn date_of(days: i64) -> (i64, i64, i64) {
-    let since_march_0000 = days + 719_468;
-    let era = since_march_0000.div_euclid(146_097);
-    let day_of_era = since_march_0000.rem_euclid(146_097);
-    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month + 2) / 5 + 1;
-    let (month, into_next) = if month < 10 { (month + 3, 0) } else { (month - 9, 1) };
-    (400 * era + year_of_era + into_next, month, day)
-}
 
 /// Exactly `count` decimal digits from the front of `text`, which is left behind them.
 pub(crate) fn digits(text: &mut &str, count: usize) -> Option<i64> {

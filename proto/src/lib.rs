@@ -11,6 +11,7 @@
 #![forbid(unsafe_code)]
 #![deny(clippy::arithmetic_side_effects)]
 
+pub mod calendar;
 pub mod checkpoint;
 pub mod codec;
 pub mod context;
