@@ -7,12 +7,13 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::thread::{Builder, JoinHandle};
 
+use assent_doors::shelf::ShelfError;
 use assent_proto::hash::Hash;
 
 use crate::clock::Clock;
 use crate::limits::MAX_SINKS;
 use crate::message::Message;
-use crate::outbox::{Outbox, OutboxView, Outcome, Retry, StoreError};
+use crate::outbox::{Outbox, OutboxView, Outcome, Retry};
 use crate::raising::{Escalations, front};
 use crate::sink::Sink;
 
@@ -108,8 +109,8 @@ impl Deliverer {
     /// Has what was not delivered tried again at once; gives how many events that are.
     ///
     /// # Errors
-    /// [`StoreError`], as [`Outbox::retry`].
-    pub fn retry(&self, what: Retry) -> Result<usize, StoreError> {
+    /// [`ShelfError`], as [`Outbox::retry`].
+    pub fn retry(&self, what: Retry) -> Result<usize, ShelfError> {
         self.shared.outbox.retry(what, self.shared.clock.now())
     }
 

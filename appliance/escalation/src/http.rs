@@ -1,36 +1,18 @@
 //! The socket door of this room: posts one request, within a deadline, and says what the answer means.
 //!
-//! The one rule: every wait has a deadline and every body a limit. No redirect is followed and no proxy is taken from the
-//! environment: who is told is who was named. The status decides (Standard Webhooks, "Delivery success and failure"); a body
+//! No redirect is followed: who is told is who was named. The status decides (Standard Webhooks, "Delivery success and failure"); a body
 //! is read only for the reason of a refusal. No reason shows the address, which may be a secret.
 
-use std::io::Read as _;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::Path;
 use std::time::Duration;
 
+use assent_doors::outbound::{NoAnswer, Outbound, RootsError, Trust, Uri};
 use assent_proto::number::Timestamp;
-use rustls_pki_types::CertificateDer;
-use rustls_pki_types::pem::PemObject as _;
-use ureq::tls::{Certificate, RootCerts, TlsConfig};
 
 use crate::calendar::http_date;
-use crate::limits::{MAX_REASON_BYTES, MAX_REPLY_BYTES, MAX_REPLY_HEAD_BYTES};
+use crate::limits::{MAX_REASON_BYTES, MAX_REPLY_BYTES};
 use crate::outbox::Outcome;
 use crate::visible::visible;
-
-/// Where systems keep the certificates of the authorities that they trust.
-const SYSTEM_ROOTS: [&str; 3] =
-    ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem"];
-
-/// Why nobody can be told over TLS.
-#[derive(Debug, thiserror::Error)]
-#[error("cannot read the certificates of {}; give a file of PEM certificates", path.display())]
-pub struct RootsError {
-    path: PathBuf,
-    #[source]
-    source: rustls_pki_types::pem::Error,
-}
 
 /// What counts of an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,7 +24,7 @@ pub(crate) struct Address {
 impl Address {
     /// Reads an address; says what is wrong with it, but not what it is.
     pub(crate) fn of(url: &str) -> Result<Self, &'static str> {
-        let uri: ureq::http::Uri = url.parse().map_err(|_| "is no URL; write https://HOST/PATH")?;
+        let uri: Uri = url.parse().map_err(|_| "is no URL; write https://HOST/PATH")?;
         let authority = uri.authority().ok_or("names no host; write https://HOST/PATH")?;
         if authority.as_str().contains('@') {
             return Err("holds a name or a password; put secrets into secret_file");
@@ -97,38 +79,14 @@ pub(crate) struct Reply {
 
 /// Posts to one sink.
 #[derive(Clone, Debug)]
-pub(crate) struct Client {
-    agent: ureq::Agent,
-    deadline: Duration,
-}
+pub(crate) struct Client(Outbound);
 
 impl Client {
     /// A client that waits so long for a whole exchange. HTTPS is believed under the authorities of the system, and under
     /// those in `extra`.
     pub(crate) fn new(deadline: Duration, extra: Option<&Path>) -> Result<Self, RootsError> {
-        let mut certificates =
-            SYSTEM_ROOTS.iter().find_map(|path| read(Path::new(path)).ok()).unwrap_or_default();
-        if let Some(path) = extra {
-            certificates.extend(read(path)?);
-        }
-        let provider = rustls::crypto::aws_lc_rs::default_provider();
-        let tls = TlsConfig::builder()
-            .unversioned_rustls_crypto_provider(Arc::new(provider))
-            .root_certs(RootCerts::Specific(Arc::new(certificates)))
-            .build();
-        let agent = ureq::Agent::config_builder()
-            .timeout_global(Some(deadline))
-            .http_status_as_error(false)
-            .max_redirects(0)
-            .max_redirects_will_error(false)
-            .max_response_header_size(MAX_REPLY_HEAD_BYTES)
-            // A sink is asked seldom: a connection from an hour ago would only fail.
-            .max_idle_connections(0)
-            .proxy(None)
-            .user_agent(concat!("assent/", env!("CARGO_PKG_VERSION")))
-            .tls_config(tls)
-            .build();
-        Ok(Self { agent: agent.into(), deadline })
+        // A sink is asked seldom: a connection from an hour ago would only fail.
+        Outbound::new(deadline, extra.map_or(Trust::System, Trust::SystemAnd), 0).map(Self)
     }
 
     /// Posts a request, and says what became of it.
@@ -139,56 +97,28 @@ impl Client {
                 judge(&reply, now)
             }
             Err(error) => Outcome::Failed {
-                reason: request.without_secrets(&self.reason(&error)),
+                reason: request.without_secrets(&reason(&error)),
                 retry_after_seconds: None,
             },
         }
     }
 
-    fn exchange(&self, request: &Request) -> Result<Reply, ureq::Error> {
-        let mut post = self.agent.post(&request.url).content_type("application/json");
-        for (name, value) in &request.headers {
-            post = post.header(*name, value);
-        }
-        let mut answer = post.send(&request.body)?;
-        let status = answer.status().as_u16();
-        let retry_after = answer.headers().get(ureq::http::header::RETRY_AFTER);
-        let retry_after = retry_after.and_then(|value| value.to_str().ok()).map(str::to_owned);
-        let mut body = Vec::new();
-        if !(200..300).contains(&status) {
-            // What of the reason can be had; that it breaks off changes nothing.
-            let _ = answer.body_mut().as_reader().take(MAX_REPLY_BYTES).read_to_end(&mut body);
-        }
+    fn exchange(&self, request: &Request) -> Result<Reply, NoAnswer> {
+        let answer = self.0.post(&request.url, "application/json", &request.headers, &request.body)?;
+        let (status, retry_after) = (answer.status(), answer.header("retry-after").map(str::to_owned));
+        // Of a refusal the reason; what else is in it changes nothing.
+        let is_refused = !(200..300).contains(&status);
+        let body = if is_refused { answer.beginning(MAX_REPLY_BYTES) } else { Vec::new() };
         Ok(Reply { status, retry_after, body })
-    }
-
-    fn reason(&self, error: &ureq::Error) -> String {
-        if let Some(refused) = certificate_error(error) {
-            format!(
-                "its certificate is not accepted: {refused}; renew it, or name the authority that signed it in ca_file"
-            )
-        } else if matches!(error, ureq::Error::Timeout(_)) {
-            format!("it did not answer within {} s", self.deadline.as_secs_f32())
-        } else if matches!(error, ureq::Error::HostNotFound) {
-            "its host is not found".to_owned()
-        } else {
-            error.to_string()
-        }
     }
 }
 
-/// What rustls has against a certificate.
-fn certificate_error(error: &ureq::Error) -> Option<String> {
-    let tls = if let ureq::Error::Rustls(error) = error {
-        Some(error)
-    } else if let ureq::Error::Io(error) = error {
-        error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>())
+fn reason(error: &NoAnswer) -> String {
+    if matches!(error, NoAnswer::Certificate(_)) {
+        format!("{error}; renew it, or name the authority that signed it in ca_file")
     } else {
-        None
-    };
-    let Some(rustls::Error::InvalidCertificate(why)) = tls else { return None };
-    let unknown = matches!(why, rustls::CertificateError::UnknownIssuer);
-    Some(if unknown { "nobody trusted here has signed it".to_owned() } else { why.to_string() })
+        error.to_string()
+    }
 }
 
 /// What an answer means.
@@ -219,17 +149,6 @@ fn retry_after(text: &str, now: Timestamp) -> Option<u64> {
         return Some(seconds);
     }
     http_date(text).map(|until| until.0.saturating_sub(now.0).div_ceil(1000))
-}
-
-fn read(path: &Path) -> Result<Vec<Certificate<'static>>, RootsError> {
-    let unread = |source| RootsError { path: path.to_owned(), source };
-    let found = CertificateDer::pem_file_iter(path).map_err(unread)?;
-    let found: Result<Vec<_>, _> = found.collect();
-    let found = found.map_err(unread)?;
-    if found.is_empty() {
-        return Err(unread(rustls_pki_types::pem::Error::NoItemsFound));
-    }
-    Ok(found.iter().map(|der| Certificate::from_der(der).to_owned()).collect())
 }
 
 #[cfg(test)]
@@ -277,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_shows_nothing_and_missing_roots_are_named() {
+    fn a_request_shows_nothing() {
         let request = Request {
             url: "secret".to_owned(),
             headers: Vec::new(),
@@ -286,10 +205,5 @@ mod tests {
         };
         assert_eq!(format!("{request:?}"), "Request(..)");
         assert_eq!(request.without_secrets("secret: no key here"), "its URL: no its secret here");
-        let missing = Client::new(Duration::from_secs(5), Some(Path::new("/nonexistent/ca.pem")));
-        assert_eq!(
-            missing.unwrap_err().to_string(),
-            "cannot read the certificates of /nonexistent/ca.pem; give a file of PEM certificates"
-        );
     }
 }

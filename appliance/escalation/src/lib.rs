@@ -34,15 +34,15 @@ mod secret;
 mod sink;
 mod visible;
 
-pub use calendar::rfc3339;
+pub use assent_doors::outbound::RootsError;
+pub use assent_doors::shelf::ShelfError;
 pub use clock::{Clock, SystemClock};
 pub use deliverer::{Deliverer, StartError, TestError};
-pub use http::RootsError;
 pub use incident::{DRILL_MARK, Detail, End, Event, Incident, IncidentKey, Kind, Severity};
 pub use message::{Message, Phase};
 pub use outbox::{
     DeliveryView, IncidentView, Next, Outbox, OutboxView, Outcome, ProgressView, Raised, Retry, Route,
-    SinkView, StageView, StoreError,
+    SinkView, StageView,
 };
 pub use raising::Escalations;
 pub use secret::SecretError;

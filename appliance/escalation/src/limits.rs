@@ -25,8 +25,6 @@ pub const MAX_INCIDENTS: usize = 2048;
 pub const MAX_KEPT_INCIDENTS: usize = 256;
 /// Bytes of one incident in the store, with what became of it at every sink.
 pub const MAX_RECORD_BYTES: usize = 64 * 1024;
-/// Pages of the store that are kept in memory, in bytes: it is read once, when it is opened.
-pub const STORE_CACHE_BYTES: usize = 1024 * 1024;
 /// Events that wait between those who raise them and the outbox; more are lost, and counted.
 pub const MAX_WAITING_EVENTS: usize = 1024;
 /// Events that one commit takes into the outbox.
@@ -50,8 +48,6 @@ pub const SINK_DEADLINE: Duration = Duration::from_secs(15);
 pub const MAX_SINK_DEADLINE: Duration = Duration::from_secs(60);
 /// Bytes of a refusal's body that are read, for its reason.
 pub const MAX_REPLY_BYTES: u64 = 1024;
-/// Bytes of a reply's head.
-pub const MAX_REPLY_HEAD_BYTES: usize = 16 * 1024;
 /// Seconds that a sink may put us off with `Retry-After`: a day, the longest delay of the schedule.
 pub const MAX_RETRY_AFTER_SECONDS: u64 = 24 * 60 * 60;
 /// Milliseconds between attempts that new events cause while a sink is waited for.

@@ -3,12 +3,12 @@
 //! A sink that remembers ids sees no event twice, however often it is sent. The JSON that webhooks and commands get stands
 //! here; the other sinks have formats of their own.
 
+use assent_proto::calendar::Utc;
 use assent_proto::hash::Hash;
 use assent_proto::number::{Epoch, Timestamp};
 use serde::ser::SerializeMap as _;
 use serde::{Serialize, Serializer};
 
-use crate::calendar::rfc3339;
 use crate::incident::{DRILL_MARK, Detail, End, Incident};
 
 /// Which of an incident's two events.
@@ -127,7 +127,7 @@ impl Message {
         let incident = &self.incident;
         let payload = Payload {
             kind: format!("assent.incident.{}", self.phase().label()),
-            timestamp: rfc3339(self.time()),
+            timestamp: Utc(self.time()).to_string(),
             data: Data {
                 key: incident.key().as_str(),
                 kind: incident.kind().label(),
@@ -136,8 +136,8 @@ impl Message {
                 cause: incident.cause(),
                 origin: incident.origin(),
                 epoch: incident.epoch(),
-                since: rfc3339(incident.since()),
-                ended: self.end.as_ref().map(|end| rfc3339(end.at())),
+                since: Utc(incident.since()).to_string(),
+                ended: self.end.as_ref().map(|end| Utc(end.at()).to_string()),
                 drill: incident.is_drill(),
                 details: Details(incident.details()),
             },

@@ -3,6 +3,7 @@
 //! The thread that writes asks, so nothing changes between the answer and the entry. Each refusal says what is missing and
 //! what to do. That operators signed it, whoever made the act has verified.
 
+use assent_proto::calendar::Utc;
 use assent_proto::entry::{Charter, Entry, Review, Warrant};
 use assent_proto::number::{LeafIndex, Timestamp, TreeSize};
 
@@ -154,7 +155,7 @@ pub(super) fn is_in_force(line: &CharterLine, charter: &Charter<'_>, moment: &Mo
     if charter.not_after < moment.now {
         return Err(format!(
             "the charter `{name}` is over since {}: no warrant can be had under it",
-            assent_escalation::rfc3339(charter.not_after)
+            Utc(charter.not_after)
         ));
     }
     if moment.covered.0 <= line.leaf.0 {

@@ -4,6 +4,7 @@ use std::io::{IsTerminal as _, Write as _};
 use std::path::PathBuf;
 
 use anyhow::Context as _;
+use assent_proto::calendar::Utc;
 use assent_proto::number::Timestamp;
 use clap::ValueEnum;
 
@@ -114,34 +115,5 @@ pub(super) fn signatures(paths: &[PathBuf]) -> anyhow::Result<Vec<SignatureFile>
 
 /// A time of day in UTC, as RFC 3339 writes it.
 pub(crate) fn utc(time: Timestamp) -> String {
-    let (days, of_day) = (time.0 / DAY_MS, time.0 % DAY_MS);
-    let (year, month, day) = civil(days);
-    let (hour, minute, second) = (of_day / 3_600_000, of_day / 60_000 % 60, of_day / 1000 % 60);
-    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{:03}Z", of_day % 1000)
-}
-
-const DAY_MS: u64 = 24 * 60 * 60 * 1000;
-
-/// Year, month and day of a day counted from 1970, in the Gregorian calendar: eras of 400 years begin on 1 March.
-const fn civil(days: u64) -> (u64, u64, u64) {
-    let shifted = days + 719_468;
-    let (era, of_era) = (shifted / 146_097, shifted % 146_097);
-    let year_of_era = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted_month = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * shifted_month + 2) / 5 + 1;
-    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
-    (year_of_era + era * 400 + if month <= 2 { 1 } else { 0 }, month, day)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn times_are_written_as_people_read_them() {
-        assert_eq!(utc(Timestamp(0)), "1970-01-01T00:00:00.000Z");
-        assert_eq!(utc(Timestamp(951_782_400_123)), "2000-02-29T00:00:00.123Z");
-        assert_eq!(utc(Timestamp(1_795_485_600_000)), "2026-11-24T02:00:00.000Z");
-    }
+    Utc(time).to_string()
 }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use assent_escalation::{End, Escalations, Incident, IncidentKey, IncidentView, Kind};
+use assent_proto::calendar::Utc;
 use assent_proto::number::{Epoch, LeafIndex, Timestamp};
 
 use super::status::is_open;
@@ -82,7 +83,7 @@ impl Uses {
             return;
         }
         let WarrantView { charter, uses, reason, by, .. } = warrant;
-        let until = assent_escalation::rfc3339(Timestamp(warrant.not_after_ms));
+        let until = Utc(Timestamp(warrant.not_after_ms));
         let summary = format!(
             "A break-glass warrant under the charter `{charter}` lives at {}, for {uses} uses until {until}, signed by {}: {reason}",
             self.origin,
@@ -140,7 +141,7 @@ impl Uses {
                 let summary = format!(
                     "The use of a break-glass warrant at leaf {leaf} of {} has no review since {}: no other warrant is given under its charter.",
                     self.origin,
-                    assent_escalation::rfc3339(used.time)
+                    Utc(used.time)
                 );
                 let since = due(used.time, self.within);
                 let incident =

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use assent_escalation::{End, Escalations, Incident, IncidentKey, IncidentView, Kind};
+use assent_proto::calendar::Utc;
 use assent_proto::number::{Epoch, Timestamp};
 
 use super::status::is_open;
@@ -52,7 +53,7 @@ impl Holds {
 
     fn incident(&self, line: &Line) -> Incident {
         let (ticket, principal) = (line.ticket(), &line.principal);
-        let until = assent_escalation::rfc3339(ticket.until());
+        let until = Utc(ticket.until());
         let summary = format!("An intent of {principal} awaits approval at {} until {until}.", self.origin);
         Incident::new(Kind::HoldWaiting, &self.origin, &ticket.to_string(), &summary, line.since)
             .caused_by("approval_required")

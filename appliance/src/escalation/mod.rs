@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use assent_escalation::{
-    Deliverer, Escalations, Outbox, Sink, SinkError, StartError, StoreError, SystemClock,
+    Deliverer, Escalations, Outbox, ShelfError, Sink, SinkError, StartError, SystemClock,
 };
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -41,7 +41,7 @@ pub enum EscalationError {
     Sink(#[from] SinkError),
     /// The outbox cannot be used.
     #[error("cannot keep escalations")]
-    Outbox(#[from] StoreError),
+    Outbox(#[from] ShelfError),
     /// The threads cannot be started.
     #[error("cannot deliver escalations")]
     Start(#[from] StartError),

@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use assent_escalation::{End, Escalations, Incident, IncidentKey, IncidentView, Kind, Severity};
+use assent_proto::calendar::Utc;
 use assent_proto::number::{Epoch, Timestamp};
 use tokio::sync::oneshot;
 
@@ -214,7 +215,7 @@ impl Watching {
         if self.outage.iter().any(|open| open.key == key) {
             discriminator.push_str("-graver");
         }
-        let (origin, time) = (&self.origin, assent_escalation::rfc3339(since));
+        let (origin, time) = (&self.origin, Utc(since));
         let summary = format!(
             "The token boundary of {origin} is closed since {time} in epoch {}: {message}. {next}",
             epoch.0
@@ -251,7 +252,7 @@ impl Watching {
             let summary = format!(
                 "The evaluation boundary of {} is closed since {}: {}.",
                 self.origin,
-                assent_escalation::rfc3339(closed.since),
+                Utc(closed.since),
                 closed.cause
             );
             let since = closed.since.0.to_string();

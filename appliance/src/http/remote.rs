@@ -7,11 +7,12 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::time::Duration;
 
+use assent_doors::outbound::RootsError;
 use assent_proto::hash::Hash;
 use assent_proto::limits::{MAX_BODY_BYTES, MAX_NOTE_BYTES};
 use assent_proto::number::{LeafIndex, TreeSize};
 
-use super::client::{Client, RootsError, Unreachable};
+use super::client::{Client, Unreachable};
 use crate::log::tiles::{self, Level, Tile, WIDTH};
 
 /// How long one exchange may take.

@@ -5,6 +5,7 @@
 //! this. Compiling is the compiler's; whether the result is put in force is the loader's.
 
 use assent_compiler::{Bundle, BundleError, Sources};
+use assent_doors::shelf::ShelfError;
 use assent_evaluator::DEFAULT_BUDGET;
 use assent_proto::hash::Hash;
 use assent_proto::limits::MAX_POLICY_ID_BYTES;
@@ -13,7 +14,7 @@ use super::approvers::Approvers;
 use super::offer::{Offer, OfferError};
 use super::snapshot::{Provenance, Snapshot};
 use super::statement::{NAMESPACE, Statement};
-use super::store::StoreError;
+
 use crate::limits::MAX_REASON_BYTES;
 use crate::operators::{Quorum, QuorumError};
 
@@ -86,7 +87,7 @@ pub enum LoadError {
     },
     /// It could not be kept, so that it would be forgotten at the next start.
     #[error("the bundle cannot be kept")]
-    Store(#[from] StoreError),
+    Store(#[from] ShelfError),
     /// The compiler panicked.
     #[error("the compiler failed on this bundle; the traces say where, please report it")]
     Crashed,

@@ -9,11 +9,12 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use assent_compiler::{Bundle, Document, Rules, Sources};
+use assent_doors::shelf::ShelfError;
 use assent_proto::hash::Hash;
 use serde::{Deserialize, Serialize};
 
 use super::snapshot::Snapshot;
-use super::store::StoreError;
+use super::store::LABEL;
 use crate::identity::write_durably;
 use crate::limits::LOADER_STACK_BYTES;
 use crate::log::hex::unhex;
@@ -137,18 +138,18 @@ impl Archive {
     }
 
     /// Keeps a bundle, durably. One that it has it leaves as it is.
-    pub(super) fn keep(&self, snapshot: &Snapshot) -> Result<(), StoreError> {
+    pub(super) fn keep(&self, snapshot: &Snapshot) -> Result<(), ShelfError> {
         let path = self.path(&snapshot.digest);
         if path.exists() {
             return Ok(());
         }
         let file = |doing, path: &Path| {
             let path = path.to_owned();
-            move |source| StoreError::File { doing, path, source }
+            move |source| ShelfError::File { doing, path, source }
         };
         std::fs::create_dir_all(&self.folder).map_err(file("make", &self.folder))?;
-        let text =
-            serde_json::to_vec_pretty(&File::from(snapshot)).map_err(|_| StoreError::Unreadable("bundle"))?;
+        let text = serde_json::to_vec_pretty(&File::from(snapshot))
+            .map_err(|_| ShelfError::Unreadable { label: &LABEL, what: "bundle" })?;
         write_durably(&path, &text, 0o600).map_err(file("write", &path))
     }
 

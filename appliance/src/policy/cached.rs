@@ -4,13 +4,14 @@
 //! again, and whence it came. Encoded like everything that we store: one value, one encoding.
 
 use assent_compiler::{Document, Rules, Sources};
+use assent_doors::shelf::ShelfError;
 use assent_proto::codec;
 use assent_proto::number::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::offer::{Manifest, Offer};
 use super::snapshot::Snapshot;
-use super::store::StoreError;
+use super::store::LABEL;
 use crate::operators::SignatureFile;
 
 /// A bundle as it is kept.
@@ -41,7 +42,7 @@ fn given((name, text): (String, String)) -> Document {
 }
 
 /// A bundle in force, as bytes.
-pub(super) fn encode(snapshot: &Snapshot) -> Result<Vec<u8>, StoreError> {
+pub(super) fn encode(snapshot: &Snapshot) -> Result<Vec<u8>, ShelfError> {
     let Sources { catalog, policies, risk, links, operators, entities, tests, rules: _ } =
         snapshot.bundle.sources();
     let all = |documents: &[Document]| documents.iter().map(kept).collect();
@@ -60,13 +61,14 @@ pub(super) fn encode(snapshot: &Snapshot) -> Result<Vec<u8>, StoreError> {
         loaded: snapshot.provenance.at,
     };
     let mut bytes = Vec::new();
-    codec::append(&cached, &mut bytes).map_err(|_| StoreError::Unreadable("bundle"))?;
+    codec::append(&cached, &mut bytes)
+        .map_err(|_| ShelfError::Unreadable { label: &LABEL, what: "bundle" })?;
     Ok(bytes)
 }
 
 /// The bundle that was kept.
-pub(super) fn decode(bytes: &[u8]) -> Result<Cached, StoreError> {
-    codec::parse(bytes).map_err(|_| StoreError::Unreadable("bundle"))
+pub(super) fn decode(bytes: &[u8]) -> Result<Cached, ShelfError> {
+    codec::parse(bytes).map_err(|_| ShelfError::Unreadable { label: &LABEL, what: "bundle" })
 }
 
 impl Cached {

@@ -11,6 +11,7 @@ use std::net::UdpSocket;
 use std::sync::Arc;
 use std::time::Duration;
 
+use assent_doors::outbound::RootsError;
 use quinn::{Endpoint, TokioRuntime};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{oneshot, watch};
@@ -25,7 +26,6 @@ use crate::control::{self, ControlError, Desk};
 use crate::disk::{PlaceError, Space, check_places};
 use crate::escalation::{Escalation, EscalationError};
 use crate::hsm::{HsmSettings, PinError};
-use crate::http::client::RootsError;
 use crate::identity::tls::TlsError;
 use crate::identity::{Registry, RegistryError};
 use crate::limits::SIGNER_START_DEADLINE;

@@ -9,6 +9,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use assent_doors::outbound::RootsError;
 use assent_proto::cosignature::WitnessKey;
 use assent_proto::hash::Hash;
 use assent_proto::limits::MAX_NOTE_BYTES;
@@ -318,7 +319,7 @@ fn chain(error: &AskError) -> String {
 /// A client as witnesses are asked with.
 ///
 /// # Errors
-/// [`crate::http::client::RootsError`].
-pub fn client(roots: Option<&std::path::Path>) -> Result<Client, crate::http::client::RootsError> {
+/// [`RootsError`].
+pub fn client(roots: Option<&std::path::Path>) -> Result<Client, RootsError> {
     Client::new(WITNESS_DEADLINE, roots)
 }

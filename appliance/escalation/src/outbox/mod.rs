@@ -18,10 +18,10 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
+use assent_doors::shelf::ShelfError;
 use assent_proto::number::Timestamp;
 
 pub use sending::Next;
-pub use store::StoreError;
 pub use view::{DeliveryView, IncidentView, OutboxView, ProgressView, SinkView, StageView};
 
 use self::state::State;
@@ -107,8 +107,8 @@ impl Outbox {
     /// forgotten.
     ///
     /// # Errors
-    /// [`StoreError`].
-    pub fn open(path: &Path, origin: &str, routes: &[Route]) -> Result<Self, StoreError> {
+    /// [`ShelfError`].
+    pub fn open(path: &Path, origin: &str, routes: &[Route]) -> Result<Self, ShelfError> {
         let store = Store::open(path)?;
         let (records, standing) = store.load()?;
         let state = State::new(origin, routes, records, standing);
@@ -119,8 +119,8 @@ impl Outbox {
     /// Takes an event: one local commit, whatever the sinks do.
     ///
     /// # Errors
-    /// [`StoreError`]: it was taken and goes out, but would not outlive this process.
-    pub fn raise(&self, event: &Event, now: Timestamp) -> Result<Raised, StoreError> {
+    /// [`ShelfError`]: it was taken and goes out, but would not outlive this process.
+    pub fn raise(&self, event: &Event, now: Timestamp) -> Result<Raised, ShelfError> {
         self.changing(|state| state.raise(event, now))
     }
 
@@ -128,7 +128,7 @@ impl Outbox {
     ///
     /// # Errors
     /// As [`Self::raise`], for all of them.
-    pub fn raise_all(&self, events: &[Event], now: Timestamp) -> Result<Vec<Raised>, StoreError> {
+    pub fn raise_all(&self, events: &[Event], now: Timestamp) -> Result<Vec<Raised>, ShelfError> {
         self.changing(|state| events.iter().map(|event| state.raise(event, now)).collect())
     }
 
@@ -141,22 +141,22 @@ impl Outbox {
     /// Notes what became of an attempt. `jitter` spreads the next one.
     ///
     /// # Errors
-    /// [`StoreError`]: it is known, but would not outlive this process; then the sink hears it again.
+    /// [`ShelfError`]: it is known, but would not outlive this process; then the sink hears it again.
     pub fn settle(
         &self,
         message: &Message,
         outcome: &Outcome,
         now: Timestamp,
         jitter: u8,
-    ) -> Result<(), StoreError> {
+    ) -> Result<(), ShelfError> {
         self.changing(|state| state.settle(message, outcome, now, jitter))
     }
 
     /// Has what was not delivered tried again at once; gives how many events that are. A sink that is gone is asked again.
     ///
     /// # Errors
-    /// [`StoreError`]: it is tried, but this process would have to do it.
-    pub fn retry(&self, what: Retry, now: Timestamp) -> Result<usize, StoreError> {
+    /// [`ShelfError`]: it is tried, but this process would have to do it.
+    pub fn retry(&self, what: Retry, now: Timestamp) -> Result<usize, ShelfError> {
         self.changing(|state| state.retry(what, now))
     }
 
@@ -206,7 +206,7 @@ impl Outbox {
         self.raised.notify_all();
     }
 
-    fn changing<T>(&self, change: impl FnOnce(&mut State) -> T) -> Result<T, StoreError> {
+    fn changing<T>(&self, change: impl FnOnce(&mut State) -> T) -> Result<T, ShelfError> {
         let mut inner = self.lock();
         let done = change(&mut inner.state);
         let committed = inner.commit();
@@ -224,7 +224,7 @@ impl Outbox {
 
 impl Inner {
     /// Writes what has changed; what could not be written stays to be.
-    fn commit(&mut self) -> Result<(), StoreError> {
+    fn commit(&mut self) -> Result<(), ShelfError> {
         let state = &mut self.state;
         if state.changed.is_empty() && !state.standing_changed {
             return Ok(());
@@ -242,7 +242,7 @@ impl Inner {
 }
 
 /// An error with its causes, in a line.
-fn reason_of(error: &StoreError) -> String {
+fn reason_of(error: &ShelfError) -> String {
     let mut text = error.to_string();
     let mut cause = std::error::Error::source(error);
     while let Some(one) = cause {

@@ -3,10 +3,10 @@
 //! Alertmanager takes an alert without an end as ended some minutes after it was last sent, and expects clients to send again
 //! and again. An incident is told once, so its alert carries an end far ahead, which the incident's own end replaces.
 
+use assent_proto::calendar::Utc;
 use assent_proto::number::Timestamp;
 use serde::Serialize;
 
-use crate::calendar::rfc3339;
 use crate::http::Request;
 use crate::limits::ALERT_LASTS_MS;
 use crate::message::{Message, bytes};
@@ -72,8 +72,8 @@ impl Alertmanager {
                 drill: if incident.is_drill() { "true" } else { "false" },
             },
             annotations: Annotations { summary: message.summary(), description: description.join("\n") },
-            starts_at: rfc3339(incident.since()),
-            ends_at: rfc3339(message.end().map_or(lasts_until, |end| end.at().max(incident.since()))),
+            starts_at: Utc(incident.since()).to_string(),
+            ends_at: Utc(message.end().map_or(lasts_until, |end| end.at().max(incident.since()))).to_string(),
         };
         let bearer = self.bearer.as_ref();
         let headers = bearer.map(|bearer| ("authorization", format!("Bearer {}", bearer.reveal())));

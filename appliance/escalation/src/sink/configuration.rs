@@ -11,7 +11,9 @@ use super::pagerduty::{BASE_URL, PagerDuty};
 use super::slack::Slack;
 use super::webhook::Webhook;
 use super::{Door, Sink};
-use crate::http::{Address, Client, RootsError};
+use assent_doors::outbound::RootsError;
+
+use crate::http::{Address, Client};
 use crate::incident::Severity;
 use crate::limits::{MAX_SINK_DEADLINE, MAX_SINK_NAME_BYTES, SINK_DEADLINE};
 use crate::secret::{Secret, SecretError};

@@ -3,9 +3,9 @@
 //! Limits of the interface: 1024 characters of summary, 255 of `dedup_key`, 512 KB in all. A second trigger of an open alert
 //! is none to people, which makes a repetition harmless.
 
+use assent_proto::calendar::Utc;
 use serde::Serialize;
 
-use crate::calendar::rfc3339;
 use crate::http::Request;
 use crate::incident::DRILL_MARK;
 use crate::limits::{MAX_KEY_BYTES, MAX_SUMMARY_BYTES};
@@ -75,7 +75,7 @@ impl PagerDuty {
                 summary: message.summary(),
                 source: incident.origin(),
                 severity: incident.shown_severity().label(),
-                timestamp: rfc3339(incident.since()),
+                timestamp: Utc(incident.since()).to_string(),
                 component: "appliance",
                 group: "assent",
                 class: incident.kind().label(),

@@ -3,9 +3,9 @@
 //! `&`, `<` and `>` are Slack's markup (`<!channel>` would call everybody) and are escaped. Slack keeps no alert open: an end is
 //! a message of its own. The address is the secret.
 
+use assent_proto::calendar::Utc;
 use serde::Serialize;
 
-use crate::calendar::rfc3339;
 use crate::http::Request;
 use crate::limits::MAX_SLACK_TEXT_CHARS;
 use crate::message::{Message, Phase, bytes};
@@ -60,12 +60,8 @@ impl Slack {
         for detail in incident.details() {
             lines.push_str(&format!("\n{}: {}", escaped(&detail.name), escaped(&detail.value)));
         }
-        let mut context = format!(
-            "{} | {} | {}",
-            escaped(incident.origin()),
-            incident.kind().label(),
-            rfc3339(message.time())
-        );
+        let mut context =
+            format!("{} | {} | {}", escaped(incident.origin()), incident.kind().label(), Utc(message.time()));
         if let Some(epoch) = incident.epoch() {
             context.push_str(&format!(" | epoch {epoch}"));
         }
