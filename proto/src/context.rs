@@ -84,9 +84,8 @@ impl<'a> Context<'a> {
     /// # Errors
     /// Whatever makes the bytes not one canonical context within the limits.
     pub fn read(cursor: &mut Cursor<'a>) -> Result<Self, CodecError> {
-        let start = cursor.rest();
-        let end = Checker::default().check(start)?;
-        let taken = start.len().saturating_sub(end.len());
+        let end = Checker::default().check(*cursor)?;
+        let taken = cursor.rest().len().saturating_sub(end.len());
         Ok(Self { bytes: cursor.take(taken)? })
     }
 
@@ -98,8 +97,8 @@ impl<'a> Context<'a> {
 
     /// The walk through the context: it begins with its `Record` and ends with that record's `End`.
     #[must_use]
-    pub const fn events(&self) -> Events<'a> {
-        Events::new(self.bytes)
+    pub fn events(&self) -> Events<'a> {
+        Events::new(Cursor::over_text(self.bytes))
     }
 }
 
@@ -134,8 +133,8 @@ enum State {
 }
 
 impl<'a> Events<'a> {
-    const fn new(bytes: &'a [u8]) -> Self {
-        Self { cursor: Cursor::new(bytes), open: heapless::Vec::new(), values: 0, state: State::AtStart }
+    const fn new(cursor: Cursor<'a>) -> Self {
+        Self { cursor, open: heapless::Vec::new(), values: 0, state: State::AtStart }
     }
 
     fn step(&mut self) -> Result<Event<'a>, CodecError> {
@@ -233,9 +232,9 @@ struct Checker<'a> {
 
 impl<'a> Checker<'a> {
     /// Returns what follows the context.
-    fn check(mut self, bytes: &'a [u8]) -> Result<&'a [u8], CodecError> {
-        let mut events = Events::new(bytes);
-        let mut before = bytes;
+    fn check(mut self, cursor: Cursor<'a>) -> Result<&'a [u8], CodecError> {
+        let mut events = Events::new(cursor);
+        let mut before = cursor.rest();
         while let Some(event) = events.next() {
             let in_set = events.open.last().is_some_and(|open| !open.record);
             let after = events.cursor.rest();

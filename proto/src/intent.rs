@@ -70,7 +70,7 @@ impl<'a> Act<'a> {
     /// # Errors
     /// Whatever makes the bytes not one canonical act within the limits.
     pub fn parse(bytes: &'a [u8]) -> Result<Self, CodecError> {
-        let mut cursor = Cursor::new(bytes);
+        let mut cursor = Cursor::over_text(bytes);
         let act = Self::read(&mut cursor)?;
         cursor.end()?;
         Ok(act)
@@ -169,7 +169,7 @@ impl<'a> Intent<'a> {
         if bytes.len() > MAX_INTENT_BYTES {
             return Err(IntentError::TooLarge);
         }
-        let mut cursor = Cursor::new(bytes);
+        let mut cursor = Cursor::over_text(bytes);
         let act = Act::read(&mut cursor)?;
         let terms: Terms<'a> = codec::parse(cursor.rest())?;
         if terms.audience.len() > MAX_NAME_BYTES {

@@ -10,7 +10,7 @@
 use assent_proto::hash::Hash;
 use assent_proto::limits::MAX_TREE_SIZE;
 use assent_proto::number::{LeafIndex, TreeSize};
-use assent_proto::tree::{Frontier, Range, RangeError, consistency, inclusion};
+use assent_proto::tree::{Frontier, Range, RangeError, Run, consistency, inclusion};
 use proptest::prelude::*;
 
 mod naive;
@@ -98,6 +98,34 @@ fn perfect_subtrees_append_like_their_leaves_and_only_where_they_may_begin() {
     assert!(odd.append_subtree(2, Hash::default()).is_err());
     assert!(odd.append_subtree(60, Hash::default()).is_err());
     assert_eq!(odd, frontier(&all[..6]), "what is refused changes nothing");
+}
+
+#[test]
+fn runs_append_like_their_leaves_and_give_the_same_ranges() {
+    let all = leaves(70);
+    for start in 0..40 {
+        for count in 0..30 {
+            let mut buffer = hashes(&all[start..start + count]);
+            buffer.resize(Range::nodes_needed(count), Hash::default());
+            let run = Run::new(LeafIndex(start as u64), count, buffer.clone()).expect("a run");
+            let before = frontier(&all[..start]);
+            let mut grown = before.clone();
+            grown.append_run(&run).expect("it begins where the tree ends");
+            assert_eq!(grown, frontier(&all[..start + count]), "{start} {count}");
+            let range = run.range(grown.size(), before.subtrees());
+            let expected =
+                Range::new(LeafIndex(start as u64), count, grown.size(), before.subtrees(), &mut buffer);
+            assert_eq!(range.as_ref().map(Range::root), expected.as_ref().map(Range::root));
+            if let (Ok(range), Ok(expected)) = (range, expected) {
+                assert_eq!(range.root(), grown.root());
+                let index = LeafIndex((start + count / 2) as u64);
+                assert_eq!(range.path(index), expected.path(index));
+            }
+            assert!(frontier(&all[..start + 1]).append_run(&run).is_err(), "it begins elsewhere");
+        }
+    }
+    assert!(Run::new(LeafIndex(MAX_TREE_SIZE - 1), 1, vec![Hash::default(); 2]).is_err());
+    assert!(Run::new(LeafIndex(0), 2, vec![Hash::default(); 3]).is_err());
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use assent_proto::checkpoint::Checkpoint;
 use assent_proto::hash::Hash;
 use assent_proto::number::{LeafIndex, Timestamp};
-use assent_proto::tree::{Frontier, FrontierError, Range};
+use assent_proto::tree::{Frontier, FrontierError, Range, Run};
 
 use super::draft::{Draft, Use};
 use super::operation::Operation;
@@ -18,8 +18,8 @@ pub(super) struct Round {
     pub(super) after: Frontier,
     pub(super) operations: Leaves,
     pub(super) drafts: Vec<Draft>,
-    /// Hashes of all leaves, with room behind them for the nodes above.
-    nodes: Vec<Hash>,
+    /// All leaves with the nodes above them: hashed once, for the tree and for the proofs of the drafts.
+    run: Run<Vec<Hash>>,
     /// What is kept with it.
     pub(super) kept: Kept,
 }
@@ -42,12 +42,13 @@ impl Round {
     ) -> Result<Self, FrontierError> {
         let mut after = tree.clone();
         let runs = std::iter::once(&operations).chain(drafts.iter().map(|draft| &draft.leaves));
-        let mut nodes: Vec<Hash> = runs.flat_map(|run| run.hashes().iter().copied()).collect();
-        for hash in &nodes {
-            after.append(*hash)?;
-        }
-        nodes.resize(Range::nodes_needed(nodes.len()), Hash::default());
-        Ok(Self { before: tree.clone(), after, operations, drafts, nodes, kept: Kept::default() })
+        let leaves = runs.clone().map(Leaves::len).sum();
+        let mut nodes = Vec::with_capacity(Range::nodes_needed(leaves));
+        runs.for_each(|run| nodes.extend_from_slice(run.hashes()));
+        nodes.resize(Range::nodes_needed(leaves), Hash::default());
+        let run = Run::new(LeafIndex(tree.size().0), leaves, nodes).map_err(|_| FrontierError)?;
+        after.append_run(&run)?;
+        Ok(Self { before: tree.clone(), after, operations, drafts, run, kept: Kept::default() })
     }
 
     /// The same, with what is kept of it: what operators did, and the uses in it.
@@ -81,12 +82,8 @@ impl Round {
         LeafIndex(self.before.size().0)
     }
 
-    pub(super) fn leaves(&self) -> usize {
-        self.nodes.len() / 2
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.nodes.is_empty()
+    pub(super) const fn is_empty(&self) -> bool {
+        self.run.leaves() == 0
     }
 
     pub(super) fn checkpoint<'o>(&self, origin: &'o str) -> Checkpoint<'o> {
@@ -94,9 +91,8 @@ impl Round {
     }
 
     /// The nodes that the round's leaves determine: every draft's range proof is among them.
-    pub(super) fn range(&mut self) -> Option<Range<'_>> {
-        let (first, leaves) = (self.first(), self.leaves());
-        Range::new(first, leaves, self.after.size(), self.before.subtrees(), &mut self.nodes).ok()
+    pub(super) fn range(&self) -> Option<Range<'_>> {
+        self.run.range(self.after.size(), self.before.subtrees()).ok()
     }
 
     /// Index of each draft's first entry.

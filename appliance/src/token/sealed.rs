@@ -100,7 +100,7 @@ pub(super) struct Unsigned {
 impl Unsigned {
     /// Takes a round in which nothing is allowed but under this warrant, whose key signed a checkpoint over the round. The
     /// checkpoint goes into the answers that hold uses, and nowhere else.
-    pub(super) fn new(mut round: Round, under: Option<&UnderWarrant>, epoch: Epoch) -> Option<Self> {
+    pub(super) fn new(round: Round, under: Option<&UnderWarrant>, epoch: Epoch) -> Option<Self> {
         // INVARIANT: no unsigned allow can become valid later. A warrant's is valid from the start, or never.
         assert_eq!(round.allows(), round.warranted(), "an unsigned round allows nothing but under a warrant");
         let firsts = round.firsts();

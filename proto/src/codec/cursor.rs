@@ -6,13 +6,33 @@ use super::CodecError;
 #[derive(Clone, Copy, Debug)]
 pub struct Cursor<'a> {
     rest: &'a [u8],
+    /// As much from the beginning on as is UTF-8 as a whole; empty where nobody looked.
+    text: &'a str,
+    /// How many bytes there were behind it.
+    beyond: usize,
 }
 
 impl<'a> Cursor<'a> {
     /// Starts at the first of `bytes`.
     #[must_use]
     pub const fn new(bytes: &'a [u8]) -> Self {
-        Self { rest: bytes }
+        Self { rest: bytes, text: "", beyond: bytes.len() }
+    }
+
+    /// The same, for bytes that are strings for the most part.
+    ///
+    /// Lengths and tags below 128 are UTF-8 too, so all of an intent often is: looked at once, in large steps, it need not be looked
+    /// at again for each short string. Where it is not, each string is looked at by itself, and the outcome is the same.
+    #[must_use]
+    pub fn over_text(bytes: &'a [u8]) -> Self {
+        let text = match core::str::from_utf8(bytes) {
+            Ok(text) => text,
+            Err(error) => {
+                let (front, _) = bytes.split_at_checked(error.valid_up_to()).unwrap_or_default();
+                core::str::from_utf8(front).unwrap_or_default()
+            }
+        };
+        Self { rest: bytes, text, beyond: bytes.len().saturating_sub(text.len()) }
     }
 
     /// What has not been read.
@@ -117,7 +137,17 @@ impl<'a> Cursor<'a> {
     /// # Errors
     /// As [`Cursor::bytes`], and [`CodecError::Malformed`] where it is not UTF-8.
     pub fn string(&mut self, max: usize) -> Result<&'a str, CodecError> {
-        core::str::from_utf8(self.bytes(max)?).map_err(|_| CodecError::Malformed)
+        let bytes = self.bytes(max)?;
+        match self.text_of(bytes.len()) {
+            Some(text) => Ok(text),
+            None => core::str::from_utf8(bytes).map_err(|_| CodecError::Malformed),
+        }
+    }
+
+    /// What was read last, so many bytes, as a part of the text; none where it is not within it.
+    fn text_of(&self, length: usize) -> Option<&'a str> {
+        let end = self.text.len().checked_add(self.beyond)?.checked_sub(self.rest.len())?;
+        self.text.get(end.checked_sub(length)?..end)
     }
 
     /// Ends the reading.
@@ -151,6 +181,30 @@ mod tests {
         let mut bytes = [0xff; 10];
         bytes[9] = 0x02;
         assert_eq!(Cursor::new(&bytes).varint(), Err(CodecError::Malformed));
+    }
+
+    #[test]
+    fn strings_read_the_same_whether_the_bytes_were_looked_at_as_text_or_not() {
+        let texts: [&[u8]; 6] = [b"", b"plain", "\u{fc}ber".as_bytes(), &[0xc3], &[0xa9], &[b'a', 0xff]];
+        for first in texts {
+            for second in texts {
+                let mut bytes = [0; 32];
+                let mut length = 0;
+                for text in [first, &[0xac][..0], second] {
+                    bytes[length] = u8::try_from(text.len()).unwrap();
+                    bytes[length + 1..length + 1 + text.len()].copy_from_slice(text);
+                    length += 1 + text.len();
+                }
+                let (mut plain, mut whole) = (Cursor::new(&bytes), Cursor::over_text(&bytes[..length]));
+                for _ in 0..3 {
+                    let (one, other) = (plain.string(9), whole.string(9));
+                    assert_eq!(one, other, "{bytes:?}");
+                    if one.is_err() {
+                        break;
+                    }
+                }
+            }
+        }
     }
 
     #[test]

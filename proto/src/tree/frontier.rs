@@ -2,7 +2,7 @@
 //! 2.1: each split is at the largest power of two, so the bits of the size name the subtrees). It is all that appending
 //! needs, and a log's whole state in one hash for each bit that is set.
 
-use super::ancestor;
+use super::{Run, ancestor};
 use crate::hash::Hash;
 use crate::limits::{MAX_TREE_HEIGHT, MAX_TREE_SIZE};
 use crate::number::TreeSize;
@@ -89,6 +89,21 @@ impl Frontier {
         self.subtrees.push(node).map_err(|_| FrontierError)?;
         self.size = grown;
         Ok(())
+    }
+
+    /// Appends a run of leaves whose perfect subtrees are known: a few hashes, however many leaves it has. It begins where the tree
+    /// ends.
+    ///
+    /// # Errors
+    /// [`FrontierError`] when the log is full, or ends elsewhere; then some of it may have been appended.
+    pub fn append_run<B: AsRef<[Hash]>>(&mut self, run: &Run<B>) -> Result<(), FrontierError> {
+        if run.start() != self.size {
+            return Err(FrontierError);
+        }
+        run.subtrees().try_for_each(|subtree| {
+            let (level, hash) = subtree.ok_or(FrontierError)?;
+            self.append_subtree(level, hash)
+        })
     }
 
     /// The root hash.

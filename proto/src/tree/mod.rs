@@ -1,15 +1,17 @@
 //! The Merkle tree of RFC 6962 section 2.1, as arithmetic: no storage, no allocation.
 //!
 //! [`Frontier`] appends. [`Range`] knows the nodes that a contiguous run of leaves and a range proof determine; appliances
-//! make range proofs from it, clients make inclusion proofs from it. [`inclusion`] and [`consistency`] verify proofs.
+//! make range proofs from it, clients make inclusion proofs from it. [`Run`] is what both share. [`inclusion`] and [`consistency`] verify proofs.
 
 pub mod consistency;
 mod frontier;
 pub mod inclusion;
 mod range;
+mod run;
 
 pub use frontier::{Frontier, FrontierError};
 pub use range::{Range, RangeError};
+pub use run::Run;
 
 /// The number of `index`'s ancestor that many levels up.
 pub(crate) fn ancestor(index: u64, level: u32) -> u64 {

@@ -9,6 +9,7 @@
 //! level on each side.
 
 use super::inclusion::has_sibling;
+use super::run::{fill, inside};
 use super::{ancestor, first_leaf, height};
 use crate::hash::Hash;
 use crate::limits::{MAX_PATH_HASHES, MAX_RANGE_PROOF_HASHES, MAX_TREE_HEIGHT, MAX_TREE_SIZE};
@@ -101,12 +102,22 @@ impl<'b> Range<'b> {
         if buffer.len() < Self::nodes_needed(leaves) {
             return Err(RangeError::Buffer);
         }
-        fill_inside(start, end, buffer).ok_or(RangeError::Buffer)?;
+        fill(start, end, buffer).ok_or(RangeError::Buffer)?;
+        Self::around(start..end, size, proof, buffer)
+    }
+
+    /// The nodes of a run whose perfect subtrees are known.
+    pub(super) fn around(
+        run: core::ops::Range<u64>,
+        size: u64,
+        proof: &[Hash],
+        nodes: &'b [Hash],
+    ) -> Result<Self, RangeError> {
         let mut range = Self {
-            start,
-            end,
+            start: run.start,
+            end: run.end,
             size,
-            inside: buffer,
+            inside: nodes,
             left: ByLevel::new(),
             right: ByLevel::new(),
             left_edge: ByLevel::new(),
@@ -171,13 +182,7 @@ impl<'b> Range<'b> {
     }
 
     fn inside_node(&self, level: u32, index: u64) -> Option<Hash> {
-        let (mut offset, mut row) = (0_u64, Row::of_leaves(self.start, self.end));
-        for _ in 0..level {
-            offset = offset.checked_add(row.length())?;
-            row = row.above();
-        }
-        let within = index.checked_sub(row.first).filter(|within| *within < row.length())?;
-        self.inside.get(usize::try_from(offset.checked_add(within)?).ok()?).copied()
+        inside(self.start..self.end, self.inside, level, index)
     }
 
     fn take_proof(&mut self, proof: &[Hash]) -> Option<()> {
@@ -235,47 +240,6 @@ fn gathered<const N: usize>(hashes: impl Iterator<Item = Option<Hash>>) -> Optio
         all.push(hash?).ok()?;
     }
     Some(all)
-}
-
-/// The perfect subtrees of one height within a run: their numbers.
-#[derive(Clone, Copy)]
-struct Row {
-    first: u64,
-    end: u64,
-}
-
-impl Row {
-    const fn of_leaves(start: u64, end: u64) -> Self {
-        Self { first: start, end }
-    }
-
-    const fn above(self) -> Self {
-        Self { first: self.first.div_ceil(2), end: self.end / 2 }
-    }
-
-    const fn length(self) -> u64 {
-        self.end.saturating_sub(self.first)
-    }
-}
-
-/// Computes the perfect subtrees above the leaves at the front of `buffer`, row behind row.
-fn fill_inside(start: u64, end: u64, buffer: &mut [Hash]) -> Option<()> {
-    let (mut offset, mut row) = (0_usize, Row::of_leaves(start, end));
-    loop {
-        let above = row.above();
-        if above.length() == 0 {
-            return Some(());
-        }
-        let length = usize::try_from(row.length()).ok()?;
-        let (below, rest) = buffer.get_mut(offset..)?.split_at_mut_checked(length)?;
-        let skip = usize::try_from(row.first & 1).ok()?;
-        let (pairs, _) = below.get(skip..)?.as_chunks::<2>();
-        for (node, [left, right]) in rest.iter_mut().zip(pairs) {
-            *node = Hash::of_node(left, right);
-        }
-        offset = offset.checked_add(length)?;
-        row = above;
-    }
 }
 
 /// Levels of the perfect subtrees left of `start`, largest first.

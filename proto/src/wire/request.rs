@@ -167,6 +167,15 @@ impl<'a> Request<'a> {
     /// # Errors
     /// [`RequestError`].
     pub fn parse(frame: &'a [u8]) -> Result<Self, RequestError> {
+        Self::parse_with(frame, |_| {})
+    }
+
+    /// The same, and gives each intent as soon as it is parsed, for those who need them all and would parse them again. What was
+    /// given before an error is to be dropped.
+    ///
+    /// # Errors
+    /// [`RequestError`].
+    pub fn parse_with(frame: &'a [u8], mut each: impl FnMut(Intent<'a>)) -> Result<Self, RequestError> {
         if frame.len() > MAX_FRAME_BYTES {
             return Err(RequestError::Frame(CodecError::TooLong));
         }
@@ -181,7 +190,7 @@ impl<'a> Request<'a> {
             let position = u32::try_from(position).unwrap_or(u32::MAX);
             // The frame's limit is not the intent's: the length is taken as it is, and judged by the intent.
             let bytes = cursor.bytes(MAX_FRAME_BYTES)?;
-            Intent::parse(bytes).map_err(|error| RequestError::Intent(position, error))?;
+            each(Intent::parse(bytes).map_err(|error| RequestError::Intent(position, error))?);
         }
         cursor.end()?;
         if count == 0 {
