@@ -162,6 +162,8 @@ pub const MAX_PENDING_CHARTERS: usize = 16;
 pub const MAX_LISTED_USES: usize = 200;
 /// Intents between two looks at a batch's deadline.
 pub const INTENTS_PER_DEADLINE_LOOK: usize = 16;
+/// Bytes that an intent has at least, for most: room for the intents of a frame is set aside once. One that holds more takes more.
+pub const EXPECTED_INTENT_BYTES: usize = 96;
 /// Batches that wait for the shadow bundle; more are dropped and counted.
 pub const MAX_WAITING_SHADOWS: usize = 32;
 /// Bytes of the frames that wait for the shadow bundle.

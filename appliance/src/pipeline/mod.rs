@@ -20,6 +20,7 @@ use std::time::Duration;
 
 use assent_proto::codec::CodecError;
 use assent_proto::entry::{Grounds, Salt};
+use assent_proto::intent::Intent;
 use assent_proto::refusal::Refusal;
 use assent_proto::wire::{Frame, Head, Request, RequestError, Ruling, append_refused};
 use tokio::sync::{oneshot, watch};
@@ -28,7 +29,7 @@ use crate::clock::{Clock, Stopwatch};
 use crate::evaluation::{Asserted, Rates, evaluate, withhold};
 use crate::identity::SpiffeId;
 use crate::intent::Reading;
-use crate::limits::INTENTS_PER_DEADLINE_LOOK;
+use crate::limits::{EXPECTED_INTENT_BYTES, INTENTS_PER_DEADLINE_LOOK};
 use crate::log::Leaves;
 use crate::log::store::{BatchKey, StoreError};
 use crate::policy::shadow::{Account, Shadow, ShadowStatus};
@@ -116,14 +117,14 @@ impl Pipeline {
             true = hangs(&mut disk) => return Some(refused(Refusal::TokenUnavailable)),
             place = self.sealer.place() => place?,
         };
-        let walked = match Request::parse(&frame) {
+        let walked = match Asked::parse(&frame) {
             // The time is taken after the wait: a window begins when it was decided.
-            Ok(request) if !request.batch().is_current(self.clock.now()) => {
+            Ok(asked) if !asked.request.batch().is_current(self.clock.now()) => {
                 return Some(refused(Refusal::Expired));
             }
-            Ok(request) => {
-                let key = BatchKey::new(request.batch(), principal.as_str());
-                self.walk(principal, request, frame.len(), Evidence::default()).map(|decided| (key, decided))
+            Ok(asked) => {
+                let key = BatchKey::new(asked.request.batch(), principal.as_str());
+                self.walk(principal, &asked, Evidence::default()).map(|decided| (key, decided))
             }
             Err(error) => return Some(refused_frame(principal, error)),
         };
@@ -155,24 +156,23 @@ impl Pipeline {
     fn walk(
         &self,
         principal: &SpiffeId,
-        request: Request<'_>,
-        bytes: usize,
+        asked: &Asked<'_>,
         evidence: Evidence,
     ) -> Result<Decided, DecideError> {
         let (began, now) = (Stopwatch::start(), self.clock.now());
         let (moment, boundary) = (self.policies.moment(now), self.sealer.boundary());
         // What waited was counted when it was asked.
-        let asked = if evidence.waited { 0 } else { request.intents().len() };
-        let rate_before = self.rates.count(principal.as_str(), moment.running, asked);
+        let counted = if evidence.waited { 0 } else { asked.intents.len() };
+        let rate_before = self.rates.count(principal.as_str(), moment.running, counted);
         let (epoch, degraded, approvals) = (boundary.epoch(), !boundary.is_open(), evidence.approvals);
         let asserted = Asserted { now, epoch, degraded, approvals, rate_before };
         let is_closed = self.policies.boundary().closed(moment).is_some();
         let has_shadow = !is_closed
             && !evidence.waited
-            && self.shadow.as_ref().is_some_and(|shadow| shadow.has_room(bytes));
+            && self.shadow.as_ref().is_some_and(|shadow| shadow.has_room(asked.request.frame().len()));
         let is_late = || began.left_of(self.deadline).is_none();
         let limits = Limits { is_closed, has_shadow, grounds: evidence.grounds, is_late };
-        let decided = decide(&self.policies.snapshot(), principal, request, asserted, limits)?;
+        let decided = decide(&self.policies.snapshot(), principal, &asked.intents, asserted, limits)?;
         if decided.late > 0 {
             let (late, deadline) = (decided.late, self.deadline);
             tracing::warn!(%principal, late, ?deadline, "a batch passed `policy.deadline`; the rest of it was refused");
@@ -203,6 +203,22 @@ impl Pipeline {
     #[must_use]
     pub fn shadow(&self) -> Option<ShadowStatus> {
         self.shadow.as_ref().map(|shadow| shadow.status())
+    }
+}
+
+/// A frame, with its intents as they were parsed: each is parsed once, and walks from there.
+#[derive(Debug)]
+pub(crate) struct Asked<'f> {
+    request: Request<'f>,
+    intents: Vec<Intent<'f>>,
+}
+
+impl<'f> Asked<'f> {
+    /// Parses a frame.
+    fn parse(frame: &'f [u8]) -> Result<Self, RequestError> {
+        let mut intents = Vec::with_capacity(1 + frame.len() / EXPECTED_INTENT_BYTES);
+        let request = Request::parse_with(frame, |intent| intents.push(intent))?;
+        Ok(Self { request, intents })
     }
 }
 
@@ -240,7 +256,7 @@ struct Limits<L> {
 fn decide(
     snapshot: &Snapshot,
     principal: &SpiffeId,
-    request: Request<'_>,
+    intents: &[Intent<'_>],
     asserted: Asserted,
     limits: Limits<impl Fn() -> bool>,
 ) -> Result<Decided, DecideError> {
@@ -250,16 +266,15 @@ fn decide(
     let head = Head { time, epoch, bundle: snapshot.digest(), salt, principal: principal.as_str() };
     let view = snapshot.bundle().view();
     let subject = snapshot.principal(principal.as_str());
-    let intents = request.intents();
     let mut rulings: Vec<Ruling<'_>> = Vec::new();
     let mut outcomes = Vec::with_capacity(intents.len());
     let mut reading = Reading::new(&view);
     let mut leaves = Leaves::with_capacity(intents.len(), intents.len() * 512);
     let (mut is_late, mut late, mut wishes) = (false, 0, Vec::new());
-    for (position, (intent, _)) in intents.enumerate() {
+    for (position, intent) in intents.iter().enumerate() {
         is_late = is_late || (position.is_multiple_of(INTENTS_PER_DEADLINE_LOOK) && (limits.is_late)());
         let place = u32::try_from(position).unwrap_or(u32::MAX);
-        let ruling = match reading.classify(subject, &intent, asserted.at(position)) {
+        let ruling = match reading.classify(subject, intent, asserted.at(position)) {
             Ok(classified) => {
                 wishes.extend(classified.granted.waiting.map(|waiting| (place, waiting)));
                 if is_late || limits.is_closed {
@@ -271,7 +286,7 @@ fn decide(
             }
             Err(unclassified) => unclassified.ruling(),
         };
-        leaves.push(&ruling.clone().entry(&head, place, &intent, intent.act.digest()))?;
+        leaves.push(&ruling.clone().entry(&head, place, intent, intent.act.digest()))?;
         outcomes.push(number_of(ruling, &mut rulings));
     }
     let account = (limits.has_shadow && late == 0).then(|| Account::new(asserted, &rulings, &outcomes));

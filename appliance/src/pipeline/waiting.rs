@@ -7,11 +7,12 @@ use std::sync::Arc;
 
 use assent_proto::codec::CodecError;
 use assent_proto::entry::{Grounds, Salt};
+use assent_proto::intent::Intent;
 use assent_proto::refusal::Refusal;
-use assent_proto::wire::{Head, Request, Ruling, Ticket, Verdict};
+use assent_proto::wire::{Head, Ruling, Ticket, Verdict};
 use tokio::sync::oneshot;
 
-use super::{DecideError, Decided, Evidence, Pipeline, refused};
+use super::{Asked, DecideError, Decided, Evidence, Pipeline, refused};
 use crate::identity::SpiffeId;
 use crate::limits::COLLECT_PATIENCE;
 use crate::log::Leaves;
@@ -99,13 +100,13 @@ impl Pipeline {
 
     /// Decides anew what waited, and hands it to the sealer. None: the appliance is stopping.
     pub(crate) async fn decide_again(&self, line: &Line) -> Option<Pending> {
-        self.conclude(line, AskedBy::Queue, |principal, request, bytes| {
+        self.conclude(line, AskedBy::Queue, |principal, asked| {
             // While a boundary is closed nothing is a decision: it waits for both.
             if !self.is_open() {
                 return Ok(None);
             }
             let Some(evidence) = self.evidence(line)? else { return Ok(None) };
-            self.walk(principal, request, bytes, evidence).map(|Decided { written, .. }| Some(written))
+            self.walk(principal, asked, evidence).map(|Decided { written, .. }| Some(written))
         })
         .await
     }
@@ -137,9 +138,9 @@ impl Pipeline {
 
     /// Refuses what waited, for a reason that no policy gives. None: the appliance is stopping.
     pub(crate) async fn end_wait(&self, line: &Line, refusal: Refusal) -> Option<Pending> {
-        self.conclude(line, AskedBy::EndOfWait, |principal, request, _| {
+        self.conclude(line, AskedBy::EndOfWait, |principal, asked| {
             let head = self.head(principal)?;
-            refuse_all(&head, &request, refusal).map(Some)
+            refuse_all(&head, &asked.intents, refusal).map(Some)
         })
         .await
     }
@@ -148,7 +149,7 @@ impl Pipeline {
         &self,
         line: &Line,
         asked_by: AskedBy,
-        decide: impl FnOnce(&SpiffeId, Request<'_>, usize) -> Result<Option<Written>, DecideError>,
+        decide: impl FnOnce(&SpiffeId, &Asked<'_>) -> Result<Option<Written>, DecideError>,
     ) -> Option<Pending> {
         let key = line.key();
         let place = self.sealer.place().await?;
@@ -181,12 +182,12 @@ impl Pipeline {
     fn written(
         &self,
         line: &Line,
-        decide: impl FnOnce(&SpiffeId, Request<'_>, usize) -> Result<Option<Written>, DecideError>,
+        decide: impl FnOnce(&SpiffeId, &Asked<'_>) -> Result<Option<Written>, DecideError>,
     ) -> Result<Option<(Vec<u8>, Written)>, DecideError> {
         let frame = queue::intents(self.sealer.reader(), line)?;
         let principal = SpiffeId::parse(&line.principal).map_err(|_| CodecError::Malformed)?;
-        let request = Request::parse(&frame).map_err(|_| CodecError::Malformed)?;
-        let written = decide(&principal, request, frame.len())?;
+        let asked = Asked::parse(&frame).map_err(|_| CodecError::Malformed)?;
+        let written = decide(&principal, &asked)?;
         Ok(written.map(|written| (frame, written)))
     }
 
@@ -198,12 +199,12 @@ impl Pipeline {
     }
 }
 
-fn refuse_all(head: &Head<'_>, request: &Request<'_>, refusal: Refusal) -> Result<Written, DecideError> {
+fn refuse_all(head: &Head<'_>, intents: &[Intent<'_>], refusal: Refusal) -> Result<Written, DecideError> {
     let ruling = Ruling { verdict: Verdict::Deny(refusal), risk: 0, policies: Default::default() };
-    let count = request.intents().len();
+    let count = intents.len();
     let mut leaves = Leaves::with_capacity(count, count * 512);
-    for (position, (intent, _)) in (0..).zip(request.intents()) {
-        leaves.push(&ruling.clone().entry(head, position, &intent, intent.act.digest()))?;
+    for (position, intent) in (0..).zip(intents) {
+        leaves.push(&ruling.clone().entry(head, position, intent, intent.act.digest()))?;
     }
     Ok(Written::new(head, std::slice::from_ref(&ruling), &vec![0; count], leaves)?)
 }
