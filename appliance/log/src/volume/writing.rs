@@ -119,9 +119,13 @@ impl<'s> Binding<'s> {
         Ok(binding)
     }
 
-    fn failed(&self) -> impl Fn(io::Error) -> StoreError + use<> {
-        let path = leaves_path(&self.store.volumes_folder(), self.number);
-        move |source| StoreError::File { doing: "write", path: path.clone(), source }
+    /// The path is made only when something failed: this is asked for every leaf.
+    fn failed(&self) -> impl Fn(io::Error) -> StoreError + use<'s> {
+        let (store, number) = (self.store, self.number);
+        move |source| {
+            let path = leaves_path(&store.volumes_folder(), number);
+            StoreError::File { doing: "write", path, source }
+        }
     }
 
     fn leaf(&mut self, leaf: &[u8]) -> Result<(), StoreError> {
