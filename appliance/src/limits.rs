@@ -67,6 +67,8 @@ pub const MAX_TRANSITIONS: usize = 256;
 pub const ESCALATION_START_GRACE: Duration = Duration::from_secs(8);
 /// How often the boundaries are looked at for escalations, besides when the token boundary changes.
 pub const ESCALATION_POLL: Duration = Duration::from_secs(1);
+/// Of `round.unsigned_max`, the percentage from which on people are told that an outage nears it: a fifth is left to end it in.
+pub const OUTAGE_BOUND_NEAR_PERCENT: u64 = 80;
 /// Holds that people are told of one by one; others follow as these are answered.
 pub const MAX_TOLD_HOLDS: usize = 32;
 /// How long a stopping appliance waits for the sinks.
@@ -218,6 +220,7 @@ const _: () = assert!(
     ESCALATION_START_GRACE.as_secs() > SIGNER_START_DEADLINE.as_secs(),
     "a start that is merely slow alarms nobody"
 );
+const _: () = assert!(OUTAGE_BOUND_NEAR_PERCENT < 100, "what is near is told before it is there");
 const _: () = assert!(
     ESCALATION_TEST_DEADLINE.as_secs() > 2 * assent_escalation::limits::MAX_SINK_DEADLINE.as_secs(),
     "whoever tests hears of the slowest sink"

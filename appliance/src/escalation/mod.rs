@@ -7,7 +7,10 @@
 mod break_glass;
 mod desk;
 mod holds;
+mod outage_bound;
 mod status;
+#[cfg(test)]
+mod tests;
 mod watching;
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -25,13 +28,14 @@ use watching::Watching;
 
 use self::break_glass::Uses;
 use self::holds::Holds;
+use self::outage_bound::OutageBound;
 use crate::break_glass::BreakGlass;
 use crate::clock::{Clock, Stopwatch};
 use crate::config::Config;
 use crate::limits::{ESCALATION_STOP_PATIENCE, MAX_DRILL_MARK};
 use crate::policy::Policies;
 use crate::queue::Queue;
-use crate::token::TokenBoundary;
+use crate::token::SealerHandle;
 
 /// Why nobody could be told; then nothing is served.
 #[derive(Debug, thiserror::Error)]
@@ -68,6 +72,8 @@ impl DrillMark {
 #[derive(Debug)]
 pub struct Escalation {
     origin: String,
+    /// Entries that may stand unsigned.
+    unsigned_max: u64,
     outbox: Arc<Outbox>,
     deliverer: Arc<Deliverer>,
     raise: Escalations,
@@ -87,7 +93,8 @@ impl Escalation {
         let outbox = Arc::new(Outbox::open(&config.outbox_path(), &origin, &routes)?);
         let deliverer = Arc::new(Deliverer::start(Arc::clone(&outbox), sinks, Arc::new(SystemClock))?);
         let raise = deliverer.escalations();
-        Ok(Self { origin, outbox, deliverer, raise, drill: DrillMark::default() })
+        let (unsigned_max, drill) = (config.round.unsigned_max, DrillMark::default());
+        Ok(Self { origin, unsigned_max, outbox, deliverer, raise, drill })
     }
 
     /// What answers commands and tells status.
@@ -102,19 +109,22 @@ impl Escalation {
     #[must_use]
     pub fn watch(
         self,
-        boundary: Arc<TokenBoundary>,
+        sealer: &SealerHandle,
         policies: Arc<Policies>,
         clock: Clock,
         automatic: bool,
         (break_glass, review_within): (Arc<BreakGlass>, Duration),
         queue: Arc<Queue>,
     ) -> Running {
-        let Self { origin, outbox, deliverer, raise, drill } = self;
+        let Self { origin, unsigned_max, outbox, deliverer, raise, drill } = self;
         let open = outbox.list().incidents;
         let uses = Uses::new(origin.clone(), break_glass, review_within, raise.clone(), &open);
         let holds = Holds::new(origin.clone(), queue, raise.clone(), &open);
+        let gauges = Arc::clone(sealer.gauges());
+        let bound = OutageBound::new(origin.clone(), gauges, unsigned_max, raise.clone(), &open);
+        let boundary = Arc::clone(sealer.boundary());
         let watching = Watching::new(origin, boundary, policies, clock, raise, drill, automatic, &open);
-        let watching = watching.with(uses, holds);
+        let watching = watching.with(bound, uses, holds);
         let (enough, heard) = oneshot::channel();
         Running { deliverer, enough, watching: tokio::spawn(watching.run(heard)) }
     }

@@ -14,6 +14,7 @@ use tokio::sync::oneshot;
 use super::DrillMark;
 use super::break_glass::Uses;
 use super::holds::Holds;
+use super::outage_bound::{Outage, OutageBound};
 use super::status::is_open;
 use crate::clock::{Clock, Stopwatch};
 use crate::hsm::FaultClass;
@@ -40,6 +41,7 @@ pub(super) struct Watching {
     outage: Vec<Open>,
     evaluation: Option<IncidentKey>,
     bundle: Option<IncidentKey>,
+    bound: Option<OutageBound>,
     uses: Option<Uses>,
     holds: Option<Holds>,
 }
@@ -47,6 +49,7 @@ pub(super) struct Watching {
 #[derive(Debug)]
 struct Open {
     key: IncidentKey,
+    kind: Kind,
     severity: Severity,
     since: Timestamp,
 }
@@ -93,6 +96,7 @@ impl Watching {
         };
         let of_outage = |incident: &IncidentView| Open {
             key: incident.key.clone(),
+            kind: incident.kind,
             severity: incident.severity,
             since: incident.since_ms,
         };
@@ -114,14 +118,15 @@ impl Watching {
             outage,
             evaluation,
             bundle,
+            bound: None,
             uses: None,
             holds: None,
         }
     }
 
-    /// The same, with what is done under warrants, and what awaits approval.
-    pub(super) fn with(self, uses: Uses, holds: Holds) -> Self {
-        Self { uses: Some(uses), holds: Some(holds), ..self }
+    /// The same, with how long an outage may last, what is done under warrants, and what awaits approval.
+    pub(super) fn with(self, bound: OutageBound, uses: Uses, holds: Holds) -> Self {
+        Self { bound: Some(bound), uses: Some(uses), holds: Some(holds), ..self }
     }
 
     /// Watches until it is told to stop, and why, where nobody wanted it to.
@@ -152,6 +157,13 @@ impl Watching {
         self.evaluation(now);
         self.bundle(now);
         let (epoch, is_drill) = (self.boundary.epoch(), self.drill.is_on());
+        let is_of_the_disk = self.outage.iter().any(|open| open.kind == Kind::DiskLow);
+        // People hear of the outage first, and of a start that is merely slow they do not.
+        if let Some(bound) =
+            self.bound.as_mut().filter(|_| !self.outage.is_empty() && !self.boundary.is_open())
+        {
+            bound.look(Outage { now, epoch, is_of_the_disk, is_drill });
+        }
         if let Some(uses) = &mut self.uses {
             uses.look(now, epoch, is_drill);
         }
@@ -228,7 +240,7 @@ impl Watching {
             .in_drill(self.drill.is_on());
         let key = incident.key().clone();
         if self.raise.begin(incident) {
-            self.outage.push(Open { key, severity, since });
+            self.outage.push(Open { key, kind, severity, since });
         }
     }
 
@@ -244,6 +256,9 @@ impl Watching {
             );
             !raise.end(End::new(open.key.clone(), at).because(&summary))
         });
+        if let Some(bound) = &mut self.bound {
+            bound.end(at);
+        }
     }
 
     fn evaluation(&mut self, now: Timestamp) {

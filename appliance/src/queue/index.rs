@@ -194,10 +194,16 @@ impl Index {
     }
 
     /// In the order in which they are decided.
-    pub(super) fn lines(&self) -> impl Iterator<Item = &Line> {
-        let mut turns: Vec<_> = self.held.iter().map(|(key, held)| (turn(&held.line, *key), held)).collect();
+    pub(super) fn lines(&self) -> impl ExactSizeIterator<Item = &Line> {
+        self.lines_that(|_| true)
+    }
+
+    /// Those for which this holds, in the order in which they are decided: the others cost no more than a look.
+    pub(super) fn lines_that(&self, holds: impl Fn(&Line) -> bool) -> impl ExactSizeIterator<Item = &Line> {
+        let chosen = self.held.iter().filter(|(_, held)| holds(&held.line));
+        let mut turns: Vec<_> = chosen.map(|(key, held)| (turn(&held.line, *key), &held.line)).collect();
         turns.sort_by_key(|(turn, _)| *turn);
-        turns.into_iter().map(|(_, held)| &held.line)
+        turns.into_iter().map(|(_, line)| line)
     }
 
     pub(super) fn len(&self) -> usize {

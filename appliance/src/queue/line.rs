@@ -104,6 +104,12 @@ impl Line {
         }
     }
 
+    /// Whether operators are to answer it.
+    #[must_use]
+    pub const fn awaits_approval(&self) -> bool {
+        matches!(self.state, State::AwaitingApproval(_))
+    }
+
     /// Whether it is decided as soon as the boundaries are open.
     #[must_use]
     pub const fn is_ready(&self) -> bool {

@@ -88,7 +88,20 @@ impl Queue {
             // Whose it is cannot be known, so nobody could be answered.
             return Err(StoreError::Unreadable("waiting ticket"));
         }
-        Ok(Arc::new(Self { limits, index: Mutex::new(index), news: Notify::new() }))
+        Ok(Self::of(limits, index))
+    }
+
+    fn of(limits: QueueLimits, index: Index) -> Arc<Self> {
+        Arc::new(Self { limits, index: Mutex::new(index), news: Notify::new() })
+    }
+
+    /// One without a log, for the tests of other rooms: what waits is in memory only, and may be as much as it likes.
+    #[cfg(test)]
+    pub(crate) fn without_log() -> Arc<Self> {
+        let most = u64::MAX;
+        let limits =
+            QueueLimits { intents: most, bytes: most, principal_intents: most, principal_bytes: most };
+        Self::of(limits, Index::default())
     }
 
     /// Takes room for intents of this principal.
@@ -162,8 +175,9 @@ impl Queue {
     #[must_use]
     pub fn awaiting(&self, most: usize) -> (Vec<Line>, usize) {
         let index = self.lock();
-        let awaiting = || index.lines().filter(|line| matches!(line.state, State::AwaitingApproval(_)));
-        (awaiting().take(most).cloned().collect(), awaiting().count())
+        let awaiting = index.lines_that(Line::awaits_approval);
+        let all = awaiting.len();
+        (awaiting.take(most).cloned().collect(), all)
     }
 
     /// The ticket of this name, whosever it is.

@@ -178,7 +178,7 @@ pub async fn run(config: &Config) -> Result<(), ServeError> {
         drills: config.hsm.allow_simulator,
     };
     let uses = (break_glass, config.break_glass.review_within);
-    let escalation = escalation.watch(Arc::clone(handle.boundary()), policies, clock, automatic, uses, queue);
+    let escalation = escalation.watch(&handle, policies, clock, automatic, uses, queue);
     let controlling = tokio::spawn(control::serve(control, Arc::new(desk)));
     let draining = tokio::spawn(drainer.run());
     let ended = start(sealer)?;

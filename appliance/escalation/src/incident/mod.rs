@@ -22,7 +22,7 @@ pub const DRILL_MARK: &str = "[DRILL] ";
 pub enum Kind {
     /// The token boundary has closed; ends at re-arm.
     Trip,
-    /// The boundary has been closed for nearly as long as the outage bound allows.
+    /// The token boundary is closed, and the log has little room left for what is denied meanwhile; ends at re-arm.
     OutageBoundNear,
     /// An intent waits for approvals.
     HoldWaiting,

@@ -1,6 +1,6 @@
-//! What the sealer has done, for whoever shows it: counters that only rise, and the newest checkpoint.
+//! What the sealer has done, for whoever shows it: counters that only rise, the newest checkpoint, and whether the disk is low.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use assent_proto::number::{Timestamp, TreeSize};
 
@@ -18,6 +18,7 @@ pub struct Gauges {
     checkpoint_time: AtomicU64,
     signer_process: AtomicU64,
     slow_signatures: AtomicU64,
+    disk_low: AtomicBool,
 }
 
 /// One reading of the gauges.
@@ -65,6 +66,16 @@ impl Gauges {
             signer_process: load(&self.signer_process),
             slow_signatures: load(&self.slow_signatures),
         }
+    }
+
+    /// Whether the disk had less room than `log.low_water` when it was last looked at.
+    #[must_use]
+    pub fn is_disk_low(&self) -> bool {
+        self.disk_low.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn disk_low(&self, low: bool) {
+        self.disk_low.store(low, Ordering::Relaxed);
     }
 
     pub(super) fn log_size(&self, size: TreeSize, unsigned: u64) {
