@@ -15,11 +15,11 @@ use crate::support::{Appliance, assent, eventually};
 
 /// What a receiver was sent: ids of events, and what they say.
 #[derive(Clone, Default)]
-struct Inbox(Arc<Mutex<Vec<(String, Value)>>>);
+pub(crate) struct Inbox(Arc<Mutex<Vec<(String, Value)>>>);
 
 impl Inbox {
     /// A receiver at this address, which takes everything.
-    fn listen(&self, address: SocketAddr) {
+    pub(crate) fn listen(&self, address: SocketAddr) {
         let listener = TcpListener::bind(address).expect("the address is free again");
         let inbox = self.clone();
         let run = move || listener.incoming().flatten().for_each(|stream| inbox.take(stream));
@@ -54,11 +54,16 @@ impl Inbox {
 
     /// Events of trips of this phase, each once.
     fn trips(&self, phase: &str) -> Vec<Value> {
+        self.events("trip", phase)
+    }
+
+    /// Events of this kind and phase, each once.
+    pub(crate) fn events(&self, of: &str, phase: &str) -> Vec<Value> {
         let mut ids = BTreeSet::new();
         let seen = self.0.lock().expect("nobody panicked");
         let wanted = format!("assent.incident.{phase}");
-        let trips = seen.iter().filter(|(_, event)| event["type"] == wanted && kind(event) == "trip");
-        trips.filter(|(id, _)| ids.insert(id.clone())).map(|(_, event)| event.clone()).collect()
+        let events = seen.iter().filter(|(_, event)| event["type"] == wanted && kind(event) == of);
+        events.filter(|(id, _)| ids.insert(id.clone())).map(|(_, event)| event.clone()).collect()
     }
 }
 
@@ -66,11 +71,11 @@ fn kind(event: &Value) -> &str {
     event["data"]["kind"].as_str().unwrap_or_default()
 }
 
-fn free_address() -> SocketAddr {
+pub(crate) fn free_address() -> SocketAddr {
     TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port")
 }
 
-fn webhook(name: &str, address: SocketAddr) -> String {
+pub(crate) fn webhook(name: &str, address: SocketAddr) -> String {
     format!(
         "[[escalation.sink]]\nname = \"{name}\"\nkind = \"webhook\"\nurl = \"http://{address}/hook\"\n\
          secret_file = \"webhook.secret\"\ndeadline = \"2s\"\n"
@@ -78,15 +83,20 @@ fn webhook(name: &str, address: SocketAddr) -> String {
 }
 
 /// An appliance that opens again by itself, with these sinks.
-fn with_sinks(sinks: &[String]) -> Appliance {
+pub(crate) fn with_sinks(sinks: &[String]) -> Appliance {
     let mut appliance = staffed("");
+    add_sinks(&mut appliance, sinks);
+    appliance
+}
+
+/// Starts an appliance again with these sinks.
+pub(crate) fn add_sinks(appliance: &mut Appliance, sinks: &[String]) {
     assert!(appliance.stop(), "it stops");
     write_secret(&appliance.folder.path().join("webhook.secret"));
     let config = std::fs::read_to_string(appliance.config()).expect("the configuration");
     let config = format!("{config}\n{}", sinks.concat());
     std::fs::write(appliance.config(), config).expect("a configuration");
     appliance.launch();
-    appliance
 }
 
 fn write_secret(path: &Path) {

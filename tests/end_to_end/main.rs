@@ -17,6 +17,8 @@ mod disk;
 #[cfg(test)]
 mod drills;
 #[cfg(test)]
+mod escalation_kinds;
+#[cfg(test)]
 mod escalations;
 #[cfg(test)]
 mod fail_open;

@@ -18,19 +18,19 @@ use super::{attentive, configure};
 use crate::support::agent::{Agent, allowed, batch_id};
 use crate::support::{Appliance, eventually};
 
-const MIB: u64 = 1024 * 1024;
+pub(crate) const MIB: u64 = 1024 * 1024;
 /// The smallest piece of a file system.
 const BLOCK: u64 = 4096;
 
 /// What the small file system is.
 #[derive(Clone, Copy, Debug)]
-enum Kind {
+pub(crate) enum Kind {
     Memory,
     Ext4,
 }
 
 /// A small file system over a folder, until this is dropped.
-struct Small {
+pub(crate) struct Small {
     folder: PathBuf,
 }
 
@@ -80,7 +80,7 @@ impl Small {
     }
 
     /// Fills it, or empties it, until so many bytes are free.
-    fn leave(&self, free: u64) {
+    pub(crate) fn leave(&self, free: u64) {
         let size = std::fs::metadata(self.ballast()).map_or(0, |there| there.len());
         let wanted = (size + self.free()).saturating_sub(free);
         let file =
@@ -115,7 +115,7 @@ impl Drop for Small {
 }
 
 /// An appliance whose data folder is small, with these lines under `[log]`.
-fn on_a_small_disk(kind: Kind, lines: &str) -> Option<(Appliance, Small)> {
+pub(crate) fn on_a_small_disk(kind: Kind, lines: &str) -> Option<(Appliance, Small)> {
     let mut appliance = attentive();
     assert!(appliance.stop(), "it stops well");
     configure(&appliance, "[log]", lines);

@@ -6,7 +6,7 @@
 
 mod errors;
 mod founding;
-mod full;
+pub(crate) mod full;
 mod hanging;
 mod killed;
 mod load;
