@@ -55,6 +55,11 @@ pub(crate) fn json(document: &serde_json::Value) -> String {
     shown
 }
 
+/// A count, with the words for one or for several behind it.
+pub(crate) fn counted(count: u64, one: &str, several: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { several })
+}
+
 /// Whether a text that an operator writes can stand in a statement, which has a line for each of its parts.
 ///
 /// # Errors
@@ -133,6 +138,12 @@ mod tests {
         let shown = json(&document);
         assert_eq!(serde_json::from_str::<serde_json::Value>(&shown).unwrap(), document);
         assert_eq!(shown, "{\"name\":\"gr\u{fc}n \\u202edno\\u007f \\udb40\\udc41 \\\"\\\\ \\u001b[2J\"}");
+    }
+
+    #[test]
+    fn one_is_spoken_of_as_one_and_none_as_several() {
+        let told = [0, 1, 2].map(|count| counted(count, "hold awaits", "holds await"));
+        assert_eq!(told, ["0 holds await", "1 hold awaits", "2 holds await"]);
     }
 
     #[test]

@@ -83,6 +83,13 @@ fn what_an_operator_approves_is_evaluated_anew_and_allowed() {
     let list: serde_json::Value = serde_json::from_str(&out).expect("json");
     assert_eq!((code, &list["holds"][0]["ticket"]), (0, &ticket.id().to_string().into()), "{list}");
     assert_eq!(list["holds"][0]["demands"][0]["operators"], serde_json::json!(["ann", "ben"]));
+    let (_, out, talk) = assent(Some(&config), &["approval", "list", "-o", "jsonl"]);
+    assert!(talk.contains("1 hold awaits approval."), "{talk}");
+    let row: serde_json::Value = serde_json::from_str(&out).expect("one row");
+    assert_eq!(
+        (&row["schema"], &row["risk"]),
+        (&"assent.v1.approval.hold".into(), &list["holds"][0]["risk"])
+    );
     let (_, out, _) = assent(Some(&config), &["approval", "show", &ticket.id().to_string()]);
     assert!(out.contains("cancellation-is-approved") && out.contains("\"reason\""), "{out}");
     let (code, out, talk) = answer(&appliance, Answer::Approved, &ticket, "ann");
@@ -112,12 +119,12 @@ fn who_may_not_answer_is_told_why_and_changes_nothing() {
         ("alice", "by no listed key"),
     ] {
         let (code, _, talk) = answer(&appliance, Answer::Approved, &ticket, by);
-        assert!(code == 1 && talk.contains(why), "{by}: {talk}");
+        assert!(code == 3 && talk.contains(why), "{by}: {code} {talk}");
     }
     let (code, out, talk) = answer(&appliance, Answer::Approved, &ticket, "ann");
     assert!(code == 0 && out.contains("others must approve it, too"), "{out}{talk}");
     let (code, _, talk) = answer(&appliance, Answer::Approved, &ticket, "ann");
-    assert!(code == 1 && talk.contains("ann has approved this hold already"), "{talk}");
+    assert!(code == 3 && talk.contains("ann has approved this hold already"), "{code} {talk}");
     assert_eq!(answer(&appliance, Answer::Approved, &ticket, "ben").0, 0);
     assert!(collect(&agent, &ticket).all_allowed());
     let (code, _, talk) = answer(&appliance, Answer::Approved, &ticket, "ben");
@@ -142,7 +149,7 @@ fn a_signature_serves_for_its_own_hold_and_answer_only() {
     for (verb, ticket) in [("approve", &first), ("reject", &second)] {
         let id = ticket.id().to_string();
         let (code, _, talk) = assent(Some(&config), &["approval", verb, &id, "--signature", &signature]);
-        assert!(code == 1 && talk.contains("over another statement"), "{verb}: {talk}");
+        assert!(code == 3 && talk.contains("over another statement"), "{verb}: {code} {talk}");
     }
     let id = first.id().to_string();
     assert_eq!(assent(Some(&config), &["approval", "reject", &id, "--signature", &signature]).0, 0);
@@ -165,7 +172,7 @@ fn an_approval_by_a_key_that_is_gone_does_not_count_any_more() {
     std::fs::write(&path, rest.collect::<String>()).expect("operators");
     load(&appliance);
     let (code, _, talk) = answer(&appliance, Answer::Approved, &ticket, "ann");
-    assert!(code == 1 && talk.contains("by no listed key"), "{talk}");
+    assert!(code == 3 && talk.contains("by no listed key"), "{code} {talk}");
     let (code, out, talk) = answer(&appliance, Answer::Approved, &ticket, "ben");
     assert!(code == 0 && out.contains("others must approve it, too"), "{out}{talk}");
     assert_eq!(kinds(&collect(&agent, &ticket)), ["expired"]);

@@ -170,7 +170,7 @@ fn check_rejects_what_the_appliance_would_refuse_for_other_reasons_than_cedar_s(
     write(folder.path(), "signatures/alice.sig", "not looked into");
     let (code, out, talk) = assent(None, &["policy", "check", text(folder.path())]);
     assert_eq!(code, 0, "{talk}");
-    assert!(out.contains("  version     7, 1 signatures\n"), "{out}");
+    assert!(out.contains("  version     7, 1 signature\n"), "{out}");
     let (_, out, _) = assent(None, &["policy", "check", text(folder.path()), "-o", "json"]);
     assert_eq!((&json(&out)["version"], &json(&out)["signatures"]), (&7.into(), &1.into()));
 }

@@ -28,7 +28,7 @@ fn explain_names_the_deciding_policy_and_the_clause_that_fails() {
         "decided by\n  permit `red-v`, linked from `grant` at policies/vaults.cedar:1:1\n    reason: the team was granted it",
         "does not hold\n  forbid `large` at policies/vaults.cedar:5:1\n",
         "clause 1 at policies/vaults.cedar:6:56:\n    | when { context.amount * 2 > 150 }",
-        "out of scope: 1 policies; --all lists them",
+        "out of scope: 1 policy; --all lists it",
     ] {
         assert!(out.contains(part), "`{part}` is not in\n{out}");
     }

@@ -76,6 +76,27 @@ fn there_is_one_word_for_each_thing() {
     hold("use the word of the lexicon, or quote whose word it is", &breaches);
 }
 
+/// Where commands print, and the two places that may do so on standard output itself.
+const COMMANDS: &str = "appliance/src/cli/";
+const PRINTERS: &[&str] = &["appliance/src/cli/output.rs", "appliance/src/cli/log/export.rs"];
+
+#[test]
+fn commands_print_where_a_pipe_that_closes_changes_no_exit_code() {
+    let tree = Tree::read();
+    let mut breaches = Vec::new();
+    let is_command =
+        |file: &&File| file.path.starts_with(COMMANDS) && !PRINTERS.contains(&file.path.as_str());
+    for file in tree.ending(".rs").into_iter().filter(is_command) {
+        let prints = |line: &Line| {
+            line.code.contains("io::stdout(")
+                || ["println!", "print!"].iter().any(|word| source::names(&line.code, word))
+        };
+        let lines = source::lines(file).into_iter().filter(prints);
+        breaches.extend(lines.map(|line| format!("{}:{}: {}", file.path, line.number, line.code.trim())));
+    }
+    hold("print with `writeln!(crate::cli::stdout(), ..)?`", &breaches);
+}
+
 /// The breach of a line that says a foreign word without quoting it.
 fn foreign(file: &File, number: usize, text: &str) -> Option<String> {
     let text = text.to_lowercase();

@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 
 use assent_compiler::{Action, Bundle};
-use assent_proto::entry::break_glass::{CHARTER_NAMESPACE, List, ResourceScope};
+use assent_proto::entry::break_glass::{ActError, CHARTER_NAMESPACE, List, ResourceScope};
 use assent_proto::entry::{Charter, Entry, Salt};
 use assent_proto::intent::Uid;
 use assent_proto::limits::{
@@ -61,7 +61,7 @@ impl Draft {
         Quorum::of_lines(order.operators.iter().map(String::as_str), threshold)
             .map_err(|error| format!("`operators`: {error}"))?;
         let draft = Self { order, actions, not_after, now };
-        draft.with(|charter| charter.check_fields().map_err(|error| format!("charter: {error}")))?;
+        draft.with(|charter| charter.check_fields().map_err(|error| named("charter", error)))?;
         Ok(draft)
     }
 
@@ -117,11 +117,31 @@ impl Draft {
                 signatures: signed.texts.iter().map(String::as_str).collect(),
                 ..charter
             };
-            charter.check(origin).map_err(|error| format!("charter: {error}"))?;
+            charter.check(origin).map_err(|error| named("charter", error))?;
             encoded(&Entry::Charter(charter))
         })?;
         Ok((Act(Kind::Charter(leaf)), signed.names))
     }
+}
+
+/// What is wrong with an act, by the words of those who ordered it: a charter's file and the flags of a command have no word with a
+/// bound in it, as fields of the format have.
+pub(super) fn named(act: &str, error: ActError) -> String {
+    let word = |field: &'static str| match field {
+        "window_max_s" => "window",
+        "uses_max" => "uses",
+        "action" => "actions",
+        "resource" => "resources",
+        "principal" => "principals",
+        "operator" => "operators",
+        field => field,
+    };
+    let error = match error {
+        ActError::Text(field) => ActError::Text(word(field)),
+        ActError::Bounds(field) => ActError::Bounds(word(field)),
+        ActError::Statement => ActError::Statement,
+    };
+    format!("{act}: {error}")
 }
 
 fn uid(entity: &Entity) -> Uid<'_> {

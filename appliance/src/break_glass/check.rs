@@ -12,7 +12,7 @@ use super::act::{Act, Kind};
 use super::book::Book;
 use super::line::CharterLine;
 use crate::log::limits::MAX_CHARTERS;
-use crate::shown::visible;
+use crate::shown::{counted, visible};
 
 /// How things stand for the log at the moment at which it is written.
 #[derive(Clone, Copy, Debug)]
@@ -137,10 +137,12 @@ fn may_be_activated(book: &Book, warrant: &Warrant<'_>, moment: &Moment) -> Resu
     at_this_time.fits(&charter).map_err(|misfit| format!("{misfit}: prepare another one"))?;
     let open: Vec<LeafIndex> = book.unreviewed(line.leaf).map(|used| used.leaf).collect();
     if let Some(first) = open.first() {
+        let under = "under an earlier warrant of this charter";
+        let (one, several) = (format!("use {under} has no review"), format!("uses {under} have no review"));
         return Err(format!(
-            "{} uses under an earlier warrant of this charter have no review, the first at leaf {first}: an operator of the charter \
-             who did not sign that warrant reviews each with `assent breakglass review close`",
-            open.len()
+            "{}, the first at leaf {first}: an operator of the charter who did not sign that warrant reviews each with \
+             `assent breakglass review close`",
+            counted(open.len() as u64, &one, &several)
         ));
     }
     Ok(())

@@ -6,20 +6,18 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use assent_proto::entry::Entry;
 use assent_proto::entry::break_glass::{
-    CHARTER_NAMESPACE, CHARTER_REVOKE_NAMESPACE, CharterRevocation, Finding,
+    CHARTER_NAMESPACE, CHARTER_REVOKE_NAMESPACE, CharterRevocation, Finding, REVIEW_NAMESPACE,
 };
 use assent_proto::number::{LeafIndex, Timestamp};
 
 use super::act::{Act, Kind};
 use super::charter::Draft;
-use super::order::{BreakGlassAnswer, BreakGlassOrder, CharterOrder, NotAfter, ReviewView};
+use super::order::{BreakGlassAnswer, BreakGlassOrder, CharterOrder, NotAfter, UseView};
 use super::review::Reviewed;
 use super::signed::Signed;
-use super::status::due;
 use super::warrant::Signature;
-use super::{BreakGlass, BreakGlassStatus, Moment, UseLine};
+use super::{BreakGlass, BreakGlassStatus, Moment, used};
 use crate::clock::Clock;
 use crate::limits::{MAX_LISTED_USES, MAX_PENDING_CHARTERS};
 use crate::operators::{Quorum, SignatureFile};
@@ -52,7 +50,7 @@ fn refused(reason: String) -> BreakGlassAnswer {
 fn to_sign(namespace: &str, statement: String, quorum: &Quorum) -> BreakGlassAnswer {
     let operators = quorum.keys().iter().map(|key| key.name().to_owned()).collect();
     let namespace = namespace.to_owned();
-    BreakGlassAnswer::ToSign { namespace, statement, operators, threshold: quorum.threshold() }
+    BreakGlassAnswer::ToSign { namespace, statement, operators, threshold: quorum.threshold(), used: None }
 }
 
 impl BreakGlassDesk {
@@ -86,12 +84,7 @@ impl BreakGlassDesk {
             }
             BreakGlassOrder::WarrantEnd { reason } => self.end(&reason, by),
             BreakGlassOrder::ReviewClose { leaf, justified, text, signatures } => {
-                let finding = if justified { Finding::Justified } else { Finding::Unjustified };
-                match self.room.review(LeafIndex(leaf), finding, &text, &signatures) {
-                    Ok(Reviewed::Signed(act, by)) => Ok((act, vec![by])),
-                    Ok(Reviewed::ToSign(answer)) => Err(answer),
-                    Err(reason) => Err(invalid(reason)),
-                }
+                self.review(leaf, justified, &text, &signatures)
             }
             BreakGlassOrder::WarrantPrepare { charter, reason, uses, window_s } => {
                 let prepared = self.room.prepare(&charter, reason, (uses, window_s), &self.moment());
@@ -104,6 +97,9 @@ impl BreakGlassDesk {
             BreakGlassOrder::WarrantList => Err(BreakGlassAnswer::Warrants(self.room.warrants(now))),
             BreakGlassOrder::WarrantExport => Err(self.export()),
             BreakGlassOrder::ReviewList => Err(self.reviews()),
+            BreakGlassOrder::ReviewShow { leaf } => {
+                Err(self.whole(leaf).map_or_else(refused, |used| BreakGlassAnswer::Use(Box::new(used))))
+            }
         };
         match act {
             Ok((act, by)) => Some(match self.sealer.act(act).await? {
@@ -200,7 +196,14 @@ impl BreakGlassDesk {
 
     async fn activate(&self, statement: &str, signatures: &[SignatureFile]) -> Option<BreakGlassAnswer> {
         match self.room.signed_warrant(statement, signatures) {
-            Ok(Signature::Active) => {}
+            Ok(Signature::Known(leaf)) => {
+                let active = self.room.active(self.clock.now());
+                if active.is_none_or(|active| active.leaf != Some(leaf.0)) {
+                    return Some(refused(format!(
+                        "this warrant was activated at leaf {leaf}, and is not the one that lives now: see `assent breakglass warrant list`"
+                    )));
+                }
+            }
             Ok(Signature::Good(act)) => {
                 if let Err(reason) = self.sealer.act(act).await? {
                     return Some(refused(reason));
@@ -225,30 +228,31 @@ impl BreakGlassDesk {
 
     fn reviews(&self) -> BreakGlassAnswer {
         let all = self.room.uses();
-        let uses: Vec<ReviewView> = all.iter().take(MAX_LISTED_USES).map(|line| self.view(line)).collect();
+        let view = |line| used::listed(line, self.sealer.reader(), self.review_within);
+        let uses: Vec<_> = all.iter().take(MAX_LISTED_USES).map(view).collect();
         BreakGlassAnswer::Reviews { left_out: (all.len() - uses.len()) as u64, uses }
     }
 
-    fn view(&self, line: &UseLine) -> ReviewView {
-        let leaf = self.sealer.reader().leaves(line.leaf.0..line.leaf.0.saturating_add(1));
-        let leaf = leaf.ok().and_then(|leaves| leaves.iter().next().map(<[u8]>::to_vec)).unwrap_or_default();
-        let (principal, action, resource) = match Entry::parse(&leaf) {
-            Ok(Entry::Allow(allow)) => {
-                (allow.principal.to_owned(), allow.action.to_string(), allow.resource.to_string())
+    fn whole(&self, leaf: u64) -> Result<UseView, String> {
+        self.room.whole(LeafIndex(leaf), self.sealer.reader(), self.review_within, self.clock.now())
+    }
+
+    /// A review that is signed; without a signature, what is to be signed, beside the use that it is of.
+    fn review(
+        &self,
+        leaf: u64,
+        justified: bool,
+        text: &str,
+        signatures: &[SignatureFile],
+    ) -> Result<(Act, Vec<String>), BreakGlassAnswer> {
+        let finding = if justified { Finding::Justified } else { Finding::Unjustified };
+        match self.room.review(LeafIndex(leaf), finding, text, signatures).map_err(invalid)? {
+            Reviewed::Signed(act, by) => Ok((act, vec![by])),
+            Reviewed::ToSign { statement, operators } => {
+                let namespace = REVIEW_NAMESPACE.to_owned();
+                let used = Some(Box::new(self.whole(leaf).map_err(refused)?));
+                Err(BreakGlassAnswer::ToSign { namespace, statement, operators, threshold: 1, used })
             }
-            // It lies in an archive.
-            Ok(_) | Err(_) => (String::new(), String::new(), String::new()),
-        };
-        ReviewView {
-            leaf: line.leaf.0,
-            warrant: line.warrant.0,
-            number: line.number,
-            time_ms: line.time.0,
-            principal,
-            action,
-            resource,
-            review: line.review.map(|at| at.0),
-            due_ms: due(line.time, self.review_within).0,
         }
     }
 }

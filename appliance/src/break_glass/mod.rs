@@ -22,6 +22,7 @@ mod signed;
 mod status;
 #[cfg(test)]
 mod tests;
+mod used;
 mod warrant;
 
 use std::path::PathBuf;
@@ -37,8 +38,8 @@ pub(crate) use self::leave::{Leave, UnderWarrant};
 pub(crate) use self::line::Change;
 pub use self::line::UseLine;
 pub use self::order::{
-    BreakGlassAnswer, BreakGlassOrder, CharterOrder, CharterView, Entity, Extent, NotAfter, ReviewView,
-    WarrantProofs, WarrantView,
+    AllowedView, BreakGlassAnswer, BreakGlassOrder, CharterOrder, CharterView, Entity, Extent, FoundView,
+    NotAfter, ReviewView, UseView, WarrantProofs, WarrantView,
 };
 pub(crate) use self::status::due;
 pub use self::status::{BreakGlassStatus, Standing};

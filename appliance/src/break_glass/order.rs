@@ -113,6 +113,11 @@ pub enum BreakGlassOrder {
     },
     /// List uses and their reviews.
     ReviewList,
+    /// One use, with all that the log holds of it.
+    ReviewShow {
+        /// The use's leaf.
+        leaf: u64,
+    },
     /// Review a use; without a signature, tell what is to be signed.
     ReviewClose {
         /// The use's leaf.
@@ -205,6 +210,56 @@ pub struct ReviewView {
     pub due_ms: u64,
 }
 
+/// A use with all that the log holds of it, as whoever reviews it sees it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UseView {
+    /// The use.
+    #[serde(rename = "use")]
+    pub used: ReviewView,
+    /// What was allowed; none where its entry cannot be read.
+    pub allowed: Option<AllowedView>,
+    /// Why something of it is not shown; none where all of it is.
+    pub missing: Option<String>,
+    /// The warrant, with its reason and who signed it.
+    pub warrant: Option<WarrantView>,
+    /// What its review says; none where it has none.
+    pub found: Option<FoundView>,
+}
+
+/// What a use allowed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AllowedView {
+    /// Who was to accept the token.
+    pub audience: String,
+    /// The intent digest.
+    pub digest: String,
+    /// The bundle that decided.
+    pub bundle: String,
+    /// The risk at which it was allowed.
+    pub risk: i64,
+    /// The policies that allowed it.
+    pub policies: Vec<String>,
+    /// From when it could be done, in milliseconds since 1970.
+    pub not_before_ms: u64,
+    /// Until when, in milliseconds since 1970.
+    pub not_after_ms: u64,
+    /// The whole intent, as agents write it; none where it cannot be shown.
+    pub intent: Option<serde_json::Value>,
+}
+
+/// What a review says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FoundView {
+    /// `justified` or `unjustified`.
+    pub finding: String,
+    /// Why.
+    pub text: String,
+    /// Who says so.
+    pub by: String,
+    /// When, in milliseconds since 1970.
+    pub time_ms: u64,
+}
+
 /// What executors need to believe a warrant: the origin, and two proofs as C2SP has them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WarrantProofs {
@@ -230,6 +285,8 @@ pub enum BreakGlassAnswer {
         operators: Vec<String>,
         /// How many of them must.
         threshold: usize,
+        /// The use that a review is of, for whoever signs to see; none where something else is to be signed.
+        used: Option<Box<UseView>>,
     },
     /// It is in the log, durably.
     Done {
@@ -256,6 +313,8 @@ pub enum BreakGlassAnswer {
         /// How many more there are.
         left_out: u64,
     },
+    /// One use.
+    Use(Box<UseView>),
     /// Nothing was changed.
     Refused {
         /// What is missing, and what to do.

@@ -6,8 +6,8 @@ use assent_proto::number::{Epoch, LeafIndex, Timestamp};
 
 use super::BreakGlass;
 use super::act::{Act, Kind, encoded};
+use super::charter::named;
 use super::check::no_use_at;
-use super::order::BreakGlassAnswer;
 use super::warrant::quorum;
 use crate::operators::SignatureFile;
 use crate::shown::visible;
@@ -17,8 +17,8 @@ use crate::shown::visible;
 pub(super) enum Reviewed {
     /// The act, and who signed.
     Signed(Act, String),
-    /// Nobody has signed.
-    ToSign(BreakGlassAnswer),
+    /// Nobody has signed: this is to be signed, by one of these.
+    ToSign { statement: String, operators: Vec<String> },
 }
 
 impl BreakGlass {
@@ -54,19 +54,15 @@ impl BreakGlass {
         // Writing to a string cannot fail.
         let _ = review.write_statement(&self.origin, &mut statement);
         let review = Review { statement: &statement, ..review };
-        review.check(&self.origin).map_err(|error| format!("review: {error}"))?;
+        review.check(&self.origin).map_err(|error| named("review", error))?;
         let is_signer = |place: usize| warrant.signers.iter().any(|signer| usize::from(*signer) == place);
         let [file] = signatures else {
             if !signatures.is_empty() {
                 return Err("a review has one signature: that of one operator".to_owned());
             }
             let others = quorum.keys().iter().enumerate().filter(|(place, _)| !is_signer(*place));
-            return Ok(Reviewed::ToSign(BreakGlassAnswer::ToSign {
-                namespace: REVIEW_NAMESPACE.to_owned(),
-                operators: others.map(|(_, key)| key.name().to_owned()).collect(),
-                threshold: 1,
-                statement,
-            }));
+            let operators = others.map(|(_, key)| key.name().to_owned()).collect();
+            return Ok(Reviewed::ToSign { statement, operators });
         };
         let place = quorum
             .verify_one(REVIEW_NAMESPACE, statement.as_bytes(), file)

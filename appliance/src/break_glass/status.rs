@@ -95,6 +95,18 @@ impl BreakGlass {
         state.book.active(now).and_then(|line| warrant_view(&state.book, line, now))
     }
 
+    /// The use at this leaf, and the warrant that it is under.
+    pub(super) fn use_under(
+        &self,
+        leaf: LeafIndex,
+        now: Timestamp,
+    ) -> Option<(UseLine, Option<WarrantView>)> {
+        let state = self.lock();
+        let line = *state.book.use_at(leaf)?;
+        let warrant = state.book.warrant(line.warrant);
+        Some((line, warrant.and_then(|warrant| warrant_view(&state.book, warrant, now))))
+    }
+
     /// Uses, those without a review first, each of them oldest first.
     pub(super) fn uses(&self) -> Vec<UseLine> {
         let state = self.lock();

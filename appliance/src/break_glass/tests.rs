@@ -214,7 +214,11 @@ fn a_warrant_is_due_when_nothing_is_missing_and_each_refusal_says_what_is() {
     scene.write(&end, LeafIndex(21), 120_000);
     assert!(scene.refusal(&warrant, closed(121_000)).contains("no key of this warrant"));
     let second = scene.warrant();
-    assert!(scene.refusal(&second, closed(121_000)).contains("1 uses under an earlier warrant"));
+    assert!(
+        scene
+            .refusal(&second, closed(121_000))
+            .contains("1 use under an earlier warrant of this charter has no review")
+    );
     let review = review(20);
     assert_eq!(scene.room.check(&review, &closed(121_000)), Ok(()));
     scene.write(&review, LeafIndex(22), 121_000);

@@ -5,24 +5,25 @@
 use assent_proto::entry::break_glass::WARRANT_NAMESPACE;
 use assent_proto::entry::{Charter, Entry, Salt, Warrant};
 use assent_proto::hash::Hash;
-use assent_proto::number::Epoch;
+use assent_proto::number::{Epoch, LeafIndex};
 
 use super::act::{Act, Kind, encoded};
+use super::charter::named;
 use super::check::{Moment, is_in_force};
 use super::key::{Prepared, Wanted};
 use super::order::BreakGlassAnswer;
 use super::signed::Signed;
 use super::{BreakGlass, State};
 use crate::operators::{Quorum, SignatureFile};
-use crate::shown::visible;
+use crate::shown::{counted, visible};
 
 /// What can be asked of a warrant that was signed.
 #[derive(Debug)]
 pub(super) enum Signature {
     /// It can be activated.
     Good(Act),
-    /// It lives already, and whoever asks again is told so.
-    Active,
+    /// It was activated already, at this leaf.
+    Known(LeafIndex),
 }
 
 /// Lends what is wanted as an entry without signatures.
@@ -83,6 +84,7 @@ impl BreakGlass {
             statement: statement(&prepared, &self.origin, hash),
             operators: quorum.keys().iter().map(|key| key.name().to_owned()).collect(),
             threshold: quorum.threshold(),
+            used: None,
         })
     }
 
@@ -104,8 +106,8 @@ impl BreakGlass {
                 (text == signed_statement).then_some((prepared, line, text))
             })
             .ok_or(unknown)?;
-        if state.book.of_key(prepared.key.public()).is_some() {
-            return Ok(Signature::Active);
+        if let Some(known) = state.book.of_key(prepared.key.public()) {
+            return Ok(Signature::Known(known.leaf));
         }
         let charter = line.charter().ok_or("the charter cannot be read")?;
         let quorum = quorum(&charter)?;
@@ -116,7 +118,7 @@ impl BreakGlass {
             signatures: signed.texts.iter().map(String::as_str).collect(),
             ..unsigned(&prepared.wanted, prepared.key.public(), &text)
         };
-        warrant.check(&self.origin, line.hash()).map_err(|error| format!("warrant: {error}"))?;
+        warrant.check(&self.origin, line.hash()).map_err(|error| named("warrant", error))?;
         let leaf = encoded(&Entry::Warrant(warrant))?;
         Ok(Signature::Good(Act(Kind::Warrant(leaf, signed.places))))
     }
@@ -125,10 +127,10 @@ impl BreakGlass {
 /// Whether a warrant that is wanted could be had under this charter.
 fn fits(wanted: &Wanted, charter: &Charter<'_>) -> Result<(), String> {
     let warrant = unsigned(wanted, &[0; 32], "");
-    warrant.check_fields().map_err(|error| format!("warrant: {error}"))?;
+    warrant.check_fields().map_err(|error| named("warrant", error))?;
     warrant.fits(charter).map_err(|misfit| {
-        let (uses_max, window_max) = (charter.uses_max, charter.window_max_s);
-        format!("{misfit}: the charter gives {uses_max} uses and {window_max} s at most")
+        let uses = counted(charter.uses_max.into(), "use", "uses");
+        format!("{misfit}: the charter gives {uses} and {} s at most", charter.window_max_s)
     })
 }
 

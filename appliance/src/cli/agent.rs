@@ -132,7 +132,7 @@ fn write_ca(path: &Path, pem: &str) -> anyhow::Result<()> {
 }
 
 fn print_enrolled(format: Format, enrolled: &Enrolled<'_>) -> anyhow::Result<()> {
-    let mut out = std::io::stdout().lock();
+    let mut out = crate::cli::stdout();
     if format != Format::Table {
         return Ok(writeln!(out, "{}", serde_json::to_string(enrolled)?)?);
     }
@@ -157,7 +157,7 @@ fn quoted(path: &Path) -> String {
 fn list(config: &Config, format: Format, now: Timestamp) -> anyhow::Result<Exit> {
     let agents = Registry::open(&config.agents_path())?.snapshot();
     let rows: Vec<_> = agents.iter().map(|record| Row { record, state: state(record, now) }).collect();
-    let mut out = std::io::stdout().lock();
+    let mut out = crate::cli::stdout();
     match format {
         Format::Json => {
             writeln!(
@@ -211,10 +211,16 @@ fn revoke(config: &Config, format: Format, name: &str, now: Timestamp) -> anyhow
     }
     let certificates = registry.revoke(&id, now)?;
     match format {
-        Format::Table => println!("{id} is revoked; certificates that were good until now: {certificates}"),
+        Format::Table => {
+            writeln!(
+                crate::cli::stdout(),
+                "{id} is revoked; certificates that were good until now: {certificates}"
+            )?;
+        }
         Format::Json | Format::Jsonl => {
             let schema = "assent.v1.agent_revoked";
-            println!("{}", serde_json::json!({ "schema": schema, "id": id, "certificates": certificates }));
+            let json = serde_json::json!({ "schema": schema, "id": id, "certificates": certificates });
+            writeln!(crate::cli::stdout(), "{json}")?;
         }
     }
     Ok(Exit::Done)

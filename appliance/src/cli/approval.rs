@@ -13,14 +13,15 @@ use clap::Subcommand;
 use serde_json::json;
 
 use super::hsm::print_table;
+use super::output::json_lines;
 use super::queue::{describe, describe_intent};
-use super::{Exit, Failure, Format, Globals, output, signing, utc};
+use super::{Exit, Failure, Format, Globals, output, signing, stdout, utc};
 use crate::config::Config;
 use crate::control;
 use crate::operators::SignatureFile;
 use crate::queue::approving::{ApprovalAnswer, ApprovalOrder, DemandView, HoldView};
 use crate::queue::desk::IntentView;
-use crate::shown::{self, visible};
+use crate::shown::{self, counted, visible};
 
 /// What to do with holds.
 #[derive(Debug, Subcommand)]
@@ -74,12 +75,17 @@ pub(super) fn run(verb: Verb, globals: &Globals) -> anyhow::Result<Exit> {
 }
 
 fn unexpected(answer: ApprovalAnswer) -> anyhow::Result<Exit> {
-    let message = if let ApprovalAnswer::Refused(why) = answer {
-        why
-    } else {
-        "the appliance answers something else; is it of another version?".to_owned()
+    let (message, exit) = match answer {
+        ApprovalAnswer::Refused(why) => (why, Exit::Failed),
+        ApprovalAnswer::Invalid(why) => (why, Exit::Invalid),
+        ApprovalAnswer::Listed { .. }
+        | ApprovalAnswer::Shown { .. }
+        | ApprovalAnswer::ToSign { .. }
+        | ApprovalAnswer::Recorded { .. } => {
+            ("the appliance answers something else; is it of another version?".to_owned(), Exit::Failed)
+        }
     };
-    Err(Failure { message, exit: Exit::Failed }.into())
+    Err(Failure { message, exit }.into())
 }
 
 fn answer(
@@ -111,10 +117,10 @@ fn answer(
             Ok(Exit::Pending)
         }
         ApprovalAnswer::Recorded { by, leaf, complete } => recorded(&by, leaf, approve, complete, format),
-        told
-        @ (ApprovalAnswer::Listed { .. } | ApprovalAnswer::Shown { .. } | ApprovalAnswer::Refused(_)) => {
-            unexpected(told)
-        }
+        told @ (ApprovalAnswer::Listed { .. }
+        | ApprovalAnswer::Shown { .. }
+        | ApprovalAnswer::Refused(_)
+        | ApprovalAnswer::Invalid(_)) => unexpected(told),
     }
 }
 
@@ -131,11 +137,11 @@ fn to_sign(
                 "schema": "assent.v1.approval.statement", "statement": statement, "namespace": namespace,
                 "hold": hold, "intents": intents,
             });
-            writeln!(std::io::stdout(), "{}", shown::json(&document))?;
+            writeln!(stdout(), "{}", shown::json(&document))?;
         }
         Format::Table => {
             describe_hold(&mut std::io::stderr().lock(), hold, intents)?;
-            write!(std::io::stdout(), "{statement}")?;
+            write!(stdout(), "{statement}")?;
         }
     }
     Ok(())
@@ -147,7 +153,7 @@ fn recorded(by: &str, leaf: u64, approve: bool, complete: bool, format: Format) 
             let document = json!({
                 "schema": "assent.v1.approval.answer", "by": by, "leaf": leaf, "approve": approve, "complete": complete,
             });
-            writeln!(std::io::stdout(), "{}", shown::json(&document))?;
+            writeln!(stdout(), "{}", shown::json(&document))?;
         }
         Format::Table => {
             let what = match (approve, complete) {
@@ -155,7 +161,7 @@ fn recorded(by: &str, leaf: u64, approve: bool, complete: bool, format: Format) 
                 (true, true) => "approved: it is evaluated anew as soon as the boundaries are open",
                 (true, false) => "approved by one more; others must approve it, too",
             };
-            writeln!(std::io::stdout(), "{what}; signed by {}, leaf {leaf} of the log", visible(by))?;
+            writeln!(stdout(), "{what}; signed by {}, leaf {leaf} of the log", visible(by))?;
         }
     }
     Ok(Exit::Done)
@@ -175,25 +181,20 @@ fn list(holds: &[HoldView], left_out: u64, format: Format) -> anyhow::Result<Exi
     match format {
         Format::Json => {
             let document = json!({"schema": "assent.v1.approval.list", "holds": holds, "left_out": left_out});
-            writeln!(std::io::stdout(), "{}", shown::json(&document))?;
+            writeln!(stdout(), "{}", shown::json(&document))?;
         }
-        Format::Jsonl => {
-            let mut out = std::io::stdout().lock();
-            for hold in holds {
-                writeln!(out, "{}", shown::json(&serde_json::to_value(hold)?))?;
-            }
-        }
+        Format::Jsonl => json_lines("assent.v1.approval.hold", holds)?,
         Format::Table => {
             let rows: Vec<_> = holds.iter().map(row).collect();
             print_table(["TICKET", "RISK", "SINCE", "UNTIL", "APPROVED", "WAITS FOR", "PRINCIPAL"], &rows)?;
         }
     }
     if left_out > 0 {
-        eprintln!("{left_out} more holds are not shown");
+        eprintln!("{} not shown", counted(left_out, "more hold is", "more holds are"));
     }
     eprintln!(
-        "{} holds await approval. `assent approval show TICKET` shows the intent",
-        holds.len() as u64 + left_out
+        "{} approval. `assent approval show TICKET` shows the intent",
+        counted(holds.len() as u64 + left_out, "hold awaits", "holds await")
     );
     Ok(Exit::Done)
 }
@@ -212,7 +213,7 @@ fn row(hold: &HoldView) -> [String; 7] {
 }
 
 fn show(hold: &HoldView, intents: &[IntentView], format: Format) -> anyhow::Result<Exit> {
-    let mut out = std::io::stdout().lock();
+    let mut out = stdout();
     match format {
         Format::Json | Format::Jsonl => {
             let document = json!({"schema": "assent.v1.approval.show", "hold": hold, "intents": intents});
@@ -234,5 +235,5 @@ fn describe_hold(
     for DemandView { count, group, operators } in &hold.demands {
         writeln!(out, "waits for  {count} of {group}: {}", operators.join(", "))?;
     }
-    intents.iter().try_for_each(|intent| describe_intent(out, intent))
+    intents.iter().try_for_each(|intent| describe_intent(out, &intent.digest, &intent.intent))
 }

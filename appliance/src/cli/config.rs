@@ -42,7 +42,7 @@ pub(super) fn run(verb: Verb, globals: &Globals) -> anyhow::Result<Exit> {
     };
     let file = globals.config.display().to_string();
     let settings: Vec<_> = effective.iter().filter(wanted).collect();
-    let mut out = std::io::stdout().lock();
+    let mut out = crate::cli::stdout();
     match (&verb, globals.output) {
         (Verb::Check, Format::Table) => {
             writeln!(out, "{file} is well-formed; the origin is {}", config.origin())?

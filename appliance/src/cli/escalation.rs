@@ -13,6 +13,7 @@ use super::{Exit, Failure, Format, Globals, utc};
 use crate::config::Config;
 use crate::control;
 use crate::escalation::{EscalationAnswer, EscalationOrder, Tested};
+use crate::shown::counted;
 
 /// What to do with escalations.
 #[derive(Debug, Subcommand)]
@@ -51,8 +52,11 @@ pub(super) fn run(verb: &Verb, globals: &Globals) -> anyhow::Result<Exit> {
         EscalationAnswer::Retried(events) => {
             let document = json!({"schema": "assent.v1.escalation.retry", "events": events});
             match globals.output {
-                Format::Json | Format::Jsonl => writeln!(std::io::stdout(), "{document}")?,
-                Format::Table => writeln!(std::io::stdout(), "{events} events are tried again")?,
+                Format::Json | Format::Jsonl => writeln!(crate::cli::stdout(), "{document}")?,
+                Format::Table => {
+                    let events = counted(events as u64, "event is", "events are");
+                    writeln!(crate::cli::stdout(), "{events} tried again")?;
+                }
             }
             eprintln!("next: `assent escalation list` shows what becomes of them");
             Ok(Exit::Done)
@@ -62,7 +66,7 @@ pub(super) fn run(verb: &Verb, globals: &Globals) -> anyhow::Result<Exit> {
 }
 
 fn list(outbox: &OutboxView, left_out: usize, format: Format) -> anyhow::Result<Exit> {
-    let mut out = std::io::stdout().lock();
+    let mut out = crate::cli::stdout();
     match format {
         Format::Json => {
             let document = json!({
@@ -82,7 +86,9 @@ fn list(outbox: &OutboxView, left_out: usize, format: Format) -> anyhow::Result<
         }
     }
     if left_out > 0 {
-        eprintln!("{left_out} more incidents, of the oldest, are not shown");
+        let incidents =
+            counted(left_out as u64, "more incident, the oldest, is", "more incidents, of the oldest, are");
+        eprintln!("{incidents} not shown");
     }
     if outbox.sinks.is_empty() {
         eprintln!("nobody is told: no `[[escalation.sink]]` is configured");
@@ -129,7 +135,7 @@ fn sinks(incident: &IncidentView) -> String {
 }
 
 fn show_tests(tested: &[Tested], format: Format) -> anyhow::Result<Exit> {
-    let mut out = std::io::stdout().lock();
+    let mut out = crate::cli::stdout();
     match format {
         Format::Json => {
             let document = json!({"schema": "assent.v1.escalation.test", "sinks": tested});

@@ -38,7 +38,7 @@ use clap::{Parser, Subcommand};
 
 use output::Output;
 pub use output::{Failure, Format, Rows, fail};
-pub(crate) use output::{failure, unavailable, utc};
+pub(crate) use output::{failure, stdout, unavailable, utc};
 
 /// Where the configuration is looked for when nobody says.
 const DEFAULT_CONFIG: &str = "assent.toml";

@@ -1,15 +1,17 @@
 //! What the commands have in common when they print, or read what operators signed.
 
-use std::io::{IsTerminal as _, Write as _};
+use std::io::{self, ErrorKind, IsTerminal as _, StdoutLock, Write};
 use std::path::PathBuf;
 
 use anyhow::Context as _;
 use assent_proto::calendar::Utc;
 use assent_proto::number::Timestamp;
 use clap::ValueEnum;
+use serde::Serialize;
 
 use super::Exit;
 use crate::operators::SignatureFile;
+use crate::shown;
 
 /// How a command prints its data.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -60,10 +62,52 @@ impl Output {
     }
 }
 
+/// Standard output, whose reader may stop reading.
+///
+/// Whoever has read enough closes the pipe. That is no fault, and no answer either: what is written behind it is dropped and the
+/// command goes on, so that it ends with the exit code of what it found and never with another because nobody read it.
+#[derive(Debug)]
+pub(crate) struct Stdout(StdoutLock<'static>);
+
+/// Standard output, for every command.
+pub(crate) fn stdout() -> Stdout {
+    Stdout(io::stdout().lock())
+}
+
+impl Write for Stdout {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        read_or_not(self.0.write(bytes), bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        read_or_not(self.0.flush(), ())
+    }
+}
+
+fn read_or_not<T>(written: io::Result<T>, dropped: T) -> io::Result<T> {
+    match written {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(dropped),
+        Ok(_) | Err(_) => written,
+    }
+}
+
+/// Prints things as JSON, one a line, each with its schema and with whatever does not print escaped.
+pub(super) fn json_lines<T: Serialize>(schema: &str, things: &[T]) -> anyhow::Result<()> {
+    let mut out = stdout();
+    for thing in things {
+        let mut json = serde_json::to_value(thing)?;
+        if let Some(fields) = json.as_object_mut() {
+            fields.insert("schema".to_owned(), schema.into());
+        }
+        writeln!(out, "{}", shown::json(&json))?;
+    }
+    Ok(())
+}
+
 /// Prints an error and its causes to standard error, and tells how the process ends.
 #[must_use]
 pub fn fail(error: &anyhow::Error) -> Exit {
-    let mut talk = std::io::stderr().lock();
+    let mut talk = io::stderr().lock();
     let mark = if talk.is_terminal() && std::env::var_os("NO_COLOR").is_none() {
         "\u{1b}[31merror\u{1b}[0m"
     } else {

@@ -8,11 +8,12 @@ use clap::Subcommand;
 use serde_json::json;
 
 use super::hsm::print_table;
-use super::{Exit, Failure, Format, Globals, utc};
+use super::output::json_lines;
+use super::{Exit, Failure, Format, Globals, stdout, utc};
 use crate::config::Config;
 use crate::control;
 use crate::queue::desk::{IntentView, QueueAnswer, QueueOrder, QueueStatus, TicketView};
-use crate::shown::{self, visible};
+use crate::shown::{self, counted, visible};
 use assent_proto::number::Timestamp;
 
 /// What to do with what waits.
@@ -51,17 +52,18 @@ pub(super) fn run(verb: &Verb, globals: &Globals) -> anyhow::Result<Exit> {
             list(&tickets, left_out, &status, globals.output)
         }
         QueueAnswer::Shown { ticket, intents, left_out } => show(&ticket, &intents, left_out, globals.output),
-        QueueAnswer::Cancelled(ticket) => {
+        QueueAnswer::Cancelled(view) => {
             match globals.output {
                 Format::Json | Format::Jsonl => {
-                    let document = json!({"schema": "assent.v1.queue.cancel", "ticket": ticket});
-                    writeln!(std::io::stdout(), "{}", shown::json(&document))?;
+                    let document = json!({"schema": "assent.v1.queue.cancel", "ticket": view});
+                    writeln!(stdout(), "{}", shown::json(&document))?;
                 }
                 Format::Table => {
-                    let TicketView { ticket, intents, principal, .. } = &ticket;
+                    let (TicketView { ticket, intents, .. }, principal) = (&view, visible(&view.principal));
                     writeln!(
-                        std::io::stdout(),
-                        "ticket {ticket} of {principal} is withdrawn: {intents} intents are denied as CANCELLED"
+                        stdout(),
+                        "ticket {ticket} of {principal} is withdrawn: {} denied as CANCELLED",
+                        counted((*intents).into(), "intent is", "intents are")
                     )?;
                 }
             }
@@ -77,26 +79,23 @@ fn list(tickets: &[TicketView], left_out: u64, status: &QueueStatus, format: For
             let document = json!({
                 "schema": "assent.v1.queue.list", "tickets": tickets, "left_out": left_out, "queue": status,
             });
-            writeln!(std::io::stdout(), "{}", shown::json(&document))?;
+            writeln!(stdout(), "{}", shown::json(&document))?;
         }
-        Format::Jsonl => {
-            let mut out = std::io::stdout().lock();
-            for ticket in tickets {
-                writeln!(out, "{}", shown::json(&serde_json::to_value(ticket)?))?;
-            }
-        }
+        Format::Jsonl => json_lines("assent.v1.queue.ticket", tickets)?,
         Format::Table => {
             let rows: Vec<_> = tickets.iter().map(row).collect();
             print_table(["TICKET", "PRIORITY", "STATE", "INTENTS", "SINCE", "UNTIL", "PRINCIPAL"], &rows)?;
         }
     }
     if left_out > 0 {
-        eprintln!("{left_out} more tickets are not shown");
+        eprintln!("{} not shown", counted(left_out, "more ticket is", "more tickets are"));
     }
     let queued: u64 = status.queued.iter().sum();
     eprintln!(
-        "{queued} intents queued, {} await approval; {} may wait. `assent queue show TICKET` shows the intents",
-        status.awaiting_approval, status.intents_max
+        "{} queued, {} approval; {} may wait. `assent queue show TICKET` shows the intents",
+        counted(queued, "intent", "intents"),
+        counted(status.awaiting_approval, "awaits", "await"),
+        status.intents_max
     );
     Ok(Exit::Done)
 }
@@ -114,26 +113,24 @@ fn row(view: &TicketView) -> [String; 7] {
 }
 
 fn show(view: &TicketView, intents: &[IntentView], left_out: u64, format: Format) -> anyhow::Result<Exit> {
-    let mut out = std::io::stdout().lock();
     match format {
         Format::Json => {
             let document = json!({
                 "schema": "assent.v1.queue.show", "ticket": view, "intents": intents, "left_out": left_out,
             });
-            writeln!(out, "{}", shown::json(&document))?;
+            writeln!(stdout(), "{}", shown::json(&document))?;
         }
-        Format::Jsonl => {
-            for intent in intents {
-                writeln!(out, "{}", shown::json(&serde_json::to_value(intent)?))?;
-            }
-        }
+        Format::Jsonl => json_lines("assent.v1.queue.intent", intents)?,
         Format::Table => {
+            let mut out = stdout();
             describe(&mut out, view)?;
-            intents.iter().try_for_each(|intent| describe_intent(&mut out, intent))?;
+            intents
+                .iter()
+                .try_for_each(|intent| describe_intent(&mut out, &intent.digest, &intent.intent))?;
         }
     }
     if left_out > 0 {
-        eprintln!("{left_out} more intents are not shown");
+        eprintln!("{} not shown", counted(left_out, "more intent is", "more intents are"));
     }
     Ok(Exit::Done)
 }
@@ -153,8 +150,12 @@ pub(super) fn describe(out: &mut impl std::io::Write, view: &TicketView) -> std:
 }
 
 /// An intent in full, with whatever does not print made visible.
-pub(super) fn describe_intent(out: &mut impl std::io::Write, view: &IntentView) -> std::io::Result<()> {
-    writeln!(out, "intent     {}", view.digest)?;
-    let text = serde_json::to_string_pretty(&view.intent)?;
+pub(super) fn describe_intent(
+    out: &mut impl std::io::Write,
+    digest: &str,
+    intent: &serde_json::Value,
+) -> std::io::Result<()> {
+    writeln!(out, "intent     {digest}")?;
+    let text = serde_json::to_string_pretty(intent)?;
     text.lines().try_for_each(|line| writeln!(out, "  {}", visible(line)))
 }

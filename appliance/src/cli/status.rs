@@ -10,7 +10,7 @@ use crate::config::Config;
 use crate::control;
 use crate::hsm::FaultClass;
 use crate::serving::status::{BoundaryStatus, KeyStatus, Status};
-use crate::shown::visible;
+use crate::shown::{counted, visible};
 use crate::token::FenceInHsm;
 
 /// Runs the command. Ends with 5 when a boundary is closed, or nobody answers.
@@ -20,7 +20,7 @@ pub(super) fn run(globals: &Globals) -> anyhow::Result<Exit> {
         Ok(status) => status,
         Err(error) => return Err(super::unavailable(&error)),
     };
-    let mut out = std::io::stdout().lock();
+    let mut out = crate::cli::stdout();
     match globals.output {
         Format::Json | Format::Jsonl => writeln!(out, "{}", serde_json::to_string(&status)?)?,
         Format::Table => table(&mut out, &status)?,
@@ -41,7 +41,8 @@ fn table(out: &mut impl std::io::Write, status: &Status) -> std::io::Result<()> 
     }
     let counters = &status.counters;
     writeln!(out, "  epoch       {}", status.epoch)?;
-    writeln!(out, "  log         {} entries, {} rounds since start", counters.log_size, counters.rounds)?;
+    let entries = counted(counters.log_size, "entry", "entries");
+    writeln!(out, "  log         {entries}, {} since start", counted(counters.rounds, "round", "rounds"))?;
     unsigned(out, status)?;
     writeln!(out, "  tokens      {} released since start", counters.tokens_released)?;
     writeln!(out, "  signatures  {} verified since start", counters.signatures)?;
@@ -70,10 +71,12 @@ fn table(out: &mut impl std::io::Write, status: &Status) -> std::io::Result<()> 
 fn unsigned(out: &mut impl std::io::Write, status: &Status) -> std::io::Result<()> {
     let (entries, refused) = (status.counters.unsigned_entries, status.counters.refused_unlogged);
     if entries > 0 {
-        writeln!(out, "  unsigned    {entries} entries, of at most {}", status.unsigned_max)?;
+        let entries = counted(entries, "entry", "entries");
+        writeln!(out, "  unsigned    {entries}, of at most {}", status.unsigned_max)?;
     }
     if refused > 0 {
-        writeln!(out, "  REFUSED     {refused} intents without an entry since start: `round.unsigned_max`")?;
+        let refused = counted(refused, "intent", "intents");
+        writeln!(out, "  REFUSED     {refused} without an entry since start: `round.unsigned_max`")?;
     }
     Ok(())
 }
@@ -85,7 +88,10 @@ fn witnesses(out: &mut impl std::io::Write, status: &Status) -> std::io::Result<
         let (name, size) = (&witness.name, witness.size);
         match &witness.error {
             Some(error) if witness.contradicts => writeln!(out, "  CONTRADICTS {name}: {error}")?,
-            Some(error) => writeln!(out, "  UNWITNESSED {name}, {} attempts: {error}", witness.failures)?,
+            Some(error) => {
+                let attempts = counted(witness.failures, "attempt", "attempts");
+                writeln!(out, "  UNWITNESSED {name}, {attempts}: {error}")?;
+            }
             None if size == 0 => writeln!(out, "  witness     {name} was not asked yet")?,
             None => writeln!(out, "  witness     {name} cosigned {size} leaves at {}", at(witness.time_s))?,
         }
@@ -114,8 +120,10 @@ fn queue(out: &mut impl std::io::Write, status: &Status) -> std::io::Result<()> 
     }
     writeln!(
         out,
-        "  queue       {queued} intents ({critical} critical, {high} high, {normal} normal, {low} low), {} await approval, of at most {}",
-        queue.awaiting_approval, queue.intents_max
+        "  queue       {} ({critical} critical, {high} high, {normal} normal, {low} low), {} approval, of at most {}",
+        counted(queued, "intent", "intents"),
+        counted(queue.awaiting_approval, "awaits", "await"),
+        queue.intents_max
     )?;
     match queue.oldest_ms {
         Some(oldest) => writeln!(out, "  oldest      waits since {}", super::utc(Timestamp(oldest))),
@@ -136,17 +144,22 @@ fn break_glass(out: &mut impl std::io::Write, status: &Status) -> std::io::Resul
             warrant.uses
         )?;
     }
-    let (open, overdue) = (stands.reviews_open, stands.reviews_overdue);
+    let (open, overdue, charters) = (stands.reviews_open, stands.reviews_overdue, stands.charters);
     match (open, overdue) {
-        (0, _) if stands.charters == 0 => Ok(()),
-        (0, _) => writeln!(out, "  breakglass  {} charters in force, nothing to review", stands.charters),
+        (0, _) if charters == 0 => Ok(()),
+        (0, _) => {
+            let charters = counted(charters, "charter", "charters");
+            writeln!(out, "  breakglass  {charters} in force, nothing to review")
+        }
         (_, 0) => writeln!(
             out,
-            "  reviews     {open} uses of warrants are to be reviewed: `assent breakglass review list`"
+            "  reviews     {} to be reviewed: `assent breakglass review list`",
+            counted(open, "use of a warrant is", "uses of warrants are")
         ),
         (_, _) => writeln!(
             out,
-            "  OVERDUE     {overdue} of {open} reviews of uses of warrants: `assent breakglass review list`"
+            "  OVERDUE     {overdue} of {}: `assent breakglass review list`",
+            counted(open, "review of a use of a warrant", "reviews of uses of warrants")
         ),
     }
 }
@@ -179,7 +192,8 @@ fn escalations(out: &mut impl std::io::Write, status: &Status) -> std::io::Resul
         }
     }
     if escalations.lost > 0 {
-        writeln!(out, "  LOST        {} events that nobody will be told of", escalations.lost)?;
+        let lost = counted(escalations.lost, "event", "events");
+        writeln!(out, "  LOST        {lost} that nobody will be told of")?;
     }
     match &escalations.not_durable {
         Some(why) => writeln!(out, "  NOT KEPT    the last events, should the appliance end: {why}"),
@@ -214,14 +228,17 @@ fn policy(out: &mut impl std::io::Write, status: &Status) -> std::io::Result<()>
         writeln!(out, "              {}", refused.reason)?;
     }
     for failing in &policy.errors {
-        writeln!(out, "  FAILING     policy {}, {} times", failing.policy, failing.count)?;
+        let times = counted(failing.count, "time", "times");
+        writeln!(out, "  FAILING     policy {}, {times}", failing.policy)?;
     }
     if policy.late_intents > 0 {
-        writeln!(out, "  LATE        {} intents behind `policy.deadline`", policy.late_intents)?;
+        let late = counted(policy.late_intents, "intent", "intents");
+        writeln!(out, "  LATE        {late} behind `policy.deadline`")?;
     }
     if let Some(shadow) = &policy.shadow {
-        let differ = shadow.compared - shadow.agreed;
-        writeln!(out, "  shadow      {} intents compared, {differ} differ", shadow.compared)?;
+        let compared = counted(shadow.compared, "intent", "intents");
+        let differ = counted(shadow.compared - shadow.agreed, "differs", "differ");
+        writeln!(out, "  shadow      {compared} compared, {differ}")?;
     }
     Ok(())
 }

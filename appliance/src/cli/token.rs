@@ -80,7 +80,7 @@ fn verify_one(guard: &Guard, intent: &Path, token: &str, globals: &Globals) -> a
         std::fs::read_to_string(intent).with_context(|| format!("cannot read {}", intent.display()))?;
     let intent = Intent::from_json(&json).with_context(|| "the intent is malformed".to_owned())?;
     let verdict = admit(guard, token.trim(), &intent);
-    print_verdict(&verdict, globals.output, &mut std::io::stdout().lock())?;
+    print_verdict(&verdict, globals.output, &mut crate::cli::stdout())?;
     Ok(if verdict.is_ok() { Exit::Done } else { Exit::Invalid })
 }
 
@@ -93,7 +93,7 @@ struct Line {
 }
 
 fn verify_lines(guard: &Guard, globals: &Globals) -> anyhow::Result<Exit> {
-    let mut out = std::io::BufWriter::new(std::io::stdout().lock());
+    let mut out = std::io::BufWriter::new(crate::cli::stdout());
     let mut worst = Exit::Done;
     for (number, line) in (1..).zip(std::io::stdin().lock().lines()) {
         let verdict = admit_line(guard, &line?).map_err(|why| format!("line {number}: {why}"));
@@ -158,7 +158,7 @@ fn inspect(token: Option<String>, globals: &Globals) -> anyhow::Result<Exit> {
         "not_before_ms": claims.not_before.0, "not_after_ms": claims.not_after.0,
         "grounds": super::log::entry::grounds(claims.grounds), "uses": claims.uses, "risk": claims.risk, "policies": claims.policies.named.iter().collect::<Vec<_>>(),
     });
-    let mut out = std::io::stdout().lock();
+    let mut out = crate::cli::stdout();
     match globals.output {
         Format::Json | Format::Jsonl => writeln!(out, "{json}")?,
         Format::Table => {

@@ -46,7 +46,7 @@ pub(super) fn run(verb: Verb, globals: &Globals) -> anyhow::Result<Exit> {
         Some(path) => {
             std::fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?
         }
-        None => std::io::stdout().write_all(text.as_bytes())?,
+        None => crate::cli::stdout().write_all(text.as_bytes())?,
     }
     Ok(Exit::Done)
 }

@@ -43,7 +43,7 @@ pub(super) fn run(verb: Verb, globals: &Globals) -> anyhow::Result<Exit> {
         .map(|key| key.name())
         .collect();
     let url = config.listen.http.map(|address| format!("http://{address}/witness"));
-    let mut out = std::io::stdout().lock();
+    let mut out = crate::cli::stdout();
     match globals.output {
         Format::Json | Format::Jsonl => {
             let logs: Vec<_> = logs

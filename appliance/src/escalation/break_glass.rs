@@ -13,6 +13,7 @@ use assent_proto::number::{Epoch, LeafIndex, Timestamp};
 
 use super::status::is_open;
 use crate::break_glass::{BreakGlass, UseLine, WarrantView, due};
+use crate::shown::counted;
 
 /// What is known of warrants and their uses, and raised.
 #[derive(Debug)]
@@ -85,8 +86,9 @@ impl Uses {
         let WarrantView { charter, uses, reason, by, .. } = warrant;
         let until = Utc(Timestamp(warrant.not_after_ms));
         let summary = format!(
-            "A break-glass warrant under the charter `{charter}` lives at {}, for {uses} uses until {until}, signed by {}: {reason}",
+            "A break-glass warrant under the charter `{charter}` lives at {}, for {} until {until}, signed by {}: {reason}",
             self.origin,
+            counted((*uses).into(), "use", "uses"),
             by.join(", "),
         );
         let since = Timestamp(warrant.not_before_ms);

@@ -108,6 +108,8 @@ pub enum ApprovalAnswer {
     },
     /// It was not carried out.
     Refused(String),
+    /// The signature does not count for this answer to this hold, so nothing was changed.
+    Invalid(String),
 }
 
 /// What answers.
@@ -199,7 +201,7 @@ impl ApprovalDesk {
         let snapshot = self.policies.snapshot();
         Some(match self.admitted(&line, &held, &snapshot, &statement, &signature) {
             Ok((by, key)) => self.record(line, &held, &snapshot, answer, (by, key, signature.text)).await?,
-            Err(why) => ApprovalAnswer::Refused(why),
+            Err(why) => ApprovalAnswer::Invalid(why),
         })
     }
 

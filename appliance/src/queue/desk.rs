@@ -231,14 +231,13 @@ pub(crate) fn shown_intents(sealer: &SealerHandle, line: &Line) -> Result<(Vec<I
     let frame = intents(sealer.reader(), line).map_err(|error| unreadable(&error))?;
     let request = Request::parse(&frame).map_err(|error| unreadable(&error))?;
     let (mut views, mut bytes) = (Vec::new(), 0_usize);
-    for (intent, encoded) in request.intents() {
-        // JSON takes more than the encoding, at worst six times where everything is escaped.
-        bytes = bytes.saturating_add(encoded.len().saturating_mul(6));
+    for (intent, _) in request.intents() {
+        let digest: Hash = intent.act.digest();
+        let intent = shown::intent(&intent).map_err(|error| unreadable(&error))?;
+        bytes = bytes.saturating_add(intent.to_string().len());
         if bytes > MAX_LISTED_BYTES {
             break;
         }
-        let digest: Hash = intent.act.digest();
-        let intent = shown::intent(&intent).map_err(|error| unreadable(&error))?;
         views.push(IntentView { digest: digest.to_string(), intent });
     }
     let left_out = request.intents().len().saturating_sub(views.len()) as u64;

@@ -33,8 +33,8 @@ fn a_charter_takes_enough_operators_a_catalog_that_marks_its_actions_and_good_ti
         ("closed = ", "principals = [\"orders-agent\"]\nclosed = ", "names no agent"),
         ("services.desk", "no.such", "no category `no.such`"),
         ("threshold = 2", "threshold = 3", "to review"),
-        ("uses = 12", "uses = 0", "uses_max"),
-        ("window = \"1h\"", "window = \"8d\"", "window_max_s"),
+        ("uses = 12", "uses = 0", "charter: uses: out of its bounds"),
+        ("window = \"1h\"", "window = \"8d\"", "charter: window: out of its bounds"),
     ] {
         std::fs::write(&file, text.replacen(from, to, 1)).expect("a file");
         let (code, _, talk) = shop.run(&["charter", "create", &file]);

@@ -1,10 +1,13 @@
 //! What operators see and do, what has no room, and in which order it is decided.
 
+use std::path::Path;
+use std::process::{Command, Stdio};
+
 use assent_client::{Intent, Priority, Refusal, Ticket};
 use assent_proto::entry::Entry;
 
 use super::{close, collect, kinds, open_shop, queueable, reopen};
-use crate::support::assent;
+use crate::support::{ASSENT, assent};
 
 #[test]
 fn operators_list_show_and_withdraw_what_waits() {
@@ -22,12 +25,21 @@ fn operators_list_show_and_withdraw_what_waits() {
     assert_eq!((code, &list["queue"]["queued"]), (0, &serde_json::json!([1, 0, 2, 0])), "{list}");
     assert_eq!(list["tickets"][0]["ticket"], high.id().to_string());
     assert_eq!(list["tickets"][1]["priority"], "low");
+    let (_, out, talk) = assent(Some(&config), &["queue", "list", "-o", "jsonl"]);
+    assert!(talk.contains("3 intents queued, 0 await approval"), "{talk}");
+    let rows: Vec<serde_json::Value> =
+        out.lines().map(|row| serde_json::from_str(row).expect("json")).collect();
+    assert_eq!(rows.len(), 2, "{out}");
+    assert!(rows.iter().all(|row| row["schema"] == "assent.v1.queue.ticket"), "{out}");
+    let (_, out, _) = assent(Some(&config), &["queue", "show", &high.id().to_string(), "-o", "jsonl"]);
+    assert_eq!(out.matches("\"schema\":\"assent.v1.queue.intent\"").count(), 2, "{out}");
     let (code, out, _) = assent(Some(&config), &["queue", "show", &low.id().to_string()]);
     assert!(code == 0 && out.contains("priority low") && out.contains("\"resource\""), "{out}");
     let (code, _, talk) = assent(Some(&config), &["queue", "show", "nonsense"]);
     assert!(code == 1 && talk.contains("32 hexadecimal digits"), "{talk}");
     let withdraw = ["queue", "cancel", &low.id().to_string(), "--reason", "asked by mistake"];
-    assert_eq!(assent(Some(&config), &withdraw).0, 0);
+    let (code, out, talk) = assent(Some(&config), &withdraw);
+    assert!(code == 0 && out.contains("is withdrawn: 1 intent is denied as CANCELLED"), "{out}{talk}");
     let (code, _, talk) = assent(Some(&config), &withdraw);
     assert!(code == 1 && talk.contains("nothing waits under ticket"), "{talk}");
     assert_eq!(kinds(&collect(&agent, &low)), ["cancelled"]);
@@ -38,6 +50,39 @@ fn operators_list_show_and_withdraw_what_waits() {
     appliance.stop_and_verify_log();
     let (_, out, _) = assent(Some(&config), &["log", "show", "--kind", "operator"]);
     assert!(out.contains("cancel by") && out.contains("asked by mistake"), "{out}");
+}
+
+/// Runs `assent` with nobody who reads what it prints; gives exit code and standard error.
+fn unread(config: &Path, arguments: &[&str]) -> (Option<i32>, String) {
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    drop(reader);
+    let mut command = Command::new(ASSENT);
+    command.arg("--config").arg(config).args(arguments).stdin(Stdio::null());
+    let output = command.stdout(writer).stderr(Stdio::piped()).spawn().expect("assent runs");
+    let output = output.wait_with_output().expect("assent ends");
+    (output.status.code(), String::from_utf8(output.stderr).expect("assent prints UTF-8"))
+}
+
+#[test]
+fn a_pipe_that_closes_is_no_error_and_changes_no_exit_code() {
+    let (mut appliance, agent) = open_shop("");
+    let config = appliance.config();
+    assert!(agent.preauthorize(&queueable(3)).all_allowed());
+    assert_eq!(unread(&config, &["status"]), (Some(0), String::new()));
+    assert_eq!(unread(&config, &["agent", "list"]), (Some(0), String::new()));
+    close(&appliance);
+    assert_eq!(unread(&config, &["status"]), (Some(5), String::new()));
+    reopen(&appliance);
+    appliance.stop_and_verify_log();
+    for show in [&["log", "show"][..], &["log", "show", "-o", "csv"], &["log", "export", "-o", "ocsf"]] {
+        assert_eq!(unread(&config, show), (Some(0), String::new()), "{show:?}");
+    }
+    assert_eq!(unread(&config, &["log", "verify"]), (Some(0), String::new()));
+    // A log that does not verify is none that does because nobody reads on.
+    std::fs::remove_file(appliance.folder.path().join("fence/checkpoint")).expect("removed");
+    for judged in [&["log", "verify"][..], &["log", "verify", "-o", "json"], &["log", "report"]] {
+        assert_eq!(unread(&config, judged), (Some(3), String::new()), "{judged:?}");
+    }
 }
 
 #[test]

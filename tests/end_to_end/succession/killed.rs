@@ -52,7 +52,7 @@ fn killed_at_any_moment_of_the_ceremony_it_is_finished_by_the_same_command() {
         assert_eq!(code, 0, "after {:?}: {talk}", APART * moment);
         let second = log(&appliance, 2);
         let (code, out, talk) = assent(Some(&appliance.config()), &["log", "verify", "--log", &second]);
-        assert!(code == 0 && out.contains("1 signatures verified"), "one round, once: {out}{talk}");
+        assert!(code == 0 && out.contains("1 signature verified"), "one round, once: {out}{talk}");
     }
     println!("{MOMENTS} kills, {ended} behind the end, {halfway} behind the first thing that was written");
     assert!(halfway > 0 && ended < MOMENTS, "{halfway} {ended}");

@@ -57,7 +57,7 @@ fn list(globals: &Globals) -> anyhow::Result<Exit> {
     let BreakGlassAnswer::Charters(charters) = ask(&data, BreakGlassOrder::CharterList)? else {
         return unexpected();
     };
-    if !listed("charter.list", "charters", &charters, globals)? {
+    if !listed("charter.list", ("charter", "charters"), &charters, globals)? {
         let rows: Vec<_> = charters.iter().map(row).collect();
         print_table(["NAME", "LEAF", "STATE", "USES", "SIGN", "UNTIL", "ACTIONS"], &rows)?;
     }

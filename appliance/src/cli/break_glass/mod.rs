@@ -5,6 +5,7 @@
 
 mod charter;
 mod review;
+mod used;
 mod warrant;
 mod wish;
 
@@ -18,13 +19,13 @@ use clap::Subcommand;
 use serde::Serialize;
 use serde_json::json;
 
-use super::output::signatures;
-use super::{Exit, Failure, Format, Globals, unavailable};
+use super::output::{json_lines, signatures};
+use super::{Exit, Failure, Format, Globals, stdout, unavailable};
 use crate::break_glass::{BreakGlassAnswer, BreakGlassOrder};
 use crate::config::Config;
 use crate::control;
 use crate::operators::SignatureFile;
-use crate::shown::visible;
+use crate::shown::{self, visible};
 
 /// About what.
 #[derive(Debug, Subcommand)]
@@ -86,7 +87,13 @@ fn signed_order(
     let mut files = signatures(&by.signatures)?;
     if files.is_empty() || !by.keys.is_empty() {
         let answer = ask(&data, order(Vec::new()))?;
-        let BreakGlassAnswer::ToSign { namespace, statement, .. } = &answer else { return unexpected() };
+        let BreakGlassAnswer::ToSign { namespace, statement, used, .. } = &answer else {
+            return unexpected();
+        };
+        if let (Some(used), false) = (used, by.keys.is_empty()) {
+            // Nobody signs for a use that they have not seen.
+            used::describe(&mut std::io::stderr().lock(), used)?;
+        }
         for key in &by.keys {
             files.push(super::signing::sign(namespace, statement, key)?);
         }
@@ -101,17 +108,25 @@ fn signed_order(
 
 /// Prints what is to be signed, and by whom.
 fn to_sign(answer: &BreakGlassAnswer, verb: &str, globals: &Globals) -> anyhow::Result<Exit> {
-    let BreakGlassAnswer::ToSign { namespace, statement, operators, threshold } = answer else {
+    let BreakGlassAnswer::ToSign { namespace, statement, operators, threshold, used } = answer else {
         return unexpected();
     };
     match globals.output {
-        Format::Table => write!(std::io::stdout(), "{statement}")?,
+        Format::Table => {
+            if let Some(used) = used {
+                used::describe(&mut std::io::stderr().lock(), used)?;
+            }
+            write!(stdout(), "{statement}")?;
+        }
         Format::Json | Format::Jsonl => {
-            let document = json!({
+            let mut document = json!({
                 "schema": format!("assent.v1.breakglass.{verb}"), "statement": statement, "namespace": namespace,
                 "operators": operators, "threshold": threshold,
             });
-            writeln!(std::io::stdout(), "{document}")?;
+            if let (Some(used), Some(fields)) = (used, document.as_object_mut()) {
+                fields.insert("reviewed".to_owned(), serde_json::to_value(used)?);
+            }
+            writeln!(stdout(), "{}", shown::json(&document))?;
         }
     }
     let names: Vec<String> = operators.iter().map(|name| visible(name)).collect();
@@ -124,28 +139,28 @@ fn to_sign(answer: &BreakGlassAnswer, verb: &str, globals: &Globals) -> anyhow::
 fn done(verb: &str, leaf: u64, by: &[String], globals: &Globals) -> std::io::Result<()> {
     let names: Vec<String> = by.iter().map(|name| visible(name)).collect();
     match globals.output {
-        Format::Table => writeln!(std::io::stdout(), "in the log at leaf {leaf}, by {}", names.join(", ")),
+        Format::Table => writeln!(stdout(), "in the log at leaf {leaf}, by {}", names.join(", ")),
         Format::Json | Format::Jsonl => {
             let document = json!({"schema": format!("assent.v1.breakglass.{verb}"), "leaf": leaf, "by": by});
-            writeln!(std::io::stdout(), "{document}")
+            writeln!(stdout(), "{}", shown::json(&document))
         }
     }
 }
 
-/// Prints a list as JSON; false where it is to be a table.
-fn listed<T: Serialize>(verb: &str, name: &str, items: &[T], globals: &Globals) -> anyhow::Result<bool> {
-    let mut out = std::io::stdout().lock();
+/// Prints a list of things, each called `item`, as JSON; false where it is to be a table.
+fn listed<T: Serialize>(
+    verb: &str,
+    (item, name): (&str, &str),
+    items: &[T],
+    globals: &Globals,
+) -> anyhow::Result<bool> {
     match globals.output {
         Format::Table => return Ok(false),
         Format::Json => {
             let document = json!({"schema": format!("assent.v1.breakglass.{verb}"), name: items});
-            writeln!(out, "{document}")?;
+            writeln!(stdout(), "{}", shown::json(&document))?;
         }
-        Format::Jsonl => {
-            for item in items {
-                writeln!(out, "{}", serde_json::to_string(item)?)?;
-            }
-        }
+        Format::Jsonl => json_lines(&format!("assent.v1.breakglass.{item}"), items)?,
     }
     Ok(true)
 }

@@ -1,21 +1,30 @@
-//! `assent breakglass review list|close`.
+//! `assent breakglass review list|show|close`.
+//!
+//! Whoever closes a review sees the use in full first, as `show` shows it: before it is signed here, or beside the statement that is
+//! to be signed elsewhere.
 
 use assent_proto::number::Timestamp;
 use clap::{Subcommand, ValueEnum};
 use std::path::PathBuf;
 
-use super::{Signed, ask, listed, signed_order, unexpected};
+use super::{Signed, ask, listed, signed_order, unexpected, used};
 use crate::break_glass::{BreakGlassAnswer, BreakGlassOrder, ReviewView};
 use crate::cli::hsm::print_table;
-use crate::cli::{Exit, Globals, utc};
+use crate::cli::output::json_lines;
+use crate::cli::{Exit, Format, Globals, stdout, utc};
 use crate::config::Config;
-use crate::shown::visible;
+use crate::shown::{counted, visible};
 
 /// What to do with reviews.
 #[derive(Debug, Subcommand)]
 pub(in crate::cli) enum Verb {
     /// List the uses of warrants: those that are to be reviewed, then the others.
     List,
+    /// Show a use in full: the intent, the warrant with its reason and who signed it, and its review.
+    Show {
+        /// The use's leaf.
+        leaf: u64,
+    },
     /// Review a use, signed by an operator of the charter who did not sign the warrant.
     Close {
         /// The use's leaf.
@@ -47,6 +56,7 @@ pub(in crate::cli) enum Found {
 pub(super) fn run(verb: &Verb, globals: &Globals) -> anyhow::Result<Exit> {
     match verb {
         Verb::List => list(globals),
+        Verb::Show { leaf } => show(*leaf, globals),
         Verb::Close { leaf, finding, text, signature, key } => {
             let (signatures, keys) = (signature.iter().cloned().collect(), key.iter().cloned().collect());
             let justified = *finding == Found::Justified;
@@ -57,20 +67,39 @@ pub(super) fn run(verb: &Verb, globals: &Globals) -> anyhow::Result<Exit> {
     }
 }
 
+fn show(leaf: u64, globals: &Globals) -> anyhow::Result<Exit> {
+    let data = Config::load(&globals.config)?.appliance.data;
+    let BreakGlassAnswer::Use(view) = ask(&data, BreakGlassOrder::ReviewShow { leaf })? else {
+        return unexpected();
+    };
+    match globals.output {
+        Format::Table => used::describe(&mut stdout(), &view)?,
+        Format::Json | Format::Jsonl => {
+            json_lines("assent.v1.breakglass.review.show", std::slice::from_ref(&view))?;
+        }
+    }
+    if view.used.review.is_none() {
+        eprintln!("next: `assent breakglass review close {leaf} --finding .. --text .. --key KEY`");
+    }
+    Ok(Exit::Done)
+}
+
 fn list(globals: &Globals) -> anyhow::Result<Exit> {
     let data = Config::load(&globals.config)?.appliance.data;
     let BreakGlassAnswer::Reviews { uses, left_out } = ask(&data, BreakGlassOrder::ReviewList)? else {
         return unexpected();
     };
-    if !listed("review.list", "uses", &uses, globals)? {
+    if !listed("review.list", ("use", "uses"), &uses, globals)? {
         let rows: Vec<_> = uses.iter().map(row).collect();
         print_table(["LEAF", "WARRANT", "USE", "TIME", "REVIEW", "PRINCIPAL", "ACT"], &rows)?;
     }
     if left_out > 0 {
-        eprintln!("{left_out} more uses are not shown");
+        eprintln!("{} not shown", counted(left_out, "more use is", "more uses are"));
     }
-    if uses.iter().any(|used| used.review.is_none()) {
-        eprintln!("next: `assent breakglass review close LEAF --finding .. --text .. --key KEY` for each");
+    if uses.iter().any(|view| view.review.is_none()) {
+        eprintln!(
+            "next: `assent breakglass review show LEAF`, then `assent breakglass review close LEAF --finding .. --text .. --key KEY` for each"
+        );
     }
     Ok(Exit::Done)
 }

@@ -15,10 +15,10 @@ use super::{ask, done, listed, to_sign, unexpected};
 use crate::break_glass::{BreakGlassAnswer, BreakGlassOrder, WarrantProofs, WarrantView};
 use crate::cli::hsm::print_table;
 use crate::cli::output::signatures;
-use crate::cli::{Exit, Format, Globals, utc};
+use crate::cli::{Exit, Format, Globals, stdout, utc};
 use crate::config::Config;
 use crate::limits::MAX_MANIFEST_BYTES;
-use crate::shown::visible;
+use crate::shown::{self, visible};
 
 /// What to do with warrants.
 #[derive(Debug, Subcommand)]
@@ -134,7 +134,7 @@ fn sign(file: &Path, key: &Path, out: Option<&Path>) -> anyhow::Result<Exit> {
         Path::to_owned,
     );
     std::fs::write(&out, &signature.text).with_context(|| format!("cannot write {}", out.display()))?;
-    writeln!(std::io::stdout(), "{}", out.display())?;
+    writeln!(stdout(), "{}", out.display())?;
     Ok(Exit::Done)
 }
 
@@ -159,13 +159,15 @@ fn active(
     })?;
     match globals.output {
         Format::Table => {
-            let (uses, until) = (warrant.uses, utc(Timestamp(warrant.not_after_ms)));
-            writeln!(std::io::stdout(), "warrant at leaf {leaf}: {uses} uses until {until}")?;
+            // It may have been activated before, and used since.
+            let (left, uses) = (warrant.uses.saturating_sub(warrant.used), warrant.uses);
+            let until = utc(Timestamp(warrant.not_after_ms));
+            writeln!(stdout(), "warrant at leaf {leaf}: {left} of {uses} uses left, until {until}")?;
         }
         Format::Json | Format::Jsonl => {
             let document =
                 json!({"schema": format!("assent.v1.breakglass.{verb}"), "warrant": warrant, "file": out});
-            writeln!(std::io::stdout(), "{document}")?;
+            writeln!(stdout(), "{}", shown::json(&document))?;
         }
     }
     eprintln!(
@@ -179,7 +181,7 @@ fn list(data: &Path, globals: &Globals) -> anyhow::Result<Exit> {
     let BreakGlassAnswer::Warrants(warrants) = ask(data, BreakGlassOrder::WarrantList)? else {
         return unexpected();
     };
-    if !listed("warrant.list", "warrants", &warrants, globals)? {
+    if !listed("warrant.list", ("warrant", "warrants"), &warrants, globals)? {
         let rows: Vec<_> = warrants.iter().map(row).collect();
         print_table(["LEAF", "CHARTER", "STATE", "USED", "UNTIL", "BY", "REASON"], &rows)?;
     }

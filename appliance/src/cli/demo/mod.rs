@@ -46,7 +46,7 @@ pub(super) fn run(options: &Options, globals: &Globals) -> anyhow::Result<Exit> 
     }
     let scratch = Scratch::new("demo", options.keep)?;
     let story = play(&scratch, options)?;
-    let mut out = std::io::stdout().lock();
+    let mut out = crate::cli::stdout();
     match globals.output {
         Format::Json | Format::Jsonl => writeln!(out, "{}", story.json())?,
         Format::Table => write!(out, "{}", story.table())?,

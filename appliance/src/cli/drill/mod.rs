@@ -28,6 +28,7 @@ use catalogue::{Drill, ROWS, chosen};
 use stage::{Hsm, Venue};
 
 use super::{Exit, Failure, Format, Globals};
+use crate::shown::counted;
 
 /// The files of a report, in its folder.
 const ACCOUNTS: &str = "drills.jsonl";
@@ -82,7 +83,7 @@ pub(super) fn run(verb: &Verb, globals: &Globals) -> anyhow::Result<Exit> {
 }
 
 fn list(format: Format) -> anyhow::Result<Exit> {
-    let mut out = io::stdout().lock();
+    let mut out = crate::cli::stdout();
     let rows = ROWS.iter().map(|row| (row.name, row.hypothesis));
     for (name, hypothesis) in rows.chain([(closing::NAME, closing::HYPOTHESIS)]) {
         match format {
@@ -116,7 +117,8 @@ fn hold(options: &Options, globals: &Globals) -> anyhow::Result<Exit> {
         let message = format!("there is no drill `{name}`{of}; `assent drill list` shows them");
         Failure { message, exit: Exit::Failed }
     })?;
-    eprintln!("{} drills on {}", drills.len() + usize::from(measures), venue.label());
+    let count = drills.len() + usize::from(measures);
+    eprintln!("{} on {}", counted(count as u64, "drill", "drills"), venue.label());
     let mut lines = Vec::new();
     for drill in &drills {
         let account = account_of(drill, &venue, options.keep);
@@ -150,7 +152,7 @@ fn account_of(drill: &Drill, venue: &Venue, keep: bool) -> Account {
 
 /// One line a drill; what did not hold below it.
 fn print(account: &Account, format: Format) -> anyhow::Result<()> {
-    let mut out = io::stdout().lock();
+    let mut out = crate::cli::stdout();
     if format != Format::Table {
         writeln!(out, "{}", serde_json::to_string(account)?)?;
         return Ok(());
@@ -177,7 +179,7 @@ fn print_measured(measured: &Value, format: Format) -> anyhow::Result<()> {
     if let Ok(failed) = serde_json::from_value::<Account>(measured.clone()) {
         return print(&failed, format);
     }
-    let mut out = io::stdout().lock();
+    let mut out = crate::cli::stdout();
     if format != Format::Table {
         writeln!(out, "{measured}")?;
         return Ok(());

@@ -3,7 +3,7 @@
 //! It stops at the first failure that makes the rest unknowable. At its end it goes the appliance's own way: it starts a
 //! signer and has it sign.
 
-use std::io::{self, Write as _};
+use std::io::Write as _;
 use std::time::Duration;
 
 use assent_proto::note::VerifierKey;
@@ -39,7 +39,7 @@ pub(super) fn run(target: &Target, last_try: bool, globals: &Globals) -> anyhow:
     if format == Format::Json {
         let passed = report.exit == Exit::Done;
         let document = json!({"schema": "assent.v1.hsm.check", "passed": passed, "checks": report.findings});
-        writeln!(io::stdout(), "{document}")?;
+        writeln!(crate::cli::stdout(), "{document}")?;
     }
     Ok(report.exit)
 }
@@ -58,7 +58,7 @@ impl Report {
         outcome: Result<T, HsmFault>,
         detail: impl FnOnce(&T) -> String,
     ) -> Option<T> {
-        let mut out = io::stdout().lock();
+        let mut out = crate::cli::stdout();
         let shown = outcome.as_ref().map_or_else(HsmFault::to_string, detail);
         let fault = outcome.as_ref().err();
         let word = if fault.is_some() { "fail" } else { "ok" };

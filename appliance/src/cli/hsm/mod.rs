@@ -98,7 +98,7 @@ pub(super) fn print_table<const N: usize>(head: [&str; N], rows: &[[String; N]])
             *width = cell.chars().count().max(*width);
         }
     }
-    let mut out = io::stdout().lock();
+    let mut out = crate::cli::stdout();
     for row in std::iter::once(&head.map(str::to_owned)).chain(rows) {
         let cells = row.iter().zip(widths).map(|(cell, width)| format!("{cell:<width$}"));
         writeln!(out, "{}", cells.collect::<Vec<_>>().join("  ").trim_end())?;
@@ -122,11 +122,11 @@ fn list(target: &Target, globals: &Globals) -> anyhow::Result<Exit> {
             let slots: Vec<_> = slots.iter().map(described).collect();
             let module = module_json(&path, &about);
             let document = json!({"schema": "assent.v1.hsm.list", "module": module, "slots": slots});
-            writeln!(io::stdout(), "{document}")?;
+            writeln!(crate::cli::stdout(), "{document}")?;
         }
         Format::Jsonl => {
             for slot in &slots {
-                writeln!(io::stdout(), "{}", described(slot))?;
+                writeln!(crate::cli::stdout(), "{}", described(slot))?;
             }
         }
         Format::Table => {
@@ -197,7 +197,7 @@ fn init(target: &Target, officer: &OfficerPin, globals: &Globals) -> anyhow::Res
         Format::Json | Format::Jsonl => {
             let document =
                 json!({"schema": "assent.v1.hsm.init", "label": slot.label, "serial": slot.serial});
-            writeln!(io::stdout(), "{document}")?;
+            writeln!(crate::cli::stdout(), "{document}")?;
         }
         Format::Table => print_table(["LABEL", "SERIAL"], &[[slot.label.clone(), slot.serial.clone()]])?,
     }

@@ -43,12 +43,12 @@ pub(super) fn run(options: &Options, globals: &Globals) -> anyhow::Result<Exit> 
         if let Some(json) = json.as_object_mut() {
             json.insert("schema".to_owned(), "assent.v1.hsm.rearm".into());
         }
-        writeln!(std::io::stdout(), "{json}")?;
+        writeln!(crate::cli::stdout(), "{json}")?;
     }
     match ordered {
         Ordered::ToSign { statement, operators, threshold } => {
             if globals.output == Format::Table {
-                write!(std::io::stdout(), "{statement}")?;
+                write!(crate::cli::stdout(), "{statement}")?;
             }
             eprintln!("to be signed by {threshold} of: {}", operators.join(", "));
             eprintln!(

@@ -82,7 +82,7 @@ async fn preauthorize(
     globals: &Globals,
 ) -> anyhow::Result<Exit> {
     let client = connect().await?;
-    let mut out = std::io::BufWriter::new(std::io::stdout().lock());
+    let mut out = std::io::BufWriter::new(crate::cli::stdout());
     let mut worst = Exit::Done;
     for chunk in intents.chunks(batch.max(1)) {
         let outcomes = client.preauthorize(chunk).await.map_err(|error| super::unavailable(&error))?;

@@ -37,7 +37,7 @@ pub(super) async fn collect(
     globals: &Globals,
 ) -> anyhow::Result<Exit> {
     let client = Arc::new(connect().await?);
-    let mut out = std::io::BufWriter::new(std::io::stdout().lock());
+    let mut out = std::io::BufWriter::new(crate::cli::stdout());
     let (mut worst, mut asked) = (Exit::Done, JoinSet::new());
     let mut rest = tickets.iter();
     loop {
@@ -85,7 +85,7 @@ async fn ask(client: &Client, ticket: &Ticket, once: bool) -> Result<Collected, 
 /// Withdraws each in turn.
 pub(super) async fn cancel(tickets: &[Ticket], globals: &Globals) -> anyhow::Result<Exit> {
     let client = connect().await?;
-    let mut out = std::io::BufWriter::new(std::io::stdout().lock());
+    let mut out = std::io::BufWriter::new(crate::cli::stdout());
     let (mut worst, mut sinks) = (Exit::Done, Sinks::default());
     for ticket in tickets {
         let exit = match client.cancel(ticket).await.map_err(|error| told(ticket, &error))? {

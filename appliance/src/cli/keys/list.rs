@@ -1,6 +1,6 @@
 //! `assent keys list`: the keys of a slot beside the key ring of the log.
 
-use std::io::{self, Write as _};
+use std::io::Write as _;
 
 use assent_proto::note::VerifierKey;
 use serde_json::{Value, json};
@@ -38,11 +38,11 @@ pub(super) fn run(target: &Target, globals: &Globals) -> anyhow::Result<Exit> {
     match globals.output {
         Format::Json => {
             let keys: Vec<_> = lines().collect();
-            writeln!(io::stdout(), "{}", json!({"schema": "assent.v1.keys.list", "keys": keys}))?;
+            writeln!(crate::cli::stdout(), "{}", json!({"schema": "assent.v1.keys.list", "keys": keys}))?;
         }
         Format::Jsonl => {
             for key in lines() {
-                writeln!(io::stdout(), "{key}")?;
+                writeln!(crate::cli::stdout(), "{key}")?;
             }
         }
         Format::Table => {

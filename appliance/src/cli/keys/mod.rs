@@ -5,7 +5,7 @@
 mod list;
 mod order;
 
-use std::io::{self, Write as _};
+use std::io::Write as _;
 
 use clap::Subcommand;
 use serde_json::{Value, json};
@@ -88,7 +88,7 @@ fn generate(target: &Target, label: String, globals: &Globals) -> anyhow::Result
                 fields.insert("slot_label".to_owned(), json!(slot.label));
                 fields.insert("slot_serial".to_owned(), json!(slot.serial));
             }
-            writeln!(io::stdout(), "{document}")?;
+            writeln!(crate::cli::stdout(), "{document}")?;
         }
         Format::Table => print_table(HEAD, &[key_row(&key)])?,
     }

@@ -109,7 +109,7 @@ fn shown(change: &KeyChange) -> String {
 }
 
 fn print(change: &KeyChange, schema: &str, globals: &Globals) -> anyhow::Result<()> {
-    let mut out = io::stdout().lock();
+    let mut out = crate::cli::stdout();
     match globals.output {
         Format::Table => writeln!(out, "{}", change.verifier_key)?,
         Format::Json | Format::Jsonl => {

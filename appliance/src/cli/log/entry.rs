@@ -7,6 +7,7 @@ use assent_proto::entry::break_glass::ResourceScope;
 use assent_proto::entry::{Charter, Deny, DrillStage, Entry, Grounds, Hold, Kind, OfferOutcome, Policies};
 use assent_proto::refusal::Refusal;
 
+use crate::shown::counted;
 pub(in crate::cli) use crate::shown::visible;
 
 /// How a kind is written.
@@ -180,9 +181,10 @@ pub(in crate::cli) fn about(entry: &Entry<'_>) -> String {
         Entry::Outage(outage) => {
             let unlogged = match outage.refused {
                 0 => String::new(),
-                refused => format!(", {refused} intents refused without an entry"),
+                refused => format!(", {} refused without an entry", counted(refused, "intent", "intents")),
             };
-            format!("{} denials from {} to {}{unlogged}", outage.denials, outage.covered, outage.reached)
+            let denials = counted(outage.denials, "denial", "denials");
+            format!("{denials} from {} to {}{unlogged}", outage.covered, outage.reached)
         }
         Entry::Key(key) => key.vkey.to_owned(),
         Entry::Operator(act) => {
@@ -196,8 +198,9 @@ pub(in crate::cli) fn about(entry: &Entry<'_>) -> String {
             format!("`{name}` by {}: {threshold} of {operators} operators", charter.by.join(", "))
         }
         Entry::Warrant(warrant) => {
-            let (uses, charter, by) = (warrant.uses, warrant.charter, warrant.by.join(", "));
-            format!("{uses} uses under the charter at {charter} by {by}: {}", warrant.reason)
+            let (charter, by) = (warrant.charter, warrant.by.join(", "));
+            let uses = counted(warrant.uses.into(), "use", "uses");
+            format!("{uses} under the charter at {charter} by {by}: {}", warrant.reason)
         }
         Entry::Review(review) => {
             let (used, finding, by) = (review.used, review.finding.name(), review.by);

@@ -1,7 +1,10 @@
 //! `assent log show` and `assent log export`: entries for people, and for other tools.
+//!
+//! The one place that writes to standard output without [`crate::cli::stdout`]: a log is long, and whoever has read enough of it
+//! ends the command. It gives no verdict that would be lost.
 
 use std::fs::File;
-use std::io::{BufWriter, Write};
+use std::io::{self, BufWriter, Write};
 use std::path::PathBuf;
 
 use anyhow::Context as _;
@@ -12,6 +15,7 @@ use super::{Source, selection, unreadable};
 use crate::cli::progress::Progress;
 use crate::cli::{Exit, Globals};
 use crate::log::reader::Reader;
+use crate::shown::counted;
 
 /// Which entries to print.
 #[derive(Debug, clap::Args)]
@@ -60,8 +64,8 @@ impl Show {
         let out = writer.end(count)?;
         if choice.doubtful > 0 {
             eprintln!(
-                "{} entries may be meant too: they have more policies than they name, or their bundle is not archived",
-                choice.doubtful
+                "{} be meant too: more policies decided than are named, or the bundle is not archived",
+                counted(choice.doubtful, "entry may", "entries may")
             );
         }
         Ok(out)
@@ -71,24 +75,43 @@ impl Show {
 /// Runs `assent log show`.
 pub(super) fn show(options: &Show, globals: &Globals) -> anyhow::Result<Exit> {
     let (reading, evidence) = options.read(globals)?;
-    let out = BufWriter::new(std::io::stdout().lock());
-    options.write(reading, Writer::for_show(out, globals, evidence)?)?;
-    Ok(Exit::Done)
+    let out = BufWriter::new(io::stdout().lock());
+    as_far_as_read(
+        Writer::for_show(out, globals, evidence)
+            .map_err(Into::into)
+            .and_then(|writer| options.write(reading, writer)),
+    )
+}
+
+/// Whoever closes the pipe has read enough.
+fn as_far_as_read<W>(written: anyhow::Result<W>) -> anyhow::Result<Exit> {
+    match written {
+        Ok(_) => Ok(Exit::Done),
+        Err(error) if error.downcast_ref::<io::Error>().is_some_and(is_closed) => Ok(Exit::Done),
+        Err(error) => Err(error),
+    }
+}
+
+fn is_closed(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::BrokenPipe
 }
 
 /// Runs `assent log export`.
 pub(super) fn export(options: &Export, globals: &Globals) -> anyhow::Result<Exit> {
     let (reading, evidence) = options.show.read(globals)?;
     let Some(path) = &options.out else {
-        let out = BufWriter::new(std::io::stdout().lock());
-        options.show.write(reading, Writer::for_export(out, globals, evidence)?)?;
-        return Ok(Exit::Done);
+        let out = BufWriter::new(io::stdout().lock());
+        return as_far_as_read(
+            Writer::for_export(out, globals, evidence)
+                .map_err(Into::into)
+                .and_then(|writer| options.show.write(reading, writer)),
+        );
     };
     let told = || format!("cannot write {}", path.display());
     let out = BufWriter::new(File::create(path).with_context(told)?);
     let out = options.show.write(reading, Writer::for_export(out, globals, evidence)?)?;
     out.into_inner()
-        .map_err(std::io::IntoInnerError::into_error)
+        .map_err(io::IntoInnerError::into_error)
         .and_then(|file| file.sync_all())
         .with_context(told)?;
     Ok(Exit::Done)

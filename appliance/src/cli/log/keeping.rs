@@ -3,6 +3,8 @@
 //! Erasure and archiving are orders to the running appliance, which alone changes what it has; a volume comes back from an
 //! archive while the appliance stands still.
 
+use std::io::Write as _;
+
 use anyhow::bail;
 use serde_json::json;
 
@@ -10,10 +12,11 @@ use super::moment::Moment;
 use crate::archive::{Archive, ArchiveAnswer, ArchiveOrder};
 use crate::cli::output::Failure;
 use crate::cli::progress::Progress;
-use crate::cli::{Exit, Format, Globals, unavailable};
+use crate::cli::{Exit, Format, Globals, stdout, unavailable};
 use crate::config::Config;
 use crate::control;
 use crate::log::reader::Reader;
+use crate::shown::counted;
 use crate::token::{ErasureAnswer, ErasureOrder};
 
 /// Whose requests are to be erased, and why.
@@ -65,11 +68,15 @@ pub(super) fn erase(order: Erase, globals: &Globals) -> anyhow::Result<Exit> {
         ErasureAnswer::Refused { reason } => Err(Failure { message: reason, exit: Exit::Failed }.into()),
         ErasureAnswer::Erased { requests, bytes } => {
             match globals.output {
-                Format::Table => println!("{requests} requests of {principal} erased, {bytes} bytes"),
-                Format::Json | Format::Jsonl => println!(
+                Format::Table => {
+                    let requests = counted(requests, "request", "requests");
+                    writeln!(stdout(), "{requests} of {principal} erased, {bytes} bytes")?;
+                }
+                Format::Json | Format::Jsonl => writeln!(
+                    stdout(),
                     "{}",
                     json!({"schema": "assent.v1.log.erase", "principal": principal, "requests": requests, "bytes": bytes})
-                ),
+                )?,
             }
             eprintln!(
                 "backups and copies of the log still have them; the entries stay, and the log verifies"
@@ -103,11 +110,18 @@ pub(super) fn archive(order: Move, globals: &Globals) -> anyhow::Result<Exit> {
     }
     bar.iter().for_each(Progress::clear);
     match globals.output {
-        Format::Table => println!("{moved} volumes with {in_them} entries lie in {to}"),
-        Format::Json | Format::Jsonl => println!(
+        Format::Table => {
+            let (one, several) = (
+                format!("volume with {in_them} entries lies"),
+                format!("volumes with {in_them} entries lie"),
+            );
+            writeln!(stdout(), "{} in {to}", counted(moved, &one, &several))?;
+        }
+        Format::Json | Format::Jsonl => writeln!(
+            stdout(),
             "{}",
             json!({"schema": "assent.v1.log.archive", "volumes": moved, "entries": in_them, "archive": to})
-        ),
+        )?,
     }
     if moved == 0 {
         eprintln!("nothing was old enough: whole volumes go, and the newest {keep} entries stay (--keep)");
@@ -147,11 +161,16 @@ pub(super) fn restore(order: Restore, globals: &Globals) -> anyhow::Result<Exit>
     }
     bar.clear();
     match globals.output {
-        Format::Table => println!("{} volumes with {done} entries are here again", away.len()),
-        Format::Json | Format::Jsonl => println!(
+        Format::Table => {
+            let (one, several) =
+                (format!("volume with {done} entries is"), format!("volumes with {done} entries are"));
+            writeln!(stdout(), "{} here again", counted(away.len() as u64, &one, &several))?;
+        }
+        Format::Json | Format::Jsonl => writeln!(
+            stdout(),
             "{}",
             json!({"schema": "assent.v1.log.restore", "volumes": away.len(), "entries": done, "archive": from})
-        ),
+        )?,
     }
     Ok(Exit::Done)
 }

@@ -13,6 +13,7 @@ use super::filter::Choice;
 use super::unreadable;
 use crate::cli::progress::Progress;
 use crate::log::reader::{Reader, Stretch};
+use crate::shown::counted;
 
 /// An entry that is meant.
 #[derive(Debug)]
@@ -76,7 +77,8 @@ pub(super) fn each(
     progress.clear();
     if archived > 0 {
         eprintln!(
-            "{archived} entries lie in an archive and were not looked at; `assent log restore` brings them back, on a copy of the log"
+            "{} not looked at; `assent log restore` brings back what is archived, on a copy of the log",
+            counted(archived, "entry lies in an archive and was", "entries lie in an archive and were")
         );
     }
     Ok(count)

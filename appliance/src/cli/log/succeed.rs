@@ -63,7 +63,7 @@ pub(super) fn run(options: &Options, globals: &Globals) -> anyhow::Result<Exit> 
         let by = by.names();
         let json =
             json!({"schema": "assent.v1.log.succeed", "outcome": word, "origin": to, "key": key, "by": by});
-        writeln!(std::io::stdout(), "{json}")?;
+        writeln!(crate::cli::stdout(), "{json}")?;
     }
     eprintln!("{to} {said}, for key {key}, by {}", by.names().join(", "));
     eprintln!(
@@ -84,7 +84,7 @@ fn quorum(config: &Config) -> anyhow::Result<Quorum> {
 
 fn propose(statement: &str, quorum: &Quorum, globals: &Globals) -> anyhow::Result<()> {
     let operators: Vec<&str> = quorum.keys().iter().map(|key| key.name()).collect();
-    let mut out = std::io::stdout().lock();
+    let mut out = crate::cli::stdout();
     if globals.output == Format::Table {
         write!(out, "{statement}")?;
     } else {

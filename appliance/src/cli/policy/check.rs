@@ -14,6 +14,7 @@ use super::folder;
 use crate::cli::{DEFAULT_CONFIG, Exit, Failure, Format, Globals};
 use crate::config::{Config, ConfigError, Policy};
 use crate::policy::{Approvers, LoadError, Offer, fitting_agents};
+use crate::shown::counted;
 
 /// Policies that are listed as the most expensive ones.
 const MOST_EXPENSIVE: usize = 5;
@@ -73,7 +74,7 @@ pub(super) fn run(options: Options, globals: &Globals) -> anyhow::Result<Exit> {
     let configured = configured(globals)?;
     let budget = options.budget.or(configured.as_ref().map(|policy| policy.budget)).unwrap_or(DEFAULT_BUDGET);
     let is_signed = configured.is_some_and(|policy| policy.signers.is_some());
-    let mut out = std::io::stdout().lock();
+    let mut out = crate::cli::stdout();
     match (check(&folder, budget, is_signed), globals.output) {
         (Ok(checked), Format::Table) => table(&mut out, &folder, &Report::of(&checked))?,
         (Ok(checked), Format::Json | Format::Jsonl) => {
@@ -164,7 +165,8 @@ fn table(out: &mut impl Write, folder: &Path, report: &Report) -> std::io::Resul
     let Report { templates, links, worst_case_fuel, budget, worst_case_stack, stack_limit, .. } = report;
     writeln!(out, "{} is valid", folder.display())?;
     let version = report.version.map_or("none".to_owned(), |version| version.to_string());
-    writeln!(out, "  version     {version}, {} signatures", report.signatures)?;
+    let signatures = counted(report.signatures as u64, "signature", "signatures");
+    writeln!(out, "  version     {version}, {signatures}")?;
     writeln!(out, "  digest      {}", report.digest)?;
     writeln!(out, "  image       {}", report.image_digest)?;
     writeln!(out, "  actions     {}", report.actions)?;

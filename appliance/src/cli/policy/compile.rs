@@ -13,6 +13,7 @@ use assent_proto::hash::Hash;
 use super::{folder, invalid};
 use crate::cli::{Exit, Format, Globals};
 use crate::policy::Offer;
+use crate::shown::counted;
 
 /// Which bundle, and where to.
 #[derive(Debug, clap::Args)]
@@ -39,7 +40,7 @@ pub(super) fn run(options: Options, globals: &Globals) -> anyhow::Result<Exit> {
         .with_context(|| format!("cannot name {}", options.to.display()))?;
     let (image, snapshot) = file.sizes();
     let (digest, image_digest) = (Hash(bundle.digest()), Hash(file.image_digest()));
-    let mut out = std::io::stdout().lock();
+    let mut out = crate::cli::stdout();
     match globals.output {
         Format::Json | Format::Jsonl => {
             let json = serde_json::json!({
@@ -55,7 +56,8 @@ pub(super) fn run(options: Options, globals: &Globals) -> anyhow::Result<Exit> {
             writeln!(out, "  image       {image_digest}, {image} bytes")?;
             writeln!(out, "  snapshot    {snapshot} bytes")?;
             let version = offer.manifest.version.map_or("none".to_owned(), |version| version.to_string());
-            writeln!(out, "  version     {version}, {} signatures", offer.signatures.len())?;
+            let signatures = counted(offer.signatures.len() as u64, "signature", "signatures");
+            writeln!(out, "  version     {version}, {signatures}")?;
         }
     }
     Ok(Exit::Done)

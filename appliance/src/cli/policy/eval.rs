@@ -45,7 +45,7 @@ pub(super) fn run(options: &Options) -> anyhow::Result<Exit> {
     };
     let bundle = Bundle::compile(sources).map_err(|error| invalid(&error))?;
     let requests = &options.requests;
-    let mut out = std::io::BufWriter::new(std::io::stdout().lock());
+    let mut out = std::io::BufWriter::new(crate::cli::stdout());
     let mut worst = Exit::Done;
     for (number, line) in (1..).zip(lines(requests)?) {
         let line = line.with_context(|| format!("cannot read {}", requests.display()))?;

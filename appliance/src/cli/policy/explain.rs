@@ -16,6 +16,7 @@ use serde_json::Value;
 use super::{folder, invalid, load};
 use crate::cli::{Exit, Format, Globals};
 use crate::clock::Clock;
+use crate::shown::counted;
 
 /// What to explain.
 #[derive(Debug, clap::Args)]
@@ -52,7 +53,7 @@ pub(super) fn run(options: &Options, globals: &Globals) -> anyhow::Result<Exit> 
     if let Some(intent) = &intent {
         hold_to_terms(&mut explanation, intent);
     }
-    let mut out = std::io::BufWriter::new(std::io::stdout().lock());
+    let mut out = std::io::BufWriter::new(crate::cli::stdout());
     match globals.output {
         Format::Json | Format::Jsonl => writeln!(out, "{}", as_json(&explanation, options.all)?)?,
         Format::Table => table(&mut out, &explanation, options.all)?,
@@ -99,7 +100,10 @@ fn hold_to_terms(explanation: &mut Explanation, intent: &Intent) {
                 terms.window_ms / 1000
             )
         }
-        (None, Some(uses)) => format!("it asks for {uses} uses, the catalog grants {}", terms.uses),
+        (None, Some(uses)) => {
+            let uses = counted(uses.into(), "use", "uses");
+            format!("it asks for {uses}, the catalog grants {}", terms.uses)
+        }
         (None, None) => return,
     };
     explanation.decision = "deny";
@@ -156,6 +160,7 @@ fn table(out: &mut impl Write, explanation: &Explanation, all: bool) -> std::io:
         match silent().count() {
             0 => {}
             _ if all => section(out, title, silent())?,
+            1 => writeln!(out, "{title}: 1 policy; --all lists it")?,
             count => writeln!(out, "{title}: {count} policies; --all lists them")?,
         }
     }

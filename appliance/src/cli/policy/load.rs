@@ -108,7 +108,7 @@ impl Drop for Turning {
 }
 
 fn print(answer: &Answer, format: Format) -> anyhow::Result<()> {
-    let mut out = std::io::stdout().lock();
+    let mut out = crate::cli::stdout();
     if format != Format::Table {
         let mut json = serde_json::to_value(answer)?;
         if let Some(json) = json.as_object_mut() {

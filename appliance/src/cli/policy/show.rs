@@ -10,12 +10,13 @@ use crate::control;
 use crate::policy::PolicyStatus;
 use crate::policy::shadow::ShadowStatus;
 use crate::serving::status::Status;
+use crate::shown::counted;
 
 /// Runs the command. Ends with 5 where nobody answers.
 pub(super) fn run(globals: &Globals) -> anyhow::Result<Exit> {
     let config = Config::load(&globals.config)?;
     let status = control::ask_status(&config.appliance.data).map_err(|error| unavailable(&error))?;
-    let mut out = std::io::stdout().lock();
+    let mut out = crate::cli::stdout();
     match globals.output {
         Format::Json | Format::Jsonl => {
             let mut json = serde_json::to_value(&status.policy)?;
@@ -61,10 +62,12 @@ fn troubles(out: &mut impl Write, policy: &PolicyStatus) -> std::io::Result<()> 
         writeln!(out, "              {}", refused.reason)?;
     }
     for failing in &policy.errors {
-        writeln!(out, "  FAILING     {}, {} times", failing.policy, failing.count)?;
+        let times = counted(failing.count, "time", "times");
+        writeln!(out, "  FAILING     {}, {times}", failing.policy)?;
     }
     if policy.late_intents > 0 {
-        writeln!(out, "  LATE        {} intents behind `policy.deadline`", policy.late_intents)?;
+        let late = counted(policy.late_intents, "intent", "intents");
+        writeln!(out, "  LATE        {late} behind `policy.deadline`")?;
     }
     Ok(())
 }
@@ -75,8 +78,9 @@ fn shadow_table(out: &mut impl Write, shadow: &ShadowStatus) -> std::io::Result<
         writeln!(out, "    problem     {problem}")?;
     }
     let ShadowStatus { compared, agreed, errors, dropped_batches, .. } = shadow;
-    writeln!(out, "    compared    {compared} intents, {agreed} alike; {errors} with errors")?;
-    writeln!(out, "    dropped     {dropped_batches} batches")?;
+    let compared = counted(*compared, "intent", "intents");
+    writeln!(out, "    compared    {compared}, {agreed} alike; {errors} with errors")?;
+    writeln!(out, "    dropped     {}", counted(*dropped_batches, "batch", "batches"))?;
     for pair in &shadow.disagreements {
         writeln!(out, "    {} -> {}  {}", pair.ours, pair.theirs, pair.count)?;
     }

@@ -35,7 +35,7 @@ pub(super) fn run(options: Options, globals: &Globals) -> anyhow::Result<Exit> {
         return Err(Failure { message, exit: Exit::Failed }.into());
     }
     let statement = Statement { digest: Hash(bundle.digest()), version, replaces };
-    let mut out = std::io::stdout().lock();
+    let mut out = crate::cli::stdout();
     write!(out, "{statement}")?;
     out.flush()?;
     let _ = writeln!(

@@ -37,7 +37,7 @@ pub(super) fn run(options: Options, globals: &Globals) -> anyhow::Result<Exit> {
         return Err(Failure { message, exit: Exit::Invalid }.into());
     }
     let failed = trials.iter().filter(|trial| trial.difference.is_some()).count();
-    let (passed, mut out) = (trials.len() - failed, std::io::BufWriter::new(std::io::stdout().lock()));
+    let (passed, mut out) = (trials.len() - failed, std::io::BufWriter::new(crate::cli::stdout()));
     match globals.output {
         Format::Json => {
             let tests: Vec<_> = trials.iter().map(as_json).collect();

@@ -55,7 +55,7 @@ pub(in super::super) fn run(options: &Options, globals: &Globals) -> anyhow::Res
     if let (Some(all), Value::Object(parts)) = (json.as_object_mut(), told.json) {
         all.extend(parts);
     }
-    let mut out = std::io::stdout().lock();
+    let mut out = crate::cli::stdout();
     match globals.output {
         Format::Json | Format::Jsonl => writeln!(out, "{json}")?,
         Format::Table => {

@@ -72,8 +72,8 @@ impl To {
             (Some(path), _) => {
                 std::fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))?;
             }
-            (None, Format::Table) => std::io::stdout().lock().write_all(text.as_bytes())?,
-            (None, Format::Json | Format::Jsonl) => writeln!(std::io::stdout().lock(), "{json}")?,
+            (None, Format::Table) => crate::cli::stdout().write_all(text.as_bytes())?,
+            (None, Format::Json | Format::Jsonl) => writeln!(crate::cli::stdout(), "{json}")?,
         }
         Ok(())
     }

@@ -42,7 +42,7 @@ pub(super) fn run(keep: bool, globals: &Globals) -> anyhow::Result<Exit> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     let account = runtime.block_on(play(&scratch))?;
     let elapsed_ms = watch.elapsed().as_millis();
-    let mut out = std::io::stdout().lock();
+    let mut out = crate::cli::stdout();
     match globals.output {
         Format::Json | Format::Jsonl => writeln!(out, "{}", account.json(elapsed_ms))?,
         Format::Table => write!(out, "{}", account.table(elapsed_ms))?,

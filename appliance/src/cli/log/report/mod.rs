@@ -75,7 +75,7 @@ pub(super) fn run(options: &Options, globals: &Globals) -> anyhow::Result<Exit> 
     let told = tell(options, &reader, globals)?;
     let page = page::of(&told);
     match &options.out {
-        None => std::io::stdout().lock().write_all(page.as_bytes())?,
+        None => crate::cli::stdout().write_all(page.as_bytes())?,
         Some(path) => {
             std::fs::write(path, &page).with_context(|| format!("cannot write {}", path.display()))?;
         }

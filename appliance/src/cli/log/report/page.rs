@@ -13,6 +13,7 @@ use crate::cli::html::{STYLE, escaped};
 use crate::cli::log::entry::{kind_name, visible};
 use crate::cli::utc;
 use crate::log::verification::{Finding, Silence};
+use crate::shown::counted;
 
 /// Names that a table shows.
 const MOST_NAMES: usize = 15;
@@ -81,24 +82,23 @@ fn verdict(page: &mut String, told: &Told) {
     let (class, words) = match report.verified() {
         true => ("verdict", "<b class=\"held\">The log verifies.</b>".to_owned()),
         false => {
-            let count = report.findings_total;
-            ("verdict failed", format!("<b class=\"failed\">The log DOES NOT VERIFY: {count} findings.</b>"))
+            let findings = counted(report.findings_total, "finding", "findings");
+            ("verdict failed", format!("<b class=\"failed\">The log DOES NOT VERIFY: {findings}.</b>"))
         }
     };
     let _ = writeln!(
         page,
-        "<div class=\"{class}\">{words} All of it was looked at as this page was made, from its first leaf: {} entries under {} \
-         signed checkpoints.",
-        report.entries, report.checkpoints,
+        "<div class=\"{class}\">{words} All of it was looked at as this page was made, from its first leaf: {} under {}.",
+        counted(report.entries, "entry", "entries"),
+        counted(report.checkpoints, "signed checkpoint", "signed checkpoints"),
     );
     let signed = report.head.map_or(0, |head| head.size.0);
     let _ = write!(page, "<ul><li>trusting {}</li>", escaped(&visible(&told.trust)));
     if signed < report.entries {
         let behind = report.entries - signed;
-        let _ = write!(
-            page,
-            "<li class=\"failed\">the {behind} entries from {signed} on are under no signature yet</li>"
-        );
+        let behind = counted(behind, "entry behind that is", "entries behind that are");
+        let _ =
+            write!(page, "<li class=\"failed\">signed up to {signed}: {behind} under no signature yet</li>");
     }
     for keeper in &report.agreed {
         let _ = write!(page, "<li>leads to {}</li>", escaped(&visible(keeper)));
@@ -107,9 +107,9 @@ fn verdict(page: &mut String, told: &Told) {
         let trust = if key.trusted { "which is trusted" } else { "which the log itself vouches for" };
         let _ = write!(
             page,
-            "<li>key <code>{}</code>, {trust}: {} checkpoints, the first over {}</li>",
+            "<li>key <code>{}</code>, {trust}: {}, the first over {}</li>",
             escaped(&key.key_id),
-            key.checkpoints,
+            counted(key.checkpoints, "checkpoint", "checkpoints"),
             key.from_size,
         );
     }

@@ -60,7 +60,7 @@ pub(super) fn run(options: &Options, globals: &Globals) -> anyhow::Result<Exit> 
     let origin = store.identity().map_err(|error| unreadable(&error))?.origin;
     let trust = options.source.trust_name();
     let named = (origin.as_str(), trust.as_str());
-    let mut out = std::io::stdout().lock();
+    let mut out = crate::cli::stdout();
     match globals.output {
         Format::Json | Format::Jsonl => {
             writeln!(out, "{}", report_json(named, &report, replayed.as_ref(), before.as_ref()))?;

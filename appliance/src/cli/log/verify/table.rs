@@ -9,6 +9,7 @@ use super::replay::Replayed;
 use crate::cli::log::entry::{kind_name, visible};
 use crate::cli::utc;
 use crate::log::verification::{Beside, Gap, Report, Silence, UseReport, WarrantReport};
+use crate::shown::counted;
 
 /// Writes it.
 pub(super) fn write(
@@ -27,7 +28,7 @@ pub(super) fn write(
     if let Some((first, last)) = report.times_ms {
         writeln!(out, "  made         {} to {}", time(first), time(last))?;
     }
-    writeln!(out, "  checkpoints  {} signatures verified", report.checkpoints)?;
+    writeln!(out, "  checkpoints  {} verified", counted(report.checkpoints, "signature", "signatures"))?;
     for key in &report.keys {
         let trust = if key.trusted { "" } else { ", which the log itself vouches for" };
         writeln!(out, "    by {}   {}, the first at {}{trust}", key.key_id, key.checkpoints, key.from_size)?;
@@ -55,11 +56,11 @@ pub(super) fn write(
     for remark in &report.remarks {
         writeln!(out, "  note         at {}: {}", remark.index, visible(&remark.what))?;
     }
-    more(out, report.remarks_total, report.remarks.len(), "notes")?;
+    more(out, report.remarks_total, report.remarks.len(), ("note", "notes"))?;
     for finding in &report.findings {
         writeln!(out, "  WRONG        at {}: {}", finding.index, visible(&finding.what))?;
     }
-    more(out, report.findings_total, report.findings.len(), "findings")?;
+    more(out, report.findings_total, report.findings.len(), ("finding", "findings"))?;
     if !report.verified() {
         return writeln!(out, "  the log DOES NOT VERIFY");
     }
@@ -69,16 +70,17 @@ pub(super) fn write(
         unsigned => {
             writeln!(
                 out,
-                "  the log verified up to {signed}; the {unsigned} entries behind that are under no signature yet"
+                "  the log verified up to {signed}; {} under no signature yet",
+                counted(unsigned, "entry behind that is", "entries behind that are")
             )
         }
     }
 }
 
-fn more(out: &mut impl Write, total: u64, shown: usize, what: &str) -> std::io::Result<()> {
+fn more(out: &mut impl Write, total: u64, shown: usize, (one, several): (&str, &str)) -> std::io::Result<()> {
     match total.saturating_sub(shown as u64) {
         0 => Ok(()),
-        more => writeln!(out, "  and {more} more {what}"),
+        more => writeln!(out, "  and {more} more {}", if more == 1 { one } else { several }),
     }
 }
 
@@ -112,8 +114,9 @@ fn warrant(out: &mut impl Write, warrant: &WarrantReport) -> std::io::Result<()>
     let charter = visible(charter_name);
     writeln!(
         out,
-        "  warrant      at {index} under `{charter}` by {}: {reason}; {used} of {uses_max} uses",
-        visible(&by)
+        "  warrant      at {index} under `{charter}` by {}: {reason}; {used} of {}",
+        visible(&by),
+        counted((*uses_max).into(), "use", "uses")
     )?;
     for UseReport { index, number, principal, action, resource, review, .. } in uses {
         let reviewed = match review {
@@ -134,19 +137,20 @@ fn gap(out: &mut impl Write, gap: &Gap) -> std::io::Result<()> {
         Some(size) => format!("covered by the checkpoint over {size} without an account"),
         None => "open".to_owned(),
     };
-    writeln!(out, "  gap          {entries} unsigned entries from {from_size}, {end}")?;
+    let entries = counted(*entries, "unsigned entry", "unsigned entries");
+    writeln!(out, "  gap          {entries} from {from_size}, {end}")?;
     let until = gap.until_ms.map_or_else(|| "now".to_owned(), time);
     writeln!(out, "    from {} until {until}", time(gap.began_ms))?;
     let causes =
         if gap.causes.is_empty() { "no trip in it".to_owned() } else { visible(&gap.causes.join(", ")) };
-    let mut counted = format!("{} denied, {} held", gap.denials, gap.holds);
+    let mut became = format!("{} denied, {} held", gap.denials, gap.holds);
     if gap.allows > 0 {
-        counted.push_str(&format!(", {} ALLOWED", gap.allows));
+        became.push_str(&format!(", {} ALLOWED", gap.allows));
     }
     if gap.starts > 0 {
-        counted.push_str(&format!(", {} starts", gap.starts));
+        became.push_str(&format!(", {}", counted(gap.starts, "start", "starts")));
     }
-    writeln!(out, "    {counted}; {causes}")
+    writeln!(out, "    {became}; {causes}")
 }
 
 fn silence(out: &mut impl Write, what: &str, silence: Option<&Silence>, how: &str) -> std::io::Result<()> {

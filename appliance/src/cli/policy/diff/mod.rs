@@ -39,7 +39,7 @@ pub(super) fn run(options: &Options, globals: &Globals) -> anyhow::Result<Exit> 
         Some(None) => Some(crate::provision::log_file(&Config::load(&globals.config)?)),
     };
     let replay = log.map(|log| Replay::run(&log, &before, &after)).transpose()?;
-    let mut out = std::io::BufWriter::new(std::io::stdout().lock());
+    let mut out = std::io::BufWriter::new(crate::cli::stdout());
     let bundles = [(&options.before, &before), (&options.after, &after)];
     match globals.output {
         Format::Json => {

@@ -22,6 +22,7 @@ use crate::cli::progress::Progress;
 use crate::cli::{Exit, failure, utc};
 use crate::log::reader::Reader;
 use crate::log::store::{StoreError, StoredRound};
+use crate::shown::counted;
 
 /// What a bundle decides on an intent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -225,8 +226,9 @@ impl Replay {
         let (changed, decisions) = (self.changes.len(), self.decisions_changed());
         writeln!(
             out,
-            "{} intents replayed, {changed} change, {decisions} of them in their decision",
-            self.replayed
+            "{} replayed, {}, {decisions} of them in the decision",
+            counted(self.replayed, "intent", "intents"),
+            counted(changed as u64, "changes", "change")
         )?;
         for (turn, count) in self.turns() {
             writeln!(out, "  {count:>8}  {turn}")?;

@@ -26,6 +26,7 @@ use crate::log::reader::Reader;
 use crate::log::store::StoredRound;
 use crate::log::verification::{Finding, Report};
 use crate::policy::archive::Archive;
+use crate::shown::counted;
 
 /// Why an entry cannot be decided again.
 const ERASED: &str = "the intent was erased";
@@ -142,7 +143,10 @@ impl<'s> Replay<'s> {
             let folder = self.bundles.folder().display();
             report.find(
                 report.entries,
-                format!("bundle {bundle}, which decided {entries} entries, is not in {folder}: nobody can decide them again"),
+                format!(
+                    "bundle {bundle}, which decided {}, is not in {folder}: nobody can decide that again",
+                    counted(entries, "entry", "entries")
+                ),
             );
             replayed.loaded.remove(&bundle);
         }
