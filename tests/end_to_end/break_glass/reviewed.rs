@@ -57,6 +57,30 @@ fn told_by_verification(shop: &Shop, report: &Value) {
     assert_eq!((code, &replayed["verified"]), (0, &Value::Bool(true)), "{out}{talk}");
 }
 
+/// An auditor's page and rows tell on which warrant a use rests, and what its review says.
+fn told_to_auditors(shop: &Shop, uses: &[Value]) {
+    let config = shop.appliance.config();
+    let (code, page, talk) = assent(Some(&config), &["log", "report"]);
+    assert_eq!(code, 0, "{talk}");
+    assert!(page.contains("<h2 id=\"warrants\">Warrants: 3</h2>"), "{page}");
+    assert_eq!(page.matches("justified, says carol at leaf").count(), 3, "{page}");
+    assert_eq!(
+        page.matches(": use 1 of the warrant at").count(),
+        2,
+        "each use is listed with its proof: {page}"
+    );
+    assert_eq!(page.matches(": use 2 of the warrant at").count(), 1, "{page}");
+    let index = uses[1]["leaf"].to_string();
+    let (_, csv, _) = assent(Some(&config), &["log", "export", "--index", &index, "-o", "csv"]);
+    let row = format!(",warrant,{},{},", uses[1]["warrant"], uses[1]["number"]);
+    assert!(csv.contains(",grounds,grounds_leaf,grounds_number,") && csv.contains(&row), "{csv}");
+    let (_, ocsf, _) = assent(Some(&config), &["log", "export", "--index", &index, "-o", "ocsf"]);
+    let event: Value = serde_json::from_str(&ocsf).expect("an event");
+    let grounds =
+        serde_json::json!({"kind": "warrant", "leaf": uses[1]["warrant"], "number": uses[1]["number"]});
+    assert_eq!(event["unmapped"]["assent"]["entry"]["grounds"], grounds, "{event}");
+}
+
 #[test]
 fn who_reviews_a_use_sees_all_of_it_while_the_appliance_runs() {
     let mut shop = chartered("0s", "");
@@ -206,5 +230,6 @@ fn every_use_is_reviewed_by_somebody_else_before_there_is_another_warrant() {
     told(&shop, "warrant_activated", &[true, true, true]);
     told(&shop, "warrant_used", &[false, false, false]);
     let report = shop.appliance.stop_and_verify_log();
+    told_to_auditors(&shop, &uses);
     told_by_verification(&shop, &report);
 }

@@ -5,6 +5,7 @@
 
 use std::io::Write;
 
+use assent_proto::entry::Grounds;
 use assent_proto::hash::Hash;
 
 use super::decision::Decision;
@@ -12,7 +13,7 @@ use super::entry::{about, kind_name, names, visible};
 use super::selection::{Body, Selected};
 
 const HEADER: &str = "index,time,kind,outcome,refusal,epoch,principal,audience,action,resource,risk,policies,policies_total,\
-                      bundle,intent_digest,not_before,not_after,uses,about,leaf_hash,intent\r\n";
+                      bundle,intent_digest,not_before,not_after,uses,grounds,grounds_leaf,grounds_number,about,leaf_hash,intent\r\n";
 
 /// Writes the header.
 pub(super) fn begin(out: &mut impl Write) -> std::io::Result<()> {
@@ -28,7 +29,7 @@ pub(super) fn row(out: &mut impl Write, selected: &Selected<'_>) -> std::io::Res
     let decision = Decision::of(entry);
     match &decision {
         Some(decision) => row.decision(decision),
-        None => (0..15).for_each(|_| row.ours("")),
+        None => (0..18).for_each(|_| row.ours("")),
     }
     // What a decision is about has columns of its own.
     row.theirs(&if decision.is_some() { String::new() } else { about(entry) });
@@ -63,6 +64,14 @@ impl Row {
             (time(allow.not_before), time(allow.not_after), allow.uses.to_string())
         });
         [not_before, not_after, uses].iter().for_each(|text| self.ours(text));
+        // The approval or the warrant that an allow rests on, and which use of the warrant it is.
+        let (grounds, leaf, number) = match decision.allow.map(|allow| allow.grounds) {
+            None => ("", String::new(), String::new()),
+            Some(Grounds::Policy) => ("policy", String::new(), String::new()),
+            Some(Grounds::Approval(leaf)) => ("approval", leaf.to_string(), String::new()),
+            Some(Grounds::Warrant { leaf, number }) => ("warrant", leaf.to_string(), number.to_string()),
+        };
+        [grounds, &leaf, &number].into_iter().for_each(|text| self.ours(text));
     }
 
     /// A field without anything that needs quotes.
@@ -93,9 +102,9 @@ fn field(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use assent_proto::entry::{Deny, Entry, Salt, Trip};
+    use assent_proto::entry::{Allow, Deny, Entry, Policies, Salt, Trip};
     use assent_proto::intent::Uid;
-    use assent_proto::number::{Epoch, Timestamp};
+    use assent_proto::number::{Epoch, LeafIndex, Timestamp};
     use assent_proto::refusal::Refusal;
 
     #[test]
@@ -134,17 +143,61 @@ mod tests {
         });
         let trip =
             Entry::Trip(Trip { salt: Salt([0; 16]), time: Timestamp(0), epoch: Epoch(1), cause: "gone" });
-        for entry in [deny, trip] {
-            let (mut text, body) = (Vec::new(), Body::Unwanted);
-            row(&mut text, &Selected { index: 3, leaf: b"leaf", entry, body }).unwrap();
-            let text = String::from_utf8(text).unwrap();
-            let mut quoted = false;
-            let commas = text.chars().filter(|c| {
-                quoted ^= *c == '"';
-                *c == ',' && !quoted
-            });
-            assert_eq!(commas.count(), HEADER.matches(',').count(), "{text}");
+        for entry in [deny, trip, allow(Grounds::Policy)] {
+            let text = written(entry);
+            assert_eq!(fields(&text).len(), HEADER.matches(',').count() + 1, "{text}");
             assert!(text.ends_with("\r\n") && text.matches('\n').count() == 1);
         }
+    }
+
+    #[test]
+    fn an_allow_tells_on_what_it_rests() {
+        for (grounds, expected) in [
+            (Grounds::Policy, ["policy", "", ""]),
+            (Grounds::Approval(LeafIndex(7)), ["approval", "7", ""]),
+            (Grounds::Warrant { leaf: LeafIndex(9), number: 2 }, ["warrant", "9", "2"]),
+        ] {
+            let (names, values) = (fields(HEADER), written(allow(grounds)));
+            let values = fields(&values);
+            let value = |name| values[names.iter().position(|known| *known == name).unwrap()];
+            assert_eq!(["grounds", "grounds_leaf", "grounds_number"].map(value), expected);
+            assert_eq!((value("uses"), value("leaf_hash")), ("1", &*Hash::of_leaf(b"leaf").to_string()));
+        }
+    }
+
+    fn written(entry: Entry<'_>) -> String {
+        let (mut text, body) = (Vec::new(), Body::Unwanted);
+        row(&mut text, &Selected { index: 3, leaf: b"leaf", entry, body }).unwrap();
+        String::from_utf8(text).unwrap()
+    }
+
+    /// The fields of a row, in their quotes.
+    fn fields(row: &str) -> Vec<&str> {
+        let mut quoted = false;
+        let parts = row.split(|c| {
+            quoted ^= c == '"';
+            c == ',' && !quoted
+        });
+        parts.collect()
+    }
+
+    fn allow(grounds: Grounds) -> Entry<'static> {
+        Entry::Allow(Allow {
+            salt: Salt([0; 16]),
+            time: Timestamp(0),
+            epoch: Epoch(1),
+            bundle: Hash([7; 32]),
+            principal: "p",
+            audience: "a",
+            action: Uid { type_name: "A", id: "x" },
+            resource: Uid { type_name: "B", id: "z" },
+            intent: Hash([8; 32]),
+            not_before: Timestamp(0),
+            not_after: Timestamp(1),
+            uses: 1,
+            risk: 0,
+            grounds,
+            policies: Policies::default(),
+        })
     }
 }

@@ -1,6 +1,7 @@
 //! One entry as one event, before its attestation.
 
-use assent_proto::entry::{Entry, OfferOutcome};
+use assent_proto::entry::break_glass::Finding;
+use assent_proto::entry::{Allow, Entry, Grounds, OfferOutcome};
 use assent_proto::hash::Hash;
 use assent_proto::refusal::{Refusal, Retry};
 use serde_json::{Value, json};
@@ -75,7 +76,14 @@ fn severity(entry: &Entry<'_>) -> Severity {
             _ => LOW,
         },
         Entry::Trip(_) => HIGH,
-        Entry::Outage(_) | Entry::Operator(_) | Entry::Key(_) => MEDIUM,
+        Entry::Review(review) if review.finding == Finding::Unjustified => HIGH,
+        Entry::Allow(Allow { grounds: Grounds::Warrant { .. }, .. })
+        | Entry::Charter(_)
+        | Entry::Warrant(_)
+        | Entry::Review(_)
+        | Entry::Outage(_)
+        | Entry::Operator(_)
+        | Entry::Key(_) => MEDIUM,
         Entry::Bundle(offer) if offer.outcome != OfferOutcome::Loaded => MEDIUM,
         _ => INFORMATIONAL,
     }
@@ -141,10 +149,23 @@ const fn asking_again(refusal: Refusal) -> &'static str {
     }
 }
 
+/// The operator who did it, or the first of several.
+#[expect(clippy::wildcard_enum_match_arm, reason = "the other kinds are the appliance's own acts")]
+fn by_whom<'a>(entry: &Entry<'a>) -> Option<&'a str> {
+    match entry {
+        Entry::Operator(act) => act.by.first().copied(),
+        Entry::Charter(charter) => charter.by.first().copied(),
+        Entry::Warrant(warrant) => warrant.by.first().copied(),
+        Entry::Approval(approval) => Some(approval.by),
+        Entry::Review(review) => Some(review.by),
+        _ => None,
+    }
+}
+
 /// What is said of the appliance itself.
 fn own(event: &mut Value, entry: &Entry<'_>, origin: &str) {
     let kind = kind_name(entry.kind());
-    let by = if let Entry::Operator(act) = entry { act.by.first().copied() } else { None };
+    let by = by_whom(entry);
     let user = match by {
         Some(operator) => json!({"uid": operator, "name": operator, "type_id": 2, "type": "Admin"}),
         None => json!({"uid": origin, "name": "assent", "type_id": 3, "type": "System"}),

@@ -1,8 +1,8 @@
 //! Events against what the schema's release 1.9.0 requires of API Activity, its profiles and the objects in them.
 
-use assent_proto::entry::{Boot, Deny, Entry, Hold, Salt};
+use assent_proto::entry::{Allow, Boot, Deny, Entry, Grounds, Hold, Policies, Salt};
 use assent_proto::intent::Uid;
-use assent_proto::number::{Epoch, Timestamp};
+use assent_proto::number::{Epoch, LeafIndex, Timestamp};
 use assent_proto::refusal::Refusal;
 
 use super::*;
@@ -82,9 +82,13 @@ fn entries() -> Vec<Entry<'static>> {
 }
 
 fn events() -> Vec<Value> {
+    events_of(entries())
+}
+
+fn events_of(entries: Vec<Entry<'_>>) -> Vec<Value> {
     let evidence = Evidence::for_tests("localhost/test/log/1", 2);
     let (mut events, mut out) = (Events::default(), Vec::new());
-    for (index, entry) in (0..).zip(entries()) {
+    for (index, entry) in (0..).zip(entries) {
         let mut leaf = Vec::new();
         entry.append(&mut leaf).unwrap();
         events
@@ -118,6 +122,40 @@ fn every_event_has_what_the_schema_requires() {
         let (class, activity) =
             (event["class_uid"].as_u64().unwrap(), event["activity_id"].as_u64().unwrap());
         assert_eq!(event["type_uid"], class * 100 + activity);
+    }
+}
+
+#[test]
+fn an_allow_tells_on_what_it_rests() {
+    for (grounds, severity, expected) in [
+        (Grounds::Policy, "Informational", json!({"kind": "policy"})),
+        (Grounds::Approval(LeafIndex(7)), "Informational", json!({"kind": "approval", "leaf": 7})),
+        (
+            Grounds::Warrant { leaf: LeafIndex(9), number: 2 },
+            "Medium",
+            json!({"kind": "warrant", "leaf": 9, "number": 2}),
+        ),
+    ] {
+        let allow = Allow {
+            salt: Salt([0; 16]),
+            time: Timestamp(0),
+            epoch: Epoch(1),
+            bundle: Hash([7; 32]),
+            principal: "p",
+            audience: "a",
+            action: Uid { type_name: "A", id: "x" },
+            resource: Uid { type_name: "B", id: "z" },
+            intent: Hash([8; 32]),
+            not_before: Timestamp(0),
+            not_after: Timestamp(1),
+            uses: 1,
+            risk: 0,
+            grounds,
+            policies: Policies::default(),
+        };
+        let event = events_of(vec![Entry::Allow(allow)]).remove(0);
+        assert_eq!(event["unmapped"]["assent"]["entry"]["grounds"], expected, "{event}");
+        assert_eq!(event["severity"], severity, "{event}");
     }
 }
 

@@ -1,11 +1,11 @@
 //! What a period's entries add up to, counted on any thread and added in order.
 //!
-//! Decisions are counted; what the appliance and its operators did is listed, entry by entry, as far as there is room, and
-//! counted beyond. Signs of life are counted only.
+//! Decisions are counted, uses of warrants also listed; what the appliance and its operators did is listed, entry by entry, as far
+//! as there is room, and counted beyond. Signs of life are counted only.
 
 use std::collections::{BTreeMap, HashMap};
 
-use assent_proto::entry::{Entry, Kind};
+use assent_proto::entry::{Entry, Grounds, Kind};
 use assent_proto::refusal::Refusal;
 
 use super::histogram::{Histogram, Tally};
@@ -52,6 +52,8 @@ pub(super) struct Account {
     pub(super) entries: u64,
     pub(super) kinds: BTreeMap<u8, u64>,
     pub(super) total: Tally,
+    /// Allows that rest on a warrant and on no signature of the HSM: the only ones that are listed.
+    pub(super) under_warrants: u64,
     pub(super) refusals: BTreeMap<&'static str, u64>,
     pub(super) policies: Names,
     pub(super) principals: Names,
@@ -109,12 +111,17 @@ impl Account {
         self.entries += 1;
         *self.kinds.entry(kind.number()).or_default() += 1;
         self.spread(time_ms, time_ms);
+        let event = || Event { index, time_ms, kind, about: about(entry), leaf: leaf.to_vec() };
         let Some(decision) = Decision::of(entry) else {
             if kind != Kind::Status {
-                self.list(Event { index, time_ms, kind, about: about(entry), leaf: leaf.to_vec() });
+                self.list(event());
             }
             return;
         };
+        if let Some(Grounds::Warrant { .. }) = decision.allow.map(|allow| allow.grounds) {
+            self.under_warrants += 1;
+            self.list(event());
+        }
         let tally = tally_of(&decision);
         self.total.add(&tally);
         self.over_time.add(time_ms, &tally);
@@ -143,6 +150,7 @@ impl Account {
     pub(super) fn merge(&mut self, next: Self) {
         self.entries += next.entries;
         self.total.add(&next.total);
+        self.under_warrants += next.under_warrants;
         for (kind, count) in next.kinds {
             *self.kinds.entry(kind).or_default() += count;
         }

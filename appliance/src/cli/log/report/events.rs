@@ -13,6 +13,7 @@ use crate::cli::html::escaped;
 use crate::cli::log::entry::{kind_name, visible};
 use crate::cli::utc;
 use crate::log::verification::Gap;
+use crate::shown::counted;
 
 /// What is listed together, in this order.
 const LISTS: &[(&str, &[Kind])] = &[
@@ -23,7 +24,10 @@ const LISTS: &[(&str, &[Kind])] = &[
     ("Operators' acts", &[Kind::Operator]),
     ("Drills", &[Kind::Drill]),
     ("Approvals", &[Kind::Approval]),
-    ("Break-glass and reviews", &[Kind::Charter, Kind::Warrant, Kind::Review]),
+    (
+        "Break-glass: charters, warrants, uses and reviews",
+        &[Kind::Charter, Kind::Warrant, Kind::Allow, Kind::Review],
+    ),
 ];
 
 /// The gaps that lie in the period, or reach into it.
@@ -57,7 +61,7 @@ pub(super) fn outages(page: &mut String, gaps: &[&Gap]) {
             None => String::new(),
         };
         let starts = if gap.starts > 0 {
-            format!(" ({} start{})", gap.starts, if gap.starts == 1 { "" } else { "s" })
+            format!(" ({})", counted(gap.starts, "start", "starts"))
         } else {
             String::new()
         };
@@ -82,10 +86,7 @@ pub(super) fn lists(page: &mut String, told: &Told) {
         listed.extend(
             told.account.events.iter().zip(&told.proofs).filter(|(event, _)| kinds.contains(&event.kind)),
         );
-        let count: u64 = kinds
-            .iter()
-            .map(|kind| told.account.kinds.get(&kind.number()).copied().unwrap_or_default())
-            .sum();
+        let count: u64 = kinds.iter().map(|kind| count_of(told, *kind)).sum();
         let _ = writeln!(page, "<h2>{title}: {count}</h2>");
         if listed.is_empty() {
             page.push_str("<p class=\"soft\">None in the period.</p>\n");
@@ -102,6 +103,15 @@ pub(super) fn lists(page: &mut String, told: &Told) {
             );
         }
     }
+}
+
+/// How many entries of a kind are to be listed: of allows those under a warrant.
+fn count_of(told: &Told, kind: Kind) -> u64 {
+    let account = &told.account;
+    if kind == Kind::Allow {
+        return account.under_warrants;
+    }
+    account.kinds.get(&kind.number()).copied().unwrap_or_default()
 }
 
 fn row(page: &mut String, event: &Event, proof: Option<&str>) {

@@ -10,6 +10,7 @@ mod histogram;
 mod page;
 mod pictures;
 mod stops;
+mod warrants;
 
 use std::io::Write as _;
 use std::path::PathBuf;

@@ -8,7 +8,7 @@ use assent_proto::number::Timestamp;
 use super::account::Names;
 use super::events::{self, lasted, time};
 use super::histogram::Tally;
-use super::{Told, pictures};
+use super::{Told, pictures, warrants};
 use crate::cli::html::{STYLE, escaped};
 use crate::cli::log::entry::{kind_name, visible};
 use crate::cli::utc;
@@ -62,6 +62,7 @@ pub(super) fn of(told: &Told) -> String {
     names(&mut page, "Principals", &told.account.principals);
     names(&mut page, "Actions", &told.account.actions);
     events::outages(&mut page, &gaps);
+    warrants::table(&mut page, told);
     liveness(&mut page, told);
     events::lists(&mut page, told);
     checking(&mut page, told);
@@ -138,6 +139,7 @@ fn figures(page: &mut String, told: &Told, outages: usize) {
     for (figure, what) in [
         (told.account.entries, "entries"),
         (allowed, "allowed"),
+        (told.account.under_warrants, "under warrants"),
         (denied, "denied"),
         (held, "held"),
         (unavailable, "unavailable"),
