@@ -177,4 +177,38 @@ impl<'a> Intent<'a> {
         }
         Ok(Self { act, terms })
     }
+
+    /// What its entry repeats of it.
+    #[must_use]
+    pub fn essence(&self) -> Essence<'a> {
+        let Act { action, resource, .. } = self.act;
+        Essence { action, resource, audience: self.terms.audience, digest: self.act.digest() }
+    }
+}
+
+/// What an entry repeats of an intent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Essence<'a> {
+    /// Cedar's action.
+    pub action: Uid<'a>,
+    /// Cedar's resource.
+    pub resource: Uid<'a>,
+    /// Who is to act on the token.
+    pub audience: &'a str,
+    /// The intent digest.
+    pub digest: Hash,
+}
+
+impl<'a> Essence<'a> {
+    /// Of an intent that the caller has encoded itself, whose act takes `act` bytes: its context is not looked at again.
+    ///
+    /// # Errors
+    /// Where the bytes do not begin with what an intent begins with.
+    pub fn of_own(bytes: &'a [u8], act: usize) -> Result<Self, CodecError> {
+        let (act, terms) = bytes.split_at_checked(act).ok_or(CodecError::Truncated)?;
+        let mut cursor = Cursor::new(act);
+        let (action, resource) = (Uid::read(&mut cursor)?, Uid::read(&mut cursor)?);
+        let audience = Cursor::new(terms).string(MAX_NAME_BYTES)?;
+        Ok(Self { action, resource, audience, digest: Hash::of_labelled(DIGEST_LABEL, [act]) })
+    }
 }

@@ -101,6 +101,36 @@ fn perfect_subtrees_append_like_their_leaves_and_only_where_they_may_begin() {
 }
 
 #[test]
+fn paths_in_order_are_those_of_each_leaf() {
+    let all = hashes(&leaves(90));
+    for size in 1..=70_usize {
+        for start in [0, 1, 5, size / 2] {
+            let count = size.saturating_sub(start).min(33);
+            if count == 0 {
+                continue;
+            }
+            let mut buffer = all[start..start + count].to_vec();
+            buffer.resize(Range::nodes_needed(count), Hash::default());
+            let whole = all[..size].to_vec();
+            let mut nodes = whole.clone();
+            nodes.resize(Range::nodes_needed(size), Hash::default());
+            let tree =
+                Range::new(LeafIndex(0), size, TreeSize(size as u64), &[], &mut nodes).expect("a tree");
+            let proof = tree.proof(LeafIndex(start as u64), count).expect("a part");
+            let range =
+                Range::new(LeafIndex(start as u64), count, TreeSize(size as u64), &proof, &mut buffer)
+                    .expect("a range");
+            let mut paths = range.paths();
+            let order = (start..start + count).chain([start, start + count - 1]).map(|index| index as u64);
+            for index in order.map(LeafIndex) {
+                assert_eq!(paths.of(index), range.path(index).as_deref(), "{size} {start} {index:?}");
+            }
+            assert_eq!(paths.of(LeafIndex((start + count) as u64)), None);
+        }
+    }
+}
+
+#[test]
 fn runs_append_like_their_leaves_and_give_the_same_ranges() {
     let all = leaves(70);
     for start in 0..40 {

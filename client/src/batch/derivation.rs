@@ -125,11 +125,11 @@ impl Leaves {
         for (position, number) in decided.outcomes().enumerate() {
             let malformed = || ReplyError::Malformed(CodecError::Malformed);
             let ruling = rulings.get(number).ok_or_else(malformed)?;
-            let intent = batch.parsed(position).ok_or_else(malformed)?;
-            let digest = intent.act.digest();
+            let essence = batch.essence(position).ok_or_else(malformed)?;
+            let digest = essence.digest;
             let start = leaves.bytes.len();
             let place = u32::try_from(position).map_err(|_| malformed())?;
-            let entry = ruling.clone().entry(&decided.head, place, &intent, digest);
+            let entry = ruling.clone().entry_of(&decided.head, place, &essence);
             entry.append(&mut leaves.bytes).map_err(ReplyError::Malformed)?;
             let end = leaves.bytes.len();
             leaves.hashes.push(Hash::of_leaf(leaves.bytes.get(start..end).unwrap_or_default()));
@@ -166,6 +166,7 @@ impl Leaves {
         let origin = origin.transpose()?;
         let path_bytes = 32 * inclusion::path_length(*first, *size).unwrap_or_default();
         tokens.reserve(self.bytes.len() + self.allowed * (token::HEAD_BYTES + path_bytes + 64));
+        let mut paths = range.paths();
         for (position, line) in self.lines.iter_mut().enumerate() {
             let body = self.bytes.get(line.token.start..line.token.end).unwrap_or_default();
             line.token = Span { start: tokens.len(), end: tokens.len() };
@@ -173,8 +174,8 @@ impl Leaves {
                 continue;
             }
             let index = LeafIndex(first.0.saturating_add(position as u64));
-            let path = range.path(index).ok_or(ReplyError::Range(RangeError::Bounds))?;
-            token::append(*key_id, *size, index, body, &path, signature, tokens);
+            let path = paths.of(index).ok_or(ReplyError::Range(RangeError::Bounds))?;
+            token::append(*key_id, *size, index, body, path, signature, tokens);
             line.token.end = tokens.len();
         }
         Ok(origin)

@@ -11,7 +11,7 @@ use std::collections::HashMap;
 
 use assent_proto::codec::CodecError;
 use assent_proto::hash::Hash;
-use assent_proto::intent::Intent as Parsed;
+use assent_proto::intent::Essence;
 use assent_proto::limits::{MAX_BATCH_INTENTS, MAX_FRAME_BYTES};
 use assent_proto::note::KeyId;
 use assent_proto::number::{Epoch, LeafIndex, Timestamp};
@@ -89,11 +89,19 @@ pub enum ReplyError {
     Signature,
 }
 
-/// Where an intent lies in the frame.
+/// Where something lies in a piece of memory.
 #[derive(Clone, Copy, Debug)]
 struct Span {
     start: usize,
     end: usize,
+}
+
+/// Where an intent lies in the frame.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    span: Span,
+    /// Bytes of its act.
+    act: usize,
 }
 
 /// Intents, encoded into the frame that asks for leave for all of them.
@@ -101,7 +109,7 @@ struct Span {
 pub struct Batch {
     id: BatchId,
     frame: Vec<u8>,
-    spans: Vec<Span>,
+    places: Vec<Place>,
 }
 
 impl Batch {
@@ -118,9 +126,9 @@ impl Batch {
         let mut encoded = Vec::with_capacity(512);
         for (position, intent) in intents.enumerate() {
             encoded.clear();
-            encoding::append_intent(intent, &mut encoded)
+            let act = encoding::append_intent(intent, &mut encoded)
                 .map_err(|cause| BatchError::Intent { position, cause })?;
-            batch.push(&encoded)?;
+            batch.push(&encoded, act)?;
         }
         Ok(batch)
     }
@@ -131,16 +139,17 @@ impl Batch {
         }
         let mut frame = Vec::with_capacity(32 + 256 * intents);
         begin_request(id, intents, &mut frame);
-        Ok(Self { id, frame, spans: Vec::with_capacity(intents) })
+        Ok(Self { id, frame, places: Vec::with_capacity(intents) })
     }
 
-    fn push(&mut self, encoded: &[u8]) -> Result<(), BatchError> {
+    /// Appends an intent whose act takes so many bytes.
+    fn push(&mut self, encoded: &[u8], act: usize) -> Result<(), BatchError> {
         push_intent(encoded, &mut self.frame);
         let end = self.frame.len();
         if end > MAX_FRAME_BYTES {
             return Err(BatchError::TooLarge { bytes: end });
         }
-        self.spans.push(Span { start: end - encoded.len(), end });
+        self.places.push(Place { span: Span { start: end - encoded.len(), end }, act });
         Ok(())
     }
 
@@ -151,7 +160,8 @@ impl Batch {
     ) -> Result<Self, BatchError> {
         let mut batch = Self::begin(id, parts.len())?;
         for (from, position) in parts {
-            batch.push(from.encoded(position).unwrap_or_default())?;
+            let (encoded, act) = from.encoded(position).unwrap_or_default();
+            batch.push(encoded, act)?;
         }
         Ok(batch)
     }
@@ -172,16 +182,19 @@ impl Batch {
     #[must_use]
     #[expect(clippy::len_without_is_empty, reason = "a batch is never empty")]
     pub const fn len(&self) -> usize {
-        self.spans.len()
+        self.places.len()
     }
 
-    fn encoded(&self, position: usize) -> Option<&[u8]> {
-        let span = self.spans.get(position)?;
-        self.frame.get(span.start..span.end)
+    /// An intent's bytes, and how many of them its act takes.
+    fn encoded(&self, position: usize) -> Option<(&[u8], usize)> {
+        let Place { span, act } = *self.places.get(position)?;
+        Some((self.frame.get(span.start..span.end)?, act))
     }
 
-    fn parsed(&self, position: usize) -> Option<Parsed<'_>> {
-        Parsed::parse(self.encoded(position)?).ok()
+    /// What the entry of an intent repeats of it.
+    fn essence(&self, position: usize) -> Option<Essence<'_>> {
+        let (encoded, act) = self.encoded(position)?;
+        Essence::of_own(encoded, act).ok()
     }
 
     /// Opens the answer: verifies it against `trust`, where that is given, and derives the tokens.
@@ -353,7 +366,7 @@ impl Outcomes {
 
     /// For whom the token of the intent at a position is.
     pub(crate) fn audience(&self, position: usize) -> Option<&str> {
-        self.batch.parsed(position).map(|intent| intent.terms.audience)
+        self.batch.essence(position).map(|essence| essence.audience)
     }
 }
 

@@ -10,7 +10,6 @@ use assent_proto::number::Timestamp;
 use assent_proto::wire::{Request, Ticket as TicketId};
 
 use super::{Batch, BatchError};
-use crate::encoding;
 use crate::intent::Intent;
 
 /// Intents that wait together.
@@ -33,7 +32,7 @@ impl Ticket {
         // Parts of a batch make no larger batch than it was.
         let parts = positions.iter().map(|position| (from, *position));
         let batch = Batch::of_parts(id.0, parts);
-        let batch = batch.unwrap_or_else(|_| Batch { id: id.0, frame: Vec::new(), spans: Vec::new() });
+        let batch = batch.unwrap_or_else(|_| Batch { id: id.0, frame: Vec::new(), places: Vec::new() });
         Self { batch, positions }
     }
 
@@ -42,14 +41,7 @@ impl Ticket {
     /// # Errors
     /// [`BatchError`].
     pub fn new(id: TicketId, intents: &[Intent]) -> Result<Self, BatchError> {
-        let mut batch = Batch::begin(id.0, intents.len())?;
-        let mut encoded = Vec::new();
-        for (position, intent) in intents.iter().enumerate() {
-            encoded.clear();
-            encoding::append_intent(intent, &mut encoded)
-                .map_err(|cause| BatchError::Intent { position, cause })?;
-            batch.push(&encoded)?;
-        }
+        let batch = Batch::new(id.0, intents)?;
         Ok(Self { batch, positions: (0..intents.len()).collect() })
     }
 
@@ -99,8 +91,8 @@ impl FromStr for Ticket {
             return Err(TicketError);
         }
         let mut batch = Batch::begin(request.batch(), request.intents().len()).map_err(|_| TicketError)?;
-        for (_, bytes) in request.intents() {
-            batch.push(bytes).map_err(|_| TicketError)?;
+        for (intent, bytes) in request.intents() {
+            batch.push(bytes, intent.act.bytes().len()).map_err(|_| TicketError)?;
         }
         let positions = (0..batch.len()).collect();
         Ok(Self { batch, positions })

@@ -89,6 +89,11 @@ pub fn append_varint(mut number: u64, out: &mut impl Extend<u8>) {
     }
 }
 
+/// Appends a signed number as postcard writes it: zigzag, in a varint.
+pub fn append_signed(number: i64, out: &mut impl Extend<u8>) {
+    append_varint((number.wrapping_shl(1) ^ number.wrapping_shr(63)).cast_unsigned(), out);
+}
+
 /// Appends bytes behind their length, as postcard writes a byte string.
 pub fn append_bytes(bytes: &[u8], out: &mut impl Extend<u8>) {
     append_varint(bytes.len() as u64, out);

@@ -248,7 +248,7 @@ impl<'a> Entry<'a> {
         out.extend(LEAF_LABEL.iter().copied());
         out.extend([self.kind().number()]);
         match self {
-            Self::Allow(body) => codec::append(body, out),
+            Self::Allow(body) => body.append(out),
             Self::Deny(body) => codec::append(body, out),
             Self::Hold(body) => codec::append(body, out),
             Self::Trip(body) => codec::append(body, out),

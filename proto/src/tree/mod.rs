@@ -10,7 +10,7 @@ mod range;
 mod run;
 
 pub use frontier::{Frontier, FrontierError};
-pub use range::{Range, RangeError};
+pub use range::{Paths, Range, RangeError};
 pub use run::Run;
 
 /// The number of `index`'s ancestor that many levels up.

@@ -147,6 +147,12 @@ impl<'b> Range<'b> {
         gathered(siblings)
     }
 
+    /// The inclusion proofs of leaves one after the other: of two neighbours most is the same.
+    #[must_use]
+    pub const fn paths(&self) -> Paths<'_, 'b> {
+        Paths { range: self, path: heapless::Vec::new(), last: None }
+    }
+
     /// The range proof of a part of the run.
     #[must_use]
     pub fn proof(
@@ -230,6 +236,45 @@ impl<'b> Range<'b> {
             self.right_edge.set(level.saturating_add(1), node);
         }
         Some(())
+    }
+}
+
+/// Inclusion proofs, one after the other.
+#[derive(Debug)]
+pub struct Paths<'r, 'b> {
+    range: &'r Range<'b>,
+    path: heapless::Vec<Hash, MAX_PATH_HASHES>,
+    /// The leaf that `path` is of.
+    last: Option<u64>,
+}
+
+impl Paths<'_, '_> {
+    /// The inclusion proof of a leaf of the run, nearest sibling first. It costs least for the leaf behind the one asked for before.
+    pub fn of(&mut self, index: LeafIndex) -> Option<&[Hash]> {
+        let follows = self.last.take().and_then(|last| last.checked_add(1)) == Some(index.0);
+        if !(follows && self.advance(index.0)?) {
+            self.path = self.range.path(index)?;
+        }
+        self.last = Some(index.0);
+        Some(&self.path)
+    }
+
+    /// Makes the path of the leaf before into this one's. False where it has another number of hashes at the levels that change, as
+    /// at the edge of the tree.
+    fn advance(&mut self, index: u64) -> Option<bool> {
+        let (range, before) = (self.range, index.checked_sub(1)?);
+        if index >= range.end {
+            return None;
+        }
+        let changed = 0..index.trailing_zeros().saturating_add(1).min(height(range.size));
+        let has = |leaf: u64| changed.clone().filter(move |level| has_sibling(leaf, *level, range.size));
+        if has(before).count() != has(index).count() {
+            return Some(false);
+        }
+        for (slot, level) in self.path.iter_mut().zip(has(index)) {
+            *slot = range.node(level, ancestor(index, level) ^ 1)?;
+        }
+        Some(true)
     }
 }
 

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::codec::{self, CodecError, Cursor};
 use crate::entry::{Allow, Deny, Entry, Grounds, Hold, Policies, Salt, Wait, derived_salt};
 use crate::hash::Hash;
-use crate::intent::{Intent, Priority};
+use crate::intent::{Act, Essence, Intent, Priority};
 use crate::limits::{
     MAX_BATCH_INTENTS, MAX_HEAD_BYTES, MAX_RANGE_PROOF_HASHES, MAX_REPLY_BYTES, MAX_RULING_BYTES, MAX_RULINGS,
 };
@@ -84,9 +84,16 @@ impl<'a> Ruling<'a> {
     /// The entry of the `position`th intent of a batch.
     #[must_use]
     pub fn entry(self, head: &Head<'a>, position: u32, intent: &Intent<'a>, digest: Hash) -> Entry<'a> {
+        let (Act { action, resource, .. }, audience) = (intent.act, intent.terms.audience);
+        self.entry_of(head, position, &Essence { action, resource, audience, digest })
+    }
+
+    /// The same, of what an entry repeats of the intent.
+    #[must_use]
+    pub fn entry_of(self, head: &Head<'a>, position: u32, essence: &Essence<'a>) -> Entry<'a> {
         let Head { time, epoch, bundle, principal, .. } = *head;
         let (risk, policies, salt) = (self.risk, self.policies, derived_salt(&head.salt, position));
-        let (action, resource, audience) = (intent.act.action, intent.act.resource, intent.terms.audience);
+        let Essence { action, resource, audience, digest } = *essence;
         let denial = |refusal, policies| Deny {
             salt,
             time,
