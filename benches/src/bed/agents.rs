@@ -1,0 +1,232 @@
+//! The agents: who they are, what they ask, and how they ask it.
+//!
+//! Each is the client that people use, over a socket of its own: it encodes its intents, and holds the tokens in its hands,
+//! derived and verified, before an answer counts.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use anyhow::{Context as _, anyhow, bail};
+use appliance::clock::{Clock, Stopwatch};
+use appliance::config::Config;
+use appliance::identity::{CertificateAuthority, Record, Registry};
+use appliance::provision::AgentFiles;
+use appliance::sample;
+use assent_client::Client;
+use assent_client::intent::Intent;
+use assent_client::trust::Trust;
+use tokio::runtime::Runtime;
+use tokio::sync::oneshot;
+use tokio::task::JoinSet;
+
+use crate::measure::{Times, as_f64};
+use crate::sample::allowed_intents;
+
+/// How long a certificate lives.
+const LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
+/// What one that floods has in flight: batches, and intents in each.
+const FLOOD_BATCHES: usize = 32;
+const FLOOD_INTENTS: usize = 1024;
+/// How long agents ask before it counts.
+const WARM_UP: Duration = Duration::from_millis(300);
+
+/// Writes the sample's bundle with so many agents more, which may do what the sample's may.
+pub(super) fn write_bundle(folder: &Path, agents: usize) -> anyhow::Result<()> {
+    sample::write_bundle(folder)?;
+    let file = folder.join("entities.json");
+    let mut entities: Vec<serde_json::Value> = serde_json::from_str(&std::fs::read_to_string(&file)?)?;
+    let known = format!("/agent/{}", sample::AGENT);
+    let is_agent = |entity: &&serde_json::Value| {
+        entity.pointer("/uid/id").and_then(serde_json::Value::as_str).is_some_and(|id| id.ends_with(&known))
+    };
+    let agent = entities.iter().find(is_agent).context("the sample's bundle knows its agent")?.clone();
+    for number in 0..agents {
+        let mut another = agent.clone();
+        let id = another.pointer_mut("/uid/id").context("an entity has an id")?;
+        let name = id.as_str().unwrap_or_default().replace(sample::AGENT, &name(number));
+        *id = name.into();
+        entities.push(another);
+    }
+    std::fs::write(&file, serde_json::to_string(&entities)?)?;
+    Ok(())
+}
+
+fn name(number: usize) -> String {
+    format!("bench-{number}")
+}
+
+/// Enrols them.
+pub(super) fn enroll(
+    folder: &Path,
+    config: &Config,
+    ca: &Path,
+    count: usize,
+) -> anyhow::Result<Vec<AgentFiles>> {
+    let now = Clock::system().now();
+    let authority = CertificateAuthority::open(ca, &config.ca_key())?;
+    let registry = Registry::open(&config.agents_path())?;
+    let enroll = |number| {
+        let name = name(number);
+        let files = AgentFiles {
+            ca: ca.to_owned(),
+            certificate: folder.join(format!("agents/{name}.pem")),
+            key: folder.join(format!("agents/{name}.key")),
+        };
+        let id = config.tls.trust_domain.agent(&name)?;
+        let issued = authority.issue_agent(&id, LIFETIME, now)?;
+        registry.add(&Record::new(&name, id, &issued, now))?;
+        issued.write(&files.certificate, &files.key)?;
+        Ok(files)
+    };
+    (0..count).map(enroll).collect()
+}
+
+/// One agent has one thread, as a program has that does nothing else; many share as many as there are processors.
+pub(crate) fn runtime(agents: usize) -> anyhow::Result<Runtime> {
+    let mut builder = match agents {
+        0 | 1 => tokio::runtime::Builder::new_current_thread(),
+        _ => tokio::runtime::Builder::new_multi_thread(),
+    };
+    Ok(builder.enable_all().build()?)
+}
+
+/// Agents that are connected.
+pub(crate) struct Agents {
+    runtime: Runtime,
+    clients: Vec<Arc<Client>>,
+    /// As whom the first is connected, for one that floods.
+    first: assent_client::Config,
+}
+
+impl Agents {
+    pub(super) fn connect(listen: &str, files: &[AgentFiles], trust: &Trust) -> anyhow::Result<Self> {
+        let runtime = runtime(files.len())?;
+        let config = |files: &AgentFiles| {
+            let mut config = assent_client::Config::new(listen, &files.ca, &files.certificate, &files.key)?;
+            config.server_name = "localhost".to_owned();
+            anyhow::Ok(config.trusting(trust.clone()))
+        };
+        let connect = |files| Ok(Arc::new(runtime.block_on(Client::connect(&config(files)?))?));
+        let clients = files.iter().map(connect).collect::<anyhow::Result<Vec<_>>>()?;
+        Ok(Self { clients, first: config(files.first().context("an agent")?)?, runtime })
+    }
+
+    /// Intents of so many agents, each with one batch in flight, for so long: tokens a second, and how long each batch took.
+    pub(crate) fn ask(&self, agents: usize, batch: usize, span: Duration) -> anyhow::Result<(f64, Times)> {
+        let clients = self.clients.get(..agents).context("so many agents are not connected")?;
+        let (rate, times) = self.ask_of(clients, batch, span)?;
+        Ok((rate * as_f64(batch), times))
+    }
+
+    /// One agent that asks one intent after the other, so many.
+    pub(crate) fn lone(&self, count: usize) -> anyhow::Result<Times> {
+        let intents = allowed_intents(1)?;
+        let client = self.clients.first().context("an agent")?;
+        Times::each(count, || self.runtime.block_on(ask_once(client, &intents)))
+    }
+
+    /// All agents but the first, with one lone intent in flight each: answers a second, and how long each took.
+    pub(crate) fn in_calm(&self, span: Duration) -> anyhow::Result<(f64, Times)> {
+        self.ask_of(self.clients.get(1..).unwrap_or_default(), 1, span)
+    }
+
+    /// The same while the first has as much in flight as it can, and behind it how many tokens a second that one gets.
+    ///
+    /// It floods from a thread with a runtime of its own: what it costs to make its batches and to derive its tokens is then
+    /// shared by the kernel, and does not stand before the others' tasks in the same loop.
+    pub(crate) fn beside_a_flood(&self, span: Duration) -> anyhow::Result<(f64, Times, f64)> {
+        let intents = Arc::new(allowed_intents(FLOOD_INTENTS)?);
+        let (begin, begun) = oneshot::channel();
+        let (end, ended) = oneshot::channel();
+        std::thread::scope(|scope| {
+            let flood = scope.spawn(|| flood(&self.first, &intents, begin, ended));
+            let watch = Stopwatch::start();
+            // Where it does not begin, it says below why.
+            let others = begun.blocking_recv().ok().map(|()| self.in_calm(span));
+            let (_, asked_for) = (end.send(()), watch.elapsed());
+            let tokens = flood.join().map_err(|_| anyhow!("the flood panicked"))??;
+            let (rate, times) = others.context("the flood did not begin")??;
+            Ok((rate, times, as_f64(tokens) / asked_for.as_secs_f64()))
+        })
+    }
+
+    fn ask_of(&self, clients: &[Arc<Client>], batch: usize, span: Duration) -> anyhow::Result<(f64, Times)> {
+        let intents = Arc::new(allowed_intents(batch)?);
+        self.runtime.block_on(async {
+            let mut asking = JoinSet::new();
+            for client in clients {
+                asking.spawn(ask(Arc::clone(client), Arc::clone(&intents), span));
+            }
+            let (mut rate, mut all) = (0.0, Vec::new());
+            while let Some(asked) = asking.join_next().await {
+                let (took, times) = asked??;
+                rate += as_f64(times.len()) / took.as_secs_f64();
+                all.extend(times);
+            }
+            Ok((rate, Times::of(all)))
+        })
+    }
+}
+
+/// Asks as much as it can over one connection until it is told to end, and counts the tokens.
+fn flood(
+    config: &assent_client::Config,
+    intents: &Arc<Vec<Intent>>,
+    begin: oneshot::Sender<()>,
+    ended: oneshot::Receiver<()>,
+) -> anyhow::Result<usize> {
+    let tokens = Arc::new(AtomicUsize::new(0));
+    runtime(1)?.block_on(async {
+        let client = Arc::new(Client::connect(config).await?);
+        let mut flooding = JoinSet::new();
+        for _ in 0..FLOOD_BATCHES {
+            let (client, intents, tokens) = (Arc::clone(&client), Arc::clone(intents), Arc::clone(&tokens));
+            flooding.spawn(async move {
+                loop {
+                    // It may be refused: that it floods is its own affair.
+                    if ask_once(&client, &intents).await.is_ok() {
+                        tokens.fetch_add(intents.len(), Ordering::Relaxed);
+                    }
+                }
+            });
+        }
+        let _ = begin.send(());
+        let _ = ended.await;
+        flooding.shutdown().await;
+        anyhow::Ok(())
+    })?;
+    Ok(tokens.load(Ordering::Relaxed))
+}
+
+/// Asks without pause until the first answer behind the span: when that came, and how long each answer took.
+///
+/// A rate is made of whole answers by the time that they took, and not by the span: else what was in flight at its end would
+/// be lost, which of large batches is a tenth.
+async fn ask(
+    client: Arc<Client>,
+    intents: Arc<Vec<Intent>>,
+    span: Duration,
+) -> anyhow::Result<(Duration, Vec<Duration>)> {
+    let mut times = Vec::new();
+    let since = Stopwatch::start();
+    while since.elapsed() < WARM_UP {
+        ask_once(&client, &intents).await?;
+    }
+    let since = Stopwatch::start();
+    while since.elapsed() < span {
+        let watch = Stopwatch::start();
+        ask_once(&client, &intents).await?;
+        times.push(watch.elapsed());
+    }
+    Ok((since.elapsed(), times))
+}
+
+async fn ask_once(client: &Client, intents: &[Intent]) -> anyhow::Result<()> {
+    let outcomes = client.preauthorize(intents).await?;
+    if !outcomes.all_allowed() {
+        bail!("an intent was not allowed that the bundle allows");
+    }
+    Ok(())
+}

@@ -1,0 +1,117 @@
+//! The words of `assent bench`.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use appliance::cli::Exit;
+use clap::{Parser, Subcommand, ValueEnum};
+
+use crate::bed::Hsm;
+
+/// What it costs, beside what it stands on and what people would use instead: all of it on this machine, in one run.
+///
+/// Agents, peers and appliance share the processors. Ratios are made within a run, and told as the median over all runs. Ends with 3
+/// when a target is missed.
+#[derive(Debug, Parser)]
+#[command(name = "assent bench", bin_name = "assent bench", max_term_width = 100)]
+pub(crate) struct Options {
+    /// How often everything is measured; what is told is the median.
+    #[arg(long, default_value_t = 5, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=99))]
+    pub(crate) runs: u8,
+    /// How long each rate is measured, in seconds.
+    #[arg(long, default_value = "2", value_name = "SECONDS", value_parser = seconds)]
+    pub(crate) span: Duration,
+    /// Only these; several are separated by commas.
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "WORK")]
+    pub(crate) only: Vec<Work>,
+    /// Which HSM signs; SoftHSM2 where it is installed.
+    #[arg(long, value_enum, value_name = "HSM")]
+    pub(crate) hsm: Option<Hsm>,
+    /// The binary of Cerbos; without it nothing is told of Cerbos.
+    #[arg(long, value_name = "PATH")]
+    pub(crate) cerbos: Option<PathBuf>,
+    /// Where the page with the plots is written.
+    #[arg(long, value_name = "FILE", default_value = "target/bench.html")]
+    pub(crate) page: PathBuf,
+    /// How to print the figures; JSON is one line, the last.
+    #[arg(short, long, value_enum, default_value_t, value_name = "FORMAT")]
+    pub(crate) output: Output,
+    #[command(subcommand)]
+    pub(crate) helper: Option<Helper>,
+}
+
+/// How figures are printed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Output {
+    /// A table.
+    #[default]
+    Table,
+    /// One line of JSON.
+    Json,
+}
+
+/// What can be measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
+pub(crate) enum Work {
+    /// Bare signature, commit and exchange.
+    Parts,
+    /// Lone intents, one after the other.
+    Lone,
+    /// Batches of 1,024.
+    Batches,
+    /// Batches of all sizes, by 1, 8 and 64 agents.
+    Grid,
+    /// 64 agents with one intent in flight each.
+    Agents,
+    /// The same beside one that floods.
+    Flood,
+    /// At the pace of a device that takes 114 ms a signature.
+    Paced,
+    /// The evaluator beside cedar-policy.
+    Evaluator,
+    /// Tokens, beside a JWT, PASETO and Biscuit.
+    Tokens,
+    /// A straightforward peer.
+    Plain,
+    /// Cerbos.
+    Cerbos,
+}
+
+/// Processes that this program starts of itself.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Helper {
+    /// Signs with a module, and prints how fast.
+    #[command(hide = true)]
+    RawSign { module: PathBuf, pin_file: PathBuf, signatures: usize },
+    /// Sends back what it gets.
+    #[command(hide = true)]
+    Echo,
+    /// The straightforward peer.
+    #[command(hide = true)]
+    PlainPeer { module: PathBuf, pin_file: PathBuf, folder: PathBuf },
+}
+
+impl Options {
+    /// Whether this is to be measured.
+    pub(crate) fn wants(&self, work: Work) -> bool {
+        self.only.is_empty() || self.only.contains(&work)
+    }
+}
+
+/// Reads the words of this process behind `bench`; where they are no options, what the process ends with.
+pub(crate) fn read() -> Result<Options, ExitCode> {
+    // What stands first is the word `bench`, or nothing does.
+    let words = std::iter::once("assent bench".into()).chain(std::env::args_os().skip(2));
+    Options::try_parse_from(words).map_err(|usage| {
+        let wanted = !usage.use_stderr();
+        let _ = usage.print();
+        if wanted { Exit::Done } else { Exit::Failed }.into()
+    })
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds: f64 = text.parse().map_err(|_| "not a number of seconds".to_owned())?;
+    let within = (0.1..=600.0).contains(&seconds);
+    within.then(|| Duration::from_secs_f64(seconds)).ok_or_else(|| "between 0.1 and 600".to_owned())
+}

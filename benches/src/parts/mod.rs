@@ -1,0 +1,5 @@
+//! What ours stands on, each alone: one signature, one commit, one exchange over QUIC.
+
+pub(crate) mod commit;
+pub(crate) mod echo;
+pub(crate) mod sign;

@@ -1,0 +1,5 @@
+//! What people would use instead.
+
+pub(crate) mod cerbos;
+pub(crate) mod plain;
+pub(crate) mod tokens;

@@ -1,0 +1,299 @@
+//! The run: everything that is asked, as often as it is asked, one piece of work after the other.
+
+use std::io::{IsTerminal as _, Write as _};
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use appliance::clock::{Clock, Stopwatch};
+use assent_proto::calendar::Utc;
+
+use crate::bed::{Agents, Bed, Hsm};
+use crate::evaluators;
+use crate::figures::{Report, Run, TARGETS};
+use crate::measure::as_f64;
+use crate::options::{Helper, Options, Output, Work};
+use crate::page::page;
+use crate::parts::{commit, echo, sign};
+use crate::peers::cerbos::Cerbos;
+use crate::peers::plain::{self, PlainPeer};
+use crate::peers::tokens::Scene;
+use crate::table;
+
+/// Agents of the fleet, and of a batch that fills rounds.
+const FLEET: usize = 64;
+const BATCHERS: usize = 8;
+const BATCH: usize = 1024;
+/// Of an HSM with the pace of a real device, as many as fill its rounds.
+const PATIENT: usize = 32;
+const PACE: &str = "yubihsm2";
+/// Pieces of work that are timed one by one.
+const SIGNATURES: usize = 4000;
+const LONE: usize = 2000;
+/// All sizes, by all numbers of agents.
+const SIZES: [usize; 6] = [1, 16, 64, 256, 1024, 4096];
+const AGENTS: [usize; 3] = [1, 8, 64];
+
+/// Runs it, and tells whether every target that was measured is kept.
+pub(crate) fn run(options: &Options) -> anyhow::Result<bool> {
+    let began = Utc(Clock::system().now()).to_string();
+    let mut bench = Bench::new(options);
+    let mut runs = Vec::new();
+    for number in 1..=options.runs {
+        bench.number = number;
+        runs.push(bench.run()?);
+    }
+    bench.end()?;
+    let cores = std::thread::available_parallelism().map_or(0, usize::from);
+    let report = Report { hsm: bench.hsm.name().to_owned(), cores, began, runs };
+    write_page(&options.page, &page(&report))?;
+    let mut out = std::io::stdout().lock();
+    match options.output {
+        Output::Table => table::print(&report, &mut out)?,
+        Output::Json => writeln!(out, "{}", table::json(&report))?,
+    }
+    Ok(TARGETS.iter().all(|target| report.outcome(target).is_none_or(|outcome| outcome.holds)))
+}
+
+/// What a process does that this program started of itself.
+pub(crate) fn help(helper: &Helper) -> anyhow::Result<()> {
+    match helper {
+        Helper::Echo => echo::serve(),
+        Helper::RawSign { module, pin_file, signatures } => {
+            let times = sign::run(module, pin_file, *signatures)?;
+            writeln!(std::io::stdout().lock(), "{} {}", times.a_second(), times.p50_us())?;
+            Ok(())
+        }
+        Helper::PlainPeer { module, pin_file, folder } => plain::serve(module, pin_file, folder),
+    }
+}
+
+fn write_page(file: &Path, page: &str) -> anyhow::Result<()> {
+    let write = || {
+        std::fs::create_dir_all(file.parent().unwrap_or(Path::new("")))?;
+        std::fs::write(file, page)
+    };
+    write().with_context(|| format!("the page cannot be written to {}", file.display()))?;
+    let _ = writeln!(std::io::stderr().lock(), "the page with the plots: {}", file.display());
+    Ok(())
+}
+
+/// A piece of work: what is asked for, what it is called while it runs, and what it does.
+type Piece<'o> = (Work, &'static str, fn(&mut Bench<'o>, &mut Run) -> anyhow::Result<()>);
+
+/// What runs over all runs.
+struct Bench<'o> {
+    options: &'o Options,
+    hsm: Hsm,
+    bed: Option<Bed>,
+    paced: Option<Bed>,
+    echo: Option<echo::Echo>,
+    tokens: Option<Scene>,
+    number: u8,
+    began: Stopwatch,
+}
+
+impl<'o> Bench<'o> {
+    fn new(options: &'o Options) -> Self {
+        let hsm = options.hsm.unwrap_or_else(Hsm::at_hand);
+        Self {
+            options,
+            hsm,
+            bed: None,
+            paced: None,
+            echo: None,
+            tokens: None,
+            number: 1,
+            began: Stopwatch::start(),
+        }
+    }
+
+    /// One run: everything once, so that what a ratio is made of lies close together.
+    fn run(&mut self) -> anyhow::Result<Run> {
+        let mut run = Run::default();
+        let pieces: [Piece<'o>; 11] = [
+            (Work::Parts, "bare signatures, commits and exchanges", Self::parts),
+            (Work::Lone, "lone intents", Self::lone),
+            (Work::Batches, "batches of 1,024", Self::batches),
+            (Work::Plain, "a straightforward peer", Self::plain),
+            (Work::Cerbos, "Cerbos", Self::cerbos),
+            (Work::Agents, "64 agents", Self::agents),
+            (Work::Flood, "64 agents, one of which floods", Self::flood),
+            (Work::Grid, "batches of all sizes", Self::grid),
+            (Work::Paced, "at 114 ms a signature", Self::paced),
+            (Work::Evaluator, "the evaluator beside Cedar", Self::evaluator),
+            (Work::Tokens, "tokens beside those of others", Self::tokens),
+        ];
+        for (work, what, measure) in pieces {
+            if self.options.wants(work) {
+                self.tell(what);
+                measure(self, &mut run).with_context(|| format!("{what}: this cannot be measured"))?;
+            }
+        }
+        self.resident(&mut run)?;
+        self.tell("");
+        Ok(run)
+    }
+
+    /// What is being measured: one line on a terminal, and a line each elsewhere.
+    fn tell(&self, what: &str) {
+        let mut talk = std::io::stderr().lock();
+        let line = format!(
+            "run {} of {}, {:.0} s: {what}",
+            self.number,
+            self.options.runs,
+            self.began.elapsed().as_secs_f64()
+        );
+        let _ = match (talk.is_terminal(), what.is_empty()) {
+            (true, true) => write!(talk, "\r\u{1b}[K"),
+            (true, false) => write!(talk, "\r\u{1b}[K{line}"),
+            (false, true) => Ok(()),
+            (false, false) => writeln!(talk, "{line}"),
+        };
+    }
+
+    fn bed(&mut self) -> anyhow::Result<&Bed> {
+        if self.bed.is_none() {
+            self.bed = Some(Bed::start(self.hsm, FLEET, None)?);
+        }
+        self.bed.as_ref().context("it was started")
+    }
+
+    fn echo(&mut self) -> anyhow::Result<&echo::Echo> {
+        if self.echo.is_none() {
+            self.echo = Some(echo::Echo::start()?);
+        }
+        self.echo.as_ref().context("it was started")
+    }
+
+    fn connect(&mut self, agents: usize) -> anyhow::Result<Agents> {
+        self.bed()?.connect(agents)
+    }
+
+    fn parts(&mut self, run: &mut Run) -> anyhow::Result<()> {
+        let signing = sign::measure(&self.bed()?.module()?, SIGNATURES)?;
+        run.note("raw_sign_a_second", signing.a_second);
+        run.note("raw_sign_p50_us", signing.p50_us);
+        let commit = commit::measure()?;
+        run.note("commit_a_second", commit.a_second());
+        run.note("commit_p50_us", commit.p50_us());
+        let echo = self.echo()?.lone(LONE)?;
+        run.note("echo_p50_us", echo.p50_us());
+        run.note("echo_p99_us", echo.quantile_us(0.99));
+        Ok(())
+    }
+
+    fn lone(&mut self, run: &mut Run) -> anyhow::Result<()> {
+        let times = self.connect(1)?.lone(LONE)?;
+        run.note("lone_a_second", times.a_second());
+        run.note("lone_p50_us", times.p50_us());
+        run.note("lone_p99_us", times.quantile_us(0.99));
+        run.note("lone_p999_us", times.quantile_us(0.999));
+        Ok(())
+    }
+
+    fn batches(&mut self, run: &mut Run) -> anyhow::Result<()> {
+        let span = self.options.span;
+        let (rate, times) = self.connect(BATCHERS)?.ask(BATCHERS, BATCH, span)?;
+        run.note("batch_1024_a_second", rate);
+        run.note("batch_1024_p50_us", times.p50_us());
+        run.note("batch_1024_p99_us", times.quantile_us(0.99));
+        Ok(())
+    }
+
+    fn agents(&mut self, run: &mut Run) -> anyhow::Result<()> {
+        let span = self.options.span;
+        run.note("echo_64_a_second", self.echo()?.rate(FLEET, span)?);
+        let (rate, times) = self.connect(FLEET)?.ask(FLEET, 1, span)?;
+        run.note("agents_64_a_second", rate);
+        run.note("agents_64_p50_us", times.p50_us());
+        run.note("agents_64_p99_us", times.quantile_us(0.99));
+        Ok(())
+    }
+
+    fn flood(&mut self, run: &mut Run) -> anyhow::Result<()> {
+        let span = self.options.span;
+        let agents = self.connect(FLEET)?;
+        let (_, calm) = agents.in_calm(span)?;
+        let (others_a_second, flood, own_a_second) = agents.beside_a_flood(span)?;
+        run.note("calm_p50_us", calm.p50_us());
+        run.note("calm_p99_us", calm.quantile_us(0.99));
+        run.note("flood_p50_us", flood.p50_us());
+        run.note("flood_p99_us", flood.quantile_us(0.99));
+        run.note("flood_own_a_second", own_a_second);
+        run.note("flood_others_a_second", others_a_second);
+        Ok(())
+    }
+
+    fn grid(&mut self, run: &mut Run) -> anyhow::Result<()> {
+        let span = self.options.span.min(Duration::from_secs(1));
+        let agents = self.connect(FLEET)?;
+        for count in AGENTS {
+            for size in SIZES {
+                let (rate, _) = agents.ask(count, size, span)?;
+                run.note(format!("tokens_{count}x{size}_a_second"), rate);
+            }
+        }
+        Ok(())
+    }
+
+    fn paced(&mut self, run: &mut Run) -> anyhow::Result<()> {
+        if self.paced.is_none() {
+            self.paced = Some(Bed::start(Hsm::Simulator, PATIENT, Some(PACE))?);
+        }
+        let bed = self.paced.as_ref().context("it was started")?;
+        let signing = sign::measure(&bed.module()?, 10)?;
+        run.note("paced_raw_sign_p50_us", signing.p50_us);
+        let span = self.options.span.max(Duration::from_secs(4));
+        let (rate, _) = bed.connect(PATIENT)?.ask(PATIENT, BATCH, span)?;
+        run.note("paced_114_ms_a_second", rate);
+        Ok(())
+    }
+
+    /// The peer has the same HSM as the appliance, which rests meanwhile.
+    fn plain(&mut self, run: &mut Run) -> anyhow::Result<()> {
+        let peer = PlainPeer::start(&self.bed()?.module()?)?;
+        run.note("plain_peer_a_second", peer.approvals_a_second(self.options.span)?);
+        Ok(())
+    }
+
+    fn cerbos(&mut self, run: &mut Run) -> anyhow::Result<()> {
+        let Some(binary) = &self.options.cerbos else { return Ok(()) };
+        let (rate, batch) = Cerbos::start(binary)?.decisions_a_second(self.options.span)?;
+        run.note("cerbos_a_second", rate);
+        run.note("cerbos_batch", as_f64(batch));
+        Ok(())
+    }
+
+    fn evaluator(&mut self, run: &mut Run) -> anyhow::Result<()> {
+        evaluators::measure(run)
+    }
+
+    fn tokens(&mut self, run: &mut Run) -> anyhow::Result<()> {
+        if self.tokens.is_none() {
+            self.tokens = Some(Scene::new()?);
+        }
+        self.tokens.as_ref().context("it was made")?.measure(run)
+    }
+
+    /// The most memory that was held, where there was a load that fills it.
+    fn resident(&self, run: &mut Run) -> anyhow::Result<()> {
+        let loads = [Work::Batches, Work::Grid, Work::Flood];
+        if let Some(bed) = &self.bed
+            && loads.into_iter().any(|load| self.options.wants(load))
+        {
+            run.note("resident_peak_mb", bed.resident_peak_mb()?);
+        }
+        Ok(())
+    }
+
+    /// What was measured was true work: the logs verify.
+    fn end(&mut self) -> anyhow::Result<()> {
+        self.tell("the logs of what was measured are verified");
+        for bed in [self.bed.take(), self.paced.take()].into_iter().flatten() {
+            bed.stop_and_verify()?;
+        }
+        self.tell("");
+        Ok(())
+    }
+}
