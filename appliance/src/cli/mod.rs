@@ -5,6 +5,7 @@
 
 mod agent;
 mod approval;
+mod bench;
 mod break_glass;
 mod config;
 mod demo;
@@ -177,6 +178,8 @@ enum Noun {
         #[command(subcommand)]
         verb: witness::Verb,
     },
+    /// What it costs beside what people would use instead; the program `assent-bench` does it.
+    Bench(bench::Options),
     /// The process that loads the PKCS#11 module; started by the appliance.
     #[command(hide = true)]
     Signer,
@@ -241,6 +244,7 @@ fn run(noun: Noun, globals: &Globals) -> anyhow::Result<Exit> {
         Noun::BreakGlass { verb } => break_glass::run(&verb, globals),
         Noun::Escalation { verb } => escalation::run(&verb, globals),
         Noun::Witness { verb } => witness::run(verb, globals),
+        Noun::Bench(options) => bench::run(&options),
         Noun::Signer => {
             let ended_well = crate::hsm::signer::run() == ExitCode::SUCCESS;
             Ok(if ended_well { Exit::Done } else { Exit::Failed })

@@ -1,0 +1,77 @@
+//! `assent bench` as people call it: found beside the program, passed on word by word, and measuring from end to end.
+//!
+//! What it measures here is of no worth, since other tests run beside it; that it measures, and what it tells, is tested.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+/// The appliance's own program, which the same build puts beside the benchmark.
+fn assent() -> PathBuf {
+    let program = Path::new(env!("CARGO_BIN_EXE_assent-bench")).with_file_name("assent");
+    assert!(program.is_file(), "{} is missing: build the whole workspace", program.display());
+    program
+}
+
+fn bench(program: &Path, words: &[&str]) -> Output {
+    let mut command = Command::new(program);
+    command.env_remove("ASSENT_FORMAT").arg("bench").args(words).output().expect("it starts")
+}
+
+#[test]
+fn without_its_program_it_says_how_to_build_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let alone = folder.path().join("assent");
+    std::fs::copy(assent(), &alone).unwrap();
+    let output = bench(&alone, &["--runs", "1"]);
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("build it with `cargo build --release --locked -p assent-bench`"), "{said}");
+}
+
+#[test]
+fn words_reach_the_program_as_they_stand() {
+    let help = bench(&assent(), &["--help"]);
+    let text = String::from_utf8(help.stdout).unwrap();
+    assert!(help.status.success() && text.contains("--cerbos <PATH>"), "{text}");
+    // Other commands take this, and so does the program that passes it on.
+    let wrong = bench(&assent(), &["-o", "jsonl"]);
+    let said = String::from_utf8(wrong.stderr).unwrap();
+    assert!(wrong.status.code() == Some(1) && said.contains("[possible values: table, json]"), "{said}");
+}
+
+#[test]
+fn short_run_ends_with_a_line_of_json_and_writes_the_page() {
+    let folder = tempfile::tempdir().unwrap();
+    let page = folder.path().join("new/page.html");
+    let only = "parts,lone,batches,tokens,evaluator";
+    let words = ["--runs", "1", "--span", "0.2", "--only", only, "-o", "json", "--page"];
+    let output = bench(&assent(), &[words.as_slice(), &[page.to_str().unwrap()]].concat());
+    let said = String::from_utf8(output.stderr).unwrap();
+    // 3: a target was missed, as it may be here.
+    assert!(matches!(output.status.code(), Some(0 | 3)), "{said}");
+    let text = String::from_utf8(output.stdout).unwrap();
+    let json: serde_json::Value = serde_json::from_str(text.lines().last().unwrap()).unwrap();
+    for key in [
+        "batch_1024_over_raw_sign",
+        "lone_p50_over_parts",
+        "lone_p99_ms",
+        "evaluator_over_cedar_1",
+        "evaluator_over_cedar_10",
+        "evaluator_over_cedar_100",
+        "verify_cold_over_strict",
+        "verify_cached_over_jwt",
+        "resident_mb",
+        "raw_sign_a_second",
+        "commit_p50_us",
+        "echo_p50_us",
+        "batch_1024_a_second",
+        "jwt_eddsa_ns",
+    ] {
+        assert!(json[key].as_f64().is_some_and(|figure| figure > 0.0), "{key}: {json}");
+    }
+    for key in ["batch_1024_over_cerbos", "batch_1024_over_plain_peer", "tokens_per_second_at_114_ms"] {
+        assert!(json.get(key).is_none(), "{key} was not measured: {json}");
+    }
+    assert!(said.contains(page.to_str().unwrap()), "{said}");
+    assert!(std::fs::read_to_string(&page).unwrap().ends_with("</html>\n"));
+}
