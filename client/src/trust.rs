@@ -6,10 +6,12 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
+use assent_proto::hash::Hash;
 use assent_proto::note::{NoteError, VerifierKey};
-use assent_proto::number::Timestamp;
+use assent_proto::number::{Timestamp, TreeSize};
+use assent_proto::verify::CheckpointCache;
 pub use assent_proto::verify::TrustedKey;
 use serde::Deserialize;
 
@@ -20,11 +22,21 @@ use crate::quote::quoted;
 /// What a trust file says that it is.
 pub const SCHEMA: &str = "assent.v1.trust";
 
-/// Keys of all logs that are trusted; at least one.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Keys of all logs that are trusted; at least one. Clones share what was verified: agents of one process whose answers are of one
+/// round verify its signature once.
+#[derive(Clone, Debug)]
 pub struct Trust {
     keys: Vec<TrustedKey<'static>>,
+    verified: Arc<Mutex<CheckpointCache>>,
 }
+
+impl PartialEq for Trust {
+    fn eq(&self, other: &Self) -> bool {
+        self.keys == other.keys
+    }
+}
+
+impl Eq for Trust {}
 
 /// Why a text is no trust.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -112,14 +124,14 @@ impl Trust {
     /// # Errors
     /// [`TrustError`].
     pub fn parse(text: &str, now: Timestamp) -> Result<Self, TrustError> {
-        let Self { keys } = Self::parse_for_audit(text)?;
+        let Self { keys, verified } = Self::parse_for_audit(text)?;
         let (keys, expired): (Vec<_>, Vec<_>) =
             keys.into_iter().partition(|trusted| now <= trusted.not_after);
         match expired.iter().max_by_key(|trusted| trusted.not_after) {
             Some(last) if keys.is_empty() => {
                 Err(TrustError::Expired { vkey: last.key.to_string(), not_after: rfc3339(last.not_after) })
             }
-            Some(_) | None => Ok(Self { keys }),
+            Some(_) | None => Ok(Self { keys, verified }),
         }
     }
 
@@ -164,13 +176,25 @@ impl Trust {
                 return Err(TrustError::Twice(vkey));
             }
         }
-        Ok(Self { keys })
+        Ok(Self { keys, verified: Arc::default() })
     }
 
     /// The keys, in the file's order.
     #[must_use]
     pub fn keys(&self) -> &[TrustedKey<'static>] {
         &self.keys
+    }
+
+    /// Whether the signature is this key's over the checkpoint of its log: verified now, or by a clone of this trust.
+    pub(crate) fn has_signed(
+        &self,
+        key: &VerifierKey<'_>,
+        size: TreeSize,
+        root: Hash,
+        signature: &[u8; 64],
+    ) -> bool {
+        let mut verified = self.verified.lock().unwrap_or_else(PoisonError::into_inner);
+        verified.verify(key, key.name(), size, root, signature)
     }
 
     /// Writes the trust file.

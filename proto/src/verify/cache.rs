@@ -3,6 +3,7 @@
 //! An entry is made only after a strict verification, under the key itself and not its four-byte ID, so that nothing a
 //! peer sends can put one here. Full, it forgets the oldest: forgetting costs a check, never a wrong answer.
 
+use crate::checkpoint::Checkpoint;
 use crate::hash::Hash;
 use crate::note::VerifierKey;
 use crate::number::TreeSize;
@@ -44,8 +45,28 @@ impl CheckpointCache {
         self.verified.is_empty()
     }
 
+    /// Whether the signature is this key's over the checkpoint of that log: remembered, or verified and then remembered.
+    pub fn verify(
+        &mut self,
+        key: &VerifierKey<'_>,
+        origin: &str,
+        size: TreeSize,
+        root: Hash,
+        signature: &[u8; 64],
+    ) -> bool {
+        if self.holds(key, origin, size, root, signature) {
+            return true;
+        }
+        let text = Checkpoint { origin, size, root }.text();
+        let verifies = text.is_ok_and(|text| key.verify(text.as_bytes(), signature).is_ok());
+        if verifies {
+            self.insert(key, origin, size, root, *signature);
+        }
+        verifies
+    }
+
     /// Whether this very signature was verified: any other is looked at anew, so a token altered in any byte is refused.
-    pub(super) fn holds(
+    fn holds(
         &self,
         key: &VerifierKey<'_>,
         origin: &str,
@@ -61,7 +82,7 @@ impl CheckpointCache {
         })
     }
 
-    pub(super) fn insert(
+    fn insert(
         &mut self,
         key: &VerifierKey<'_>,
         origin: &str,

@@ -14,7 +14,6 @@ pub use warrant::{TrustedWarrant, warrant_key_name};
 
 use core::fmt;
 
-use crate::checkpoint::Checkpoint;
 use crate::codec;
 use crate::entry::{Allow, Grounds};
 use crate::intent::Act;
@@ -174,16 +173,7 @@ fn covers(
     signed: &SignedCheckpoint,
     cache: &mut CheckpointCache,
 ) -> bool {
-    let SignedCheckpoint { size, root, signature, .. } = signed;
-    if cache.holds(key, origin, *size, *root, signature) {
-        return true;
-    }
-    let text = Checkpoint { origin, size: *size, root: *root }.text();
-    let verifies = text.is_ok_and(|text| key.verify(text.as_bytes(), signature).is_ok());
-    if verifies {
-        cache.insert(key, origin, *size, *root, *signature);
-    }
-    verifies
+    cache.verify(key, origin, signed.size, signed.root, &signed.signature)
 }
 
 fn check_claims(claims: &Allow<'_>, expected: &Expected<'_>) -> Result<(), VerifyError> {
