@@ -25,6 +25,8 @@ pub const MAX_DROPPED_ROUNDS: usize = 8;
 pub const BINDING_PAUSE_MS: u64 = 5_000;
 /// Bytes that are written to a volume at once.
 pub const VOLUME_PIECE_BYTES: usize = 256 * 1024;
+/// How much of a volume is written before it is made durable, while it is bound: rounds wait for no more than that of the disk.
+pub const VOLUME_SYNC_BYTES: u64 = 2 * 1024 * 1024;
 /// Hashes of the longest consistency proof that a witness takes (C2SP tlog-witness).
 pub const MAX_CONSISTENCY_HASHES: usize = 63;
 /// Bytes of a proof as a text: a note, its hashes, and a leaf in base64.

@@ -12,7 +12,7 @@ use assent_proto::wire::{Head, Reply, Ruling, Verdict, append_refused, begin_dec
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use super::parking::{Parked, Wishes};
-use crate::log::Leaves;
+use crate::log::{Leaves, request_digest};
 use crate::log::store::BatchKey;
 
 /// A draft's own bytes do not parse: our fault, never a peer's.
@@ -140,7 +140,7 @@ impl Draft {
         place: OwnedSemaphorePermit,
     ) -> Self {
         let Written { epoch, begun, leaves, counts, wishes } = written;
-        let request = Hash::of_labelled(b"assent/request/v1\0", [&frame]);
+        let request = request_digest(&frame);
         let (asked_by, parked, uses) = (AskedBy::Agent, None, Vec::new());
         Self {
             key,

@@ -22,9 +22,13 @@ pub struct StoredRound {
     pub checkpoint: Option<SignedCheckpoint>,
 }
 
+/// Room for what stands around the leaves of a round: their count, and a checkpoint with two signatures.
+const ENDS_BYTES: usize = 256;
+
 pub(super) fn encode(runs: &[&Leaves], checkpoint: Option<&SignedCheckpoint>) -> Vec<u8> {
     let count: usize = runs.iter().map(|run| run.len()).sum();
-    let mut out = Vec::new();
+    let bytes: usize = runs.iter().map(|run| run.bytes()).sum();
+    let mut out = Vec::with_capacity(bytes + 3 * count + ENDS_BYTES);
     codec::append_varint(count as u64, &mut out);
     for leaf in runs.iter().flat_map(|run| run.iter()) {
         codec::append_bytes(leaf, &mut out);
@@ -92,7 +96,8 @@ fn parse_signature(cursor: &mut Cursor<'_>) -> Option<KeySignature> {
 }
 
 pub(crate) fn encode_requests(requests: &[(LeafIndex, &[u8])]) -> Vec<u8> {
-    let mut out = Vec::new();
+    let bytes: usize = requests.iter().map(|(_, frame)| frame.len()).sum();
+    let mut out = Vec::with_capacity(bytes + 20 * requests.len() + 10);
     codec::append_varint(requests.len() as u64, &mut out);
     for (first, frame) in requests {
         codec::append_varint(first.0, &mut out);

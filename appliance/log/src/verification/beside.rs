@@ -13,9 +13,9 @@ use assent_proto::wire::{BatchId, Decided, Reply, Request, Ruling, Sealing};
 
 use super::examined::{Examined, SealedAnswer};
 use super::report::Beside;
-use crate::SignedCheckpoint;
 use crate::reader::Reader;
 use crate::store::{Answer, BatchKey, StoreError, StoredRound};
+use crate::{SignedCheckpoint, request_digest};
 
 /// A batch that was decided in a round.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -169,7 +169,7 @@ fn fits(
     asked: &[(Intent<'_>, Hash)],
     round: &StoredRound,
 ) -> Result<Option<SealedAnswer>, String> {
-    if answer.request != Hash::of_labelled(b"assent/request/v1\0", [frame]) {
+    if answer.request != request_digest(frame) {
         return Err("is to another request".to_owned());
     }
     let Ok(Reply::Decided(decided)) = Reply::parse(&answer.reply) else {

@@ -11,7 +11,7 @@ use sha2::{Digest as _, Sha256};
 use super::{HEAD_BYTES, LABEL, REQUESTS_LABEL, leaves_path, requests_path};
 use crate::disk::{Disk, DiskFile, Open};
 use crate::leaf_bytes::LeafBytes;
-use crate::limits::{BUNDLE_LEAVES, VOLUME_PIECE_BYTES};
+use crate::limits::{BUNDLE_LEAVES, VOLUME_PIECE_BYTES, VOLUME_SYNC_BYTES};
 use crate::store::{Snapshot, Store, StoreError, StoredRequests, StoredVolume, round};
 
 /// Makes the files of a volume from the rounds in the store: durable when this returns without an error.
@@ -225,6 +225,8 @@ struct Written {
 struct Writer {
     file: Box<dyn DiskFile>,
     written: u64,
+    /// How much of it is durable.
+    synced: u64,
     piece: Vec<u8>,
     frame: Sha256,
     all: blake3::Hasher,
@@ -234,7 +236,7 @@ impl Writer {
     fn fresh(disk: &dyn Disk, path: &Path) -> io::Result<Self> {
         let file = disk.open(path, Open::Fresh { mode: 0o600 })?;
         let piece = Vec::with_capacity(VOLUME_PIECE_BYTES);
-        Ok(Self { file, written: 0, piece, frame: Sha256::new(), all: blake3::Hasher::new() })
+        Ok(Self { file, written: 0, synced: 0, piece, frame: Sha256::new(), all: blake3::Hasher::new() })
     }
 
     /// Where the next byte goes.
@@ -258,6 +260,15 @@ impl Writer {
         self.written += self.piece.len() as u64;
         self.all.update(&self.piece);
         self.piece.clear();
+        self.sync_a_little()
+    }
+
+    /// A volume that is made durable in one go fills the disk's queue for tens of milliseconds, and every round would wait behind it.
+    fn sync_a_little(&mut self) -> io::Result<()> {
+        if self.written - self.synced >= VOLUME_SYNC_BYTES {
+            self.file.sync()?;
+            self.synced = self.written;
+        }
         Ok(())
     }
 

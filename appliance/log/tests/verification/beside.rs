@@ -1,7 +1,7 @@
 //! Requests and answers beside the leaves: gone by order is no fault; gone without a word is, and so is another.
 
 use assent_log::store::BatchKey;
-use assent_log::{ERASURE_ACT, Recorded};
+use assent_log::{ERASURE_ACT, Recorded, request_digest};
 use assent_proto::entry::{Entry, OperatorAct, Status};
 use assent_proto::hash::Hash;
 use assent_proto::limits::MAX_BATCH_AGE_MS;
@@ -28,10 +28,6 @@ fn expect_beside_what_is_missing(log: &mut Synthetic, told: &str) {
     let found = found(&report);
     assert_eq!(report.findings_total, 2, "{found}");
     assert!(found.contains(told) && found.contains("asked is missing up to here"), "{found}");
-}
-
-fn digest(frame: &[u8]) -> Hash {
-    Hash::of_labelled(b"assent/request/v1\0", [frame])
 }
 
 #[test]
@@ -113,20 +109,20 @@ fn an_answer_that_does_not_lead_to_its_entries_does_not_verify() {
         with(&mut log, &batch, &[(3, &frame)], Some((reply, request)));
         verify(&mut log)
     };
-    assert!(told(&reply, digest(&frame)).verified());
-    expect_only(&told(&reply, digest(b"other")), "the recorded answer is to another request");
-    expect_only(&told(&[0, 9], digest(&frame)), "is no reply to a batch that was decided");
+    assert!(told(&reply, request_digest(&frame)).verified());
+    expect_only(&told(&reply, request_digest(b"other")), "the recorded answer is to another request");
+    expect_only(&told(&[0, 9], request_digest(&frame)), "is no reply to a batch that was decided");
     // Its last bytes are the range proof's; the signature stands before: change where the batch is said to begin.
     let mut moved = reply.clone();
     let sealing = reply.len() - 3 * 32 - 1 - 64 - 4 - 2;
     moved[sealing] = 9;
-    let told_moved = found(&told(&moved, digest(&frame)));
+    let told_moved = found(&told(&moved, request_digest(&frame)));
     assert!(told_moved.contains("the recorded answer is"), "{told_moved}");
     // Another outcome for the second intent: it was allowed, and the agent would have heard a denial.
     let at = reply.windows(4).position(|bytes| bytes == [3, 1, 0, 1]).expect("three outcomes");
     let mut other = reply.clone();
     other[at + 2] = 1;
-    expect_only(&told(&other, digest(&frame)), "the recorded answer does not lead to leaf 4");
+    expect_only(&told(&other, request_digest(&frame)), "the recorded answer does not lead to leaf 4");
 }
 
 #[test]

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 use assent_log::keyring::Keyring;
 use assent_log::store::{BatchKey, Identity, Store};
-use assent_log::{Commit, Leaves, Log, Recorded, SignedCheckpoint, Unsigned};
+use assent_log::{Commit, Leaves, Log, Recorded, SignedCheckpoint, Unsigned, request_digest};
 use assent_proto::checkpoint::Checkpoint;
 use assent_proto::codec;
 use assent_proto::entry::{
@@ -166,7 +166,7 @@ impl Synthetic {
         let (mut requests, mut answers, mut next) = (Vec::new(), Vec::new(), first);
         for (batch, reply) in batches.iter().zip(&replies) {
             requests.push((LeafIndex(next), batch.frame.as_slice()));
-            let request = Hash::of_labelled(b"assent/request/v1\0", [&batch.frame]);
+            let request = request_digest(&batch.frame);
             answers.push(Recorded {
                 key: BatchKey::new(batch.id, PRINCIPAL),
                 request,

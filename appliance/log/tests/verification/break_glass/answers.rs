@@ -1,7 +1,7 @@
 //! Answers of a round without a checkpoint, sealed by a warrant's key, or falsely.
 
-use assent_log::Recorded;
 use assent_log::store::BatchKey;
+use assent_log::{Recorded, request_digest};
 use assent_proto::checkpoint::Checkpoint;
 use assent_proto::entry::{Grounds, Salt};
 use assent_proto::hash::Hash;
@@ -75,7 +75,7 @@ fn seal_under(
     append_sealing(Some(&sealing), &mut reply);
     let answer = Recorded {
         key: BatchKey::new(batch.id, PRINCIPAL),
-        request: Hash::of_labelled(b"assent/request/v1\0", [&batch.frame]),
+        request: request_digest(&batch.frame),
         reply: &reply,
         allows: is_a_use,
     };
