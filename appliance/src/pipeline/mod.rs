@@ -10,8 +10,11 @@
 //! A batch walks as one: decided under one bundle, at one time, in one epoch, with one run of entries. The connection walks
 //! up to the draft; from there the sealer takes it.
 
+mod turns;
 mod waiting;
 
+pub(crate) use turns::Lane;
+use turns::Turns;
 pub(crate) use waiting::Outcome;
 
 use std::sync::Arc;
@@ -47,6 +50,7 @@ pub struct Pipeline {
     /// How long the evaluation of one batch may take.
     deadline: Duration,
     rates: Rates,
+    turns: Turns,
     late: AtomicU64,
     shadow: Option<Arc<Shadow>>,
 }
@@ -93,6 +97,7 @@ impl Pipeline {
             clock,
             deadline,
             rates: Rates::default(),
+            turns: Turns::default(),
             late: AtomicU64::new(0),
             shadow,
         }
@@ -100,16 +105,16 @@ impl Pipeline {
 
     /// Answers a frame of this principal: the reply frame. None: the appliance is stopping, and the batch, if it was
     /// decided at all, is to be fetched again under its id.
-    pub async fn answer(&self, principal: &SpiffeId, frame: Vec<u8>) -> Option<Answer> {
+    pub(crate) async fn answer(&self, principal: &SpiffeId, lane: &Lane, frame: Vec<u8>) -> Option<Answer> {
         match Frame::parse_of_ticket(&frame) {
             Some(Ok(Frame::Collect(ticket))) => self.collect(principal, ticket).await,
             Some(Ok(Frame::Cancel(ticket))) => self.cancel(principal, ticket).await,
-            Some(Ok(Frame::Preauthorize(_))) | None => self.preauthorize(principal, frame).await,
+            Some(Ok(Frame::Preauthorize(_))) | None => self.preauthorize(principal, lane, frame).await,
             Some(Err(error)) => Some(refused_frame(principal, error)),
         }
     }
 
-    async fn preauthorize(&self, principal: &SpiffeId, frame: Vec<u8>) -> Option<Answer> {
+    async fn preauthorize(&self, principal: &SpiffeId, lane: &Lane, frame: Vec<u8>) -> Option<Answer> {
         let mut disk = self.sealer.disk_hangs();
         let place = tokio::select! {
             biased;
@@ -117,6 +122,7 @@ impl Pipeline {
             true = hangs(&mut disk) => return Some(refused(Refusal::TokenUnavailable)),
             place = self.sealer.place() => place?,
         };
+        let turn = self.turns.take(lane, frame.len()).await;
         let walked = match Asked::parse(&frame) {
             // The time is taken after the wait: a window begins when it was decided.
             Ok(asked) if !asked.request.batch().is_current(self.clock.now()) => {
@@ -128,6 +134,7 @@ impl Pipeline {
             }
             Err(error) => return Some(refused_frame(principal, error)),
         };
+        drop(turn);
         let (key, Decided { written, account, .. }) = match walked {
             Ok(walked) => walked,
             Err(error) => {

@@ -23,7 +23,7 @@ use crate::limits::{
     FRAME_DEADLINE, HANDSHAKE_DEADLINE, MAX_CONNECTIONS, MAX_UNVALIDATED_CONNECTIONS, REGISTRY_POLL,
 };
 use crate::notices::Notices;
-use crate::pipeline::Pipeline;
+use crate::pipeline::{Lane, Pipeline};
 use crate::token::Answer;
 
 /// Accepts agents until it is told to stop.
@@ -132,11 +132,12 @@ impl Server {
     }
 
     async fn serve(&self, connection: &Connection, principal: Arc<SpiffeId>) {
+        let lane = Arc::new(Lane::default());
         // Ends when the connection does. QUIC itself bounds how many streams are open at once.
         while let Ok((send, receive)) = connection.accept_bi().await {
             let (pipeline, principal) = (Arc::clone(&self.pipeline), Arc::clone(&principal));
-            let record = Arc::clone(&self.record);
-            tokio::spawn(async move { answer(&pipeline, &record, &principal, send, receive).await });
+            let (record, lane) = (Arc::clone(&self.record), Arc::clone(&lane));
+            tokio::spawn(async move { answer(&pipeline, &record, (&principal, &lane), send, receive).await });
         }
     }
 
@@ -163,13 +164,13 @@ impl Server {
 async fn answer(
     pipeline: &Pipeline,
     record: &Record,
-    principal: &SpiffeId,
+    (principal, lane): (&SpiffeId, &Lane),
     mut send: SendStream,
     mut receive: RecvStream,
 ) {
     let reply = match tokio::time::timeout(FRAME_DEADLINE, receive.read_to_end(MAX_FRAME_BYTES)).await {
         Ok(Ok(frame)) => {
-            pipeline.answer(principal, frame).await.map(|answer| leaving(answer, pipeline, record))
+            pipeline.answer(principal, lane, frame).await.map(|answer| leaving(answer, pipeline, record))
         }
         Ok(Err(quinn::ReadToEndError::TooLong)) => {
             let _ = receive.stop(code(Refusal::FrameInvalid));

@@ -12,8 +12,9 @@ use assent_proto::wire::{Head, Reply, Ruling, Verdict, append_refused, begin_dec
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use super::parking::{Parked, Wishes};
-use crate::log::{Leaves, request_digest};
+use crate::limits::SMALL_BATCH_INTENTS;
 use crate::log::store::BatchKey;
+use crate::log::{Leaves, request_digest};
 
 /// A draft's own bytes do not parse: our fault, never a peer's.
 #[derive(Debug, thiserror::Error)]
@@ -163,6 +164,11 @@ impl Draft {
     #[must_use]
     pub fn asked_by(self, asked_by: AskedBy) -> Self {
         Self { asked_by, ..self }
+    }
+
+    /// Whether small ones should not have to wait for a row of its like.
+    pub(super) const fn is_large(&self) -> bool {
+        self.leaves.len() > SMALL_BATCH_INTENTS
     }
 
     /// Answers with a frame that carries so many tokens. The peer may be gone, which changes nothing: the answer is

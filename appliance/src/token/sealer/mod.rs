@@ -150,6 +150,8 @@ pub struct Sealer {
     drafts: Vec<Draft>,
     /// Whether the last round took drafts of the queue.
     queue_had_its_turn: bool,
+    /// Whether it took large batches beside small ones.
+    large_had_its_turn: bool,
     operations: Vec<Operation>,
     /// Intents of this outage that were refused without an entry since the last commit, which counts them.
     unlogged: u64,
@@ -226,6 +228,7 @@ impl Sealer {
             queue,
             drafts: Vec::new(),
             queue_had_its_turn: false,
+            large_had_its_turn: false,
             operations: Vec::new(),
             unlogged: 0,
             attempts: outage::Attempts::new(),
@@ -274,11 +277,10 @@ impl Sealer {
         Ok(())
     }
 
+    /// All of it, also where it is more than a round takes: small batches may lie behind large ones. Bounded, for a draft keeps its
+    /// place until it is answered.
     fn take_all_that_waits(&mut self, key: &VerifierKey<'_>) -> Result<(), SealerError> {
-        while self.entries_waiting() < self.settings.entries_max {
-            let Ok(message) = self.inbox.try_recv() else {
-                return Ok(());
-            };
+        while let Ok(message) = self.inbox.try_recv() {
             self.take(message, key)?;
         }
         Ok(())
@@ -302,10 +304,6 @@ impl Sealer {
             Message::Stop => self.stopping = true,
         }
         Ok(())
-    }
-
-    fn entries_waiting(&self) -> usize {
-        self.drafts.iter().map(|draft| draft.leaves.len()).sum()
     }
 
     /// Takes what came before the stop, seals it, and leaves the fence at the end of the log.

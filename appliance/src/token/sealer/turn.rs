@@ -13,7 +13,7 @@ use super::{Sealer, SealerError};
 use crate::break_glass::{Leave, UnderWarrant};
 use crate::clock::Stopwatch;
 use crate::disk::Room;
-use crate::limits::QUEUE_INTENTS_A_ROUND;
+use crate::limits::{LARGE_INTENTS_BESIDE_SMALL, QUEUE_INTENTS_A_ROUND};
 use crate::log::{Leaves, SignedCheckpoint};
 use crate::token::arming::Watched;
 use crate::token::cause::Cause;
@@ -50,7 +50,7 @@ impl Sealer {
     /// second of the same batch in one round waits for the next, where it finds the first one's answer.
     ///
     /// Of the queue's there are only so many in a round, and none in the round behind one that had any, where agents wait:
-    /// so neither starves the other.
+    /// so neither starves the other. The same holds of large batches where small ones wait.
     fn next_drafts(&mut self) -> Result<Vec<Draft>, SealerError> {
         let (mut chosen, mut entries, mut later): (Vec<Draft>, usize, Vec<Draft>) =
             (Vec::new(), 0, Vec::new());
@@ -58,22 +58,29 @@ impl Sealer {
             && self.drafts.iter().any(|draft| draft.asked_by == AskedBy::Agent);
         // Once one of the queue's waits for the next round, those behind it do, too: the queue has an order.
         let (mut of_queue, mut queue_is_over) = (0, yields);
+        let bounds_large = self.drafts.iter().any(|draft| !draft.is_large());
+        let (mut of_large, large_had_its_turn) = (0, std::mem::take(&mut self.large_had_its_turn));
         for draft in std::mem::take(&mut self.drafts) {
             let leaves = draft.leaves.len();
             let is_fresh = draft.asked_by == AskedBy::Agent;
             let has_turn =
                 is_fresh || (!queue_is_over && (of_queue == 0 || of_queue + leaves <= QUEUE_INTENTS_A_ROUND));
+            let large = if bounds_large && draft.is_large() { leaves } else { 0 };
+            let is_too_large = large > 0
+                && (large_had_its_turn || (of_large > 0 && of_large + large > LARGE_INTENTS_BESIDE_SMALL));
             let fits = chosen.is_empty() || entries + leaves <= self.settings.entries_max;
-            if !fits || !has_turn || chosen.iter().any(|first| first.key == draft.key) {
+            if !fits || !has_turn || is_too_large || chosen.iter().any(|first| first.key == draft.key) {
                 queue_is_over |= !is_fresh;
                 later.push(draft);
             } else if let Some(draft) = self.answer_from_the_log(draft)? {
                 entries += leaves;
+                of_large += large;
                 of_queue += if is_fresh { 0 } else { leaves };
                 chosen.push(draft);
             }
         }
         self.queue_had_its_turn = of_queue > 0;
+        self.large_had_its_turn = of_large > 0;
         self.drafts = later;
         Ok(chosen)
     }
