@@ -5,24 +5,26 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use anyhow::{Context as _, ensure};
+
 /// The appliance's own program, which the same build puts beside the benchmark.
-fn assent() -> PathBuf {
+fn assent() -> anyhow::Result<PathBuf> {
     let program = Path::new(env!("CARGO_BIN_EXE_assent-bench")).with_file_name("assent");
-    assert!(program.is_file(), "{} is missing: build the whole workspace", program.display());
-    program
+    ensure!(program.is_file(), "{} is missing: build the whole workspace", program.display());
+    Ok(program)
 }
 
-fn bench(program: &Path, words: &[&str]) -> Output {
+fn bench(program: &Path, words: &[&str]) -> anyhow::Result<Output> {
     let mut command = Command::new(program);
-    command.env_remove("ASSENT_FORMAT").arg("bench").args(words).output().expect("it starts")
+    command.env_remove("ASSENT_FORMAT").arg("bench").args(words).output().context("it starts")
 }
 
 #[test]
 fn without_its_program_it_says_how_to_build_it() {
     let folder = tempfile::tempdir().unwrap();
     let alone = folder.path().join("assent");
-    std::fs::copy(assent(), &alone).unwrap();
-    let output = bench(&alone, &["--runs", "1"]);
+    std::fs::copy(assent().unwrap(), &alone).unwrap();
+    let output = bench(&alone, &["--runs", "1"]).unwrap();
     let said = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1), "{said}");
     assert!(said.contains("build it with `cargo build --release --locked -p assent-bench`"), "{said}");
@@ -30,11 +32,11 @@ fn without_its_program_it_says_how_to_build_it() {
 
 #[test]
 fn words_reach_the_program_as_they_stand() {
-    let help = bench(&assent(), &["--help"]);
+    let help = bench(&assent().unwrap(), &["--help"]).unwrap();
     let text = String::from_utf8(help.stdout).unwrap();
     assert!(help.status.success() && text.contains("--cerbos <PATH>"), "{text}");
     // Other commands take this, and so does the program that passes it on.
-    let wrong = bench(&assent(), &["-o", "jsonl"]);
+    let wrong = bench(&assent().unwrap(), &["-o", "jsonl"]).unwrap();
     let said = String::from_utf8(wrong.stderr).unwrap();
     assert!(wrong.status.code() == Some(1) && said.contains("[possible values: table, json]"), "{said}");
 }
@@ -45,7 +47,7 @@ fn short_run_ends_with_a_line_of_json_and_writes_the_page() {
     let page = folder.path().join("new/page.html");
     let only = "parts,lone,batches,tokens,evaluator";
     let words = ["--runs", "1", "--span", "0.2", "--only", only, "-o", "json", "--page"];
-    let output = bench(&assent(), &[words.as_slice(), &[page.to_str().unwrap()]].concat());
+    let output = bench(&assent().unwrap(), &[words.as_slice(), &[page.to_str().unwrap()]].concat()).unwrap();
     let said = String::from_utf8(output.stderr).unwrap();
     // 3: a target was missed, as it may be here.
     assert!(matches!(output.status.code(), Some(0 | 3)), "{said}");
