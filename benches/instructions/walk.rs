@@ -1,0 +1,224 @@
+//! The hot path in pieces, each over a batch of the sample's allowed intents: what runs for every intent at the appliance
+//! and at its agent, and for every token at an executor.
+//!
+//! A piece goes as far as the one before it and further: so each begins with bytes, as the real path does. It takes the
+//! rooms' own functions in the pipeline's order, without the pipeline, whose threads would make counts that differ. Random
+//! bytes, the HSM and the disk are left out: they are no instructions of ours.
+
+use std::hint::black_box;
+
+use anyhow::{Context as _, anyhow, ensure};
+use appliance::evaluation::evaluate;
+use appliance::intent::Reading;
+use appliance::log::Leaves;
+use appliance::policy::{Policies, Snapshot};
+use appliance::sample;
+use assent_client::batch::Batch;
+use assent_client::intent::Intent;
+use assent_evaluator::Facts;
+use assent_proto::checkpoint::Checkpoint;
+use assent_proto::entry::{Grounds, Salt};
+use assent_proto::hash::Hash;
+use assent_proto::intent::Intent as Parsed;
+use assent_proto::note::VerifierKey;
+use assent_proto::number::{Epoch, LeafIndex, Timestamp};
+use assent_proto::tree::{Frontier, Range};
+use assent_proto::verify::{CheckpointCache, Expected, TrustedKey, verify};
+use assent_proto::wire::{BatchId, Head, Request, Ruling, Sealing, append_sealing, begin_decided};
+use ed25519_dalek::{Signer as _, SigningKey};
+
+use super::sample::allowed_intents;
+
+/// Intents of a batch: as many as make small what is once a batch, taken from all over the sample.
+pub(crate) const BATCH: usize = 128;
+const APART: usize = 11;
+/// Leaves in the log before the batch.
+const BEFORE: u64 = 100_000;
+const ORIGIN: &str = "localhost/instructions/log/1";
+const NOW: Timestamp = Timestamp(1_795_000_000_000);
+
+/// Everything that the pieces begin with.
+pub(crate) struct Walk {
+    policies: Policies,
+    principal: String,
+    intents: Vec<Intent>,
+    batch: Batch,
+    /// The log's tree before the batch.
+    tree: Frontier,
+    signing: SigningKey,
+    key: VerifierKey<'static>,
+    /// The appliance's answer to the batch.
+    reply: Vec<u8>,
+    /// Of one intent: a frame, its token, and a memory that has the token's checkpoint.
+    one: Batch,
+    token: Vec<u8>,
+    seen: CheckpointCache,
+}
+
+/// What a piece does once.
+pub(crate) type Work = fn(&Walk) -> anyhow::Result<()>;
+
+/// All of them by their names in the record, and in its order.
+pub(crate) const PIECES: [(&str, Work); 6] = [
+    ("parse", |walk| walk.parsed().map(|intents| drop(black_box(intents)))),
+    ("parse_to_ruling", |walk| walk.rule().map(drop)),
+    ("parse_to_reply", |walk| walk.answer().map(|reply| drop(black_box(reply)))),
+    ("encode", |walk| walk.encode().map(|batch| drop(black_box(batch)))),
+    ("encode_to_tokens", Walk::derive),
+    ("verify_cached", Walk::verify),
+];
+
+impl Walk {
+    /// Loads the sample and makes one answer.
+    pub(crate) fn new() -> anyhow::Result<Self> {
+        let folder = tempfile::tempdir()?;
+        sample::write_bundle(folder.path())?;
+        let intents = allowed_intents(BATCH * APART)?.into_iter().step_by(APART).collect::<Vec<_>>();
+        let mut tree = Frontier::new();
+        (0..BEFORE).try_for_each(|leaf| tree.append(Hash::of_leaf(&leaf.to_be_bytes())))?;
+        let signing = SigningKey::from_bytes(&[42; 32]);
+        let mut walk = Self {
+            policies: Policies::load(folder.path())?,
+            principal: format!("spiffe://assent.test/agent/{}", sample::AGENT),
+            batch: Batch::new(id(), &intents)?,
+            one: Batch::new(id(), intents.last())?,
+            intents,
+            tree,
+            key: VerifierKey::new(ORIGIN, signing.verifying_key().as_bytes())?,
+            signing,
+            reply: Vec::new(),
+            token: Vec::new(),
+            seen: CheckpointCache::new(),
+        };
+        walk.reply = walk.answer()?;
+        let outcomes = walk.batch.clone().open(&walk.reply, None, NOW)?;
+        ensure!(outcomes.all_allowed(), "the sample allows them");
+        walk.token = outcomes.tokens().last().context("a token")?.1.bytes().to_vec();
+        let mut seen = CheckpointCache::new();
+        walk.verify_times(1, &mut seen)?;
+        walk.seen = seen;
+        Ok(walk)
+    }
+
+    fn parsed(&self) -> anyhow::Result<Vec<Parsed<'_>>> {
+        let mut intents = Vec::with_capacity(BATCH);
+        let request = Request::parse_with(black_box(self.batch.frame()), |intent| intents.push(intent))?;
+        ensure!(request.batch() == id(), "it is the batch that was sent");
+        Ok(intents)
+    }
+
+    /// From the frame's bytes to rulings, all of them allows.
+    fn rule(&self) -> anyhow::Result<()> {
+        let snapshot = self.policies.snapshot();
+        let intents = self.parsed()?;
+        self.ruled(&snapshot, &intents, |_, ruling| {
+            black_box(ruling);
+            Ok(())
+        })
+    }
+
+    fn ruled<'s>(
+        &self,
+        snapshot: &'s Snapshot,
+        intents: &[Parsed<'s>],
+        mut each: impl FnMut(usize, Ruling<'s>) -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
+        let view = snapshot.bundle().view();
+        let subject = snapshot.principal(&self.principal);
+        let mut reading = Reading::new(&view);
+        for (position, intent) in intents.iter().enumerate() {
+            let classified = reading.classify(subject, intent, Facts::default());
+            let classified = classified.map_err(|refused| anyhow!("refused: {:?}", refused.refusal()))?;
+            each(position, evaluate(classified, snapshot, Grounds::Policy).into_ruling())?;
+        }
+        Ok(())
+    }
+
+    /// From the frame's bytes to the reply.
+    fn answer(&self) -> anyhow::Result<Vec<u8>> {
+        let snapshot = self.policies.snapshot();
+        let intents = self.parsed()?;
+        let (epoch, bundle, salt) = (Epoch(1), snapshot.digest(), Salt([7; 16]));
+        let head = Head { time: NOW, epoch, bundle, salt, principal: &self.principal };
+        let mut leaves = Leaves::with_capacity(intents.len(), intents.len() * 512);
+        let mut rulings: Vec<Ruling<'_>> = Vec::new();
+        let mut outcomes = Vec::with_capacity(intents.len());
+        self.ruled(&snapshot, &intents, |position, ruling| {
+            let intent = intents.get(position).context("its intent")?;
+            let place = u32::try_from(position)?;
+            leaves.push(&ruling.clone().entry(&head, place, intent, intent.act.digest()))?;
+            let number = rulings.iter().position(|known| *known == ruling).unwrap_or_else(|| {
+                rulings.push(ruling);
+                rulings.len() - 1
+            });
+            outcomes.push(u16::try_from(number)?);
+            Ok(())
+        })?;
+        let mut reply = Vec::with_capacity(512 + outcomes.len());
+        begin_decided(&head, rulings.iter(), &outcomes, &mut reply)?;
+        append_sealing(Some(&self.seal(&leaves)?), &mut reply);
+        Ok(reply)
+    }
+
+    /// The sealing of a round of this one batch. The signature is made once, as the HSM's is none of the instructions.
+    fn seal(&self, leaves: &Leaves) -> anyhow::Result<Sealing> {
+        let mut tree = self.tree.clone();
+        leaves.hashes().iter().try_for_each(|hash| tree.append(*hash))?;
+        let first = LeafIndex(BEFORE);
+        let mut nodes = leaves.hashes().to_vec();
+        nodes.resize(Range::nodes_needed(leaves.len()), Hash::default());
+        let range = Range::new(first, leaves.len(), tree.size(), self.tree.subtrees(), &mut nodes)?;
+        let proof = range.proof(first, leaves.len()).context("the batch is the round")?;
+        let checkpoint = Checkpoint { origin: ORIGIN, size: tree.size(), root: tree.root() };
+        let signature = if self.reply.is_empty() {
+            self.signing.sign(checkpoint.text()?.as_bytes()).to_bytes()
+        } else {
+            [0; 64]
+        };
+        Ok(Sealing { first, size: tree.size(), key_id: self.key.id(), signature, proof })
+    }
+
+    fn encode(&self) -> anyhow::Result<Batch> {
+        Ok(Batch::new(id(), black_box(&self.intents))?)
+    }
+
+    /// From intents and the appliance's answer to the tokens.
+    fn derive(&self) -> anyhow::Result<()> {
+        let outcomes = self.encode()?.open(black_box(&self.reply), None, NOW)?;
+        ensure!(black_box(outcomes).all_allowed(), "all are allowed");
+        Ok(())
+    }
+
+    /// As many verifications as there are intents, of a token whose checkpoint was verified before.
+    fn verify(&self) -> anyhow::Result<()> {
+        self.verify_times(BATCH, &mut self.seen.clone())
+    }
+
+    fn verify_times(&self, times: usize, seen: &mut CheckpointCache) -> anyhow::Result<()> {
+        let (not_before, not_after) = (Timestamp(0), Timestamp(u64::MAX));
+        let keys = [TrustedKey { key: self.key, not_before, not_after }];
+        let request = Request::parse(self.one.frame())?;
+        let (intent, _) = request.intents().next().context("an intent")?;
+        let expected = Expected {
+            keys: &keys,
+            audience: intent.terms.audience,
+            act: &intent.act,
+            principal: None,
+            now: NOW,
+            skew_ms: 1000,
+            window_cap_ms: u64::from(u32::MAX),
+            lowest_epoch: Epoch(0),
+            break_glass: false,
+            warrants: &[],
+        };
+        for _ in 0..times {
+            let token = verify(black_box(&self.token), &expected, seen)?;
+            black_box(token.identity());
+        }
+        Ok(())
+    }
+}
+
+fn id() -> BatchId {
+    BatchId::new(NOW, [0; 10])
+}
