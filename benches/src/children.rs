@@ -1,15 +1,33 @@
 //! Processes that are measured or that measure: started here, and ended with their holder, however it ends.
 
+use std::convert::Infallible;
+use std::ffi::{OsStr, OsString};
 use std::io::{BufRead as _, BufReader};
+use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context as _, ensure};
+use rustix::process::{Signal, set_parent_process_death_signal};
 
 /// This program, as one of its helpers.
 pub(crate) fn helper(verb: &str) -> anyhow::Result<Command> {
     let mut command = Command::new(std::env::current_exe()?);
     command.args(["bench", verb]);
     Ok(command)
+}
+
+/// Another program, which ends when this one does: one that was left would take the processors from the next run.
+pub(crate) fn tied(program: &OsStr) -> anyhow::Result<Command> {
+    let mut command = helper("tied")?;
+    command.arg(program);
+    Ok(command)
+}
+
+/// What the helper of that name does: becomes the program, with the wish to hear when its parent ends.
+pub(crate) fn become_tied(program: &OsStr, words: &[OsString]) -> anyhow::Result<Infallible> {
+    set_parent_process_death_signal(Some(Signal::TERM))?;
+    Err(Command::new(program).args(words).exec())
+        .with_context(|| format!("{} cannot be started", program.display()))
 }
 
 /// A process. It ends with this.

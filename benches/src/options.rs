@@ -1,5 +1,6 @@
 //! The words of `assent bench`.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -90,12 +91,20 @@ pub(crate) enum Helper {
     /// The straightforward peer.
     #[command(hide = true)]
     PlainPeer { module: PathBuf, pin_file: PathBuf, folder: PathBuf },
+    /// Becomes another program, which ends when its parent does.
+    #[command(hide = true)]
+    Tied {
+        program: OsString,
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        words: Vec<OsString>,
+    },
 }
 
 impl Options {
-    /// Whether this is to be measured.
+    /// Whether this is to be measured; Cerbos is not unless its binary is at hand.
     pub(crate) fn wants(&self, work: Work) -> bool {
-        self.only.is_empty() || self.only.contains(&work)
+        let can = work != Work::Cerbos || self.cerbos.is_some();
+        self.only.contains(&work) || (can && self.only.is_empty())
     }
 }
 

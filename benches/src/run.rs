@@ -9,6 +9,7 @@ use appliance::clock::{Clock, Stopwatch};
 use assent_proto::calendar::Utc;
 
 use crate::bed::{Agents, Bed, Hsm};
+use crate::children::become_tied;
 use crate::evaluators;
 use crate::figures::{Report, Run, TARGETS};
 use crate::measure::as_f64;
@@ -65,6 +66,7 @@ pub(crate) fn help(helper: &Helper) -> anyhow::Result<()> {
             Ok(())
         }
         Helper::PlainPeer { module, pin_file, folder } => plain::serve(module, pin_file, folder),
+        Helper::Tied { program, words } => become_tied(program, words).map(|never| match never {}),
     }
 }
 
@@ -258,7 +260,7 @@ impl<'o> Bench<'o> {
     }
 
     fn cerbos(&mut self, run: &mut Run) -> anyhow::Result<()> {
-        let Some(binary) = &self.options.cerbos else { return Ok(()) };
+        let binary = self.options.cerbos.as_ref().context("say with --cerbos where its binary is")?;
         let (rate, batch) = Cerbos::start(binary)?.decisions_a_second(self.options.span)?;
         run.note("cerbos_a_second", rate);
         run.note("cerbos_batch", as_f64(batch));

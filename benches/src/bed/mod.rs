@@ -19,6 +19,8 @@ use assent_client::trust::Trust;
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
+use crate::children::tied;
+
 pub(crate) use agents::{Agents, runtime};
 pub(crate) use hsm::{Hsm, LABEL, Module};
 
@@ -69,8 +71,9 @@ impl Bed {
 
     fn launch(&mut self) -> anyhow::Result<()> {
         let traces = std::fs::File::create(self.folder.path().join("traces"))?;
-        let mut command = appliance_command(&self.config)?;
-        command.arg("serve").stdin(Stdio::null()).stdout(Stdio::null()).stderr(traces);
+        let mut command = tied(std::env::current_exe()?.as_os_str())?;
+        command.arg("--config").arg(&self.config).arg("serve");
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(traces);
         self.process = Some(command.spawn().context("the appliance cannot be started")?);
         let watch = Stopwatch::start();
         loop {

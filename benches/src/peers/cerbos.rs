@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::plain::{client, counted_a_second};
-use crate::children::Running;
+use crate::children::{Running, tied};
 use crate::sample::allowed_lines;
 
 /// Resources of a batch: 500 is the most that Cerbos can be told to take.
@@ -96,7 +96,7 @@ impl Cerbos {
         // JSON is YAML too.
         std::fs::write(&config, config_of(http, grpc, &policies).to_string())?;
         let log = File::create(folder.path().join("log"))?;
-        let mut command = Command::new(binary);
+        let mut command = tied(binary.as_os_str())?;
         command
             .args(["server", "--log-level=error", "--config"])
             .arg(&config)
