@@ -8,12 +8,20 @@ pub use assent_operators::limits::*;
 
 /// Drafts that wait for the sealer; beyond it connections wait, which is the back-pressure.
 pub const MAX_WAITING_DRAFTS: usize = 1024;
+/// What the kernel is asked to keep of datagrams that were not read yet: as much as a round's worth of large batches.
+pub const SOCKET_BUFFER_BYTES: usize = 4 * 1024 * 1024;
+/// Tasks that a thread takes up between two looks at the socket.
+pub const TASKS_PER_LOOK_AT_SOCKET: u32 = 8;
 /// A frame with more bytes is large: it takes turns with others to be decided.
 pub const LARGE_FRAME_BYTES: usize = 16 * 1024;
 /// A batch with more intents is large where the sealer is concerned,
 pub const SMALL_BATCH_INTENTS: usize = 64;
 /// and of the intents of large ones a round takes so many where small ones wait: these wait for no longer round than that.
 pub const LARGE_INTENTS_BESIDE_SMALL: usize = 1024;
+/// Behind a round that took any, so many take none while small ones wait.
+pub const ROUNDS_BETWEEN_LARGE: u32 = 2;
+/// Where none waits any more, so many rounds go on as if one did.
+pub const ROUNDS_BOUNDED_FOR_SMALL: u32 = 16;
 /// Messages that wait for the sealer: every draft that has a place, and what the appliance says of itself.
 pub const MAX_SEALER_MESSAGES: usize = MAX_WAITING_DRAFTS + 64;
 /// Entries that may stand unsigned during an outage, unless the configuration says less; beyond it intents are refused without

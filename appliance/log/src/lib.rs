@@ -197,6 +197,13 @@ pub struct Commit<'r> {
     pub time: Timestamp,
 }
 
+impl Commit<'_> {
+    /// How many leaves it adds.
+    pub(crate) fn entries(&self) -> u64 {
+        self.leaves.iter().map(|run| run.len() as u64).sum()
+    }
+}
+
 /// The log's state in memory: what the store's last commit says.
 #[derive(Debug)]
 pub struct Log {

@@ -19,8 +19,10 @@ pub const VOLUME_HEIGHT: u8 = 16;
 pub const MAX_VOLUME_HEIGHT: u8 = 20;
 /// Leaves of an entry bundle (C2SP tlog-tiles).
 pub const BUNDLE_LEAVES: u64 = 256;
-/// Rounds that one commit takes out of the store because they stand in a volume.
-pub const MAX_DROPPED_ROUNDS: usize = 8;
+/// Rounds that one commit takes out of the store because they stand in a volume,
+pub const MAX_DROPPED_ROUNDS: usize = 1024;
+/// and leaves that it takes out with them beyond twice as many as it adds.
+pub const SPARE_DROPPED_LEAVES: u64 = 16;
 /// Milliseconds until a volume that could not be bound is tried again.
 pub const BINDING_PAUSE_MS: u64 = 5_000;
 /// Bytes that are written to a volume at once.

@@ -6,6 +6,7 @@ use tracing_subscriber::EnvFilter;
 
 use super::{Exit, Failure, Globals};
 use crate::config::Config;
+use crate::limits::TASKS_PER_LOOK_AT_SOCKET;
 use crate::log::OpenError;
 use crate::log::store::StoreError;
 use crate::serving::ServeError;
@@ -15,7 +16,9 @@ pub(super) fn run(globals: &Globals) -> anyhow::Result<Exit> {
     crate::hsm::signer::protect_memory()?;
     let config = Config::load(&globals.config)?;
     trace();
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    // A large batch takes milliseconds to decide: the socket is looked at in between, and not behind a row of them.
+    let runtime = builder.enable_all().event_interval(TASKS_PER_LOOK_AT_SOCKET).build()?;
     runtime.block_on(crate::serving::run(&config)).map_err(|error| failed(&error))?;
     Ok(Exit::Done)
 }

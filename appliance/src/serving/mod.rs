@@ -28,7 +28,7 @@ use crate::escalation::{Escalation, EscalationError};
 use crate::hsm::{HsmSettings, PinError};
 use crate::identity::tls::TlsError;
 use crate::identity::{Registry, RegistryError};
-use crate::limits::SIGNER_START_DEADLINE;
+use crate::limits::{SIGNER_START_DEADLINE, SOCKET_BUFFER_BYTES};
 use crate::log::reader::Reader;
 use crate::log::store::StoreError;
 use crate::log::{Log, OpenError, Place};
@@ -232,6 +232,9 @@ fn endpoint(config: &Config) -> Result<Endpoint, ServeError> {
     let server = crate::identity::tls::server_config(&tls)?;
     let known = crate::identity::tls::endpoint_config(&tls)?;
     let socket = UdpSocket::bind(config.listen.quic).map_err(system("listen for agents"))?;
+    // What comes while both processors decide is kept by the kernel, or lost and sent again a timeout later. It gives at most
+    // `net.core.rmem_max`, which is enough to serve.
+    let _ = rustix::net::sockopt::set_socket_recv_buffer_size(&socket, SOCKET_BUFFER_BYTES);
     Endpoint::new(known, Some(server), socket, Arc::new(TokioRuntime)).map_err(system("listen for agents"))
 }
 

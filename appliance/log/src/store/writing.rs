@@ -8,7 +8,7 @@ use super::{
     ANSWERS, BatchKey, CLOSED, HANDED_OVER, HEAD, REQUESTS, ROUNDS, STATE, Store, StoreError, StoredHead,
     StoredVolume, VOLUMES, access, round, rows,
 };
-use crate::limits::MAX_DROPPED_ROUNDS;
+use crate::limits::{MAX_DROPPED_ROUNDS, SPARE_DROPPED_LEAVES};
 use crate::{Commit, SignedCheckpoint};
 
 /// Answers dropped by one commit beyond as many as it adds, so that a burst of old ones drains without a pause.
@@ -39,7 +39,7 @@ impl Store {
                 put_volume(&mut volumes, number, volume)?;
             }
             let ends = volumes.last()?.map_or(0, |(last, _)| (last.value() + 1) << self.height());
-            drop_bound(&mut rounds, &mut requests_table, ends)?;
+            drop_bound(&mut rounds, &mut requests_table, ends, commit.entries())?;
             let mut state = write.open_table(STATE)?;
             if let Some(handed_over) = StoredHandOver::of(commit) {
                 put(&mut state, HANDED_OVER, &handed_over)?;
@@ -86,12 +86,16 @@ impl Store {
     }
 }
 
-/// Takes out rounds all of whose leaves stand in volumes, a few at a time, so that no commit pays for a whole volume.
+/// Takes out rounds all of whose leaves stand in volumes: somewhat more leaves than this commit adds, so that the store does not
+/// grow, and no more, for what is taken out is read once more, and no commit is to pay for a whole volume.
 fn drop_bound(
     rounds: &mut Table<'_, u64, &'static [u8]>,
     requests: &mut Table<'_, u64, &'static [u8]>,
     bound: u64,
+    added: u64,
 ) -> Result<(), redb::Error> {
+    let most = added.saturating_mul(2).saturating_add(SPARE_DROPPED_LEAVES);
+    let mut dropped = 0;
     for _ in 0..MAX_DROPPED_ROUNDS {
         let firsts: Vec<u64> = {
             let mut rows = rounds.range(..=bound)?;
@@ -99,7 +103,12 @@ fn drop_bound(
             [first()?, first()?].into_iter().flatten().collect()
         };
         // The next one's first leaf is where this one ends.
-        let [first, _] = firsts.as_slice() else { break };
+        let [first, next] = firsts.as_slice() else { break };
+        let leaves = next.saturating_sub(*first);
+        if dropped > 0 && dropped + leaves > most {
+            break;
+        }
+        dropped += leaves;
         rounds.remove(first)?;
         requests.remove(first)?;
     }

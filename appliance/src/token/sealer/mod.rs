@@ -150,8 +150,10 @@ pub struct Sealer {
     drafts: Vec<Draft>,
     /// Whether the last round took drafts of the queue.
     queue_had_its_turn: bool,
-    /// Whether it took large batches beside small ones.
-    large_had_its_turn: bool,
+    /// Since when no large batch was taken beside small ones.
+    rounds_without_large: u32,
+    /// Since when no small batch has waited.
+    rounds_without_small: u32,
     operations: Vec<Operation>,
     /// Intents of this outage that were refused without an entry since the last commit, which counts them.
     unlogged: u64,
@@ -228,7 +230,8 @@ impl Sealer {
             queue,
             drafts: Vec::new(),
             queue_had_its_turn: false,
-            large_had_its_turn: false,
+            rounds_without_large: u32::MAX,
+            rounds_without_small: u32::MAX,
             operations: Vec::new(),
             unlogged: 0,
             attempts: outage::Attempts::new(),

@@ -13,7 +13,9 @@ use super::{Sealer, SealerError};
 use crate::break_glass::{Leave, UnderWarrant};
 use crate::clock::Stopwatch;
 use crate::disk::Room;
-use crate::limits::{LARGE_INTENTS_BESIDE_SMALL, QUEUE_INTENTS_A_ROUND};
+use crate::limits::{
+    LARGE_INTENTS_BESIDE_SMALL, QUEUE_INTENTS_A_ROUND, ROUNDS_BETWEEN_LARGE, ROUNDS_BOUNDED_FOR_SMALL,
+};
 use crate::log::{Leaves, SignedCheckpoint};
 use crate::token::arming::Watched;
 use crate::token::cause::Cause;
@@ -58,8 +60,12 @@ impl Sealer {
             && self.drafts.iter().any(|draft| draft.asked_by == AskedBy::Agent);
         // Once one of the queue's waits for the next round, those behind it do, too: the queue has an order.
         let (mut of_queue, mut queue_is_over) = (0, yields);
-        let bounds_large = self.drafts.iter().any(|draft| !draft.is_large());
-        let (mut of_large, large_had_its_turn) = (0, std::mem::take(&mut self.large_had_its_turn));
+        let small_wait = self.drafts.iter().any(|draft| !draft.is_large());
+        // Small ones that come while a round is made wait for it: where there were some, there will be more.
+        self.rounds_without_small = if small_wait { 0 } else { self.rounds_without_small.saturating_add(1) };
+        let bounds_large = self.rounds_without_small < ROUNDS_BOUNDED_FOR_SMALL;
+        let large_must_wait = self.rounds_without_large < ROUNDS_BETWEEN_LARGE && small_wait;
+        let mut of_large = 0;
         for draft in std::mem::take(&mut self.drafts) {
             let leaves = draft.leaves.len();
             let is_fresh = draft.asked_by == AskedBy::Agent;
@@ -67,7 +73,7 @@ impl Sealer {
                 is_fresh || (!queue_is_over && (of_queue == 0 || of_queue + leaves <= QUEUE_INTENTS_A_ROUND));
             let large = if bounds_large && draft.is_large() { leaves } else { 0 };
             let is_too_large = large > 0
-                && (large_had_its_turn || (of_large > 0 && of_large + large > LARGE_INTENTS_BESIDE_SMALL));
+                && (large_must_wait || (of_large > 0 && of_large + large > LARGE_INTENTS_BESIDE_SMALL));
             let fits = chosen.is_empty() || entries + leaves <= self.settings.entries_max;
             if !fits || !has_turn || is_too_large || chosen.iter().any(|first| first.key == draft.key) {
                 queue_is_over |= !is_fresh;
@@ -80,7 +86,8 @@ impl Sealer {
             }
         }
         self.queue_had_its_turn = of_queue > 0;
-        self.large_had_its_turn = of_large > 0;
+        self.rounds_without_large =
+            if of_large > 0 { 0 } else { self.rounds_without_large.saturating_add(1) };
         self.drafts = later;
         Ok(chosen)
     }
