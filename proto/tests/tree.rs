@@ -10,7 +10,7 @@
 use assent_proto::hash::Hash;
 use assent_proto::limits::MAX_TREE_SIZE;
 use assent_proto::number::{LeafIndex, TreeSize};
-use assent_proto::tree::{Frontier, Range, RangeError, Run, consistency, inclusion};
+use assent_proto::tree::{Frontier, PathMemo, Range, RangeError, Run, consistency, inclusion};
 use proptest::prelude::*;
 
 mod naive;
@@ -98,6 +98,42 @@ fn perfect_subtrees_append_like_their_leaves_and_only_where_they_may_begin() {
     assert!(odd.append_subtree(2, Hash::default()).is_err());
     assert!(odd.append_subtree(60, Hash::default()).is_err());
     assert_eq!(odd, frontier(&all[..6]), "what is refused changes nothing");
+}
+
+#[test]
+fn remembered_paths_lead_where_they_lead_alone() {
+    let all = hashes(&leaves(70));
+    let mut memo = PathMemo::new();
+    for size in [1_usize, 2, 3, 7, 8, 33, 64, 70] {
+        let mut nodes = all[..size].to_vec();
+        nodes.resize(Range::nodes_needed(size), Hash::default());
+        let tree_size = TreeSize(size as u64);
+        let tree = Range::new(LeafIndex(0), size, tree_size, &[], &mut nodes).expect("a tree");
+        // In order, backwards, and with jumps; after each, some that were altered at every place.
+        let order = (0..size).chain((0..size).rev()).chain((0..size).map(|step| step * 37 % size));
+        for index in order {
+            let (leaf, index) = (all[index], LeafIndex(index as u64));
+            let path = tree.path(index).expect("a path");
+            let alone = |leaf, path: &[Hash]| inclusion::root(leaf, index, tree_size, path.iter().copied());
+            assert_eq!(memo.root(leaf, index, tree_size, path.iter().copied()), Some(tree.root()));
+            for place in 0..=path.len() {
+                let (mut wrong, mut other) = (path.clone(), leaf);
+                match wrong.get_mut(place) {
+                    Some(hash) => hash.0[31] ^= 1,
+                    None => other.0[0] ^= 1,
+                }
+                let remembered = memo.root(other, index, tree_size, wrong.iter().copied());
+                assert_eq!(remembered, alone(other, &wrong), "{size} {index:?} {place}");
+                assert_ne!(remembered, Some(tree.root()));
+            }
+            let short = &path[..path.len().saturating_sub(1)];
+            let remembered = memo.root(leaf, index, tree_size, short.iter().copied());
+            assert_eq!(remembered, alone(leaf, short));
+            let long = path.iter().copied().chain([leaf]);
+            assert_eq!(memo.root(leaf, index, tree_size, long), None);
+            assert_eq!(memo.root(leaf, index, tree_size, path.iter().copied()), Some(tree.root()));
+        }
+    }
 }
 
 #[test]

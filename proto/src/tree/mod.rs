@@ -6,10 +6,12 @@
 pub mod consistency;
 mod frontier;
 pub mod inclusion;
+mod memo;
 mod range;
 mod run;
 
 pub use frontier::{Frontier, FrontierError};
+pub use memo::PathMemo;
 pub use range::{Paths, Range, RangeError};
 pub use run::Run;
 

@@ -4,9 +4,12 @@
 //! peer sends can put one here. Full, it forgets the oldest: forgetting costs a check, never a wrong answer.
 
 use crate::checkpoint::Checkpoint;
+use crate::entry::allow_leaf_hash;
 use crate::hash::Hash;
 use crate::note::VerifierKey;
 use crate::number::TreeSize;
+use crate::token::UnverifiedToken;
+use crate::tree::PathMemo;
 
 /// How many checkpoints are remembered.
 const CAPACITY: usize = 64;
@@ -24,13 +27,15 @@ struct Verified {
 #[derive(Clone, Debug, Default)]
 pub struct CheckpointCache {
     verified: heapless::Deque<Verified, CAPACITY>,
+    /// The path that was hashed last: of the tokens of one round, most of it is the same.
+    path: PathMemo,
 }
 
 impl CheckpointCache {
     /// Remembers nothing yet.
     #[must_use]
     pub const fn new() -> Self {
-        Self { verified: heapless::Deque::new() }
+        Self { verified: heapless::Deque::new(), path: PathMemo::new() }
     }
 
     /// How many checkpoints are remembered.
@@ -63,6 +68,11 @@ impl CheckpointCache {
             self.insert(key, origin, size, root, *signature);
         }
         verifies
+    }
+
+    /// The root that the token's body and path lead to; none where its path has not the length that it must have.
+    pub(super) fn root(&mut self, token: &UnverifiedToken<'_>) -> Option<Hash> {
+        self.path.root(allow_leaf_hash(token.body), token.index, token.size, token.path())
     }
 
     /// Whether this very signature was verified: any other is looked at anew, so a token altered in any byte is refused.

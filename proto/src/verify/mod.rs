@@ -108,7 +108,7 @@ pub fn verify<'a>(
     cache: &mut CheckpointCache,
 ) -> Result<VerifiedToken<'a>, VerifyError> {
     let token = UnverifiedToken::parse(token)?;
-    let root = token.root().ok_or(VerifyError::Malformed(TokenError::Length))?;
+    let root = cache.root(&token).ok_or(VerifyError::Malformed(TokenError::Length))?;
     let claims: Allow<'a> = codec::parse(token.body).map_err(|_| VerifyError::Body)?;
     let UnverifiedToken { key_id, size, signature, .. } = token;
     let signed = SignedCheckpoint { time: claims.time, size, root, key_id, signature };
