@@ -23,7 +23,7 @@ use crate::table;
 
 /// Agents of the fleet, and of a batch that fills rounds.
 const FLEET: usize = 64;
-const BATCHERS: usize = 8;
+const BATCHERS: usize = 16;
 const BATCH: usize = 1024;
 /// Of an HSM with the pace of a real device, as many as fill its rounds.
 const PATIENT: usize = 32;
