@@ -1,5 +1,5 @@
 //! Not one allocation: a million intents of the retail sample walk through the intent and the evaluation boundary under a
-//! counting allocator.
+//! counting allocator. And few for a whole batch, from its frame to its draft.
 //!
 //! The count is this thread's own, so that the harness may do as it likes. A positive control proves that it counts.
 
@@ -11,14 +11,16 @@ use std::cell::Cell;
 use appliance::clock::Stopwatch;
 use appliance::evaluation::evaluate;
 use appliance::intent::Reading;
+use appliance::log::Leaves;
 use appliance::policy::Policies;
 use appliance::sample;
+use appliance::token::Written;
 use assent_client::batch::Batch;
 use assent_client::intent::Intent;
 use assent_evaluator::Facts;
-use assent_proto::entry::Grounds;
-use assent_proto::number::Timestamp;
-use assent_proto::wire::{BatchId, Request, Verdict};
+use assent_proto::entry::{Grounds, Salt};
+use assent_proto::number::{Epoch, Timestamp};
+use assent_proto::wire::{BatchId, Head, Request, Verdict};
 
 /// Intents that are decided.
 const INTENTS: usize = 1_000_000;
@@ -92,4 +94,49 @@ fn a_million_retail_intents_are_decided_without_an_allocation() {
     println!("{decided} intents decided, {allowed} allowed, {each:?} each, {count} allocations");
     assert_eq!(count, 0);
     assert_eq!(allowed, decided / intents.len() * 1436);
+}
+
+/// From the frame's bytes to the draft, as the pipeline does it: what a batch sets aside, it sets aside once.
+#[test]
+fn a_batch_allocates_at_most_once_for_ten_intents() {
+    let folder = tempfile::tempdir().unwrap();
+    sample::write_bundle(folder.path()).unwrap();
+    let policies = Policies::load(folder.path()).unwrap();
+    let snapshot = policies.snapshot();
+    let intents: Vec<Intent> =
+        assent_client::json::parse_lines(sample::INTENTS).collect::<Result<_, _>>().unwrap();
+    let batch = Batch::new(BatchId::new(Timestamp(0), [0; 10]), &intents).unwrap();
+    let principal = format!("spiffe://assent.test/agent/{}", sample::AGENT);
+    let count = allocations(|| {
+        let mut asked = Vec::with_capacity(intents.len());
+        let request = Request::parse_with(batch.frame(), |intent| asked.push(intent)).unwrap();
+        let head = Head {
+            time: Timestamp(1),
+            epoch: Epoch(1),
+            bundle: snapshot.digest(),
+            salt: Salt([7; 16]),
+            principal: &principal,
+        };
+        let view = snapshot.bundle().view();
+        let (mut reading, mut rulings) = (Reading::new(&view), Vec::new());
+        let mut leaves = Leaves::with_capacity(asked.len(), asked.len() * 512);
+        let mut outcomes = Vec::with_capacity(asked.len());
+        for (position, intent) in (0..).zip(&asked) {
+            let subject = snapshot.principal(&principal);
+            let ruling = match reading.classify(subject, intent, Facts::default()) {
+                Ok(classified) => evaluate(classified, &snapshot, Grounds::Policy).into_ruling(),
+                Err(unclassified) => unclassified.ruling(),
+            };
+            leaves.push(&ruling.clone().entry(&head, position, intent, intent.act.digest())).unwrap();
+            let number = rulings.iter().position(|known| *known == ruling).unwrap_or_else(|| {
+                rulings.push(ruling);
+                rulings.len() - 1
+            });
+            outcomes.push(u16::try_from(number).unwrap());
+        }
+        drop(Written::new(&head, &rulings, &outcomes, leaves).unwrap());
+        assert_eq!(request.intents().len(), outcomes.len());
+    });
+    println!("{count} allocations for a batch of {} intents", intents.len());
+    assert!(count > 0 && count * 10 <= intents.len() as u64, "{count} allocations");
 }

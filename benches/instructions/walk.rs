@@ -22,7 +22,7 @@ use assent_proto::hash::Hash;
 use assent_proto::intent::Intent as Parsed;
 use assent_proto::note::VerifierKey;
 use assent_proto::number::{Epoch, LeafIndex, Timestamp};
-use assent_proto::tree::{Frontier, Range};
+use assent_proto::tree::{Frontier, Range, Run};
 use assent_proto::verify::{CheckpointCache, Expected, TrustedKey, verify};
 use assent_proto::wire::{BatchId, Head, Request, Ruling, Sealing, append_sealing, begin_decided};
 use ed25519_dalek::{Signer as _, SigningKey};
@@ -32,6 +32,8 @@ use super::sample::allowed_intents;
 /// Intents of a batch: as many as make small what is once a batch, taken from all over the sample.
 pub(crate) const BATCH: usize = 128;
 const APART: usize = 11;
+/// From one token that is verified to the next; odd, so that all have their turn.
+const STRIDE: usize = 37;
 /// Leaves in the log before the batch.
 const BEFORE: u64 = 100_000;
 const ORIGIN: &str = "localhost/instructions/log/1";
@@ -49,9 +51,9 @@ pub(crate) struct Walk {
     key: VerifierKey<'static>,
     /// The appliance's answer to the batch.
     reply: Vec<u8>,
-    /// Of one intent: a frame, its token, and a memory that has the token's checkpoint.
+    /// Of one intent, as many times as a batch has intents: a frame, the tokens, and a memory that has their checkpoint.
     one: Batch,
-    token: Vec<u8>,
+    tokens: Vec<Vec<u8>>,
     seen: CheckpointCache,
 }
 
@@ -60,9 +62,9 @@ pub(crate) type Work = fn(&Walk) -> anyhow::Result<()>;
 
 /// All of them by their names in the record, and in its order.
 pub(crate) const PIECES: [(&str, Work); 6] = [
-    ("parse", |walk| walk.parsed().map(|intents| drop(black_box(intents)))),
+    ("parse", |walk| parsed(&walk.batch).map(|intents| drop(black_box(intents)))),
     ("parse_to_ruling", |walk| walk.rule().map(drop)),
-    ("parse_to_reply", |walk| walk.answer().map(|reply| drop(black_box(reply)))),
+    ("parse_to_reply", |walk| walk.answer(&walk.batch).map(|reply| drop(black_box(reply)))),
     ("encode", |walk| walk.encode().map(|batch| drop(black_box(batch)))),
     ("encode_to_tokens", Walk::derive),
     ("verify_cached", Walk::verify),
@@ -81,36 +83,31 @@ impl Walk {
             policies: Policies::load(folder.path())?,
             principal: format!("spiffe://assent.test/agent/{}", sample::AGENT),
             batch: Batch::new(id(), &intents)?,
-            one: Batch::new(id(), intents.last())?,
+            one: Batch::new(id(), &vec![intents.last().context("an intent")?.clone(); BATCH])?,
             intents,
             tree,
             key: VerifierKey::new(ORIGIN, signing.verifying_key().as_bytes())?,
             signing,
             reply: Vec::new(),
-            token: Vec::new(),
+            tokens: Vec::new(),
             seen: CheckpointCache::new(),
         };
-        walk.reply = walk.answer()?;
+        let of_one = walk.one.clone().open(&walk.answer(&walk.one)?, None, NOW)?;
+        walk.tokens = of_one.tokens().map(|(_, token)| token.bytes().to_vec()).collect();
+        ensure!(walk.tokens.len() == BATCH, "the sample allows it");
+        let mut seen = CheckpointCache::new();
+        walk.verify_with(&mut seen)?;
+        walk.seen = seen;
+        walk.reply = walk.answer(&walk.batch)?;
         let outcomes = walk.batch.clone().open(&walk.reply, None, NOW)?;
         ensure!(outcomes.all_allowed(), "the sample allows them");
-        walk.token = outcomes.tokens().last().context("a token")?.1.bytes().to_vec();
-        let mut seen = CheckpointCache::new();
-        walk.verify_times(1, &mut seen)?;
-        walk.seen = seen;
         Ok(walk)
-    }
-
-    fn parsed(&self) -> anyhow::Result<Vec<Parsed<'_>>> {
-        let mut intents = Vec::with_capacity(BATCH);
-        let request = Request::parse_with(black_box(self.batch.frame()), |intent| intents.push(intent))?;
-        ensure!(request.batch() == id(), "it is the batch that was sent");
-        Ok(intents)
     }
 
     /// From the frame's bytes to rulings, all of them allows.
     fn rule(&self) -> anyhow::Result<()> {
         let snapshot = self.policies.snapshot();
-        let intents = self.parsed()?;
+        let intents = parsed(&self.batch)?;
         self.ruled(&snapshot, &intents, |_, ruling| {
             black_box(ruling);
             Ok(())
@@ -135,9 +132,9 @@ impl Walk {
     }
 
     /// From the frame's bytes to the reply.
-    fn answer(&self) -> anyhow::Result<Vec<u8>> {
+    fn answer(&self, batch: &Batch) -> anyhow::Result<Vec<u8>> {
         let snapshot = self.policies.snapshot();
-        let intents = self.parsed()?;
+        let intents = parsed(batch)?;
         let (epoch, bundle, salt) = (Epoch(1), snapshot.digest(), Salt([7; 16]));
         let head = Head { time: NOW, epoch, bundle, salt, principal: &self.principal };
         let mut leaves = Leaves::with_capacity(intents.len(), intents.len() * 512);
@@ -163,11 +160,12 @@ impl Walk {
     /// The sealing of a round of this one batch. The signature is made once, as the HSM's is none of the instructions.
     fn seal(&self, leaves: &Leaves) -> anyhow::Result<Sealing> {
         let mut tree = self.tree.clone();
-        leaves.hashes().iter().try_for_each(|hash| tree.append(*hash))?;
         let first = LeafIndex(BEFORE);
         let mut nodes = leaves.hashes().to_vec();
         nodes.resize(Range::nodes_needed(leaves.len()), Hash::default());
-        let range = Range::new(first, leaves.len(), tree.size(), self.tree.subtrees(), &mut nodes)?;
+        let run = Run::new(first, leaves.len(), nodes)?;
+        tree.append_run(&run)?;
+        let range = run.range(tree.size(), self.tree.subtrees())?;
         let proof = range.proof(first, leaves.len()).context("the batch is the round")?;
         let checkpoint = Checkpoint { origin: ORIGIN, size: tree.size(), root: tree.root() };
         let signature = if self.reply.is_empty() {
@@ -189,12 +187,12 @@ impl Walk {
         Ok(())
     }
 
-    /// As many verifications as there are intents, of a token whose checkpoint was verified before.
+    /// As many verifications as there are intents, of tokens whose checkpoint was verified before.
     fn verify(&self) -> anyhow::Result<()> {
-        self.verify_times(BATCH, &mut self.seen.clone())
+        self.verify_with(&mut self.seen.clone())
     }
 
-    fn verify_times(&self, times: usize, seen: &mut CheckpointCache) -> anyhow::Result<()> {
+    fn verify_with(&self, seen: &mut CheckpointCache) -> anyhow::Result<()> {
         let (not_before, not_after) = (Timestamp(0), Timestamp(u64::MAX));
         let keys = [TrustedKey { key: self.key, not_before, not_after }];
         let request = Request::parse(self.one.frame())?;
@@ -211,12 +209,20 @@ impl Walk {
             break_glass: false,
             warrants: &[],
         };
-        for _ in 0..times {
-            let token = verify(black_box(&self.token), &expected, seen)?;
-            black_box(token.identity());
+        // No two neighbours of the round follow each other.
+        for step in 0..BATCH {
+            let token = self.tokens.get(step * STRIDE % BATCH).context("a token")?;
+            black_box(verify(black_box(token), &expected, seen)?.identity());
         }
         Ok(())
     }
+}
+
+fn parsed(batch: &Batch) -> anyhow::Result<Vec<Parsed<'_>>> {
+    let mut intents = Vec::with_capacity(BATCH);
+    let request = Request::parse_with(black_box(batch.frame()), |intent| intents.push(intent))?;
+    ensure!(request.batch() == id(), "it is the batch that was sent");
+    Ok(intents)
 }
 
 fn id() -> BatchId {
