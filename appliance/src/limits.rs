@@ -8,6 +8,8 @@ pub use assent_operators::limits::*;
 
 /// Drafts that wait for the sealer; beyond it connections wait, which is the back-pressure.
 pub const MAX_WAITING_DRAFTS: usize = 1024;
+/// A frame with more bytes takes a place more for each time it has so many: what waits takes about five times its frames' bytes.
+pub const PLACE_BYTES: usize = 16 * 1024;
 /// What the kernel is asked to keep of datagrams that were not read yet: as much as a round's worth of large batches.
 pub const SOCKET_BUFFER_BYTES: usize = 4 * 1024 * 1024;
 /// Tasks that a thread takes up between two looks at the socket.

@@ -88,7 +88,6 @@ struct Bench<'o> {
     options: &'o Options,
     hsm: Hsm,
     bed: Option<Bed>,
-    paced: Option<Bed>,
     echo: Option<echo::Echo>,
     tokens: Option<Scene>,
     number: u8,
@@ -98,16 +97,7 @@ struct Bench<'o> {
 impl<'o> Bench<'o> {
     fn new(options: &'o Options) -> Self {
         let hsm = options.hsm.unwrap_or_else(Hsm::at_hand);
-        Self {
-            options,
-            hsm,
-            bed: None,
-            paced: None,
-            echo: None,
-            tokens: None,
-            number: 1,
-            began: Stopwatch::start(),
-        }
+        Self { options, hsm, bed: None, echo: None, tokens: None, number: 1, began: Stopwatch::start() }
     }
 
     /// One run: everything once, so that what a ratio is made of lies close together.
@@ -240,16 +230,14 @@ impl<'o> Bench<'o> {
     }
 
     fn paced(&mut self, run: &mut Run) -> anyhow::Result<()> {
-        if self.paced.is_none() {
-            self.paced = Some(Bed::start(Hsm::Simulator, PATIENT, Some(PACE))?);
-        }
-        let bed = self.paced.as_ref().context("it was started")?;
+        // It is gone when it was measured: an appliance whose heartbeat takes 114 ms would stand beside all others.
+        let bed = Bed::start(Hsm::Simulator, PATIENT, Some(PACE))?;
         let signing = sign::measure(&bed.module()?, 10)?;
         run.note("paced_raw_sign_p50_us", signing.p50_us);
         let span = self.options.span.max(Duration::from_secs(4));
         let (rate, _) = bed.connect(PATIENT)?.ask(PATIENT, BATCH, span)?;
         run.note("paced_114_ms_a_second", rate);
-        Ok(())
+        bed.stop_and_verify()
     }
 
     /// The peer has the same HSM as the appliance, which rests meanwhile.
@@ -291,8 +279,8 @@ impl<'o> Bench<'o> {
 
     /// What was measured was true work: the logs verify.
     fn end(&mut self) -> anyhow::Result<()> {
-        self.tell("the logs of what was measured are verified");
-        for bed in [self.bed.take(), self.paced.take()].into_iter().flatten() {
+        self.tell("the log of what was measured is verified");
+        if let Some(bed) = self.bed.take() {
             bed.stop_and_verify()?;
         }
         self.tell("");

@@ -120,7 +120,7 @@ impl Pipeline {
             biased;
             // Whatever was taken in now would wait for the disk, too.
             true = hangs(&mut disk) => return Some(refused(Refusal::TokenUnavailable)),
-            place = self.sealer.place() => place?,
+            place = self.sealer.place(frame.len()) => place?,
         };
         let turn = self.turns.take(lane, frame.len()).await;
         let walked = match Asked::parse(&frame) {

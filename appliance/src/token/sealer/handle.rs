@@ -9,6 +9,7 @@ use assent_proto::number::Epoch;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use super::{FenceInHsm, Gauges, Message, outage};
+use crate::limits::{MAX_WAITING_DRAFTS, PLACE_BYTES};
 use crate::log::SignedCheckpoint;
 use crate::log::keyring::Keyring;
 use crate::log::reader::Reader;
@@ -34,9 +35,10 @@ pub struct SealerHandle {
 }
 
 impl SealerHandle {
-    /// A place among the drafts that wait. While there is none the caller waits, and its peer with it.
-    pub async fn place(&self) -> Option<OwnedSemaphorePermit> {
-        Arc::clone(&self.places).acquire_owned().await.ok()
+    /// A place among the drafts that wait, for a frame of so many bytes. While there is none the caller waits, and its peer with it.
+    pub async fn place(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
+        let room = (1 + bytes / PLACE_BYTES).min(MAX_WAITING_DRAFTS);
+        Arc::clone(&self.places).acquire_many_owned(u32::try_from(room).ok()?).await.ok()
     }
 
     /// Hears whether the disk hangs: then whoever waits is to be refused, and nothing more is taken in.
