@@ -10,6 +10,10 @@ pub use assent_operators::limits::*;
 pub const MAX_WAITING_DRAFTS: usize = 1024;
 /// A frame with more bytes takes a place more for each time it has so many: what waits takes about five times its frames' bytes.
 pub const PLACE_BYTES: usize = 16 * 1024;
+/// Of the places, those that one principal may hold, over all its connections: others find room beside one that floods.
+pub const MAX_PLACES_PER_PRINCIPAL: usize = MAX_WAITING_DRAFTS / 4;
+/// Large frames that are read at once, of different principals; what others have sent waits in their streams' windows.
+pub const MAX_LARGE_FRAMES_READ: usize = 32;
 /// What the kernel is asked to keep of datagrams that were not read yet: as much as a round's worth of large batches.
 pub const SOCKET_BUFFER_BYTES: usize = 4 * 1024 * 1024;
 /// Tasks that a thread takes up between two looks at the socket.
@@ -49,8 +53,13 @@ pub const HANDSHAKE_DEADLINE: Duration = Duration::from_secs(5);
 pub const REGISTRY_POLL: Duration = Duration::from_millis(500);
 /// Streams that one connection may have open at once.
 pub const MAX_STREAMS_PER_CONNECTION: u32 = 128;
-/// Bytes that one connection may have sent and we not yet read.
-pub const MAX_UNREAD_BYTES_PER_CONNECTION: u32 = 32 * 1024 * 1024;
+/// Streams that all connections share evenly, by powers of two: what was sent and not read is at most so many windows,
+pub const MAX_STREAMS: usize = 4096;
+/// and these for each connection above it.
+pub const MIN_STREAMS_PER_CONNECTION: u32 = 8;
+/// Bytes that one connection may have sent and we not yet read: every stream's window, so that no stream that is read waits for
+/// credit that others hold.
+pub const MAX_UNREAD_BYTES_PER_CONNECTION: u32 = MAX_STREAMS_PER_CONNECTION * MAX_UNREAD_BYTES_PER_STREAM;
 /// How long a peer may take for one frame.
 pub const FRAME_DEADLINE: Duration = Duration::from_secs(10);
 /// Checkpoints are told an agent no more often than this; of those in between, the last.
@@ -99,8 +108,8 @@ pub const MAX_LISTED_BYTES: usize = 384 * 1024;
 pub const MAX_CONTROL_BYTES: u64 = 512 * 1024;
 /// How long a command may wait for the HSM before it gives up.
 pub const HSM_COMMAND_DEADLINE: Duration = Duration::from_secs(30);
-/// Bytes that one stream may have sent and we not yet read: a whole frame, so that a frame never waits for credit.
-pub const MAX_UNREAD_BYTES_PER_STREAM: u32 = 8 * 1024 * 1024;
+/// Bytes that one stream may have sent and we not yet read: a small frame, and of a large one what arrives while it waits to be read.
+pub const MAX_UNREAD_BYTES_PER_STREAM: u32 = 128 * 1024;
 /// Bytes that we have sent on one connection and the peer not yet acknowledged: two replies at their longest.
 pub const MAX_UNSENT_BYTES_PER_CONNECTION: u32 = 8 * 1024 * 1024;
 /// Bytes kept of a handshake that waits to be looked at.
@@ -250,11 +259,9 @@ const _: () = assert!(
     "a key's file holds the longest reason, whatever is escaped in it"
 );
 const _: () = assert!(MAX_RATED_PRINCIPALS.is_multiple_of(RATE_SHARDS), "shards are of one size");
+const _: () =
+    assert!(MAX_UNREAD_BYTES_PER_STREAM as usize > LARGE_FRAME_BYTES, "a small frame fits its stream's window");
 const _: () = assert!(
-    MAX_UNREAD_BYTES_PER_STREAM as usize >= assent_proto::limits::MAX_FRAME_BYTES,
-    "a frame at its limit fits its stream's window"
-);
-const _: () = assert!(
-    MAX_UNREAD_BYTES_PER_STREAM <= MAX_UNREAD_BYTES_PER_CONNECTION,
-    "one stream cannot use more than its connection"
+    MAX_PLACES_PER_PRINCIPAL < MAX_WAITING_DRAFTS,
+    "one principal leaves places to others"
 );

@@ -26,11 +26,15 @@ use appliance::cli::{Exit, fail};
 
 fn main() -> ExitCode {
     let first = std::env::args_os().nth(1);
-    let is_bench = first.as_deref().is_none_or(|word| word == OsStr::new("bench"));
-    if !is_bench {
-        return appliance::cli::main();
-    }
-    match options::read() {
+    // What it starts of itself begins with a noun, or with `--config`; whoever types options means those of the bench.
+    let is_option = |word: &OsStr| word.as_encoded_bytes().starts_with(b"-") && word != "--config";
+    let words = match first.as_deref() {
+        None => 1,
+        Some(word) if word == "bench" => 2,
+        Some(word) if is_option(word) => 1,
+        Some(_) => return appliance::cli::main(),
+    };
+    match options::read(words) {
         Ok(options) => match work(&options) {
             Ok(exit) => exit.into(),
             Err(error) => fail(&error).into(),

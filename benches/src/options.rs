@@ -36,7 +36,7 @@ pub(crate) struct Options {
     #[arg(long, value_name = "FILE", default_value = "target/bench.html")]
     pub(crate) page: PathBuf,
     /// How to print the figures; JSON is one line, the last.
-    #[arg(short, long, value_enum, default_value_t, value_name = "FORMAT")]
+    #[arg(short, long, value_enum, default_value_t, value_name = "FORMAT", env = "ASSENT_FORMAT")]
     pub(crate) output: Output,
     #[command(subcommand)]
     pub(crate) helper: Option<Helper>,
@@ -65,7 +65,7 @@ pub(crate) enum Work {
     Grid,
     /// 64 agents with one intent in flight each.
     Agents,
-    /// The same beside one that floods.
+    /// 64 agents with one intent in flight each, beside one of them that floods with large batches.
     Flood,
     /// At the pace of a device that takes 114 ms a signature.
     Paced,
@@ -108,10 +108,9 @@ impl Options {
     }
 }
 
-/// Reads the words of this process behind `bench`; where they are no options, what the process ends with.
-pub(crate) fn read() -> Result<Options, ExitCode> {
-    // What stands first is the word `bench`, or nothing does.
-    let words = std::iter::once("assent bench".into()).chain(std::env::args_os().skip(2));
+/// Reads the words of this process behind the first so many; where they are no options, what the process ends with.
+pub(crate) fn read(first: usize) -> Result<Options, ExitCode> {
+    let words = std::iter::once("assent bench".into()).chain(std::env::args_os().skip(first));
     Options::try_parse_from(words).map_err(|usage| {
         let wanted = !usage.use_stderr();
         let _ = usage.print();

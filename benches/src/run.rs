@@ -32,27 +32,41 @@ const PACE: &str = "yubihsm2";
 const SIGNATURES: usize = 4000;
 const LONE: usize = 2000;
 /// All sizes, by all numbers of agents.
-const SIZES: [usize; 6] = [1, 16, 64, 256, 1024, 4096];
-const AGENTS: [usize; 3] = [1, 8, 64];
+pub(crate) const SIZES: [usize; 6] = [1, 16, 64, 256, 1024, 4096];
+pub(crate) const AGENTS: [usize; 3] = [1, 8, 64];
 
 /// Runs it, and tells whether every target that was measured is kept.
 pub(crate) fn run(options: &Options) -> anyhow::Result<bool> {
     let began = Utc(Clock::system().now()).to_string();
-    let mut bench = Bench::new(options);
-    let mut runs = Vec::new();
-    for number in 1..=options.runs {
-        bench.number = number;
-        runs.push(bench.run()?);
+    // What would be found out behind minutes of measuring is found out before.
+    write_page(&options.page, "")?;
+    if let Some(binary) = &options.cerbos {
+        std::fs::metadata(binary).with_context(|| format!("--cerbos: there is no {}", binary.display()))?;
     }
-    bench.end()?;
+    let mut bench = Bench::new(options);
+    if bench.hsm == Hsm::Simulator {
+        bench.warn("the simulator signs: the targets are those of SoftHSM2 (apt-get install softhsm2)");
+    }
+    let mut runs = Vec::new();
+    let mut outcome = Ok(());
+    while outcome.is_ok() && runs.len() < usize::from(options.runs) {
+        bench.number = runs.len() + 1;
+        outcome = bench.run().map(|run| runs.push(run));
+    }
+    let outcome = outcome.and_then(|()| bench.end());
     let cores = std::thread::available_parallelism().map_or(0, usize::from);
     let report = Report { hsm: bench.hsm.name().to_owned(), cores, began, runs };
-    write_page(&options.page, &page(&report))?;
-    let mut out = std::io::stdout().lock();
-    match options.output {
-        Output::Table => table::print(&report, &mut out)?,
-        Output::Json => writeln!(out, "{}", table::json(&report))?,
+    // Whole runs are told, whatever became of the last.
+    if !report.runs.is_empty() {
+        write_page(&options.page, &page(&report))?;
+        bench.warn(&format!("the page with the plots: {}", options.page.display()));
+        let mut out = std::io::stdout().lock();
+        match options.output {
+            Output::Table => table::print(&report, &mut out)?,
+            Output::Json => writeln!(out, "{}", table::json(&report))?,
+        }
     }
+    outcome?;
     Ok(TARGETS.iter().all(|target| report.outcome(target).is_none_or(|outcome| outcome.holds)))
 }
 
@@ -75,9 +89,9 @@ fn write_page(file: &Path, page: &str) -> anyhow::Result<()> {
         std::fs::create_dir_all(file.parent().unwrap_or(Path::new("")))?;
         std::fs::write(file, page)
     };
-    write().with_context(|| format!("the page cannot be written to {}", file.display()))?;
-    let _ = writeln!(std::io::stderr().lock(), "the page with the plots: {}", file.display());
-    Ok(())
+    write().with_context(|| {
+        format!("the page cannot be written to {}; say with --page where it can", file.display())
+    })
 }
 
 /// A piece of work: what is asked for, what it is called while it runs, and what it does.
@@ -90,7 +104,7 @@ struct Bench<'o> {
     bed: Option<Bed>,
     echo: Option<echo::Echo>,
     tokens: Option<Scene>,
-    number: u8,
+    number: usize,
     began: Stopwatch,
 }
 
@@ -142,6 +156,12 @@ impl<'o> Bench<'o> {
             (false, true) => Ok(()),
             (false, false) => writeln!(talk, "{line}"),
         };
+    }
+
+    /// Says something that is no figure.
+    fn warn(&self, line: &str) {
+        self.tell("");
+        let _ = writeln!(std::io::stderr().lock(), "{line}");
     }
 
     fn bed(&mut self) -> anyhow::Result<&Bed> {

@@ -244,7 +244,7 @@ fn run(noun: Noun, globals: &Globals) -> anyhow::Result<Exit> {
         Noun::BreakGlass { verb } => break_glass::run(&verb, globals),
         Noun::Escalation { verb } => escalation::run(&verb, globals),
         Noun::Witness { verb } => witness::run(verb, globals),
-        Noun::Bench(options) => bench::run(&options),
+        Noun::Bench(_) => bench::run(globals),
         Noun::Signer => {
             let ended_well = crate::hsm::signer::run() == ExitCode::SUCCESS;
             Ok(if ended_well { Exit::Done } else { Exit::Failed })

@@ -287,7 +287,7 @@ impl Config {
             key: self.tls.key.clone(),
             trust_domain: self.tls.trust_domain.clone(),
             transport: TransportLimits {
-                streams: self.quota.streams_per_connection,
+                streams: self.quota.streams(),
                 unread_bytes: self.quota.unread_per_connection,
                 unsent_bytes: self.quota.unsent_per_connection,
                 idle_timeout: self.quota.idle_timeout,

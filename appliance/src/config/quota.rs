@@ -7,7 +7,7 @@ use super::ConfigError;
 use super::reader::Reader;
 use super::sections::{MINUTE, SECOND};
 use crate::limits::{
-    IDLE_TIMEOUT, MAX_STREAMS_PER_CONNECTION, MAX_UNREAD_BYTES_PER_CONNECTION,
+    IDLE_TIMEOUT, MAX_STREAMS_PER_CONNECTION, MAX_UNREAD_BYTES_PER_CONNECTION, MAX_UNREAD_BYTES_PER_STREAM,
     MAX_UNSENT_BYTES_PER_CONNECTION,
 };
 
@@ -29,6 +29,13 @@ pub struct Quota {
 }
 
 impl Quota {
+    /// Streams open at once, where each has a whole window: what one of them leaves unread must not keep credit from another.
+    #[must_use]
+    pub fn streams(&self) -> u32 {
+        let windows = self.unread_per_connection / MAX_UNREAD_BYTES_PER_STREAM;
+        self.streams_per_connection.min(windows.max(1))
+    }
+
     pub(super) fn read(reader: &mut Reader<'_>) -> Result<Self, ConfigError> {
         let mut section = reader.section("quota")?;
         let most = MAX_STREAMS_PER_CONNECTION;

@@ -147,7 +147,7 @@ fn values_out_of_bounds_are_refused() {
         ("break_glass", "review_within = \"10ms\""),
         ("break_glass", "review_within = \"31d\""),
         ("quota", "streams_per_connection = 129"),
-        ("quota", "unread_per_connection = \"33MiB\""),
+        ("quota", "unread_per_connection = \"17MiB\""),
         ("quota", "unread_per_connection = \"1KiB\""),
         ("quota", "idle_timeout = \"100ms\""),
     ];

@@ -13,7 +13,7 @@
 mod turns;
 mod waiting;
 
-pub(crate) use turns::Lane;
+pub(crate) use turns::{Lane, Lanes, Turn};
 use turns::Turns;
 pub(crate) use waiting::Outcome;
 
@@ -38,7 +38,7 @@ use crate::log::store::{BatchKey, StoreError};
 use crate::policy::shadow::{Account, Shadow, ShadowStatus};
 use crate::policy::{Policies, Snapshot};
 use crate::queue::Queue;
-use crate::token::{Answer, Draft, DraftError, SealerHandle, TokenBoundary, Wishes, Written};
+use crate::token::{Answer, Draft, DraftError, SealerHandle, Share, TokenBoundary, Wishes, Written};
 
 /// The rooms, joined.
 #[derive(Debug)]
@@ -51,6 +51,8 @@ pub struct Pipeline {
     deadline: Duration,
     rates: Rates,
     turns: Turns,
+    /// What the queue may have of the places among the drafts.
+    of_queue: Share,
     late: AtomicU64,
     shadow: Option<Arc<Shadow>>,
 }
@@ -98,6 +100,7 @@ impl Pipeline {
             deadline,
             rates: Rates::default(),
             turns: Turns::default(),
+            of_queue: Share::default(),
             late: AtomicU64::new(0),
             shadow,
         }
@@ -105,24 +108,36 @@ impl Pipeline {
 
     /// Answers a frame of this principal: the reply frame. None: the appliance is stopping, and the batch, if it was
     /// decided at all, is to be fetched again under its id.
-    pub(crate) async fn answer(&self, principal: &SpiffeId, lane: &Lane, frame: Vec<u8>) -> Option<Answer> {
+    pub(crate) async fn answer(
+        &self,
+        principal: &SpiffeId,
+        (lane, turn): (&Lane, Turn<'_>),
+        frame: Vec<u8>,
+    ) -> Option<Answer> {
         match Frame::parse_of_ticket(&frame) {
             Some(Ok(Frame::Collect(ticket))) => self.collect(principal, ticket).await,
             Some(Ok(Frame::Cancel(ticket))) => self.cancel(principal, ticket).await,
-            Some(Ok(Frame::Preauthorize(_))) | None => self.preauthorize(principal, lane, frame).await,
+            Some(Ok(Frame::Preauthorize(_))) | None => {
+                self.preauthorize(principal, (lane, turn), frame).await
+            }
             Some(Err(error)) => Some(refused_frame(principal, error)),
         }
     }
 
-    async fn preauthorize(&self, principal: &SpiffeId, lane: &Lane, frame: Vec<u8>) -> Option<Answer> {
+    async fn preauthorize(
+        &self,
+        principal: &SpiffeId,
+        (lane, turn): (&Lane, Turn<'_>),
+        frame: Vec<u8>,
+    ) -> Option<Answer> {
         let mut disk = self.sealer.disk_hangs();
         let place = tokio::select! {
             biased;
             // Whatever was taken in now would wait for the disk, too.
             true = hangs(&mut disk) => return Some(refused(Refusal::TokenUnavailable)),
-            place = self.sealer.place(frame.len()) => place?,
+            place = self.sealer.place(frame.len(), lane.share()) => place?,
         };
-        let turn = self.turns.take(lane, frame.len()).await;
+        let deciding = self.turns.to_decide(frame.len()).await;
         let walked = match Asked::parse(&frame) {
             // The time is taken after the wait: a window begins when it was decided.
             Ok(asked) if !asked.request.batch().is_current(self.clock.now()) => {
@@ -134,7 +149,7 @@ impl Pipeline {
             }
             Err(error) => return Some(refused_frame(principal, error)),
         };
-        drop(turn);
+        drop(deciding);
         let (key, Decided { written, account, .. }) = match walked {
             Ok(walked) => walked,
             Err(error) => {
@@ -145,6 +160,8 @@ impl Pipeline {
         let (answer, answered) = oneshot::channel();
         let shadowed = account.map(|account| (frame.clone(), account));
         let submitted = self.sealer.submit(Draft::new(key, frame, written, answer, place));
+        // The next large frame of this principal may be read.
+        drop(turn);
         if let (Some(shadow), Some((frame, account))) = (&self.shadow, shadowed) {
             shadow.compare(frame, principal.clone(), account);
         }
@@ -157,6 +174,11 @@ impl Pipeline {
             // The draft stays with the sealer, and asking again fetches what becomes of it.
             true = hangs(&mut disk) => Some(refused(Refusal::TokenUnavailable)),
         }
+    }
+
+    /// Waits until a large frame of this principal may be read.
+    pub(crate) async fn turn_to_read<'t>(&'t self, lane: &'t Lane) -> Turn<'t> {
+        self.turns.to_read(lane).await
     }
 
     /// Takes what holds at this moment, and decides the batch under it.

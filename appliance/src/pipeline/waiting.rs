@@ -152,7 +152,7 @@ impl Pipeline {
         decide: impl FnOnce(&SpiffeId, &Asked<'_>) -> Result<Option<Written>, DecideError>,
     ) -> Option<Pending> {
         let key = line.key();
-        let place = self.sealer.place(0).await?;
+        let place = self.sealer.place(usize::try_from(line.bytes).ok()?, &self.of_queue).await?;
         let draft = match self.written(line, decide) {
             Ok(Some((frame, written))) => Some((frame, written)),
             Ok(None) => None,

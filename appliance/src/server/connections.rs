@@ -1,4 +1,7 @@
 //! The connections that are open: counted, and closed when their agent is revoked.
+//!
+//! All of them share a number of streams, by powers of two, so that what all have sent and we have not read is bounded whatever
+//! they do. One that has more open than its share finishes them, and is given credit for no other until it is within it.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -6,11 +9,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use quinn::{Connection, VarInt};
 
 use crate::identity::Peer;
+use crate::limits::{MAX_STREAMS, MIN_STREAMS_PER_CONNECTION};
 
 /// Every open connection with who is at its other end.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(super) struct Connections {
     open: Arc<Mutex<HashMap<usize, (Connection, Peer)>>>,
+    /// Streams that one may have where there are few.
+    streams: u32,
 }
 
 /// Takes a connection out of the count when it ends.
@@ -21,9 +27,23 @@ pub(super) struct Open {
 }
 
 impl Connections {
+    pub(super) fn new(streams: u32) -> Self {
+        Self { open: Arc::default(), streams }
+    }
+
     pub(super) fn insert(&self, connection: Connection, peer: Peer) -> Open {
         let id = connection.stable_id();
-        self.lock().insert(id, (connection, peer));
+        let mut open = self.lock();
+        let before = share(open.len(), self.streams);
+        let now = share(open.len() + 1, self.streams);
+        if now < self.streams {
+            connection.set_max_concurrent_bi_streams(VarInt::from_u32(now));
+        }
+        open.insert(id, (connection, peer));
+        if now != before {
+            deal(&open, now);
+        }
+        drop(open);
         Open { id, connections: self.clone() }
     }
 
@@ -41,8 +61,42 @@ impl Connections {
     }
 }
 
+/// Streams of each of so many connections.
+fn share(connections: usize, most: u32) -> u32 {
+    let even = MAX_STREAMS / connections.max(1).next_power_of_two();
+    u32::try_from(even).unwrap_or(u32::MAX).max(MIN_STREAMS_PER_CONNECTION).min(most)
+}
+
+fn deal(open: &HashMap<usize, (Connection, Peer)>, streams: u32) {
+    for (connection, _) in open.values() {
+        connection.set_max_concurrent_bi_streams(VarInt::from_u32(streams));
+    }
+}
+
 impl Drop for Open {
     fn drop(&mut self) {
-        self.connections.lock().remove(&self.id);
+        let Connections { streams, .. } = self.connections;
+        let mut open = self.connections.lock();
+        let before = share(open.len(), streams);
+        open.remove(&self.id);
+        let now = share(open.len(), streams);
+        if now != before {
+            deal(&open, now);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::limits::{MAX_CONNECTIONS, MAX_STREAMS_PER_CONNECTION};
+
+    #[test]
+    fn streams_are_shared_and_everybody_has_some() {
+        let most = MAX_STREAMS_PER_CONNECTION;
+        assert_eq!([0, 1, 32].map(|connections| share(connections, most)), [128, 128, 128]);
+        assert_eq!([33, 64, 65, 512].map(|connections| share(connections, most)), [64, 64, 32, 8]);
+        assert_eq!(share(MAX_CONNECTIONS, most), MIN_STREAMS_PER_CONNECTION);
+        assert_eq!((share(1, 3), share(MAX_CONNECTIONS, 3)), (3, 3), "never more than is configured");
     }
 }

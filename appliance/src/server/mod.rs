@@ -5,17 +5,18 @@
 //! certificate names, and what comes back is sent. On a stream of its own each agent is told the news.
 
 mod connections;
+mod frame;
 pub mod record;
 
 use std::sync::Arc;
 
-use assent_proto::limits::MAX_FRAME_BYTES;
 use assent_proto::refusal::Refusal;
 use assent_proto::wire::append_refused;
 use quinn::{Connection, Endpoint, Incoming, RecvStream, SendStream, VarInt};
 use tokio::sync::watch;
 
 use self::connections::Connections;
+use self::frame::Unread;
 use self::record::Record;
 use crate::clock::Clock;
 use crate::identity::{Peer, Registry, SpiffeId};
@@ -23,7 +24,7 @@ use crate::limits::{
     FRAME_DEADLINE, HANDSHAKE_DEADLINE, MAX_CONNECTIONS, MAX_UNVALIDATED_CONNECTIONS, REGISTRY_POLL,
 };
 use crate::notices::Notices;
-use crate::pipeline::{Lane, Pipeline};
+use crate::pipeline::{Lane, Lanes, Pipeline};
 use crate::token::Answer;
 
 /// Accepts agents until it is told to stop.
@@ -36,14 +37,15 @@ pub struct Server {
     clock: Clock,
     notices: Notices,
     connections: Connections,
+    lanes: Lanes,
     record: Arc<Record>,
 }
 
 impl Server {
-    /// A server on an endpoint that is bound already.
+    /// A server on an endpoint that is bound already; `streams`: how many a connection may have open at once.
     #[must_use]
     pub fn new(
-        endpoint: Endpoint,
+        (endpoint, streams): (Endpoint, u32),
         pipeline: Arc<Pipeline>,
         registry: Arc<Registry>,
         accept_unregistered: bool,
@@ -57,7 +59,8 @@ impl Server {
             accept_unregistered,
             clock,
             notices,
-            connections: Connections::default(),
+            connections: Connections::new(streams),
+            lanes: Lanes::default(),
             record: Arc::default(),
         }
     }
@@ -132,7 +135,7 @@ impl Server {
     }
 
     async fn serve(&self, connection: &Connection, principal: Arc<SpiffeId>) {
-        let lane = Arc::new(Lane::default());
+        let lane = self.lanes.of(principal.as_str());
         // Ends when the connection does. QUIC itself bounds how many streams are open at once.
         while let Ok((send, receive)) = connection.accept_bi().await {
             let (pipeline, principal) = (Arc::clone(&self.pipeline), Arc::clone(&principal));
@@ -168,16 +171,17 @@ async fn answer(
     mut send: SendStream,
     mut receive: RecvStream,
 ) {
-    let reply = match tokio::time::timeout(FRAME_DEADLINE, receive.read_to_end(MAX_FRAME_BYTES)).await {
-        Ok(Ok(frame)) => {
-            pipeline.answer(principal, lane, frame).await.map(|answer| leaving(answer, pipeline, record))
+    let reply = match frame::read(&mut receive, pipeline, lane).await {
+        Ok((frame, turn)) => {
+            let answer = pipeline.answer(principal, (lane, turn), frame).await;
+            answer.map(|answer| leaving(answer, pipeline, record))
         }
-        Ok(Err(quinn::ReadToEndError::TooLong)) => {
+        Err(Unread::TooLong) => {
             let _ = receive.stop(code(Refusal::FrameInvalid));
             Some((refused(Refusal::FrameInvalid), 0))
         }
-        Ok(Err(quinn::ReadToEndError::Read(_))) => return,
-        Err(_) => {
+        Err(Unread::Gone) => return,
+        Err(Unread::Late) => {
             let _ = receive.stop(code(Refusal::FrameInvalid));
             return drop(send.reset(code(Refusal::FrameInvalid)));
         }

@@ -166,7 +166,8 @@ pub async fn run(config: &Config) -> Result<(), ServeError> {
     };
     let notices = Notices::new(handle.clone(), config.origin(), clock.clone());
     let unregistered = config.tls.accept_unregistered;
-    let server = Arc::new(Server::new(endpoint, pipeline, registry, unregistered, clock.clone(), notices));
+    let streams = config.quota.streams();
+    let server = Arc::new(Server::new((endpoint, streams), pipeline, registry, unregistered, clock.clone(), notices));
     let automatic = config.hsm.rearm == Rearm::Automatic;
     let desk = Desk {
         status,

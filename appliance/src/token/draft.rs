@@ -9,9 +9,10 @@ use assent_proto::hash::Hash;
 use assent_proto::number::{Epoch, LeafIndex, Timestamp};
 use assent_proto::refusal::Refusal;
 use assent_proto::wire::{Head, Reply, Ruling, Verdict, append_refused, begin_decided};
-use tokio::sync::{OwnedSemaphorePermit, oneshot};
+use tokio::sync::oneshot;
 
 use super::parking::{Parked, Wishes};
+use super::sealer::Place;
 use crate::limits::SMALL_BATCH_INTENTS;
 use crate::log::store::BatchKey;
 use crate::log::{Leaves, request_digest};
@@ -92,7 +93,7 @@ pub struct Draft {
     pub(super) uses: Vec<Use>,
     answer: oneshot::Sender<Answer>,
     /// Its place among those that wait; given back when it is answered.
-    _place: OwnedSemaphorePermit,
+    _place: Place,
 }
 
 /// What was decided on a batch, as entries and as the beginning of its reply.
@@ -138,7 +139,7 @@ impl Draft {
         frame: Vec<u8>,
         written: Written,
         answer: oneshot::Sender<Answer>,
-        place: OwnedSemaphorePermit,
+        place: Place,
     ) -> Self {
         let Written { epoch, begun, leaves, counts, wishes } = written;
         let request = request_digest(&frame);

@@ -27,6 +27,6 @@ pub use parking::Wishes;
 pub use sealed::Sealed;
 pub use sealer::{
     ErasureAnswer, ErasureOrder, FenceInHsm, Gauges, HsmFenceSettings, KeyAnswer, KeyChange, KeyOrder,
-    Reading, Sealer, SealerError, SealerHandle, SealerSettings,
+    Place, Reading, Sealer, SealerError, SealerHandle, SealerSettings, Share,
 };
 pub use transitions::Transition;

@@ -28,8 +28,8 @@ use crate::sample::allowed_intents;
 const LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
 /// After so many tasks a thread looks at the sockets.
 const LOOK_EVERY: u32 = 4;
-/// What one that floods has in flight: batches, and intents in each.
-const FLOOD_BATCHES: usize = 32;
+/// What one that floods has in flight: as many batches as a connection may have streams, and intents in each.
+const FLOOD_BATCHES: usize = 128;
 const FLOOD_INTENTS: usize = 1024;
 /// How long agents ask before it counts.
 const WARM_UP: Duration = Duration::from_millis(300);

@@ -100,10 +100,11 @@ impl Bed {
     pub(crate) fn resident_peak_mb(&self) -> anyhow::Result<f64> {
         let process = self.process.as_ref().context("the appliance runs")?;
         let id = process.id();
-        let children = format!("/proc/{id}/task/{id}/children");
-        let children = std::fs::read_to_string(children).unwrap_or_default();
-        let all = std::iter::once(id.to_string()).chain(children.split_whitespace().map(str::to_owned));
-        all.map(|id| high_water_mb(&id)).sum()
+        let signers = children_of(id)?;
+        if signers.is_empty() {
+            bail!("the appliance has no signer, whose memory counts too");
+        }
+        std::iter::once(id.to_string()).chain(signers).map(|id| high_water_mb(&id)).sum()
     }
 
     /// Connects so many of the enrolled agents, each over its own socket.
@@ -156,6 +157,16 @@ fn export_trust(config: &Path, file: &Path) -> anyhow::Result<Trust> {
         bail!("no trust file: {}", String::from_utf8_lossy(&output.stderr));
     }
     Ok(Trust::parse(&std::fs::read_to_string(file)?, Clock::system().now())?)
+}
+
+/// The processes that any thread of this one has started.
+fn children_of(id: u32) -> anyhow::Result<Vec<String>> {
+    let mut children = Vec::new();
+    for thread in std::fs::read_dir(format!("/proc/{id}/task"))? {
+        let of_thread = std::fs::read_to_string(thread?.path().join("children")).unwrap_or_default();
+        children.extend(of_thread.split_whitespace().map(str::to_owned));
+    }
+    Ok(children)
 }
 
 /// `VmHWM` of a process, in megabytes.

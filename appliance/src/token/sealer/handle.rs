@@ -9,7 +9,7 @@ use assent_proto::number::Epoch;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use super::{FenceInHsm, Gauges, Message, outage};
-use crate::limits::{MAX_WAITING_DRAFTS, PLACE_BYTES};
+use crate::limits::{MAX_PLACES_PER_PRINCIPAL, PLACE_BYTES};
 use crate::log::SignedCheckpoint;
 use crate::log::keyring::Keyring;
 use crate::log::reader::Reader;
@@ -19,6 +19,23 @@ use crate::token::cause::Cause;
 use crate::token::disk_watch::DiskWatch;
 use crate::token::draft::Draft;
 use crate::token::operation::Operation;
+
+/// What one principal, or the queue, may have of the places.
+#[derive(Debug)]
+pub struct Share(Arc<Semaphore>);
+
+impl Default for Share {
+    fn default() -> Self {
+        Self(Arc::new(Semaphore::new(MAX_PLACES_PER_PRINCIPAL)))
+    }
+}
+
+/// A place among the drafts that wait, until it is dropped.
+#[derive(Debug)]
+pub struct Place {
+    _of_share: OwnedSemaphorePermit,
+    _of_all: OwnedSemaphorePermit,
+}
 
 /// How the rest of the appliance reaches the sealer.
 #[derive(Clone, Debug)]
@@ -35,10 +52,14 @@ pub struct SealerHandle {
 }
 
 impl SealerHandle {
-    /// A place among the drafts that wait, for a frame of so many bytes. While there is none the caller waits, and its peer with it.
-    pub async fn place(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
-        let room = (1 + bytes / PLACE_BYTES).min(MAX_WAITING_DRAFTS);
-        Arc::clone(&self.places).acquire_many_owned(u32::try_from(room).ok()?).await.ok()
+    /// A place among the drafts that wait, for a frame of so many bytes, out of the share of whoever asks. While there is none
+    /// the caller waits, and its peer with it.
+    pub async fn place(&self, bytes: usize, share: &Share) -> Option<Place> {
+        let room = u32::try_from((1 + bytes / PLACE_BYTES).min(MAX_PLACES_PER_PRINCIPAL)).ok()?;
+        // The share first: whoever has used theirs up stands in nobody's way.
+        let of_share = Arc::clone(&share.0).acquire_many_owned(room).await.ok()?;
+        let of_all = Arc::clone(&self.places).acquire_many_owned(room).await.ok()?;
+        Some(Place { _of_share: of_share, _of_all: of_all })
     }
 
     /// Hears whether the disk hangs: then whoever waits is to be refused, and nothing more is taken in.

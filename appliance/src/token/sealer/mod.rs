@@ -26,7 +26,7 @@ use tokio::sync::{Semaphore, watch};
 pub use erasure::{ErasureAnswer, ErasureOrder};
 pub use fence::{FenceInHsm, HsmFenceSettings};
 pub use gauges::{Gauges, Reading};
-pub use handle::SealerHandle;
+pub use handle::{Place, SealerHandle, Share};
 pub use rotation::{KeyAnswer, KeyChange, KeyOrder};
 
 use super::arming::{Authority, Watched};
