@@ -22,6 +22,7 @@ pub mod identity;
 pub mod intent;
 pub mod limits;
 pub mod notices;
+pub mod passkeys;
 pub mod pipeline;
 pub mod policy;
 pub mod provision;

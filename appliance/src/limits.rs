@@ -204,6 +204,39 @@ pub const MAX_REPORT_NAMES: usize = 10_000;
 /// Failing policies that are shown with their counts.
 pub const MAX_SHOWN_ERRORS: usize = 16;
 
+/// Operators of the console: people who are named one by one.
+pub const MAX_CONSOLE_OPERATORS: usize = 64;
+/// Bytes of the name of one.
+pub const MAX_OPERATOR_NAME_BYTES: usize = 64;
+/// Passkeys of one operator that count: a few devices, and one that lies in a safe.
+pub const MAX_PASSKEYS_PER_OPERATOR: usize = 8;
+/// Passkeys in the register; of those that were revoked the oldest is forgotten first.
+pub const MAX_PASSKEYS: usize = 2 * MAX_CONSOLE_OPERATORS * MAX_PASSKEYS_PER_OPERATOR;
+/// Bytes of a browser's answer to a ceremony: the longest name of a credential, and an attestation.
+pub const MAX_PASSKEY_ANSWER_BYTES: usize = 32 * 1024;
+/// How long a person may take between a ceremony's question and its answer.
+pub const CEREMONY_DEADLINE: Duration = Duration::from_secs(5 * 60);
+/// Links to enrol that were handed out and not used.
+pub const MAX_ENROLMENT_LINKS: usize = MAX_CONSOLE_OPERATORS;
+/// How long a link to enrol is valid, unless told otherwise,
+pub const LINK_LIFETIME: Duration = Duration::from_secs(15 * 60);
+/// at least,
+pub const MIN_LINK_LIFETIME: Duration = Duration::from_secs(60);
+/// and at most.
+pub const MAX_LINK_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
+/// Logins that were begun and not finished: whoever reaches the console can begin one.
+pub const MAX_PENDING_LOGINS: usize = 1024;
+/// Sessions at the console.
+pub const MAX_SESSIONS: usize = 128;
+/// Sessions of one operator; another ends their oldest.
+pub const MAX_SESSIONS_PER_OPERATOR: usize = 4;
+/// A session in which nothing is asked for so long is over,
+pub const SESSION_IDLE: Duration = Duration::from_secs(15 * 60);
+/// and so is every one that is so old.
+pub const SESSION_LIFETIME: Duration = Duration::from_secs(8 * 60 * 60);
+/// Acts of one session that were begun and not finished.
+pub const MAX_PENDING_ACTS: usize = 16;
+
 /// Connections to the HTTP door at once; others wait until one has gone.
 pub const MAX_HTTP_CONNECTIONS: usize = 128;
 /// How long a peer of the HTTP door may take for the head of a request, and between two of them.
@@ -253,6 +286,15 @@ const _: () = assert!(
 const _: () = assert!(
     MAX_LISTED_BYTES as u64 + 64 * 1024 < MAX_CONTROL_BYTES,
     "a list and what stands beside it fit an answer"
+);
+const _: () = assert!(
+    CEREMONY_DEADLINE.as_secs() < SESSION_IDLE.as_secs(),
+    "a session lasts longer than it takes to sign in it"
+);
+const _: () = assert!(
+    MIN_LINK_LIFETIME.as_secs() < LINK_LIFETIME.as_secs()
+        && LINK_LIFETIME.as_secs() < MAX_LINK_LIFETIME.as_secs(),
+    "a link's lifetime is within its bounds"
 );
 const _: () = assert!(
     MAX_PREPARED_FILE_BYTES > 6 * assent_proto::limits::MAX_REASON_BYTES + 512,

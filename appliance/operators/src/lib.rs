@@ -3,18 +3,22 @@
 //! The one rule: M of N distinct keys over exactly these bytes, in exactly this namespace, or nothing. Two signatures by one
 //! key count once; a key that is not listed does not count, nor does a signature over other bytes; what is malformed or
 //! was made for something else spoils the whole set, and is named. It does not know what the statement means: bundles, approvals and warrants
-//! each have a namespace of their own. Signatures are OpenSSH's (`ssh-keygen -Y sign`, PROTOCOL.sshsig).
+//! each have a namespace of their own. Signatures are OpenSSH's (`ssh-keygen -Y sign`, PROTOCOL.sshsig), and one that a browser's passkey
+//! made is one of them ([`OperatorKey::asserted`]).
 
 #![forbid(unsafe_code)]
 
+mod frame;
 mod key;
 pub mod limits;
+mod passkey;
 mod signature;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 pub use key::{KeyError, OperatorKey};
+pub use passkey::{Asserted, Assertion, AssertionError, challenge};
 
 use crate::limits::{MAX_OPERATORS, MAX_OPERATORS_BYTES, MAX_SIGNATURES};
 use signature::Signature;

@@ -1,8 +1,8 @@
 //! One SSH signature: parsed by `ssh-key`, verified by the process's one cryptographic library.
 //!
 //! The rule it keeps: what is verified is built here from the namespace and the statement that we expect, never from what the
-//! signature says of itself. A security key's signature counts only where it says that somebody touched the key.
-//! (PROTOCOL.sshsig and PROTOCOL.u2f of OpenSSH.)
+//! signature says of itself. A security key's signature counts only where it says that somebody touched the key. What a passkey
+//! made is its own module's. (PROTOCOL.sshsig and PROTOCOL.u2f of OpenSSH.)
 
 use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED, ED25519, ParsedPublicKey, VerificationAlgorithm};
@@ -10,6 +10,7 @@ use ssh_key::public::{EcdsaPublicKey, KeyData};
 use ssh_key::{Algorithm, EcdsaCurve, SshSig};
 
 use super::key::OperatorKey;
+use super::passkey::PasskeySignature;
 use crate::limits::MAX_SIGNATURE_BYTES;
 
 /// Flags and counter behind a security key's signature.
@@ -17,68 +18,87 @@ const TRAILER_BYTES: usize = 5;
 /// The flag that says that somebody touched the key (CTAP2, user presence).
 const TOUCHED: u8 = 1;
 /// Bytes of a scalar of P-256.
-const SCALAR_BYTES: usize = 32;
+pub(super) const SCALAR_BYTES: usize = 32;
 
 /// A signature that parsed; nothing about it is believed yet.
 #[derive(Debug)]
-pub(super) struct Signature(SshSig);
+pub(super) enum Signature {
+    /// By `ssh-keygen`.
+    Plain(Box<SshSig>),
+    /// By a passkey in a browser.
+    Passkey(Box<PasskeySignature>),
+}
 
 impl Signature {
     pub(super) fn parse(text: &str) -> Option<Self> {
         if text.len() > MAX_SIGNATURE_BYTES {
             return None;
         }
-        let parsed = SshSig::from_pem(text.trim_start()).ok()?;
+        let Ok(parsed) = SshSig::from_pem(text.trim_start()) else {
+            return PasskeySignature::parse(text).map(|parsed| Self::Passkey(Box::new(parsed)));
+        };
         // The parser takes older versions, of which there are none, and what may be added later.
         let is_plain = parsed.version() == SshSig::VERSION && parsed.reserved().is_empty();
-        is_plain.then_some(Self(parsed))
+        is_plain.then(|| Self::Plain(Box::new(parsed)))
     }
 
     /// The namespace that it says it was made in.
     pub(super) fn namespace(&self) -> &str {
-        self.0.namespace()
+        match self {
+            Self::Plain(signature) => signature.namespace(),
+            Self::Passkey(signature) => signature.namespace(),
+        }
     }
 
     pub(super) fn is_by(&self, key: &OperatorKey) -> bool {
-        self.0.public_key() == key.data()
+        let by = match self {
+            Self::Plain(signature) => signature.public_key(),
+            Self::Passkey(signature) => signature.key(),
+        };
+        by == key.data()
     }
 
     /// Whether its key signed this statement in this namespace.
     pub(super) fn verifies(&self, namespace: &str, statement: &[u8]) -> bool {
-        let Ok(signed) = SshSig::signed_data(namespace, self.0.hash_alg(), statement) else {
-            return false;
+        let hash = match self {
+            Self::Plain(signature) => signature.hash_alg(),
+            Self::Passkey(signature) => signature.hash(),
         };
-        self.verifies_over(&signed).is_some()
-    }
-
-    #[expect(clippy::wildcard_enum_match_arm, reason = "a key of any other type signs nothing here")]
-    fn verifies_over(&self, signed: &[u8]) -> Option<()> {
-        let (algorithm, bytes) = (self.0.signature().algorithm(), self.0.signature().as_bytes());
-        match self.0.public_key() {
-            KeyData::Ed25519(key) => {
-                (algorithm == Algorithm::Ed25519).then_some(())?;
-                verify(&ED25519, &key.0, signed, bytes)
-            }
-            KeyData::Ecdsa(EcdsaPublicKey::NistP256(key)) => {
-                (algorithm == Algorithm::Ecdsa { curve: EcdsaCurve::NistP256 }).then_some(())?;
-                verify(&ECDSA_P256_SHA256_FIXED, key.as_bytes(), signed, &scalars(bytes)?)
-            }
-            KeyData::SkEd25519(key) => {
-                (algorithm == Algorithm::SkEd25519).then_some(())?;
-                let (signature, asserted) = assertion(key.application(), signed, bytes)?;
-                verify(&ED25519, &key.public_key().0, &asserted, signature)
-            }
-            KeyData::SkEcdsaSha2NistP256(key) => {
-                (algorithm == Algorithm::SkEcdsaSha2NistP256).then_some(())?;
-                let (signature, asserted) = assertion(key.application(), signed, bytes)?;
-                verify(&ECDSA_P256_SHA256_FIXED, key.ec_point().as_bytes(), &asserted, &scalars(signature)?)
-            }
-            _ => None,
+        let Ok(signed) = SshSig::signed_data(namespace, hash, statement) else { return false };
+        match self {
+            Self::Plain(signature) => verifies_over(signature, &signed).is_some(),
+            Self::Passkey(signature) => signature.check(&signed).is_ok(),
         }
     }
 }
 
-fn verify(
+#[expect(clippy::wildcard_enum_match_arm, reason = "a key of any other type signs nothing here")]
+fn verifies_over(signature: &SshSig, signed: &[u8]) -> Option<()> {
+    let (algorithm, bytes) = (signature.signature().algorithm(), signature.signature().as_bytes());
+    match signature.public_key() {
+        KeyData::Ed25519(key) => {
+            (algorithm == Algorithm::Ed25519).then_some(())?;
+            verify(&ED25519, &key.0, signed, bytes)
+        }
+        KeyData::Ecdsa(EcdsaPublicKey::NistP256(key)) => {
+            (algorithm == Algorithm::Ecdsa { curve: EcdsaCurve::NistP256 }).then_some(())?;
+            verify(&ECDSA_P256_SHA256_FIXED, key.as_bytes(), signed, &scalars(bytes)?)
+        }
+        KeyData::SkEd25519(key) => {
+            (algorithm == Algorithm::SkEd25519).then_some(())?;
+            let (signature, asserted) = assertion(key.application(), signed, bytes)?;
+            verify(&ED25519, &key.public_key().0, &asserted, signature)
+        }
+        KeyData::SkEcdsaSha2NistP256(key) => {
+            (algorithm == Algorithm::SkEcdsaSha2NistP256).then_some(())?;
+            let (signature, asserted) = assertion(key.application(), signed, bytes)?;
+            verify(&ECDSA_P256_SHA256_FIXED, key.ec_point().as_bytes(), &asserted, &scalars(signature)?)
+        }
+        _ => None,
+    }
+}
+
+pub(super) fn verify(
     algorithm: &'static dyn VerificationAlgorithm,
     key: &[u8],
     message: &[u8],
@@ -98,7 +118,7 @@ fn assertion<'s>(application: &str, message: &[u8], bytes: &'s [u8]) -> Option<(
 }
 
 /// Two numbers, each behind its length and perhaps with a leading zero, as two scalars of fixed length.
-fn scalars(bytes: &[u8]) -> Option<[u8; 2 * SCALAR_BYTES]> {
+pub(super) fn scalars(bytes: &[u8]) -> Option<[u8; 2 * SCALAR_BYTES]> {
     let (first, rest) = number(bytes)?;
     let (second, rest) = number(rest)?;
     let mut both = [0; 2 * SCALAR_BYTES];

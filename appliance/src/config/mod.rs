@@ -5,6 +5,7 @@
 //! command line decides; whether what it names exists, `assent doctor` looks. (interface.md, "Conventions".)
 
 mod break_glass;
+mod console;
 mod escalation;
 mod log;
 mod pin;
@@ -25,6 +26,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 pub use break_glass::BreakGlass;
+pub use console::{Console, ConsoleOperator};
 pub use escalation::Escalation;
 pub use log::{Fence, HsmFence, Log, Round};
 pub use pin::PinSource;
@@ -70,6 +72,8 @@ pub struct Config {
     pub queue: Queue,
     /// How soon what was done under a warrant is to be looked at.
     pub break_glass: BreakGlass,
+    /// Who operates at the console.
+    pub console: Console,
     /// What one connection may use.
     pub quota: Quota,
     settings: Vec<Setting>,
@@ -235,6 +239,7 @@ impl Config {
             escalation: Escalation::read(&mut reader)?,
             queue: Queue::read(&mut reader)?,
             break_glass: BreakGlass::read(&mut reader)?,
+            console: Console::read(&mut reader)?,
             quota: Quota::read(&mut reader)?,
             settings: Vec::new(),
         };
@@ -251,6 +256,12 @@ impl Config {
     #[must_use]
     pub fn origin(&self) -> String {
         self.appliance.origin()
+    }
+
+    /// The origin of the console's site: what passkeys are made for.
+    #[must_use]
+    pub fn console_origin(&self) -> String {
+        self.console.origin(&self.appliance.host)
     }
 
     /// The fence's file: the first log's at the configured path, that of log n beside it, with `-n` in its name. So each log

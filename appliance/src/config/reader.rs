@@ -64,15 +64,10 @@ impl<'a> Reader<'a> {
         name: &'static str,
         item: &'static str,
     ) -> Result<Vec<Table>, ConfigError> {
-        let dotted = format!("{name}.{item}");
         let mut section = self.section(name)?;
-        let found = section.table.remove(item);
-        section.keys.push(item);
+        let tables = section.tables(item)?;
         section.finish()?;
-        let wrong = |value: &Value| self.wrong(&dotted, value, format!("sections: [[{dotted}]]"));
-        let Some(value) = found else { return Ok(Vec::new()) };
-        let Value::Array(items) = &value else { return Err(wrong(&value)) };
-        items.iter().map(|item| item.as_table().cloned().ok_or_else(|| wrong(item))).collect()
+        Ok(tables)
     }
 
     /// One of them, by its number from 1.
@@ -144,6 +139,16 @@ impl Section<'_, '_> {
         let parsed = parse(&value).ok_or_else(|| self.reader.wrong(&self.dotted(key), &value, allowed))?;
         self.note(key, Some(value), origin);
         Ok(Some(parsed))
+    }
+
+    /// What the array `[[section.item]]` holds, table by table.
+    pub(super) fn tables(&mut self, item: &'static str) -> Result<Vec<Table>, ConfigError> {
+        self.keys.push(item);
+        let dotted = self.dotted(item);
+        let wrong = |value: &Value| self.reader.wrong(&dotted, value, format!("sections: [[{dotted}]]"));
+        let Some(value) = self.table.remove(item) else { return Ok(Vec::new()) };
+        let Value::Array(items) = &value else { return Err(wrong(&value)) };
+        items.iter().map(|item| item.as_table().cloned().ok_or_else(|| wrong(item))).collect()
     }
 
     pub(super) fn boolean(&mut self, key: &'static str, default: bool) -> Result<bool, ConfigError> {

@@ -34,6 +34,7 @@ use crate::log::store::StoreError;
 use crate::log::{Log, OpenError, Place};
 use crate::notices::Notices;
 use crate::operators::ListError;
+use crate::passkeys::{Passkeys, PasskeysError};
 use crate::pipeline::Pipeline;
 use crate::policy::loader::{self, LoaderSettings};
 use crate::policy::shadow::Shadow;
@@ -44,7 +45,9 @@ use crate::queue::desk::QueueDesk;
 use crate::queue::{Drainer, Queue};
 use crate::server::Server;
 use crate::token::rearm::Orders;
-use crate::token::{Authority, HsmFenceSettings, Sealer, SealerError, SealerHandle, SealerSettings};
+use crate::token::{
+    Authority, HsmFenceSettings, Operation, Sealer, SealerError, SealerHandle, SealerSettings,
+};
 use crate::witness::WitnessError;
 
 /// Why the appliance does not start, or has ended.
@@ -83,6 +86,9 @@ pub enum ServeError {
     /// The register of agents cannot be read.
     #[error("cannot read the register of agents")]
     Registry(#[from] RegistryError),
+    /// The console's operators cannot be known.
+    #[error("cannot know the console's operators")]
+    Passkeys(#[from] PasskeysError),
     /// The witnesses cannot be asked.
     #[error("cannot ask witnesses")]
     Witnesses(#[from] RootsError),
@@ -127,9 +133,9 @@ pub async fn run(config: &Config) -> Result<(), ServeError> {
     let escalation = Escalation::open(config)?;
     let shadow =
         config.policy.shadow.clone().map(Shadow::start).transpose().map_err(system("start the shadow"))?;
-    let recorder = handle.clone();
-    let record = move |operation| recorder.record(operation);
-    let (policies, loader) = loader::start(loading(config)?, clock.clone(), shadow.clone(), record)?;
+    let passkeys = Passkeys::open(config, recorder(&handle))?;
+    let (policies, loader) =
+        loader::start(loading(config)?, clock.clone(), shadow.clone(), recorder(&handle))?;
     let registry = Arc::new(Registry::open(&config.agents_path())?);
     let endpoint = endpoint(config)?;
     let listen = endpoint.local_addr().map_err(system("listen for agents"))?.to_string();
@@ -174,6 +180,7 @@ pub async fn run(config: &Config) -> Result<(), ServeError> {
         loader,
         approvals,
         orders: Orders::new(config.origin(), office, automatic, handle.clone()),
+        passkeys,
         record: Arc::clone(server.record()),
         word,
         drills: config.hsm.allow_simulator,
@@ -191,6 +198,12 @@ pub async fn run(config: &Config) -> Result<(), ServeError> {
     draining.abort();
     outside.stop().await;
     outcome
+}
+
+/// What has the log say what the appliance did.
+fn recorder(handle: &SealerHandle) -> impl Fn(Operation) + Send + Sync + use<> {
+    let handle = handle.clone();
+    move |operation| handle.record(operation)
 }
 
 /// Where operators see what waits, and answer holds.
