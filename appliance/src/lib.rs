@@ -12,6 +12,7 @@ pub mod break_glass;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod console;
 pub mod control;
 pub mod disk;
 pub mod escalation;

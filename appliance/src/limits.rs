@@ -262,6 +262,31 @@ pub const MAX_WITNESS_REQUESTS: usize = 4;
 /// Reads of the log for the HTTP door at once.
 pub const MAX_TILE_READS: usize = 4;
 
+/// How often the console reads how the appliance is,
+pub const CONSOLE_BEAT: Duration = Duration::from_secs(1);
+/// and at most, however often the token boundary changes.
+pub const CONSOLE_LEAST_BEAT: Duration = Duration::from_millis(200);
+/// Readings that the console's charts go back.
+pub const MAX_CONSOLE_SAMPLES: usize = 180;
+/// Pages that follow the appliance at once.
+pub const MAX_CONSOLE_STREAMS: usize = 64;
+/// Bytes of what a page sends.
+pub const MAX_CONSOLE_BODY_BYTES: usize = 64 * 1024;
+/// An act begins only from a page that has heard of the appliance within this.
+pub const CONSOLE_STALE: Duration = Duration::from_secs(5);
+/// How long an act may take from its statement to its signature, and how long signatures wait for others.
+pub const CONSOLE_ACT_LIFETIME: Duration = Duration::from_secs(15 * 60);
+/// Acts that were begun and not finished, and statements that wait for more signatures.
+pub const MAX_CONSOLE_ACTS: usize = 64;
+/// Entries that one search of the console finds,
+pub const MAX_CONSOLE_HITS: usize = 100;
+/// looks at,
+pub const MAX_CONSOLE_SEARCHED: u64 = 100_000;
+/// and how long it may take.
+pub const CONSOLE_SEARCH_TIME: Duration = Duration::from_millis(750);
+/// Leaves that are looked at for an intent that is like a held one.
+pub const MAX_CONSOLE_SIMILAR: u64 = 20_000;
+
 const _: () = assert!(
     MAX_DATA_OBJECTS * (MAX_DATA_BYTES + 8) + 16 < MAX_SIGNER_FRAME_BYTES,
     "what data objects hold fits a frame"

@@ -19,11 +19,23 @@ pub(super) struct Options {
     /// The port on 127.0.0.1 where the log is read over HTTP. An existing folder keeps its own.
     #[arg(long, default_value_t = 7744)]
     http_port: u16,
+    /// The port on 127.0.0.1 of the operator console; 7745, or none where `--port` is 0. An existing folder keeps its own.
+    #[arg(long, value_name = "PORT")]
+    console_port: Option<u16>,
 }
+
+impl Options {
+    fn console(&self) -> Option<u16> {
+        self.console_port.or((self.port != 0).then_some(CONSOLE_PORT)).filter(|port| *port != 0)
+    }
+}
+
+/// Where the console is, unless another port is said.
+const CONSOLE_PORT: u16 = 7745;
 
 /// Runs the command, until Ctrl-C.
 pub(super) fn run(options: &Options, _: &Globals) -> anyhow::Result<Exit> {
-    let dev = provision::dev(&options.dir, options.port, options.http_port)?;
+    let dev = provision::dev(&options.dir, options.port, options.http_port, options.console())?;
     let config = Config::load(&dev.config)?;
     let trust = options.dir.join("trust.toml");
     let now = crate::clock::Clock::system().now();
@@ -51,6 +63,10 @@ pub(super) fn run(options: &Options, _: &Globals) -> anyhow::Result<Exit> {
     // Port 0 is whichever is free: `status` tells it.
     if let Some(http) = config.listen.http.filter(|http| http.port() != 0) {
         writeln!(talk, "  curl http://{http}/checkpoint")?;
+    }
+    if !config.console.operators.is_empty() {
+        writeln!(talk, "\nand for the operator console at {}, a link to make a passkey by:\n", config.console_origin())?;
+        writeln!(talk, "  assent --config {} operator invite {}", dev.config.display(), provision::OPERATOR)?;
     }
     writeln!(
         talk,

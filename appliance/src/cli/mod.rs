@@ -18,7 +18,7 @@ mod init;
 mod intent;
 mod judge;
 mod keys;
-mod log;
+pub(crate) mod log;
 mod operator;
 mod output;
 mod policy;

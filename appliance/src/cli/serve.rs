@@ -46,6 +46,7 @@ const fn exit_of(error: &ServeError) -> Exit {
         | ServeError::Tls(_)
         | ServeError::Registry(_)
         | ServeError::Passkeys(_)
+        | ServeError::ConsoleInClear { .. }
         | ServeError::Signers(_)
         | ServeError::Operators(_)
         | ServeError::Control(_)

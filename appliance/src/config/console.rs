@@ -1,6 +1,10 @@
 //! The section `[console]`: operators, and the site that their passkeys are made for.
 //!
-//! Names and roles are here, and no key: keys are enrolled. Whose approval counts the bundle says.
+//! Names and roles are here, and no key: keys are enrolled. Whose approval counts the bundle says. Without operators nobody could
+//! log in, so nobody listens.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use toml::{Table, Value};
 
@@ -11,13 +15,23 @@ use crate::limits::{MAX_CONSOLE_OPERATORS, MAX_OPERATOR_NAME_BYTES};
 use crate::operators::limits::MAX_ORIGIN_BYTES;
 use crate::passkeys::Role;
 
+/// The word that stands for no listener.
+const OFF: &str = "off";
 const OPERATOR: &str = "console.operator";
 /// Where the console is, unless the configuration says otherwise.
 const PORT: u16 = 7745;
 
 /// `[console]`: who operates, and where.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Console {
+    /// Where it listens; none: nowhere.
+    pub listen: Option<SocketAddr>,
+    /// Its certificate; none: the appliance's own.
+    pub certificate: Option<PathBuf>,
+    /// The key of it.
+    pub key: Option<PathBuf>,
+    /// Who signs the certificates that browsers must have, beside a passkey; none: they need no certificate.
+    pub client_ca: Option<PathBuf>,
     /// The origin of the site, as browsers write it; none: what follows from the appliance's host.
     pub origin: Option<String>,
     /// Each operator; without any nobody logs in.
@@ -36,6 +50,14 @@ pub struct ConsoleOperator {
 impl Console {
     pub(super) fn read(reader: &mut Reader<'_>) -> Result<Self, ConfigError> {
         let mut section = reader.section("console")?;
+        let allowed = "an address and a port, such as \"127.0.0.1:7745\", or \"off\"";
+        let listen = section.value("listen", "127.0.0.1:7745", allowed, |value| match value.as_str()? {
+            OFF => Some(None),
+            address => address.parse().ok().map(Some),
+        })?;
+        let certificate = section.optional_path("certificate")?;
+        let key = section.optional_path("key")?;
+        let client_ca = section.optional_path("client_ca")?;
         let allowed = "https:// and a host name, with a port where it is not 443; or http://localhost";
         let origin = section.optional("origin", allowed, |value| {
             let text = text(value, MAX_ORIGIN_BYTES, |byte| byte.is_ascii_graphic())?;
@@ -44,7 +66,13 @@ impl Console {
         let tables = section.tables("operator")?;
         section.finish()?;
         let operators = read_operators(reader, tables)?;
-        Ok(Self { origin, operators })
+        Ok(Self { listen, certificate, key, client_ca, origin, operators })
+    }
+
+    /// Whether the site is one of this machine alone, which needs no TLS: browsers take it for secure.
+    #[must_use]
+    pub fn is_local(&self) -> bool {
+        self.origin.as_deref().is_some_and(|origin| origin.starts_with("http://"))
     }
 
     /// The origin of the site, for an appliance of this host.

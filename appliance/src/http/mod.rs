@@ -5,6 +5,7 @@
 //! who is to reach it from elsewhere comes through a proxy that does.
 
 pub mod client;
+pub mod console;
 pub mod remote;
 mod tiles;
 mod witnessing;
@@ -21,7 +22,8 @@ use axum::response::{IntoResponse as _, Response};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
 pub use tiles::Tiles;
@@ -81,7 +83,10 @@ pub async fn serve(listener: TcpListener, Routes(routes): Routes) {
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// One connection, with as many requests as its time allows.
-async fn converse(stream: TcpStream, routes: Router) {
+async fn converse<S>(stream: S, routes: Router)
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
     let mut settings = http1::Builder::new();
     settings.timer(TokioTimer::new()).header_read_timeout(HTTP_HEADER_DEADLINE);
     settings.max_headers(MAX_HTTP_HEADERS).max_buf_size(MAX_HTTP_BUFFER_BYTES);

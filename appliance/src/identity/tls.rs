@@ -165,6 +165,39 @@ fn rustls_config(settings: &TlsSettings) -> Result<rustls::ServerConfig, TlsErro
     Ok(config)
 }
 
+/// What the console's door is made from: TLS 1.3 alone, and where authorities are named, browsers with a certificate of theirs.
+///
+/// # Errors
+/// [`TlsError`].
+pub fn console_config(
+    certificate: &Path,
+    key: &Path,
+    client_ca: Option<&Path>,
+) -> Result<rustls::ServerConfig, TlsError> {
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let chain = certificates(certificate)?;
+    let wrong = |_| TlsError::Pem { path: key.to_owned(), expected: "private key" };
+    let private = PrivateKeyDer::from_pem_slice(&read(key)?).map_err(wrong)?;
+    let builder = rustls::ServerConfig::builder_with_provider(Arc::clone(&provider))
+        .with_protocol_versions(&[&rustls::version::TLS13])
+        .map_err(|_| TlsError::CipherSuite)?;
+    let builder = match client_ca {
+        None => builder.with_no_client_auth(),
+        Some(ca) => {
+            let mut roots = RootCertStore::empty();
+            for root in certificates(ca)? {
+                roots.add(root).map_err(|source| TlsError::Authority { path: ca.to_owned(), source })?;
+            }
+            let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build()?;
+            builder.with_client_cert_verifier(verifier)
+        }
+    };
+    let mut config = builder.with_single_cert(chain, private).map_err(TlsError::KeyPair)?;
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    config.session_storage = Arc::new(NoServerSessionStorage {});
+    Ok(config)
+}
+
 fn transport(limits: &TransportLimits) -> Result<TransportConfig, TlsError> {
     let idle = IdleTimeout::try_from(limits.idle_timeout).map_err(|_| TlsError::IdleTimeout)?;
     let mut transport = TransportConfig::default();

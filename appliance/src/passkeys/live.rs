@@ -160,6 +160,11 @@ impl Live {
         Some(session)
     }
 
+    /// Whether there is a session of this cookie, which is not used.
+    pub(super) fn stands(&self, cookie: &str, now: Timestamp) -> bool {
+        self.sessions.get(&secret::kept(cookie)).is_some_and(|session| !session.is_over(now))
+    }
+
     /// Ends a session.
     pub(super) fn close_session(&mut self, cookie: &str) {
         self.sessions.remove(&secret::kept(cookie));

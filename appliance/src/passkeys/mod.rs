@@ -268,6 +268,12 @@ impl Passkeys {
         self.shown(&standing)
     }
 
+    /// Whether there is a session of this cookie. Asking is no use of it: a page that looks on by itself keeps nobody logged in.
+    #[must_use]
+    pub fn stands(&self, cookie: &str, now: Timestamp) -> bool {
+        self.live().stands(cookie, now)
+    }
+
     /// Ends the session of a cookie.
     pub fn logout(&self, cookie: &str) {
         self.live().close_session(cookie);

@@ -60,10 +60,10 @@ pub enum DevError {
 ///
 /// # Errors
 /// [`DevError`].
-pub fn dev(folder: &Path, port: u16, http_port: u16) -> Result<Dev, DevError> {
+pub fn dev(folder: &Path, port: u16, http_port: u16, console_port: Option<u16>) -> Result<Dev, DevError> {
     std::fs::create_dir_all(folder).map_err(file("make", folder))?;
     let folder = &std::fs::canonicalize(folder).map_err(file("find", folder))?;
-    scratch(folder, &configuration(folder, port, http_port))
+    scratch(folder, &(configuration(folder, port, http_port) + &console(console_port)))
 }
 
 /// Provisions `folder`, named from the root, as this configuration says, or finds it provisioned.
@@ -87,6 +87,9 @@ pub fn scratch(folder: &Path, configuration: &str) -> Result<Dev, DevError> {
     Ok(Dev { config: path, agent })
 }
 
+/// The operator of a development appliance.
+pub const OPERATOR: &str = "operator";
+
 fn configuration(folder: &Path, port: u16, http_port: u16) -> String {
     let simulator = folder.join("hsm/simulator");
     format!(
@@ -109,6 +112,22 @@ pin_file = "hsm/pin"
 FIRMWARE_SIM_DIR = "{}"
 "#,
         simulator.display()
+    )
+}
+
+/// A console of this machine alone, with one operator who may do everything; without a port, none.
+fn console(port: Option<u16>) -> String {
+    let Some(port) = port else { return "\n[console]\nlisten = \"off\"\n".to_owned() };
+    format!(
+        r#"
+[console]
+listen = "127.0.0.1:{port}"
+origin = "http://localhost:{port}"
+
+[[console.operator]]
+name = "{OPERATOR}"
+roles = ["viewer", "approver", "sre", "security"]
+"#
     )
 }
 

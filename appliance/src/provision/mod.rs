@@ -15,7 +15,7 @@ use std::time::Duration;
 use assent_proto::note::{NoteError, VerifierKey};
 use assent_proto::number::Timestamp;
 
-pub use dev::{AgentFiles, Dev, DevError, dev, scratch};
+pub use dev::{AgentFiles, Dev, DevError, OPERATOR, dev, scratch};
 pub use logs::{agree, keyring, keyring_file, keyrings_before, log_file};
 
 use crate::config::{Config, HsmFence, Module, Signers};

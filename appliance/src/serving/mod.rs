@@ -4,6 +4,7 @@
 //! what was taken in, leaves the fence at the end of the log, and ends the signer. When the log's state is unknown nothing
 //! is finished: the process ends with an error, and the next start recovers.
 
+mod console;
 mod outside;
 pub mod status;
 
@@ -16,6 +17,7 @@ use quinn::{Endpoint, TokioRuntime};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{oneshot, watch};
 
+use self::console::ConsoleRoom;
 use self::outside::Outside;
 use self::status::StatusSource;
 use crate::break_glass::desk::BreakGlassDesk;
@@ -89,6 +91,14 @@ pub enum ServeError {
     /// The console's operators cannot be known.
     #[error("cannot know the console's operators")]
     Passkeys(#[from] PasskeysError),
+    /// The console would be reached from elsewhere without TLS.
+    #[error(
+        "`console.origin` is of this machine alone, and `console.listen` is {address}: listen on the loopback address, or give the console an origin with https://"
+    )]
+    ConsoleInClear {
+        /// Where it would listen.
+        address: std::net::SocketAddr,
+    },
     /// The witnesses cannot be asked.
     #[error("cannot ask witnesses")]
     Witnesses(#[from] RootsError),
@@ -187,14 +197,20 @@ pub async fn run(config: &Config) -> Result<(), ServeError> {
     };
     let uses = (break_glass, config.break_glass.review_within);
     let escalation = escalation.watch(&handle, policies, clock, automatic, uses, queue);
-    let controlling = tokio::spawn(control::serve(control, Arc::new(desk)));
+    let desk = Arc::new(desk);
+    let console = ConsoleRoom::open(config, &desk).await?;
+    let controlling = tokio::spawn(control::serve(control, desk));
     let draining = tokio::spawn(drainer.run());
     let ended = start(sealer)?;
     let outside = outside.run()?;
+    let console = console.map(ConsoleRoom::run);
     tracing::info!(listen, http, origin = config.origin(), "serving");
     let outcome = until_stopped(server, handle, ended).await;
     escalation.stop(outcome.as_ref().err().map(told)).await;
     controlling.abort();
+    if let Some(console) = console {
+        console.stop().await;
+    }
     draining.abort();
     outside.stop().await;
     outcome

@@ -28,7 +28,7 @@ pub(super) struct Appliance {
 impl Appliance {
     pub(super) fn start(scratch: &Path) -> anyhow::Result<Self> {
         let folder = scratch.join("appliance");
-        let dev = provision::dev(&folder, 0, 0)?;
+        let dev = provision::dev(&folder, 0, 0, None)?;
         let config = Config::load(&dev.config)?;
         let traces = std::fs::File::create(folder.join("traces.jsonl"))?;
         let process = serve(&dev.config, traces)?;

@@ -11,12 +11,12 @@ use crate::shown::counted;
 pub(in crate::cli) use crate::shown::visible;
 
 /// How a kind is written.
-pub(in crate::cli) fn kind_name(kind: Kind) -> String {
+pub(crate) fn kind_name(kind: Kind) -> String {
     format!("{kind:?}").to_lowercase()
 }
 
 /// The entry as a JSON document.
-pub(super) fn json(index: u64, entry: &Entry<'_>) -> serde_json::Value {
+pub(crate) fn json(index: u64, entry: &Entry<'_>) -> serde_json::Value {
     let mut json = serde_json::json!({
         "schema": "assent.v1.log.entry",
         "index": index,

@@ -5,7 +5,7 @@
 
 mod csv;
 mod decision;
-pub(super) mod entry;
+pub(crate) mod entry;
 mod export;
 mod filter;
 mod keeping;

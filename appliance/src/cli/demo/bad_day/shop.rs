@@ -44,7 +44,7 @@ pub(super) struct Shop {
 impl Shop {
     pub(super) fn open(scratch: &Path, sink: SocketAddr) -> anyhow::Result<Self> {
         let folder = scratch.join("appliance");
-        let dev = provision::dev(&folder, 0, 0)?;
+        let dev = provision::dev(&folder, 0, 0, None)?;
         for name in OPERATORS {
             keygen(&folder, &["-q", "-t", "ed25519", "-N", "", "-C", name, "-f", name])?;
         }

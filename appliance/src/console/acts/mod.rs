@@ -1,0 +1,259 @@
+//! Acts: an operator wishes something, is shown the statement, and signs it; the desk that it is for carries it out.
+//!
+//! The rules it keeps: a wish is kept here from its beginning to its end, so that what is signed is what is carried out; it begins
+//! only from a page that shows what is so now, and that has heard of the appliance a moment ago. Signatures of which several are
+//! needed are collected here, for a while; each stands under the same statement.
+
+mod error;
+mod kept;
+mod wish;
+
+use assent_proto::hash::Hash;
+use assent_proto::number::Timestamp;
+use serde::{Deserialize, Serialize};
+
+pub use self::error::ActError;
+pub use self::kept::Collected;
+pub use self::wish::Wish;
+
+pub(super) use self::kept::Acts;
+use self::error::{of_approval, of_break_glass, of_order};
+use self::kept::Standing;
+use self::wish::break_glass_order;
+use super::{Console, Visitor};
+use crate::break_glass::{BreakGlassAnswer, BreakGlassOrder};
+use crate::limits::CONSOLE_STALE;
+use crate::operators::SignatureFile;
+use crate::passkeys::{Act, IdentityError, Options};
+use crate::queue::approving::{ApprovalAnswer, ApprovalOrder, HoldView};
+use crate::queue::desk::{IntentView, QueueAnswer, QueueOrder};
+use crate::token::rearm::Ordered;
+
+/// How a page asks.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Asked {
+    /// What is wished.
+    pub wish: Wish,
+    /// The mark of what the page shows; empty where it shows nothing that could change.
+    #[serde(default)]
+    pub shown: String,
+    /// When the page has last heard of the appliance, in milliseconds since 1970 by the appliance's clock.
+    pub heard_ms: u64,
+}
+
+/// What is to be signed.
+#[derive(Clone, Debug, Serialize)]
+pub struct Begun {
+    /// What the answer names.
+    pub mark: String,
+    /// The statement, byte for byte.
+    pub statement: String,
+    /// What the browser is given.
+    pub options: Options,
+}
+
+/// The browser's answer.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Signed {
+    /// What was begun.
+    pub mark: String,
+    /// The credential, as the browser writes it.
+    pub response: serde_json::Value,
+}
+
+/// The mark of a hold as it is shown: another where anything of it is another.
+#[must_use]
+pub fn mark_of_hold(hold: &HoldView, intents: &[IntentView]) -> String {
+    let shown = serde_json::json!({ "hold": hold, "intents": intents });
+    mark_of(&["hold", &shown.to_string()])
+}
+
+fn mark_of(parts: &[&str]) -> String {
+    let text = parts.join("\n");
+    Hash::of_labelled(b"assent console mark", [text.as_bytes()]).to_string()
+}
+
+impl Console {
+    /// What waits for more signatures.
+    #[must_use]
+    pub fn collected(&self, now: Timestamp) -> Vec<Collected> {
+        self.acts.collected(now)
+    }
+
+    /// Begins an act: what is to be signed, for the page to show and the browser to sign.
+    ///
+    /// # Errors
+    /// [`ActError`]: then nothing was begun.
+    pub async fn begin(&self, cookie: &str, visitor: &Visitor, asked: Asked) -> Result<Begun, ActError> {
+        if u128::from(visitor.now.0.saturating_sub(asked.heard_ms)) > CONSOLE_STALE.as_millis() {
+            return Err(ActError::Stale);
+        }
+        let act = self.act_of(&asked.wish, visitor)?;
+        // Asked first: whoever may not is told no more than that.
+        if !visitor.session.may(act) {
+            return Err(IdentityError::Role(act).into());
+        }
+        let statement = self.statement(&asked.wish, &asked.shown, act, visitor).await?;
+        let options = self.passkeys.begin_act(cookie, act, &statement, visitor.now)?;
+        let mark = mark_of(&["act", act.label(), &statement]);
+        let by = visitor.session.name.clone();
+        let standing =
+            Standing { mark: mark.clone(), by, act, wish: asked.wish, statement: statement.clone(), at: visitor.now };
+        self.acts.begin(standing);
+        Ok(Begun { mark, statement, options })
+    }
+
+    fn act_of(&self, wish: &Wish, visitor: &Visitor) -> Result<Act, ActError> {
+        Ok(match wish {
+            Wish::Answer { .. } => Act::AnswerHold,
+            Wish::Cancel { .. } => Act::CancelTicket,
+            Wish::Rearm { .. } => Act::Rearm,
+            Wish::Review { .. } => Act::Review,
+            Wish::Warrant { .. } => Act::Warrant,
+            Wish::EndWarrant { .. } => Act::EndWarrant,
+            Wish::Join { mark } => self.joined(mark, visitor)?.act,
+        })
+    }
+
+    fn joined(&self, mark: &str, visitor: &Visitor) -> Result<Collected, ActError> {
+        self.collected(visitor.now).into_iter().find(|collected| collected.mark == mark).ok_or(ActError::Changed)
+    }
+
+    /// What is to be signed for it.
+    async fn statement(&self, wish: &Wish, shown: &str, act: Act, visitor: &Visitor) -> Result<String, ActError> {
+        match wish {
+            Wish::Answer { ticket, approve } => {
+                let order = ApprovalOrder::Answer { ticket: ticket.clone(), approve: *approve, signature: None };
+                match self.desk.approvals.carry_out(order).await.ok_or(ActError::Stopping)? {
+                    ApprovalAnswer::ToSign { statement, hold, intents, .. } => {
+                        if mark_of_hold(&hold, &intents) == shown { Ok(statement) } else { Err(ActError::Changed) }
+                    }
+                    other => Err(of_approval(other)),
+                }
+            }
+            Wish::Cancel { ticket, reason } => {
+                Ok(self.passkeys.statement(act, &[("ticket", ticket), ("reason", reason)])?)
+            }
+            Wish::EndWarrant { reason } => Ok(self.passkeys.statement(act, &[("reason", reason)])?),
+            Wish::Rearm { revoke } => match self.desk.orders.order(*revoke, &[]) {
+                Ordered::ToSign { statement, .. } => Ok(statement),
+                other => Err(of_order(other)),
+            },
+            Wish::Review { .. } | Wish::Warrant { .. } => {
+                let by = visitor.session.name.clone();
+                let order = break_glass_order(wish, None).ok_or(ActError::NotBegun)?;
+                match self.desk.status.break_glass.carry_out(order, by).await.ok_or(ActError::Stopping)? {
+                    BreakGlassAnswer::ToSign { statement, .. } => Ok(statement),
+                    other => Err(of_break_glass(other)),
+                }
+            }
+            Wish::Join { mark } => Ok(self.joined(mark, visitor)?.statement),
+        }
+    }
+
+    /// Takes the browser's answer, and has the act carried out: what became of it, in a line.
+    ///
+    /// # Errors
+    /// [`ActError`].
+    pub async fn finish(&self, cookie: &str, visitor: &Visitor, signed: Signed) -> Result<String, ActError> {
+        let by = visitor.session.name.clone();
+        let standing = self.acts.take(&signed.mark, &by, visitor.now).ok_or(ActError::NotBegun)?;
+        let response = signed.response.to_string();
+        let (act, statement) = (standing.act, standing.statement.clone());
+        let (passkeys, cookie, now) = (self.passkeys.clone(), cookie.to_owned(), visitor.now);
+        let finishing = move || passkeys.finish_act(&cookie, act, &statement, &response, now);
+        // The register of passkeys is written.
+        let assented = tokio::task::spawn_blocking(finishing).await.map_err(|_| ActError::Stopping)??;
+        let wish = match &standing.wish {
+            Wish::Join { mark } => self.joined(mark, visitor)?.wish,
+            wish => wish.clone(),
+        };
+        self.carry_out(wish, standing, assented.signature, now).await
+    }
+
+    async fn carry_out(
+        &self,
+        wish: Wish,
+        standing: Standing,
+        signature: SignatureFile,
+        now: Timestamp,
+    ) -> Result<String, ActError> {
+        let by = standing.by.clone();
+        match wish {
+            Wish::Answer { ticket, approve } => {
+                let order = ApprovalOrder::Answer { ticket, approve, signature: Some(signature) };
+                match self.desk.approvals.carry_out(order).await.ok_or(ActError::Stopping)? {
+                    ApprovalAnswer::Recorded { leaf, complete, .. } => Ok(answered(approve, leaf, complete)),
+                    other => Err(of_approval(other)),
+                }
+            }
+            Wish::Cancel { ticket, reason } => {
+                let order = QueueOrder::Cancel { ticket, reason };
+                match self.desk.status.queue.carry_out(order, by).await.ok_or(ActError::Stopping)? {
+                    QueueAnswer::Cancelled(ticket) => Ok(format!("ticket {} is withdrawn", ticket.ticket)),
+                    QueueAnswer::Refused(why) => Err(ActError::Refused(why)),
+                    QueueAnswer::Listed { .. } | QueueAnswer::Shown { .. } => Err(ActError::NotBegun),
+                }
+            }
+            Wish::Rearm { revoke } => {
+                let all = self.acts.collect(&standing, signature, now);
+                match self.desk.orders.order(revoke, &all) {
+                    Ordered::Trying { by, .. } => {
+                        self.acts.forget(&standing.statement);
+                        Ok(format!("re-arm is being tried, ordered by {}", by.join(", ")))
+                    }
+                    Ordered::Refused { reason } => Ok(waits_for_more(&reason)),
+                    other => Err(of_order(other)),
+                }
+            }
+            Wish::Review { .. } | Wish::Warrant { .. } => {
+                let all = self.acts.collect(&standing, signature, now);
+                let order = match &wish {
+                    Wish::Warrant { .. } => {
+                        let statement = standing.statement.clone();
+                        Some(BreakGlassOrder::WarrantActivate { statement, signatures: all })
+                    }
+                    _ => break_glass_order(&wish, all.into_iter().next_back()),
+                };
+                let order = order.ok_or(ActError::NotBegun)?;
+                match self.desk.status.break_glass.carry_out(order, by).await.ok_or(ActError::Stopping)? {
+                    BreakGlassAnswer::Done { leaf, .. } => {
+                        self.acts.forget(&standing.statement);
+                        Ok(format!("it is in the log, at leaf {leaf}"))
+                    }
+                    BreakGlassAnswer::Active { warrant, .. } => {
+                        self.acts.forget(&standing.statement);
+                        Ok(format!("the warrant lives, at leaf {}", warrant.leaf.unwrap_or_default()))
+                    }
+                    BreakGlassAnswer::Refused { reason, invalid: true } if matches!(wish, Wish::Warrant { .. }) => {
+                        Ok(waits_for_more(&reason))
+                    }
+                    other => Err(of_break_glass(other)),
+                }
+            }
+            Wish::EndWarrant { reason } => {
+                let order = BreakGlassOrder::WarrantEnd { reason };
+                match self.desk.status.break_glass.carry_out(order, by).await.ok_or(ActError::Stopping)? {
+                    BreakGlassAnswer::Done { leaf, .. } => Ok(format!("the warrant has ended, at leaf {leaf}")),
+                    other => Err(of_break_glass(other)),
+                }
+            }
+            Wish::Join { .. } => Err(ActError::NotBegun),
+        }
+    }
+}
+
+fn answered(approve: bool, leaf: u64, complete: bool) -> String {
+    match (approve, complete) {
+        (true, true) => format!("approved, at leaf {leaf}: it is evaluated anew"),
+        (true, false) => format!("approved, at leaf {leaf}: others must approve it, too"),
+        (false, _) => format!("rejected, at leaf {leaf}"),
+    }
+}
+
+fn waits_for_more(reason: &str) -> String {
+    format!("your signature is kept beside the statement: {reason}")
+}
+

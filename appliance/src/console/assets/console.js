@@ -1,0 +1,197 @@
+// The console's script: it follows the appliance, says when it cannot, and has the browser sign what the server states.
+"use strict";
+(() => {
+  const find = (id) => document.getElementById(id);
+  const main = document.querySelector("main[data-page]");
+  const STALE_MS = 3500;
+  let heardAt = Date.now();
+  // The appliance's clock at that moment: acts say when the page has last heard of it.
+  let heardMs = main ? Number(main.dataset.now) : 0;
+  let isStale = false;
+  let isActing = false;
+
+  function tell(text, bad) {
+    const told = find("told");
+    told.textContent = text;
+    told.classList.toggle("bad", Boolean(bad));
+    told.hidden = !text;
+  }
+
+  async function post(path, body) {
+    const headers = { "content-type": "application/json" };
+    if (main) headers["x-csrf"] = main.dataset.csrf;
+    const response = await fetch(path, { method: "POST", headers, body: JSON.stringify(body), credentials: "same-origin" });
+    const answer = await response.json().catch(() => ({ error: "the answer is not understood" }));
+    if (!response.ok) throw Object.assign(new Error(answer.error || "refused"), { kind: answer.kind });
+    return answer;
+  }
+
+  function sign(options) {
+    const publicKey = PublicKeyCredential.parseRequestOptionsFromJSON(options.publicKey);
+    return navigator.credentials.get({ publicKey });
+  }
+
+  // What stands on the page is for looking at only, while nobody tells whether it is still so.
+  function setStale(stale) {
+    if (stale === isStale) return;
+    isStale = stale;
+    find("stale").hidden = !stale;
+    if (stale) find("since").textContent = new Date(heardAt).toLocaleTimeString();
+    document.querySelectorAll("button.act").forEach((button) => { button.disabled = stale; });
+  }
+
+  function countDown() {
+    const now = heardMs + (Date.now() - heardAt);
+    document.querySelectorAll("[data-until]").forEach((place) => {
+      const left = Math.floor((Number(place.dataset.until) - now) / 1000);
+      const text = left <= 0 ? "over" : left < 120 ? `${left} s left` : left < 7200 ? `${Math.floor(left / 60)} min left`
+        : left < 172800 ? `${Math.floor(left / 3600)} h left` : `${Math.floor(left / 86400)} d left`;
+      place.textContent = `(${text})`;
+    });
+  }
+
+  function follow() {
+    const events = new EventSource(`/events?page=${encodeURIComponent(main.dataset.page)}`);
+    events.addEventListener("beat", (event) => {
+      heardAt = Date.now();
+      heardMs = Number(event.data);
+      setStale(false);
+    });
+    events.addEventListener("page", (event) => {
+      const live = find("live");
+      const isOpen = live.querySelector("dialog[open]");
+      // Whoever reads a statement is not disturbed; what changes meanwhile the server refuses.
+      if (isOpen || isActing) return;
+      const focused = document.activeElement && live.contains(document.activeElement) ? document.activeElement.dataset.wish : null;
+      live.innerHTML = event.data;
+      if (focused) live.querySelectorAll("button.act").forEach((button) => { if (button.dataset.wish === focused) button.focus(); });
+      listen();
+    });
+    events.addEventListener("over", () => { location.href = "/login"; });
+    setInterval(() => { setStale(Date.now() - heardAt > STALE_MS); countDown(); }, 500);
+  }
+
+  function ask(button, wish) {
+    const place = button.classList.contains("ask-text") ? "text" : button.classList.contains("ask-reason") ? "reason" : null;
+    if (!place) return true;
+    const said = window.prompt(place === "text" ? "What did you find? One line, for the log." : "Why? One line, for the log.");
+    if (!said) return false;
+    wish[place] = said;
+    return true;
+  }
+
+  // Shows the statement, and waits for the person.
+  function agreed(statement) {
+    const dialog = find("statement");
+    find("statement-text").textContent = statement;
+    dialog.showModal();
+    return new Promise((resolve) => {
+      const end = (yes) => { dialog.close(); resolve(yes); };
+      find("sign").onclick = () => end(true);
+      find("leave").onclick = () => end(false);
+      dialog.oncancel = () => resolve(false);
+    });
+  }
+
+  async function act(button) {
+    const wish = JSON.parse(button.dataset.wish);
+    if (isActing || !ask(button, wish)) return;
+    isActing = true;
+    try {
+      const begun = await post("/act/begin", { wish, shown: button.dataset.shown, heard_ms: heardMs });
+      if (!(await agreed(begun.statement))) return tell("Nothing was done.");
+      const credential = await sign(begun.options);
+      const done = await post("/act/finish", { mark: begun.mark, response: credential.toJSON() });
+      tell(done.told);
+      button.closest(".acts")?.querySelectorAll("button").forEach((other) => { other.disabled = true; });
+    } catch (error) {
+      tell(error.message, true);
+      if (error.kind === "changed") setTimeout(() => location.reload(), 2500);
+    } finally {
+      isActing = false;
+    }
+  }
+
+  function listen() {
+    document.querySelectorAll("button.act").forEach((button) => {
+      button.disabled = isStale;
+      button.onclick = () => act(button);
+    });
+  }
+
+  const bytes = (base64) => Uint8Array.from(atob(base64), (c) => c.charCodeAt(0));
+  const base64 = (array) => btoa(String.fromCharCode(...new Uint8Array(array)));
+  const sha256 = async (...parts) => new Uint8Array(await crypto.subtle.digest("SHA-256", await new Blob(parts).arrayBuffer()));
+
+  // RFC 6962 section 2.1.1, in the form of RFC 9162 section 2.1.3.2.
+  async function rootOf(leaf, index, size, path) {
+    let hash = await sha256(Uint8Array.of(0), leaf);
+    let [node, last] = [BigInt(index), BigInt(size) - 1n];
+    for (const sibling of path) {
+      if (last === 0n) return null;
+      if (node % 2n === 1n || node === last) {
+        hash = await sha256(Uint8Array.of(1), sibling, hash);
+        while (node % 2n === 0n && node !== 0n) { node /= 2n; last /= 2n; }
+      } else {
+        hash = await sha256(Uint8Array.of(1), hash, sibling);
+      }
+      node /= 2n;
+      last /= 2n;
+    }
+    return last === 0n ? hash : null;
+  }
+
+  async function verify(proof) {
+    const step = (text, good) => {
+      const item = document.createElement("li");
+      item.textContent = text;
+      item.className = good ? "fine" : "bad";
+      find("steps").append(item);
+      return good;
+    };
+    const { leaf, index, size, root, path, text, signature, key } = proof.dataset;
+    const found = await rootOf(bytes(leaf), index, size, path ? path.split(" ").map(bytes) : []);
+    let holds = step("the entry's bytes and the path lead to the checkpoint's root", found && base64(found) === root);
+    holds = step("the checkpoint's text states that root", text.split("\n")[2] === root && text.split("\n")[1] === size) && holds;
+    try {
+      // C2SP signed-note: name+id+base64 of the algorithm's number and the key.
+      const raw = bytes(key.slice(key.indexOf("+", key.indexOf("+") + 1) + 1)).slice(1);
+      const verifier = await crypto.subtle.importKey("raw", raw, "Ed25519", false, ["verify"]);
+      const signed = await crypto.subtle.verify("Ed25519", verifier, bytes(signature), new TextEncoder().encode(text));
+      holds = step("the HSM's key has signed the checkpoint", signed) && holds;
+    } catch {
+      holds = step("this browser has no Ed25519: download the proof to verify the signature", false) && holds;
+    }
+    find("verdict").textContent = holds ? "Verified by this page: the entry is in the signed log." : "This page could not verify it.";
+    find("verdict").className = holds ? "fine" : "bad";
+  }
+
+  async function login() {
+    try {
+      const options = await post("/login/begin", {});
+      const credential = await sign(options);
+      await post("/login/finish", credential.toJSON());
+      location.href = "/";
+    } catch (error) { tell(error.message, true); }
+  }
+
+  async function enrol(button) {
+    const path = `/enrol/${button.dataset.token}`;
+    try {
+      const options = await post(`${path}/begin`, {});
+      const publicKey = PublicKeyCredential.parseCreationOptionsFromJSON(options.publicKey);
+      const credential = await navigator.credentials.create({ publicKey });
+      const done = await post(`${path}/finish`, credential.toJSON());
+      find("line").textContent = done.line;
+      find("enrolled").hidden = false;
+      button.disabled = true;
+      tell("");
+    } catch (error) { tell(error.message, true); }
+  }
+
+  if (find("login")) find("login").onclick = login;
+  if (find("enrol")) find("enrol").onclick = (event) => enrol(event.currentTarget);
+  if (main) { listen(); follow(); }
+  const proof = find("proof");
+  if (proof) verify(proof).catch((error) => { find("verdict").textContent = `This page could not verify it: ${error.message}`; });
+})();

@@ -1,0 +1,147 @@
+//! Charters, warrants and reviews, and what waits for more signatures.
+
+use maud::{Markup, html};
+
+use super::{ROW, Visitor, act, dialog, peers, time, until};
+use crate::break_glass::{BreakGlassAnswer, BreakGlassOrder, CharterView, ReviewView, WarrantView};
+use crate::console::acts::Collected;
+use crate::console::live::Moment;
+use crate::console::Console;
+use crate::passkeys::Act;
+
+pub(super) async fn live(console: &Console, moment: &Moment, visitor: &Visitor) -> Markup {
+    let now = moment.status.now_ms;
+    let ask = async |order| console.desk.status.break_glass.carry_out(order, visitor.session.name.clone()).await;
+    let charters = match ask(BreakGlassOrder::CharterList).await {
+        Some(BreakGlassAnswer::Charters(charters)) => charters,
+        _ => Vec::new(),
+    };
+    let warrants = match ask(BreakGlassOrder::WarrantList).await {
+        Some(BreakGlassAnswer::Warrants(warrants)) => warrants,
+        _ => Vec::new(),
+    };
+    let (uses, left_out) = match ask(BreakGlassOrder::ReviewList).await {
+        Some(BreakGlassAnswer::Reviews { uses, left_out }) => (uses, left_out),
+        _ => (Vec::new(), 0),
+    };
+    let collected = console.collected(visitor.now);
+    html! {
+        @if !collected.is_empty() { (waiting(&collected, visitor)) }
+        (of_warrants(&warrants, now, visitor))
+        (of_reviews(&uses, left_out, now, visitor))
+        (of_charters(&charters, now, visitor))
+        (dialog())
+    }
+}
+
+/// What others have signed, for whoever signs next.
+pub(super) fn waiting(collected: &[Collected], visitor: &Visitor) -> Markup {
+    html! {
+        section {
+            h2 { "Waits for more signatures" }
+            @for kept in collected {
+                article.card {
+                    p { b { (kept.act.label()) } ", signed by " (kept.by.join(", ")) ", since " (time(kept.since.0)) }
+                    pre { code { (crate::shown::visible(&kept.statement).replace("\\n", "\n")) } }
+                    @if visitor.session.may(kept.act) && !kept.by.contains(&visitor.session.name) {
+                        (act("Sign it, too", "danger", &serde_json::json!({"act": "join", "mark": kept.mark}), ""))
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn of_warrants(warrants: &[WarrantView], now: u64, visitor: &Visitor) -> Markup {
+    html! {
+        section {
+            h2 { "Warrants" }
+            @if warrants.is_empty() { p { "None." } } @else {
+                table {
+                    thead { tr { th { "Charter" } th { "State" } th.number { "Used" } th { "Until" } th { "Why" } th { "Signed by" } th { "Leaf" } } }
+                    tbody { @for warrant in warrants {
+                        tr {
+                            td { (peers(&warrant.charter, ROW)) }
+                            td { (warrant.state.replace('_', " ")) }
+                            td.number { (warrant.used) " of " (warrant.uses) }
+                            td { (until(warrant.not_after_ms, now)) }
+                            td { (peers(&warrant.reason, ROW)) }
+                            td { (warrant.by.join(", ")) }
+                            td { @if let Some(leaf) = warrant.leaf { a href=(format!("/log/{leaf}")) { (leaf) } } }
+                        }
+                    } }
+                }
+            }
+            @if visitor.session.may(Act::EndWarrant) && warrants.iter().any(|warrant| warrant.state == "active") {
+                (act("End the warrant", "danger ask-reason", &serde_json::json!({"act": "end_warrant", "reason": ""}), ""))
+            }
+        }
+    }
+}
+
+fn of_reviews(uses: &[ReviewView], left_out: u64, now: u64, visitor: &Visitor) -> Markup {
+    html! {
+        section {
+            h2 { "Uses and their reviews" }
+            @if uses.is_empty() { p { "No warrant was used." } } @else {
+                table {
+                    thead { tr { th { "Use" } th { "When" } th { "Principal" } th { "Action" } th { "Resource" } th { "Review" } } }
+                    tbody { @for used in uses {
+                        tr {
+                            td { a href=(format!("/log/{}", used.leaf)) { (used.leaf) } }
+                            td { (time(used.time_ms)) }
+                            td { (peers(&used.principal, ROW)) }
+                            td { (peers(&used.action, ROW)) }
+                            td { (peers(&used.resource, ROW)) }
+                            td { (review(used, now, visitor)) }
+                        }
+                    } }
+                }
+                @if left_out > 0 { p.soft { "And " (left_out) " more." } }
+            }
+        }
+    }
+}
+
+fn review(used: &ReviewView, now: u64, visitor: &Visitor) -> Markup {
+    let wish = |justified: bool| serde_json::json!({"act": "review", "leaf": used.leaf, "justified": justified, "text": ""});
+    html! {
+        @match used.review {
+            Some(leaf) => { a href=(format!("/log/{leaf}")) { "reviewed at " (leaf) } }
+            None => {
+                @if used.due_ms < now { b.bad { "overdue since " (time(used.due_ms)) } } @else { (until(used.due_ms, now)) }
+                @if visitor.session.may(Act::Review) {
+                    " " (act("Justified", "good ask-text", &wish(true), "")) " " (act("Not justified", "danger ask-text", &wish(false), ""))
+                }
+            }
+        }
+    }
+}
+
+fn of_charters(charters: &[CharterView], now: u64, visitor: &Visitor) -> Markup {
+    html! {
+        section {
+            h2 { "Charters" }
+            @if charters.is_empty() { p { "None: nothing can be done while nothing can be signed." } }
+            @for charter in charters {
+                article.card {
+                    h3 { (peers(&charter.name, ROW)) " " span.soft { (charter.state.replace('_', " ")) } }
+                    dl {
+                        dt { "Actions" } dd { (charter.actions.join(", ")) }
+                        dt { "Resources" } dd { (charter.resources.join(", ")) }
+                        dt { "Agents" } dd { @if charter.principals.is_empty() { "any" } @else { (charter.principals.join(", ")) } }
+                        dt { "When closed for" } dd { (charter.closed_s) " s" }
+                        dt { "A warrant" } dd { "at most " (charter.uses) " uses within " (charter.window_s) " s, signed by " (charter.threshold) " of " (charter.operators.join(", ")) }
+                        dt { "Until" } dd { (until(charter.not_after_ms, now)) }
+                        dt { "Ordered by" } dd { (charter.by.join(", ")) ", " a href=(format!("/log/{}", charter.leaf)) { "leaf " (charter.leaf) } }
+                    }
+                    @if visitor.session.may(Act::Warrant) && charter.state == "in_force" {
+                        (act("Ask for a warrant", "danger ask-reason", &serde_json::json!({
+                            "act": "warrant", "charter": charter.name, "reason": "", "uses": charter.uses, "window_s": charter.window_s,
+                        }), ""))
+                    }
+                }
+            }
+        }
+    }
+}

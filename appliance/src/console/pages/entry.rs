@@ -1,0 +1,59 @@
+//! One entry, with the proof that it is in the log, which the page verifies itself.
+
+use assent_proto::checkpoint::Checkpoint;
+use base64ct::{Base64, Encoding as _};
+use maud::{Markup, html};
+
+use super::{Visitor, document_of_peer, still, time};
+use crate::console::Console;
+use crate::console::search::Proved;
+
+/// The entry.
+#[must_use]
+pub fn entry(console: &Console, proved: &Proved, visitor: &Visitor) -> Markup {
+    let index = proved.hit.index;
+    let title = format!("Leaf {index}");
+    still(console, &title, visitor, &html! {
+        p {
+            @if let Some(before) = index.checked_sub(1) { a href=(format!("/log/{before}")) { "leaf " (before) } " " }
+            b { (proved.hit.kind) } ", " (time(proved.hit.time_ms)) " "
+            a href=(format!("/log/{}", index + 1)) { "leaf " (index + 1) }
+        }
+        section { h2 { "Entry" } (document_of_peer(&proved.hit.shown)) }
+        (proof(console, proved))
+    })
+}
+
+fn proof(console: &Console, proved: &Proved) -> Markup {
+    let (Some(proof), Some(signed)) = (&proved.proof, &proved.checkpoint) else {
+        return html! { section { h2 { "Proof" } p.warn { "No signed checkpoint covers this entry yet." } } };
+    };
+    let path: Vec<String> = proof.path.iter().map(|hash| Base64::encode_string(&hash.0)).collect();
+    let status = &console.moment().status;
+    let text = Checkpoint { origin: &status.origin, size: signed.size, root: signed.root };
+    let text = text.text().map(|text| text.to_string()).unwrap_or_default();
+    html! {
+        section #proof data-leaf=(Base64::encode_string(&proved.leaf)) data-index=(proved.hit.index) data-size=(signed.size.0)
+            data-root=(Base64::encode_string(&signed.root.0)) data-path=(path.join(" ")) data-text=(text)
+            data-signature=(Base64::encode_string(&signed.signature)) data-key=(status.key.verifier_key) {
+            h2 { "Proof" }
+            p #verdict role="status" { "Not verified by this page yet." }
+            ol #steps {}
+            dl {
+                dt { "Checkpoint" } dd { (signed.size.0) " leaves, root " code { (Base64::encode_string(&signed.root.0)) } }
+                dt { "Path" } dd { (path.len()) " hashes" }
+            }
+            p {
+                a href=(format!("/log/{}/proof", proved.hit.index)) download=(format!("leaf-{}.tlog-proof", proved.hit.index)) { "Download the proof" }
+                ": it verifies offline, with `assent log check-proof FILE --trust TRUST` or any tool for C2SP tlog-proof."
+            }
+            details { summary { "The signed checkpoint" } pre { code { (proof.note) } } }
+        }
+    }
+}
+
+/// There is no such entry.
+#[must_use]
+pub fn no_entry(console: &Console, why: &str, visitor: &Visitor) -> Markup {
+    still(console, "No such entry", visitor, &html! { p.warn { (why) } p { a href="/log" { "The log" } } })
+}

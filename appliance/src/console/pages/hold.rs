@@ -1,0 +1,133 @@
+//! What waits for people: the list of holds, and one in full, where it is approved or rejected.
+
+use maud::{Markup, html};
+
+use super::{ROW, Visitor, WHOLE, act, dialog, document_of_peer, peers, still, time, until};
+use crate::console::acts::mark_of_hold;
+use crate::console::live::Moment;
+use crate::console::similar::{self, Similar};
+use crate::console::Console;
+use crate::passkeys::Act;
+use crate::queue::approving::{ApprovalAnswer, ApprovalOrder, HoldView};
+use crate::queue::desk::IntentView;
+
+pub(super) async fn list(console: &Console, moment: &Moment) -> Markup {
+    let (holds, left_out) = match console.desk.approvals.carry_out(ApprovalOrder::List).await {
+        Some(ApprovalAnswer::Listed { holds, left_out }) => (holds, left_out),
+        Some(
+            ApprovalAnswer::Shown { .. }
+            | ApprovalAnswer::ToSign { .. }
+            | ApprovalAnswer::Recorded { .. }
+            | ApprovalAnswer::Refused(_)
+            | ApprovalAnswer::Invalid(_),
+        )
+        | None => (Vec::new(), 0),
+    };
+    html! {
+        section {
+            @if holds.is_empty() {
+                p { "Nothing awaits approval." }
+            } @else {
+                table {
+                    caption { "In the order in which they would be decided" }
+                    thead { tr { th { "Ticket" } th { "Principal" } th { "Priority" } th.number { "Risk" } th { "Policies" } th { "Approved by" } th { "Until" } } }
+                    tbody {
+                        @for hold in &holds {
+                            tr {
+                                td { a href=(format!("/holds/{}", hold.ticket.ticket)) { code { (hold.ticket.ticket.chars().take(12).collect::<String>()) } } }
+                                td { (peers(&hold.ticket.principal, ROW)) }
+                                td { (hold.ticket.priority) }
+                                td.number { (hold.risk) }
+                                td { (hold.policies.join(", ")) }
+                                td { (hold.ticket.approved_by.join(", ")) }
+                                td { (until(hold.ticket.until_ms, moment.status.now_ms)) }
+                            }
+                        }
+                    }
+                }
+                @if left_out > 0 { p.soft { "And " (left_out) " more." } }
+            }
+        }
+    }
+}
+
+/// One hold, in full. None where nothing waits under this ticket: why not.
+///
+/// # Errors
+/// What the desk says.
+pub async fn hold(console: &Console, ticket: &str, visitor: &Visitor) -> Result<Markup, String> {
+    let order = ApprovalOrder::Show { ticket: ticket.to_owned() };
+    let (hold, intents) = match console.desk.approvals.carry_out(order).await {
+        Some(ApprovalAnswer::Shown { hold, intents }) => (hold, intents),
+        Some(ApprovalAnswer::Refused(why) | ApprovalAnswer::Invalid(why)) => return Err(why),
+        Some(ApprovalAnswer::Listed { .. } | ApprovalAnswer::ToSign { .. } | ApprovalAnswer::Recorded { .. })
+        | None => return Err("the appliance is stopping".to_owned()),
+    };
+    let similar = intents.first().and_then(|shown| {
+        similar::before(console.reader(), hold.ticket.hold, &hold.ticket.principal, &shown.intent)
+    });
+    Ok(still(console, "Hold", visitor, &in_full(&hold, &intents, similar.as_ref(), visitor)))
+}
+
+fn in_full(hold: &HoldView, intents: &[IntentView], similar: Option<&Similar>, visitor: &Visitor) -> Markup {
+    let (ticket, mark) = (&hold.ticket, mark_of_hold(hold, intents));
+    let wish = |approve: bool| serde_json::json!({"act": "answer", "ticket": ticket.ticket, "approve": approve});
+    html! {
+        section {
+            dl {
+                dt { "Ticket" } dd { code { (ticket.ticket) } }
+                dt { "Principal" } dd { (peers(&ticket.principal, WHOLE)) }
+                dt { "Risk" } dd { (hold.risk) }
+                dt { "Held by" } dd { @for policy in &hold.policies { code { (policy) } " " } }
+                dt { "Asked since" } dd { (time(ticket.since_ms)) }
+                dt { "Decided or expired" } dd { (until(ticket.until_ms, visitor.now.0)) }
+                dt { "Hold" } dd { a href=(format!("/log/{}", ticket.hold)) { "leaf " (ticket.hold) } }
+                dt { "Intent digest" } dd { code { (hold.digest) } }
+                @for demand in &hold.demands {
+                    dt { "Needs" } dd { (demand.count) " of " b { (demand.group) } ": " (demand.operators.join(", ")) }
+                }
+                dt { "Approved so far by" } dd { @if ticket.approved_by.is_empty() { "nobody" } @else { (ticket.approved_by.join(", ")) } }
+            }
+        }
+        section {
+            h2 { "What is asked" }
+            @for shown in intents { (document_of_peer(&shown.intent)) }
+        }
+        section { h2 { "What changed since the last like it" } (changes(similar)) }
+        @if visitor.session.may(Act::AnswerHold) {
+            section.acts {
+                h2 { "Your answer" }
+                p.soft { "You sign it with your passkey. It counts where the bundle's operators.toml lists your key in a group that is needed." }
+                (act("Approve", "good", &wish(true), &mark)) " " (act("Reject", "danger", &wish(false), &mark))
+            }
+        } @else {
+            p.soft { "Answering holds is for approvers." }
+        }
+        (dialog())
+    }
+}
+
+fn changes(similar: Option<&Similar>) -> Markup {
+    let Some(similar) = similar else {
+        return html! { p { "This agent has not asked for this action before, as far back as was looked." } };
+    };
+    html! {
+        p { "The last was " b { (similar.outcome) } " at " a href=(format!("/log/{}", similar.index)) { "leaf " (similar.index) } ", " (time(similar.time_ms)) "." }
+        @if similar.changes.is_empty() {
+            p { "Nothing differs, or what was asked then was erased." }
+        } @else {
+            table {
+                thead { tr { th { "Where" } th { "Then" } th { "Now" } } }
+                tbody { @for (path, then, now) in &similar.changes {
+                    tr { td { (peers(path, ROW)) } td.was { (peers(then, ROW * 4)) } td.is { (peers(now, ROW * 4)) } }
+                } }
+            }
+        }
+    }
+}
+
+/// Nothing waits under that ticket.
+#[must_use]
+pub fn no_hold(console: &Console, why: &str, visitor: &Visitor) -> Markup {
+    still(console, "No such hold", visitor, &html! { p.warn { (peers(why, WHOLE)) } p { a href="/holds" { "What awaits approval" } } })
+}

@@ -1,0 +1,243 @@
+//! The pages: each a function of what it shows, written on the server, and whole without a script.
+//!
+//! The rule they keep: maud escapes what stands in them, and [`visible`] marks what does not print or turns the direction of
+//! text. A page that is live has its live part in [`live`], which is what the stream of events sends anew.
+
+mod break_glass;
+mod entry;
+mod escalations;
+mod front;
+mod hold;
+mod log;
+mod overview;
+mod policy;
+mod queue;
+
+use std::time::Duration;
+
+use assent_proto::calendar::Utc;
+use assent_proto::number::Timestamp;
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+use serde::Deserialize;
+
+use super::live::Moment;
+use super::{Console, Visitor, assets};
+use crate::shown::visible;
+
+pub use entry::{entry, no_entry};
+pub use front::{enrol, login, sorry};
+pub use hold::{hold, no_hold};
+pub use log::log;
+
+/// Pages whose content is told live.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Page {
+    /// How everything is.
+    Overview,
+    /// What waits for the boundaries.
+    Queue,
+    /// What waits for people.
+    Holds,
+    /// Charters, warrants, reviews.
+    Breakglass,
+    /// Who is told what.
+    Escalations,
+    /// What decides, and by which key it is signed.
+    Policy,
+    /// A page that shows what does not change by itself: it hears only that the appliance is there.
+    Still,
+}
+
+const NAVIGATION: [(Page, &str, &str); 6] = [
+    (Page::Overview, "/", "Overview"),
+    (Page::Holds, "/holds", "Holds"),
+    (Page::Queue, "/queue", "Queue"),
+    (Page::Breakglass, "/breakglass", "Break-glass"),
+    (Page::Escalations, "/escalations", "Escalations"),
+    (Page::Policy, "/policy", "Policy and keys"),
+];
+
+impl Page {
+    /// As the stream of events is asked for it.
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Overview => "overview",
+            Self::Queue => "queue",
+            Self::Holds => "holds",
+            Self::Breakglass => "breakglass",
+            Self::Escalations => "escalations",
+            Self::Policy => "policy",
+            Self::Still => "still",
+        }
+    }
+}
+
+impl Console {
+    /// The part of a page that changes by itself; empty where nothing does.
+    pub async fn live_part(&self, page: Page, moment: &Moment, visitor: &Visitor) -> Markup {
+        match page {
+            Page::Overview => overview::live(moment, visitor),
+            Page::Queue => queue::live(self, moment, visitor).await,
+            Page::Holds => hold::list(self, moment).await,
+            Page::Breakglass => break_glass::live(self, moment, visitor).await,
+            Page::Escalations => escalations::live(self, moment).await,
+            Page::Policy => policy::live(self, moment),
+            Page::Still => html! {},
+        }
+    }
+
+    /// A whole page that is told live.
+    pub async fn page(&self, page: Page, visitor: &Visitor) -> Markup {
+        let moment = self.moment();
+        let live = self.live_part(page, &moment, visitor).await;
+        let title = NAVIGATION.iter().find(|(known, ..)| *known == page).map_or("Assent", |(_, _, title)| title);
+        frame(title, page, visitor, &moment, &html! { div #live { (live) } })
+    }
+
+    /// The newest reading; made now where nobody has looked yet.
+    pub(super) fn moment(&self) -> Moment {
+        match self.live().newest() {
+            Some(moment) => Moment::clone(&moment),
+            None => Moment { status: self.status(), samples: std::collections::VecDeque::new() },
+        }
+    }
+}
+
+/// The frame of every page behind a login.
+fn frame(title: &str, page: Page, visitor: &Visitor, moment: &Moment, body: &Markup) -> Markup {
+    let (status, session) = (&moment.status, &visitor.session);
+    document(
+        title,
+        &html! {
+            header {
+                a.sign href="/" { img src=(assets::path(".svg")) alt="" width="28" height="28"; span { "Assent" } }
+                nav aria-label="Pages" {
+                    @for (known, path, name) in NAVIGATION {
+                        a href=(path) aria-current=[(known == page).then_some("page")] { (name) }
+                    }
+                    a href="/log" { "Log" }
+                }
+                form.who method="post" action="/logout" {
+                    span { (visible(&session.name)) " " span.soft { (roles(visitor)) } }
+                    input type="hidden" name="csrf" value=(session.csrf());
+                    button.plain { "Log out" }
+                }
+            }
+            p #stale role="alert" hidden { "Stale since " span #since {} ": the appliance is not heard. Acting is off." }
+            p #told role="status" hidden {}
+            main data-page=(page.name()) data-csrf=(session.csrf()) data-now=(status.now_ms) {
+                h1 { (title) }
+                noscript { p.soft { "Without a script this page can be read. It does not follow the appliance: load it again; and acting takes a passkey, and so a script." } }
+                (body)
+            }
+            footer.soft { (visible(&status.origin)) ", assent " (status.version) ", " (time(status.now_ms)) }
+        },
+    )
+}
+
+/// A document with the console's style and script.
+fn document(title: &str, body: &Markup) -> Markup {
+    html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta name="color-scheme" content="light dark";
+                title { (title) " - Assent" }
+                link rel="icon" href=(assets::path(".svg"));
+                link rel="stylesheet" href=(assets::path(".css"));
+                script src=(assets::path(".js")) defer {}
+            }
+            body { (body) }
+        }
+    }
+}
+
+/// A page that is no live one, in the frame.
+fn still(console: &Console, title: &str, visitor: &Visitor, body: &Markup) -> Markup {
+    frame(title, Page::Still, visitor, &console.moment(), body)
+}
+
+fn roles(visitor: &Visitor) -> String {
+    visitor.session.roles.iter().map(|role| role.label()).collect::<Vec<_>>().join(", ")
+}
+
+/// A time, for people and for the script.
+fn time(ms: u64) -> Markup {
+    let text = Utc(Timestamp(ms)).to_string();
+    html! { time datetime=(text) { (text.replace('T', " ").replace('Z', "")) } }
+}
+
+/// A time that is waited for; the script counts down.
+fn until(ms: u64, now_ms: u64) -> Markup {
+    html! { (time(ms)) " " span.soft data-until=(ms) { "(" (left(ms, now_ms)) ")" } }
+}
+
+fn left(ms: u64, now_ms: u64) -> String {
+    match ms.checked_sub(now_ms) {
+        None | Some(0) => "over".to_owned(),
+        Some(left) => format!("{} left", lasting(Duration::from_millis(left))),
+    }
+}
+
+/// A span, as people say it.
+fn lasting(span: Duration) -> String {
+    let seconds = span.as_secs();
+    match seconds {
+        0..120 => format!("{seconds} s"),
+        120..7200 => format!("{} min", seconds / 60),
+        7200..172_800 => format!("{} h", seconds / 3600),
+        _ => format!("{} d", seconds / 86_400),
+    }
+}
+
+/// A text of a peer: escaped, marked, and cut where it is long, with how long it was.
+fn peers(text: &str, most: usize) -> Markup {
+    let shown = visible(text);
+    let is_marked = shown != text;
+    let cut: String = shown.chars().take(most).collect();
+    let is_cut = cut.len() < shown.len();
+    html! {
+        bdi.marked[is_marked] title=[is_marked.then_some("holds characters that do not print; they are written out")] { (cut) }
+        @if is_cut { span.soft { " ... (" (text.len()) " bytes)" } }
+    }
+}
+
+/// Characters of a peer's text that a row of a table shows.
+const ROW: usize = 96;
+/// And a page about one thing.
+const WHOLE: usize = 16 * 1024;
+
+/// A document of a peer, indented, with what does not print written out.
+fn document_of_peer(value: &serde_json::Value) -> Markup {
+    let text = serde_json::to_string_pretty(value).unwrap_or_default();
+    let lines = text.lines().map(visible).collect::<Vec<_>>().join("\n");
+    let cut: String = lines.chars().take(4 * WHOLE).collect();
+    let is_cut = cut.len() < lines.len();
+    html! {
+        pre { code { (cut) } }
+        @if is_cut { p.warn { "Cut: all of it has " (text.len()) " bytes." } }
+    }
+}
+
+/// A button that begins an act; the script does the rest. What it wishes is for the server to read again.
+fn act(label: &str, class: &str, wish: &serde_json::Value, shown: &str) -> Markup {
+    html! { button type="button" class=(format!("act {class}")) data-wish=(wish) data-shown=(shown) { (label) } }
+}
+
+/// Where the script shows what is to be signed.
+fn dialog() -> Markup {
+    html! {
+        dialog #statement aria-labelledby="statement-title" {
+            h2 #statement-title { "You sign this" }
+            pre { code #statement-text {} }
+            p { button type="button" #sign { "Sign with your passkey" } " " button.plain type="button" #leave { "Do nothing" } }
+        }
+    }
+}
+
+fn raw(text: String) -> PreEscaped<String> {
+    PreEscaped(text)
+}

@@ -1,0 +1,112 @@
+//! What an agent asked before that is like what it asks now, and what differs.
+//!
+//! Whoever answers a hold wants to know whether this is what they have seen a hundred times. Alike: the same principal and action.
+//! It is looked for a bounded way back, and what is not found is not claimed.
+
+use assent_proto::entry::{Deny, Entry};
+use assent_proto::limits::MAX_BATCH_INTENTS;
+use assent_proto::wire::Request;
+use serde_json::Value;
+
+use crate::limits::MAX_CONSOLE_SIMILAR;
+use crate::log::reader::Reader;
+use crate::shown;
+
+/// One that was asked before.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Similar {
+    /// Where it is.
+    pub(super) index: u64,
+    /// When it was decided, in milliseconds since 1970.
+    pub(super) time_ms: u64,
+    /// How: `allow`, `deny` or `hold`.
+    pub(super) outcome: &'static str,
+    /// What differs: a path, what it was, what it is.
+    pub(super) changes: Vec<(String, String, String)>,
+}
+
+/// Leaves that are read at once.
+const STRIDE: u64 = 512;
+
+/// The last one before this leaf, where one is found.
+pub(super) fn before(reader: &Reader, leaf: u64, principal: &str, intent: &Value) -> Option<Similar> {
+    let action = intent.get("action").and_then(Value::as_str)?;
+    let mut end = leaf;
+    let first = leaf.saturating_sub(MAX_CONSOLE_SIMILAR);
+    while end > first {
+        let begin = end.saturating_sub(STRIDE).max(first);
+        let leaves = reader.leaves(begin..end).ok()?;
+        for index in (begin..end).rev() {
+            let position = usize::try_from(index.saturating_sub(begin)).ok()?;
+            let Some(Ok(entry)) = leaves.get(position).map(Entry::parse) else { continue };
+            let Some((outcome, who, what)) = of(&entry) else { continue };
+            if who == principal && what == action {
+                let known = asked(reader, index);
+                let changes = known.map(|known| differences(&known, intent)).unwrap_or_default();
+                return Some(Similar { index, time_ms: entry.time().0, outcome, changes });
+            }
+        }
+        end = begin;
+    }
+    None
+}
+
+#[expect(clippy::wildcard_enum_match_arm, reason = "the other kinds are not about an intent")]
+fn of<'e>(entry: &Entry<'e>) -> Option<(&'static str, &'e str, String)> {
+    let denied = |outcome, deny: &Deny<'e>| Some((outcome, deny.principal, deny.action.to_string()));
+    match entry {
+        Entry::Allow(allow) => Some(("allow", allow.principal, allow.action.to_string())),
+        Entry::Hold(hold) => denied("hold", &hold.denial),
+        Entry::Deny(deny) => denied("deny", deny),
+        _ => None,
+    }
+}
+
+/// What was asked at this leaf, where it was not erased.
+fn asked(reader: &Reader, index: u64) -> Option<Value> {
+    let first = index.saturating_sub(MAX_BATCH_INTENTS as u64);
+    for (first, frame) in reader.requests_in(first..index + 1).ok()? {
+        let request = Request::parse(&frame).ok()?;
+        let found = (first.0..).zip(request.intents()).find(|(at, _)| *at == index);
+        if let Some((_, (intent, _))) = found {
+            return shown::intent(&intent).ok();
+        }
+    }
+    None
+}
+
+/// Every value that is another, is new or is gone, by its path.
+fn differences(before: &Value, after: &Value) -> Vec<(String, String, String)> {
+    let mut changes = Vec::new();
+    compare("", Some(before), Some(after), &mut changes);
+    changes
+}
+
+fn compare(path: &str, before: Option<&Value>, after: Option<&Value>, changes: &mut Vec<(String, String, String)>) {
+    if let (Some(Value::Object(old)), Some(Value::Object(new))) = (before, after) {
+        let added = new.keys().filter(|key| !old.contains_key(*key));
+        for key in old.keys().chain(added) {
+            let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+            compare(&path, old.get(key), new.get(key), changes);
+        }
+    } else if before != after {
+        let told = |value: Option<&Value>| value.map_or_else(|| "-".to_owned(), shown::json);
+        changes.push((path.to_owned(), told(before), told(after)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn differences_are_told_by_their_paths() {
+        let before = serde_json::json!({"action": "a", "context": {"amount": 1, "gone": true}, "uses": 1});
+        let after = serde_json::json!({"action": "a", "context": {"amount": 2, "new": "x\u{202e}"}, "uses": 1});
+        let told = differences(&before, &after);
+        let expected = [("context.amount", "1", "2"), ("context.gone", "true", "-"), ("context.new", "-", "\"x\\u202e\"")];
+        let told: Vec<_> = told.iter().map(|(path, old, new)| (path.as_str(), old.as_str(), new.as_str())).collect();
+        assert_eq!(told, expected);
+        assert!(differences(&after, &after).is_empty());
+    }
+}

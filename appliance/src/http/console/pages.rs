@@ -1,0 +1,174 @@
+//! The pages behind a login, and the acts that they begin and finish.
+
+use std::sync::Arc;
+
+use axum::extract::{Path, Query as InUrl, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+
+use super::Shared;
+use super::answers::{document, of_act, page, refused, whole};
+use super::front::stopping;
+use super::guard::{actor, visitor};
+use crate::console::acts::{Asked, Signed};
+use crate::console::pages::{self, Page};
+use crate::console::search::{self, Proved, Query};
+use crate::log::store::StoreError;
+
+async fn live(room: &Shared, headers: &HeaderMap, which: Page) -> Response {
+    match visitor(room, headers) {
+        Ok(visitor) => page(room.console.page(which, &visitor).await),
+        Err(elsewhere) => elsewhere,
+    }
+}
+
+pub(super) async fn overview(State(room): State<Shared>, headers: HeaderMap) -> Response {
+    live(&room, &headers, Page::Overview).await
+}
+
+pub(super) async fn holds(State(room): State<Shared>, headers: HeaderMap) -> Response {
+    live(&room, &headers, Page::Holds).await
+}
+
+pub(super) async fn queue(State(room): State<Shared>, headers: HeaderMap) -> Response {
+    live(&room, &headers, Page::Queue).await
+}
+
+pub(super) async fn break_glass(State(room): State<Shared>, headers: HeaderMap) -> Response {
+    live(&room, &headers, Page::Breakglass).await
+}
+
+pub(super) async fn escalations(State(room): State<Shared>, headers: HeaderMap) -> Response {
+    live(&room, &headers, Page::Escalations).await
+}
+
+pub(super) async fn policy(State(room): State<Shared>, headers: HeaderMap) -> Response {
+    live(&room, &headers, Page::Policy).await
+}
+
+pub(super) async fn hold(
+    State(room): State<Shared>,
+    headers: HeaderMap,
+    Path(ticket): Path<String>,
+) -> Response {
+    let visitor = match visitor(&room, &headers) {
+        Ok(visitor) => visitor,
+        Err(elsewhere) => return elsewhere,
+    };
+    match pages::hold(&room.console, &ticket, &visitor).await {
+        Ok(markup) => page(markup),
+        Err(why) => whole(StatusCode::NOT_FOUND, pages::no_hold(&room.console, &why, &visitor)),
+    }
+}
+
+/// Reads the log on a thread that may wait for the disk. None when we are stopping.
+async fn reading<T: Send + 'static>(
+    room: &Shared,
+    read: impl FnOnce(&Shared) -> T + Send + 'static,
+) -> Option<T> {
+    let place = Arc::clone(&room.searches).acquire_owned().await.ok()?;
+    let room = Arc::clone(room);
+    let reading = move || {
+        let done = read(&room);
+        drop(place);
+        done
+    };
+    tokio::task::spawn_blocking(reading).await.ok()
+}
+
+pub(super) async fn log(
+    State(room): State<Shared>,
+    headers: HeaderMap,
+    query: Result<InUrl<Query>, axum::extract::rejection::QueryRejection>,
+) -> Response {
+    let visitor = match visitor(&room, &headers) {
+        Ok(visitor) => visitor,
+        Err(elsewhere) => return elsewhere,
+    };
+    let Ok(InUrl(query)) = query else {
+        let why = "a search has `kind`, `text` and `before`";
+        return whole(StatusCode::BAD_REQUEST, pages::no_entry(&room.console, why, &visitor));
+    };
+    let asked = query.clone();
+    match reading(&room, move |room| search::search(room.console.reader(), &asked)).await {
+        Some(found) => page(pages::log(&room.console, &query, &found, &visitor)),
+        None => stopping(),
+    }
+}
+
+async fn proved(room: &Shared, index: u64) -> Option<Result<Option<Proved>, StoreError>> {
+    reading(room, move |room| {
+        search::proved(room.console.reader(), &room.console.status().origin, index)
+    })
+    .await
+}
+
+pub(super) async fn entry(
+    State(room): State<Shared>,
+    headers: HeaderMap,
+    Path(index): Path<u64>,
+) -> Response {
+    let visitor = match visitor(&room, &headers) {
+        Ok(visitor) => visitor,
+        Err(elsewhere) => return elsewhere,
+    };
+    match proved(&room, index).await {
+        Some(Ok(Some(proved))) => page(pages::entry(&room.console, &proved, &visitor)),
+        Some(Ok(None)) => {
+            let why = format!("the log has no leaf {index} yet");
+            whole(StatusCode::NOT_FOUND, pages::no_entry(&room.console, &why, &visitor))
+        }
+        Some(Err(error)) => {
+            let why = format!("leaf {index} cannot be read: {error}");
+            whole(StatusCode::SERVICE_UNAVAILABLE, pages::no_entry(&room.console, &why, &visitor))
+        }
+        None => stopping(),
+    }
+}
+
+/// The proof as a file, in the form of C2SP tlog-proof.
+pub(super) async fn proof(
+    State(room): State<Shared>,
+    headers: HeaderMap,
+    Path(index): Path<u64>,
+) -> Response {
+    if let Err(elsewhere) = visitor(&room, &headers) {
+        return elsewhere;
+    }
+    match proved(&room, index).await {
+        Some(Ok(Some(Proved { proof: Some(proof), .. }))) => {
+            ([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], proof.to_string()).into_response()
+        }
+        Some(Ok(_)) => refused(StatusCode::NOT_FOUND, "uncovered", "no signed checkpoint covers such a leaf yet"),
+        Some(Err(error)) => refused(StatusCode::SERVICE_UNAVAILABLE, "unreadable", &error.to_string()),
+        None => stopping(),
+    }
+}
+
+pub(super) async fn begin(State(room): State<Shared>, headers: HeaderMap, body: String) -> Response {
+    let (visitor, cookie) = match actor(&room, &headers) {
+        Ok(actor) => actor,
+        Err(refused) => return refused,
+    };
+    let Ok(asked) = serde_json::from_str::<Asked>(&body) else { return not_understood() };
+    match room.console.begin(&cookie, &visitor, asked).await {
+        Ok(begun) => document(&begun),
+        Err(error) => of_act(&error),
+    }
+}
+
+pub(super) async fn finish(State(room): State<Shared>, headers: HeaderMap, body: String) -> Response {
+    let (visitor, cookie) = match actor(&room, &headers) {
+        Ok(actor) => actor,
+        Err(refused) => return refused,
+    };
+    let Ok(signed) = serde_json::from_str::<Signed>(&body) else { return not_understood() };
+    match room.console.finish(&cookie, &visitor, signed).await {
+        Ok(told) => document(&serde_json::json!({ "told": told })),
+        Err(error) => of_act(&error),
+    }
+}
+
+fn not_understood() -> Response {
+    refused(StatusCode::BAD_REQUEST, "not_understood", "this is no act that this version understands; load the page again")
+}
