@@ -21,6 +21,7 @@ pub mod http;
 pub mod identity;
 pub mod intent;
 pub mod limits;
+pub mod meters;
 pub mod notices;
 pub mod pipeline;
 pub mod policy;

@@ -50,7 +50,7 @@ pub(super) fn run(options: &Options, _: &Globals) -> anyhow::Result<Exit> {
     writeln!(talk, "  assent --config {} status", dev.config.display())?;
     // Port 0 is whichever is free: `status` tells it.
     if let Some(http) = config.listen.http.filter(|http| http.port() != 0) {
-        writeln!(talk, "  curl http://{http}/checkpoint")?;
+        writeln!(talk, "  curl http://{http}/checkpoint http://{http}/readyz http://{http}/metrics")?;
     }
     writeln!(
         talk,

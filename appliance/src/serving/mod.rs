@@ -32,6 +32,7 @@ use crate::limits::{SIGNER_START_DEADLINE, SOCKET_BUFFER_BYTES};
 use crate::log::reader::Reader;
 use crate::log::store::StoreError;
 use crate::log::{Log, OpenError, Place};
+use crate::meters::{Bounds, Monitor};
 use crate::notices::Notices;
 use crate::operators::ListError;
 use crate::pipeline::Pipeline;
@@ -44,7 +45,9 @@ use crate::queue::desk::QueueDesk;
 use crate::queue::{Drainer, Queue};
 use crate::server::Server;
 use crate::token::rearm::Orders;
-use crate::token::{Authority, HsmFenceSettings, Sealer, SealerError, SealerHandle, SealerSettings};
+use crate::token::{
+    Authority, HsmFenceSettings, Operation, Sealer, SealerError, SealerHandle, SealerSettings,
+};
 use crate::witness::WitnessError;
 
 /// Why the appliance does not start, or has ended.
@@ -127,8 +130,7 @@ pub async fn run(config: &Config) -> Result<(), ServeError> {
     let escalation = Escalation::open(config)?;
     let shadow =
         config.policy.shadow.clone().map(Shadow::start).transpose().map_err(system("start the shadow"))?;
-    let recorder = handle.clone();
-    let record = move |operation| recorder.record(operation);
+    let record = recorder(handle.clone());
     let (policies, loader) = loader::start(loading(config)?, clock.clone(), shadow.clone(), record)?;
     let registry = Arc::new(Registry::open(&config.agents_path())?);
     let endpoint = endpoint(config)?;
@@ -149,7 +151,7 @@ pub async fn run(config: &Config) -> Result<(), ServeError> {
         office.as_ref().map(|office| office.grave.clone()),
         config.break_glass.review_within,
     );
-    let status = StatusSource {
+    let status = Arc::new(StatusSource {
         origin: config.origin(),
         listen: listen.clone(),
         http: http.clone(),
@@ -163,10 +165,11 @@ pub async fn run(config: &Config) -> Result<(), ServeError> {
         policies: Arc::clone(&policies),
         pipeline: Arc::clone(&pipeline),
         clock: clock.clone(),
-    };
+    });
     let notices = Notices::new(handle.clone(), config.origin(), clock.clone());
     let unregistered = config.tls.accept_unregistered;
     let server = Arc::new(Server::new(endpoint, pipeline, registry, unregistered, clock.clone(), notices));
+    let monitor = monitor(config, &status, &server);
     let automatic = config.hsm.rearm == Rearm::Automatic;
     let desk = Desk {
         status,
@@ -182,7 +185,7 @@ pub async fn run(config: &Config) -> Result<(), ServeError> {
     let controlling = tokio::spawn(control::serve(control, Arc::new(desk)));
     let draining = tokio::spawn(drainer.run());
     let ended = start(sealer)?;
-    let outside = outside.run()?;
+    let outside = outside.run(monitor)?;
     tracing::info!(listen, http, origin = config.origin(), "serving");
     let outcome = until_stopped(server, handle, ended).await;
     escalation.stop(outcome.as_ref().err().map(told)).await;
@@ -190,6 +193,11 @@ pub async fn run(config: &Config) -> Result<(), ServeError> {
     draining.abort();
     outside.stop().await;
     outcome
+}
+
+/// What writes down what the appliance did.
+fn recorder(sealer: SealerHandle) -> impl Fn(Operation) + Send + 'static {
+    move |operation| sealer.record(operation)
 }
 
 /// Where operators see what waits, and answer holds.
@@ -209,6 +217,18 @@ fn desks(
 fn told(error: &ServeError) -> String {
     let causes = std::iter::successors(std::error::Error::source(error), |cause| cause.source());
     causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+}
+
+/// What monitoring reads, and measures by.
+fn monitor(config: &Config, status: &Arc<StatusSource>, server: &Server) -> Monitor {
+    let bounds = Bounds {
+        hsm_deadline: config.hsm.deadline,
+        disk_low_water: u64::from(config.log.low_water),
+        bundle_max_age: config.policy.max_age,
+    };
+    let (counts, registry) = (Arc::clone(server.counts()), Arc::clone(server.registry()));
+    let certificates = [config.tls.ca.as_path(), config.tls.certificate.as_path()];
+    Monitor::new(Arc::clone(status), counts, registry, certificates, bounds)
 }
 
 /// Whence bundles come, and what they are held to.
