@@ -22,6 +22,7 @@ pub mod http;
 pub mod identity;
 pub mod intent;
 pub mod limits;
+pub mod meters;
 pub mod notices;
 pub mod passkeys;
 pub mod pipeline;

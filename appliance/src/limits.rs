@@ -259,6 +259,8 @@ pub const WITNESS_DEADLINE: Duration = Duration::from_secs(5);
 pub const MAX_WITNESS_PAUSE: Duration = Duration::from_secs(5 * 60);
 /// Logs that may ask the witness that this appliance is at once.
 pub const MAX_WITNESS_REQUESTS: usize = 4;
+/// Readers of all metrics, or of the whole status, at once; others wait for them.
+pub const MAX_SCRAPES: usize = 2;
 /// Reads of the log for the HTTP door at once.
 pub const MAX_TILE_READS: usize = 4;
 

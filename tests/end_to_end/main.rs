@@ -31,6 +31,8 @@ mod keeping;
 #[cfg(test)]
 mod latch;
 #[cfg(test)]
+mod monitoring;
+#[cfg(test)]
 mod notices;
 #[cfg(test)]
 mod operators;

@@ -67,12 +67,15 @@ fn tiles_have_their_names_and_headers_and_nonsense_has_none() {
         ("/tile/entries/999", 404),
         ("/tile/0/x999/x999/x999/x999/x999/999", 404),
         ("/witness/add-checkpoint", 404),
-        ("/v1/status", 404),
+        ("/v1/", 404),
+        ("/metrics/", 404),
     ] {
         assert_eq!(ask(&address, "GET", path).0, expected, "{path}");
     }
     for method in ["POST", "PUT", "DELETE", "OPTIONS"] {
-        assert_eq!(ask(&address, method, "/checkpoint").0, 405, "{method}");
+        for path in ["/checkpoint", "/livez", "/readyz", "/metrics", "/v1/status"] {
+            assert_eq!(ask(&address, method, path).0, 405, "{method} {path}");
+        }
     }
 }
 

@@ -62,7 +62,7 @@ pub(super) fn run(options: &Options, _: &Globals) -> anyhow::Result<Exit> {
     writeln!(talk, "  assent --config {} status", dev.config.display())?;
     // Port 0 is whichever is free: `status` tells it.
     if let Some(http) = config.listen.http.filter(|http| http.port() != 0) {
-        writeln!(talk, "  curl http://{http}/checkpoint")?;
+        writeln!(talk, "  curl http://{http}/checkpoint http://{http}/readyz http://{http}/metrics")?;
     }
     if !config.console.operators.is_empty() {
         writeln!(talk, "\nand for the operator console at {}, a link to make a passkey by:\n", config.console_origin())?;

@@ -32,11 +32,7 @@ pub(super) fn run(globals: &Globals) -> anyhow::Result<Exit> {
 
 fn table(out: &mut impl std::io::Write, status: &Status) -> std::io::Result<()> {
     writeln!(out, "{} {} at {}", status.origin, status.version, status.listen)?;
-    for (name, boundary) in [
-        ("intent", &status.boundaries.intent),
-        ("evaluation", &status.boundaries.evaluation),
-        ("token", &status.boundaries.token),
-    ] {
+    for (name, boundary) in status.boundaries.named() {
         writeln!(out, "  {name:<11} {}", describe(boundary, status.now_ms))?;
     }
     let counters = &status.counters;

@@ -55,6 +55,8 @@ pub struct Listen {
     pub http: Option<SocketAddr>,
     /// Whether they are given entries too, which name principals and what they asked.
     pub http_entries: bool,
+    /// Whether they are given the whole status too, which names sinks, operators and folders.
+    pub http_status: bool,
 }
 
 /// `[tls]`: certificates.
@@ -164,8 +166,9 @@ impl Listen {
             address => address.parse().ok().map(Some),
         })?;
         let http_entries = section.boolean("http_entries", false)?;
+        let http_status = section.boolean("http_status", false)?;
         section.finish()?;
-        Ok(Self { quic, http, http_entries })
+        Ok(Self { quic, http, http_entries, http_status })
     }
 }
 

@@ -31,7 +31,7 @@ fn an_empty_file_gives_the_documented_defaults() {
     assert_eq!((config.policy.max_age, config.hsm.rearm), (None, Rearm::Automatic));
     assert!(!config.tls.accept_unregistered);
     assert!(config.listen.http.is_some_and(|address| address.ip().is_loopback()));
-    assert!(!config.listen.http_entries);
+    assert!(!config.listen.http_entries && !config.listen.http_status);
     assert_eq!(parse("[listen]\nhttp = \"off\"\n").unwrap().listen.http, None);
 }
 

@@ -152,7 +152,7 @@ impl Question {
 #[derive(Debug)]
 pub struct Desk {
     /// How the appliance is.
-    pub status: StatusSource,
+    pub status: Arc<StatusSource>,
     /// What loads bundles.
     pub loader: LoaderHandle,
     /// What takes answers to holds.

@@ -30,13 +30,15 @@ pub struct Space {
     reserve: u64,
     /// Once it was low it is enough only when there is a quarter more.
     was_low: bool,
+    /// What was free when it was looked at last.
+    free: Option<u64>,
 }
 
 impl Space {
     /// Looks at the file systems of the data folder and of the fence.
     #[must_use]
     pub fn new(data: &Path, fence: &Path, low_water: u64, reserve: u64) -> Self {
-        Self { places: [data.to_owned(), fence.to_owned()], low_water, reserve, was_low: false }
+        Self { places: [data.to_owned(), fence.to_owned()], low_water, reserve, was_low: false, free: None }
     }
 
     /// The mark that more than enough is measured by.
@@ -47,10 +49,16 @@ impl Space {
 
     /// How much room there is now: a system call for each of the two.
     pub fn look(&mut self) -> Room {
-        let free = self.places.iter().map(|place| free(place)).min().flatten();
-        let room = self.judge(free);
+        self.free = self.places.iter().map(|place| free(place)).min().flatten();
+        let room = self.judge(self.free);
         self.was_low = room < Room::Enough;
         room
+    }
+
+    /// Bytes that were free when it was looked at last; none where nobody said.
+    #[must_use]
+    pub const fn free(&self) -> Option<u64> {
+        self.free
     }
 
     const fn judge(&self, free: Option<u64>) -> Room {
@@ -108,7 +116,7 @@ mod tests {
         assert!(free(&folder.join("nothing/here/yet")).is_some());
         let mut space = Space::new(&folder, &folder, u64::MAX / 2, 0);
         assert_ne!(space.look(), Room::Enough);
-        assert!(space.was_low);
+        assert!(space.was_low && space.free() == free(&folder));
     }
 
     #[test]

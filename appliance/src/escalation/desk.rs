@@ -96,6 +96,12 @@ impl EscalationDesk {
         last.clone()
     }
 
+    /// Attempts to tell people since the start, by what became of them.
+    #[must_use]
+    pub fn attempts(&self) -> [(&'static str, u64); 4] {
+        self.outbox.attempts()
+    }
+
     /// Carries out an order; none: there was no thread for it.
     pub async fn carry_out(&self, order: EscalationOrder) -> Option<EscalationAnswer> {
         let (outbox, deliverer) = (Arc::clone(&self.outbox), Weak::clone(&self.deliverer));

@@ -31,6 +31,9 @@ pub enum Cause {
 }
 
 impl Cause {
+    /// Every label.
+    pub const KINDS: [&str; 2] = ["bundle_unconfirmed", "clock_went_back"];
+
     /// A bounded label.
     #[must_use]
     pub const fn kind(self) -> &'static str {
@@ -88,6 +91,8 @@ struct State {
     /// The furthest that the time of day was ahead of the time that the process has run, in milliseconds.
     lead_ms: u64,
     closed: Option<Closed>,
+    /// How often it closed, for each cause: [`Cause::KINDS`].
+    trips: [u64; Cause::KINDS.len()],
 }
 
 impl EvaluationBoundary {
@@ -97,7 +102,7 @@ impl EvaluationBoundary {
         let age = Duration::from_millis(now.time.0.saturating_sub(confirmed.0));
         // A confirmation that lies ahead of us: the clock went back while nobody looked.
         let lead_ms = lead_of(now).max(confirmed.0.saturating_sub(running_ms(now)));
-        let state = State { confirmed: now, age, lead_ms, closed: None };
+        let state = State { confirmed: now, age, lead_ms, closed: None, trips: [0; Cause::KINDS.len()] };
         Self { max_age, state: Mutex::new(state) }
     }
 
@@ -119,6 +124,14 @@ impl EvaluationBoundary {
         state.confirmed.time.minus_ms(u64::try_from(state.age.as_millis()).unwrap_or(u64::MAX))
     }
 
+    /// How often it closed since the start, for each cause.
+    #[must_use]
+    pub fn trips(&self) -> [(&'static str, u64); Cause::KINDS.len()] {
+        let trips = self.state.lock().unwrap_or_else(PoisonError::into_inner).trips;
+        let mut counts = trips.into_iter();
+        Cause::KINDS.map(|kind| (kind, counts.next().unwrap_or_default()))
+    }
+
     /// Why it is closed at this moment; none when it is open. Traces what changed.
     pub fn closed(&self, now: Moment) -> Option<Closed> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
@@ -128,6 +141,13 @@ impl EvaluationBoundary {
             Some(before) if before.cause.is_like(cause) => Closed { cause, since: before.since },
             Some(_) | None => Closed { cause, since: now.time },
         });
+        if let Some(closed) =
+            state.closed.filter(|closed| before.is_none_or(|before| !before.cause.is_like(closed.cause)))
+        {
+            for (count, kind) in state.trips.iter_mut().zip(Cause::KINDS) {
+                *count += u64::from(kind == closed.cause.kind());
+            }
+        }
         match (before, state.closed) {
             (None, Some(closed)) => {
                 tracing::error!(kind = closed.cause.kind(), "evaluation boundary closed: {}", closed.cause);
@@ -240,6 +260,11 @@ mod tests {
         assert_eq!(kind(&boundary, after(503)), Some("clock_went_back"), "and back from there");
         boundary.accept_clock(after(504));
         assert_eq!(boundary.closed(after(505)), None, "an operator accepted it");
+        assert_eq!(
+            boundary.trips(),
+            [("bundle_unconfirmed", 0), ("clock_went_back", 2)],
+            "each closing once"
+        );
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! The HTTP door: what anyone may read who reaches it, over TCP. The log as C2SP tlog-tiles; nothing that decides.
+//! The HTTP door: what anyone may read who reaches it, over TCP. The log as C2SP tlog-tiles, and how the appliance is; nothing
+//! that decides.
 //!
 //! The one rule: a peer costs a place among few, for a bounded time, and a bounded number of bytes; what does not fit is refused
 //! or closed. It has no TLS and knows nobody: it listens on the loopback address unless the configuration says otherwise, and
@@ -6,6 +7,7 @@
 
 pub mod client;
 pub mod console;
+mod monitoring;
 pub mod remote;
 mod tiles;
 mod witnessing;
@@ -32,6 +34,7 @@ use crate::limits::{
     HTTP_CONNECTION_LIFETIME, HTTP_HEADER_DEADLINE, HTTP_REQUEST_DEADLINE, MAX_HTTP_BUFFER_BYTES,
     MAX_HTTP_CONNECTIONS, MAX_HTTP_HEADERS,
 };
+use crate::meters::Monitor;
 use crate::witness::Witness;
 
 /// What is served.
@@ -49,6 +52,12 @@ impl Routes {
     #[must_use]
     pub fn with_witness(self, witness: Arc<Witness>) -> Self {
         Self(self.0.merge(witnessing::routes(witness)))
+    }
+
+    /// And how the appliance is; the whole status only where that is wanted.
+    #[must_use]
+    pub fn with_monitor(self, monitor: Arc<Monitor>, status: bool) -> Self {
+        Self(self.0.merge(monitoring::routes(monitor, status)))
     }
 }
 

@@ -92,7 +92,12 @@ pub(super) fn routes(tiles: Arc<Tiles>) -> Router {
     Router::new()
         .route("/checkpoint", get(checkpoint))
         .route("/tile/{*tile}", get(tile))
-        .fallback(async || told(StatusCode::NOT_FOUND, "there is /checkpoint and /tile/\n"))
+        .fallback(async || {
+            told(
+                StatusCode::NOT_FOUND,
+                "there is /checkpoint, /tile/, /livez, /readyz, /metrics and /v1/status\n",
+            )
+        })
         .with_state(tiles)
 }
 

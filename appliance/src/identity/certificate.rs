@@ -152,6 +152,11 @@ fn one_uri<'c>(names: &'c [GeneralName<'c>]) -> Result<&'c str, IdentityError> {
     }
 }
 
+/// When a certificate in DER ends.
+pub(super) fn expiry_of(der: &[u8]) -> Result<Timestamp, IdentityError> {
+    parse(der).map(|certificate| expiry(&certificate))
+}
+
 fn expiry(certificate: &X509Certificate<'_>) -> Timestamp {
     let seconds = certificate.validity().not_after.timestamp();
     // A date before 1970 has passed, whatever the clock says.

@@ -18,3 +18,4 @@ pub use ca::{CaError, CertificateAuthority, Issued, Name};
 pub use certificate::{IdentityError, Peer, Serial, peer};
 pub use registry::{Agents, Record, Registry, RegistryError};
 pub use spiffe::{SpiffeError, SpiffeId, TrustDomain};
+pub use tls::first_expiry;

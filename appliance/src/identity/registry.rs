@@ -148,6 +148,16 @@ impl Agents {
         self.records.values().flatten()
     }
 
+    /// When the first agent is left without a certificate that is good: of each, the last to end counts.
+    #[must_use]
+    pub fn first_expiry(&self) -> Option<Timestamp> {
+        let last = |records: &Vec<Record>| {
+            let good = records.iter().filter(|record| record.revoked_at_ms.is_none());
+            good.filter_map(|record| record.expires_at_ms).max()
+        };
+        self.records.values().filter_map(last).min().map(Timestamp)
+    }
+
     fn of(&self, id: &SpiffeId) -> &[Record] {
         self.records.get(id).map_or(&[], Vec::as_slice)
     }

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use assent_proto::hash::Hash;
+use assent_proto::number::Timestamp;
 use assent_proto::wire::ALPN;
 use aws_lc_rs::hmac;
 use quinn::crypto::rustls::QuicServerConfig;
@@ -278,6 +279,17 @@ impl ClientCertVerifier for SvidVerifier {
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.signed.supported_verify_schemes()
     }
+}
+
+/// When the first of the certificates in a file ends.
+///
+/// # Errors
+/// [`TlsError`] where there is none that can be read.
+pub fn first_expiry(path: &Path) -> Result<Timestamp, TlsError> {
+    let wrong = || TlsError::Pem { path: path.to_owned(), expected: "certificate" };
+    let ends: Result<Vec<Timestamp>, _> =
+        certificates(path)?.iter().map(|certificate| super::certificate::expiry_of(certificate)).collect();
+    ends.ok().and_then(|ends| ends.into_iter().min()).ok_or_else(wrong)
 }
 
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {

@@ -10,9 +10,11 @@
 //! A batch walks as one: decided under one bundle, at one time, in one epoch, with one run of entries. The connection walks
 //! up to the draft; from there the sealer takes it.
 
+mod timing;
 mod turns;
 mod waiting;
 
+use timing::{Timing, record, span};
 pub(crate) use turns::{Lane, Lanes, Turn};
 use turns::Turns;
 pub(crate) use waiting::Outcome;
@@ -25,8 +27,9 @@ use assent_proto::codec::CodecError;
 use assent_proto::entry::{Grounds, Salt};
 use assent_proto::intent::Intent;
 use assent_proto::refusal::Refusal;
-use assent_proto::wire::{Frame, Head, Request, RequestError, Ruling, append_refused};
+use assent_proto::wire::{Frame, Head, Request, RequestError, Ruling};
 use tokio::sync::{oneshot, watch};
+use tracing::Instrument as _;
 
 use crate::clock::{Clock, Stopwatch};
 use crate::evaluation::{Asserted, Rates, evaluate, withhold};
@@ -35,6 +38,7 @@ use crate::intent::Reading;
 use crate::limits::{EXPECTED_INTENT_BYTES, INTENTS_PER_DEADLINE_LOOK};
 use crate::log::Leaves;
 use crate::log::store::{BatchKey, StoreError};
+use crate::meters::Distribution;
 use crate::policy::shadow::{Account, Shadow, ShadowStatus};
 use crate::policy::{Policies, Snapshot};
 use crate::queue::Queue;
@@ -54,6 +58,7 @@ pub struct Pipeline {
     /// What the queue may have of the places among the drafts.
     of_queue: Share,
     late: AtomicU64,
+    timing: Timing,
     shadow: Option<Arc<Shadow>>,
 }
 
@@ -102,6 +107,7 @@ impl Pipeline {
             turns: Turns::default(),
             of_queue: Share::default(),
             late: AtomicU64::new(0),
+            timing: Timing::default(),
             shadow,
         }
     }
@@ -118,7 +124,12 @@ impl Pipeline {
             Some(Ok(Frame::Collect(ticket))) => self.collect(principal, ticket).await,
             Some(Ok(Frame::Cancel(ticket))) => self.cancel(principal, ticket).await,
             Some(Ok(Frame::Preauthorize(_))) | None => {
-                self.preauthorize(principal, (lane, turn), frame).await
+                let began = Stopwatch::start();
+                let answer = self.preauthorize(principal, (lane, turn), frame).instrument(span(principal)).await;
+                if answer.as_ref().is_some_and(|answer| answer.refused.is_none()) {
+                    self.timing.answered(began.elapsed());
+                }
+                answer
             }
             Some(Err(error)) => Some(refused_frame(principal, error)),
         }
@@ -202,6 +213,8 @@ impl Pipeline {
         let is_late = || began.left_of(self.deadline).is_none();
         let limits = Limits { is_closed, has_shadow, grounds: evidence.grounds, is_late };
         let decided = decide(&self.policies.snapshot(), principal, &asked.intents, asserted, limits)?;
+        self.timing.evaluated(began.elapsed());
+        record(asked.request.batch(), &decided.written);
         if decided.late > 0 {
             let (late, deadline) = (decided.late, self.deadline);
             tracing::warn!(%principal, late, ?deadline, "a batch passed `policy.deadline`; the rest of it was refused");
@@ -214,6 +227,18 @@ impl Pipeline {
     #[must_use]
     pub fn late_intents(&self) -> u64 {
         self.late.load(Ordering::Relaxed)
+    }
+
+    /// How long batches took from their last byte to their answer, in nanoseconds.
+    #[must_use]
+    pub fn answering(&self) -> Distribution {
+        self.timing.answering()
+    }
+
+    /// How long deciding them took, in nanoseconds.
+    #[must_use]
+    pub fn evaluating(&self) -> Distribution {
+        self.timing.evaluating()
     }
 
     /// The token boundary: whoever sends an answer with tokens looks at it once more.
@@ -344,7 +369,5 @@ fn refused_frame(principal: &SpiffeId, error: RequestError) -> Answer {
 }
 
 fn refused(refusal: Refusal) -> Answer {
-    let mut frame = Vec::with_capacity(2);
-    append_refused(refusal, &mut frame);
-    Answer { frame, tokens: 0 }
+    Answer::refused(refusal)
 }

@@ -77,7 +77,10 @@ impl Pipeline {
             Ok(Some(recorded)) if recorded.allows && !self.boundary().is_open() => {
                 refused(Refusal::TokenUnavailable)
             }
-            Ok(Some(recorded)) => Answer { tokens: tokens_in(&recorded.reply), frame: recorded.reply },
+            Ok(Some(recorded)) => {
+                let tokens = tokens_in(&recorded.reply);
+                Answer::decided(recorded.reply, tokens)
+            }
             Ok(None) => refused(Refusal::TicketUnknown),
             Err(error) => {
                 tracing::error!(error = &error as &dyn std::error::Error, "a recorded answer cannot be read");

@@ -100,6 +100,12 @@ impl Policies {
 }
 
 impl Policies {
+    /// How often policies could not be evaluated, all of them, since their bundle is in force.
+    #[must_use]
+    pub fn failures(&self) -> u64 {
+        self.snapshot().errors.iter().map(|count| count.load(Ordering::Relaxed)).sum()
+    }
+
     /// The refused bundle that nothing has made up for: neither was one loaded since, nor did the source offer again what is in
     /// force.
     #[must_use]

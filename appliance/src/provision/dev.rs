@@ -101,6 +101,7 @@ name = "dev"
 quic = "127.0.0.1:{port}"
 http = "127.0.0.1:{http_port}"
 http_entries = true
+http_status = true
 
 [hsm]
 module = "simulator"

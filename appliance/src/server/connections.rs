@@ -47,6 +47,10 @@ impl Connections {
         Open { id, connections: self.clone() }
     }
 
+    pub(super) fn count(&self) -> u64 {
+        self.lock().len() as u64
+    }
+
     pub(super) fn close_where(&self, wanted: impl Fn(&Peer) -> bool, code: VarInt, reason: &[u8]) {
         for (connection, peer) in self.lock().values() {
             if wanted(peer) {

@@ -5,18 +5,20 @@
 //! certificate names, and what comes back is sent. On a stream of its own each agent is told the news.
 
 mod connections;
+mod counts;
 mod frame;
 pub mod record;
 
 use std::sync::Arc;
 
 use assent_proto::refusal::Refusal;
-use assent_proto::wire::append_refused;
 use quinn::{Connection, Endpoint, Incoming, RecvStream, SendStream, VarInt};
 use tokio::sync::watch;
 
 use self::connections::Connections;
 use self::frame::Unread;
+pub use self::counts::SocketCounts;
+use self::counts::Unwelcome;
 use self::record::Record;
 use crate::clock::Clock;
 use crate::identity::{Peer, Registry, SpiffeId};
@@ -39,6 +41,7 @@ pub struct Server {
     connections: Connections,
     lanes: Lanes,
     record: Arc<Record>,
+    counts: Arc<SocketCounts>,
 }
 
 impl Server {
@@ -52,6 +55,7 @@ impl Server {
         clock: Clock,
         notices: Notices,
     ) -> Self {
+        let connections = Connections::new(streams);
         Self {
             endpoint,
             pipeline,
@@ -59,7 +63,8 @@ impl Server {
             accept_unregistered,
             clock,
             notices,
-            connections: Connections::new(streams),
+            counts: Arc::new(SocketCounts::new(connections.clone())),
+            connections,
             lanes: Lanes::default(),
             record: Arc::default(),
         }
@@ -69,6 +74,18 @@ impl Server {
     #[must_use]
     pub const fn record(&self) -> &Arc<Record> {
         &self.record
+    }
+
+    /// Which certificates are good.
+    #[must_use]
+    pub const fn registry(&self) -> &Arc<Registry> {
+        &self.registry
+    }
+
+    /// What was counted at the socket.
+    #[must_use]
+    pub const fn counts(&self) -> &Arc<SocketCounts> {
+        &self.counts
     }
 
     /// Runs until `stop` changes; then closes. An answer that a peer has not read by then it fetches again by its batch id.
@@ -93,6 +110,7 @@ impl Server {
         // Handshakes count too: nobody has proved anything yet.
         let open = self.endpoint.open_connections();
         if open >= MAX_CONNECTIONS {
+            self.counts.turned_away(Unwelcome::Full);
             incoming.refuse();
         } else if open >= MAX_UNVALIDATED_CONNECTIONS && !incoming.remote_address_validated() {
             // Retry fails only where the address is validated already.
@@ -107,17 +125,25 @@ impl Server {
         let peer = incoming.remote_address();
         let connection = match tokio::time::timeout(HANDSHAKE_DEADLINE, incoming).await {
             Ok(Ok(connection)) => connection,
-            Ok(Err(error)) => return tracing::debug!(%peer, %error, "handshake failed"),
-            Err(_) => return tracing::debug!(%peer, "handshake took too long"),
+            Ok(Err(error)) => {
+                self.counts.turned_away(Unwelcome::Handshake);
+                return tracing::debug!(%peer, %error, "handshake failed");
+            }
+            Err(_) => {
+                self.counts.turned_away(Unwelcome::Handshake);
+                return tracing::debug!(%peer, "handshake took too long");
+            }
         };
         let peer = match crate::identity::peer(&connection) {
             Ok(peer) => peer,
             Err(error) => {
+                self.counts.turned_away(Unwelcome::Unnamed);
                 tracing::warn!(%error, "peer refused");
                 return connection.close(code(Refusal::Unauthenticated), b"certificate names no agent");
             }
         };
         if !self.registry.admits(&peer, self.accept_unregistered) {
+            self.counts.turned_away(Unwelcome::Unenrolled);
             tracing::warn!(principal = %peer.id, "agent is revoked or not enrolled");
             return connection.close(code(Refusal::Unauthenticated), b"agent is revoked or not enrolled");
         }
@@ -139,8 +165,9 @@ impl Server {
         // Ends when the connection does. QUIC itself bounds how many streams are open at once.
         while let Ok((send, receive)) = connection.accept_bi().await {
             let (pipeline, principal) = (Arc::clone(&self.pipeline), Arc::clone(&principal));
-            let (record, lane) = (Arc::clone(&self.record), Arc::clone(&lane));
-            tokio::spawn(async move { answer(&pipeline, &record, (&principal, &lane), send, receive).await });
+            let door = (Arc::clone(&self.record), Arc::clone(&self.counts));
+            let lane = Arc::clone(&lane);
+            tokio::spawn(async move { answer(&pipeline, &door, (&principal, &lane), send, receive).await });
         }
     }
 
@@ -166,7 +193,7 @@ impl Server {
 /// Reads one frame, has it answered, and sends the reply.
 async fn answer(
     pipeline: &Pipeline,
-    record: &Record,
+    (record, counts): &(Arc<Record>, Arc<SocketCounts>),
     (principal, lane): (&SpiffeId, &Lane),
     mut send: SendStream,
     mut receive: RecvStream,
@@ -178,7 +205,7 @@ async fn answer(
         }
         Err(Unread::TooLong) => {
             let _ = receive.stop(code(Refusal::FrameInvalid));
-            Some((refused(Refusal::FrameInvalid), 0))
+            Some(Answer::refused(Refusal::FrameInvalid))
         }
         Err(Unread::Gone) => return,
         Err(Unread::Late) => {
@@ -187,7 +214,8 @@ async fn answer(
         }
     };
     match reply {
-        Some((reply, tokens)) => {
+        Some(Answer { frame: reply, tokens, refused }) => {
+            refused.into_iter().for_each(|refusal| counts.refused(refusal));
             let mut standing = pipeline.boundary().subscribe();
             let closes = async { standing.wait_for(|standing| !standing.open).await.is_ok() };
             tokio::select! {
@@ -204,18 +232,12 @@ async fn answer(
 
 /// The frame that leaves. Tokens that the sealer let out stay here when the boundary has closed since: they are recorded,
 /// and asking again after re-arm fetches them.
-fn leaving(answer: Answer, pipeline: &Pipeline, record: &Record) -> (Vec<u8>, u64) {
+fn leaving(answer: Answer, pipeline: &Pipeline, record: &Record) -> Answer {
     if answer.tokens == 0 || record.admit(answer.tokens, pipeline.boundary()) {
-        (answer.frame, answer.tokens)
+        answer
     } else {
-        (refused(Refusal::TokenUnavailable), 0)
+        Answer::refused(Refusal::TokenUnavailable)
     }
-}
-
-fn refused(refusal: Refusal) -> Vec<u8> {
-    let mut reply = Vec::with_capacity(2);
-    append_refused(refusal, &mut reply);
-    reply
 }
 
 /// The application error code that closes a connection or resets a stream: the refusal's number.

@@ -34,6 +34,7 @@ use crate::limits::{SIGNER_START_DEADLINE, SOCKET_BUFFER_BYTES};
 use crate::log::reader::Reader;
 use crate::log::store::StoreError;
 use crate::log::{Log, OpenError, Place};
+use crate::meters::{Bounds, Monitor};
 use crate::notices::Notices;
 use crate::operators::ListError;
 use crate::passkeys::{Passkeys, PasskeysError};
@@ -165,7 +166,7 @@ pub async fn run(config: &Config) -> Result<(), ServeError> {
         office.as_ref().map(|office| office.grave.clone()),
         config.break_glass.review_within,
     );
-    let status = StatusSource {
+    let status = Arc::new(StatusSource {
         origin: config.origin(),
         listen: listen.clone(),
         http: http.clone(),
@@ -179,11 +180,12 @@ pub async fn run(config: &Config) -> Result<(), ServeError> {
         policies: Arc::clone(&policies),
         pipeline: Arc::clone(&pipeline),
         clock: clock.clone(),
-    };
+    });
     let notices = Notices::new(handle.clone(), config.origin(), clock.clone());
     let unregistered = config.tls.accept_unregistered;
-    let streams = config.quota.streams();
-    let server = Arc::new(Server::new((endpoint, streams), pipeline, registry, unregistered, clock.clone(), notices));
+    let endpoint = (endpoint, config.quota.streams());
+    let server = Arc::new(Server::new(endpoint, pipeline, registry, unregistered, clock.clone(), notices));
+    let monitor = monitor(config, &status, &server);
     let automatic = config.hsm.rearm == Rearm::Automatic;
     let desk = Desk {
         status,
@@ -202,7 +204,7 @@ pub async fn run(config: &Config) -> Result<(), ServeError> {
     let controlling = tokio::spawn(control::serve(control, desk));
     let draining = tokio::spawn(drainer.run());
     let ended = start(sealer)?;
-    let outside = outside.run()?;
+    let outside = outside.run(monitor)?;
     let console = console.map(ConsoleRoom::run);
     tracing::info!(listen, http, origin = config.origin(), "serving");
     let outcome = until_stopped(server, handle, ended).await;
@@ -239,6 +241,18 @@ fn desks(
 fn told(error: &ServeError) -> String {
     let causes = std::iter::successors(std::error::Error::source(error), |cause| cause.source());
     causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+}
+
+/// What monitoring reads, and measures by.
+fn monitor(config: &Config, status: &Arc<StatusSource>, server: &Server) -> Monitor {
+    let bounds = Bounds {
+        hsm_deadline: config.hsm.deadline,
+        disk_low_water: u64::from(config.log.low_water),
+        bundle_max_age: config.policy.max_age,
+    };
+    let (counts, registry) = (Arc::clone(server.counts()), Arc::clone(server.registry()));
+    let certificates = [config.tls.ca.as_path(), config.tls.certificate.as_path()];
+    Monitor::new(Arc::clone(status), counts, registry, certificates, bounds)
 }
 
 /// Whence bundles come, and what they are held to.

@@ -15,6 +15,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::http::{self, Routes, Tiles};
 use crate::log::reader::Reader;
+use crate::meters::Monitor;
 use crate::provision;
 use crate::witness::{Asking, Cosignatures, Witness, Witnesses, cosigned_path, witness_client};
 
@@ -26,6 +27,8 @@ const FRESH_INTERVALS: u64 = 3;
 pub(super) struct Outside {
     door: Option<TcpListener>,
     routes: Routes,
+    /// Whether the whole status is shown there.
+    shows_status: bool,
     asking: Option<Asking>,
     /// Where the door is.
     pub(super) http: Option<String>,
@@ -66,12 +69,14 @@ impl Outside {
         }
         let asking = (!asked.ask.is_empty()).then_some(asking);
         let http = http.map(|address| address.to_string());
-        Ok(Self { door, routes, asking, http, witnesses, witness })
+        let shows_status = config.listen.http_status;
+        Ok(Self { door, routes, shows_status, asking, http, witnesses, witness })
     }
 
-    /// Runs it.
-    pub(super) fn run(self) -> Result<Running, ServeError> {
-        let door = self.door.map(|door| tokio::spawn(http::serve(door, self.routes)));
+    /// Runs it, with what monitoring reads.
+    pub(super) fn run(self, monitor: Monitor) -> Result<Running, ServeError> {
+        let routes = self.routes.with_monitor(Arc::new(monitor), self.shows_status);
+        let door = self.door.map(|door| tokio::spawn(http::serve(door, routes)));
         let Some(asking) = self.asking else { return Ok(Running { door, asking: None }) };
         let ((enough, heard), (tell, ended)) = (sync_channel(0), oneshot::channel());
         let ask = move || {

@@ -56,6 +56,14 @@ pub struct Boundaries {
     pub token: BoundaryStatus,
 }
 
+impl Boundaries {
+    /// Each with its name, in the order in which an intent meets them.
+    #[must_use]
+    pub const fn named(&self) -> [(&'static str, &BoundaryStatus); 3] {
+        [("intent", &self.intent), ("evaluation", &self.evaluation), ("token", &self.token)]
+    }
+}
+
 /// A verifier key, by its two names.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeyStatus {
@@ -147,11 +155,10 @@ pub struct StatusSource {
 }
 
 impl StatusSource {
-    /// How the appliance is now.
+    /// How the boundaries are now.
     #[must_use]
-    pub fn read(&self) -> Status {
-        let boundary = self.sealer.boundary();
-        let closed = boundary.closed();
+    pub fn boundaries(&self) -> Boundaries {
+        let closed = self.sealer.boundary().closed();
         let token = BoundaryStatus {
             open: closed.is_none(),
             cause: closed.as_ref().map(|closed| closed.cause.kind.to_owned()),
@@ -159,18 +166,24 @@ impl StatusSource {
             message: closed.as_ref().map(|closed| closed.cause.message.clone()),
             since_ms: closed.as_ref().map(|closed| closed.since.0),
         };
-        let now = self.clock.now();
-        let evaluation = self.policies.boundary().closed(self.policies.moment(now));
+        let evaluation = self.policies.boundary().closed(self.policies.moment(self.clock.now()));
         let evaluation = BoundaryStatus::of_evaluation(evaluation);
+        // A catalog is loaded before the appliance serves, and stays until a better one replaces it.
+        Boundaries { intent: BoundaryStatus::OPEN, evaluation, token }
+    }
+
+    /// How the appliance is now.
+    #[must_use]
+    pub fn read(&self) -> Status {
+        let boundary = self.sealer.boundary();
         let keys = self.sealer.keys();
         let policy = self.policies.status(self.pipeline.late_intents(), self.pipeline.shadow());
         Status {
             schema: "assent.v1.status".to_owned(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             origin: self.origin.clone(),
-            now_ms: now.0,
-            // A catalog is loaded before the appliance serves, and stays until a better one replaces it.
-            boundaries: Boundaries { intent: BoundaryStatus::OPEN, evaluation, token },
+            now_ms: self.clock.now().0,
+            boundaries: self.boundaries(),
             epoch: boundary.epoch().0,
             lowest_epoch: boundary.lowest_epoch().0,
             key: KeyStatus {

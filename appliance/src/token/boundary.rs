@@ -4,6 +4,7 @@
 //! the one over its story, which is never held for long. The epoch rises with every trip, so that what was begun before it
 //! can be told from what came after. Who may open it again is the class of the cause: nobody here forgets a grave one.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -56,6 +57,8 @@ struct Story {
     /// Whether it was ever open, in this process or before: until then there is nothing that a fault could have spoilt.
     opened_before: bool,
     transitions: Transitions,
+    /// How often it closed since the start, by the label of the cause.
+    trips: BTreeMap<&'static str, u64>,
 }
 
 impl TokenBoundary {
@@ -69,7 +72,13 @@ impl TokenBoundary {
         let closed = Closed { cause, since: at.time, epoch };
         Self {
             state: AtomicU64::new(epoch.0 << 1),
-            story: Mutex::new(Story { closed, lowest_epoch, opened_before, transitions }),
+            story: Mutex::new(Story {
+                closed,
+                lowest_epoch,
+                opened_before,
+                transitions,
+                trips: BTreeMap::new(),
+            }),
             standing: watch::Sender::new(standing),
         }
     }
@@ -111,6 +120,14 @@ impl TokenBoundary {
         self.story().transitions.all()
     }
 
+    /// How often it closed since the start, for every cause that there is.
+    #[must_use]
+    pub fn trips(&self) -> Vec<(&'static str, u64)> {
+        let story = self.story();
+        let of = |(label, _)| (label, story.trips.get(label).copied().unwrap_or_default());
+        Cause::labels().map(of).collect()
+    }
+
     /// The epoch below which executors are to refuse tokens.
     #[must_use]
     pub fn lowest_epoch(&self) -> Epoch {
@@ -136,6 +153,7 @@ impl TokenBoundary {
         let since = if is_open { at.time } else { story.closed.since };
         let epoch = Epoch(closed >> 1);
         story.transitions.closed(epoch, &cause, at);
+        *story.trips.entry(cause.kind).or_default() += 1;
         story.closed = Closed { cause, since, epoch };
         self.tell(&story);
         true
@@ -221,6 +239,10 @@ mod tests {
             boundary.closed().map(|closed| (closed.cause.kind, closed.since, closed.epoch)),
             Some(("bad_signature", Timestamp(2), Epoch(8)))
         );
+        let trips = boundary.trips();
+        let counted: Vec<_> = trips.iter().filter(|(_, count)| *count > 0).collect();
+        assert_eq!(counted, [&("bad_signature", 1)], "what changes nothing is no trip");
+        assert!(trips.contains(&("deadline_missed", 0)), "{trips:?}");
     }
 
     #[test]

@@ -8,6 +8,9 @@ use crate::hsm::{FaultClass, FaultKind, HsmFault};
 use crate::log::Held;
 use crate::log::second_fence::FenceMismatch;
 
+const STARTING: &str = "starting";
+const REARM_ORDERED: &str = "rearm_ordered";
+const BAD_SIGNATURE: &str = "bad_signature";
 const FENCE: &str = "fence";
 const FENCE_MISMATCH: &str = "fence_mismatch";
 const DISK_HANGS: &str = "disk_hangs";
@@ -33,7 +36,7 @@ impl Cause {
     /// Closed because it has not been open yet.
     #[must_use]
     pub fn starting() -> Self {
-        Self { kind: "starting", class: FaultClass::Availability, message: "not armed yet".to_owned() }
+        Self { kind: STARTING, class: FaultClass::Availability, message: "not armed yet".to_owned() }
     }
 
     /// How the boundary stands at start: an integrity fault that no re-arm has ended outlives the process that met it,
@@ -48,6 +51,24 @@ impl Cause {
         Self { kind, class: FaultClass::Integrity, message }
     }
 
+    /// The label of every cause, once, and who may open the boundary after it.
+    pub fn labels() -> impl Iterator<Item = (&'static str, FaultClass)> {
+        let of_the_hsm = FaultKind::ALL.into_iter().map(|kind| (kind.label(), kind.class()));
+        // Those that the HSM has a word for, too, stand there.
+        let ours = [
+            (STARTING, FaultClass::Availability),
+            (REARM_ORDERED, FaultClass::Availability),
+            (BAD_SIGNATURE, FaultClass::Integrity),
+            (FENCE, FaultClass::Availability),
+            (FENCE_MISMATCH, FaultClass::Integrity),
+            (DISK_HANGS, FaultClass::Availability),
+            (DISK_LOW, FaultClass::Availability),
+            (WRONG_KEY, FaultClass::Integrity),
+            (LOG_DAMAGED, FaultClass::Integrity),
+        ];
+        of_the_hsm.chain(ours)
+    }
+
     pub(super) fn is_same_as(&self, other: &Self) -> bool {
         (self.kind, self.class) == (other.kind, other.class)
     }
@@ -56,7 +77,7 @@ impl Cause {
     #[must_use]
     pub fn ordered() -> Self {
         let message = "re-arm was ordered by operators, and is being tried";
-        Self { kind: "rearm_ordered", class: FaultClass::Availability, message: message.to_owned() }
+        Self { kind: REARM_ORDERED, class: FaultClass::Availability, message: message.to_owned() }
     }
 
     /// The signer was lost while the boundary was about to open.
@@ -129,7 +150,7 @@ impl Cause {
     pub fn bad_signature() -> Self {
         let message =
             "the HSM's signature does not verify under the pinned key; check the HSM before re-arming";
-        Self { kind: "bad_signature", class: FaultClass::Integrity, message: message.to_owned() }
+        Self { kind: BAD_SIGNATURE, class: FaultClass::Integrity, message: message.to_owned() }
     }
 }
 
@@ -141,21 +162,7 @@ impl From<&HsmFault> for Cause {
 
 /// The label of a cause that only operators may answer; none where it is another. One that we do not know is grave.
 fn grave(label: &str) -> Option<&'static str> {
-    let of_the_hsm = FaultKind::ALL.into_iter().map(|kind| (kind.label(), kind.class()));
-    let ours = [
-        Cause::starting(),
-        Cause::ordered(),
-        Cause::lost_while_arming(),
-        Cause::bad_signature(),
-        Cause { kind: FENCE, class: FaultClass::Availability, message: String::new() },
-        Cause { kind: FENCE_MISMATCH, class: FaultClass::Integrity, message: String::new() },
-        Cause::disk_hangs(Duration::ZERO),
-        Cause::disk_low(0),
-        Cause { kind: WRONG_KEY, class: FaultClass::Integrity, message: String::new() },
-        Cause { kind: LOG_DAMAGED, class: FaultClass::Integrity, message: String::new() },
-    ];
-    let known: Vec<_> = of_the_hsm.chain(ours.map(|cause| (cause.kind, cause.class))).collect();
-    match known.into_iter().find(|(known, _)| *known == label) {
+    match Cause::labels().find(|(known, _)| *known == label) {
         Some((_, FaultClass::Availability)) => None,
         Some((known, FaultClass::Integrity)) => Some(known),
         None => Some("unknown_fault"),
@@ -167,6 +174,31 @@ mod tests {
     use assent_proto::number::Epoch;
 
     use super::*;
+
+    #[test]
+    fn every_cause_has_its_label_and_class_in_the_list_once() {
+        let known: Vec<_> = Cause::labels().collect();
+        let error = std::io::Error::other("x");
+        for cause in [
+            Cause::starting(),
+            Cause::ordered(),
+            Cause::lost_while_arming(),
+            Cause::fence(&error),
+            Cause::log_damaged(&error),
+            Cause::fence_mismatch(&FenceMismatch::Missing(String::new())),
+            Cause::fence_refused("x"),
+            Cause::disk_hangs(Duration::ZERO),
+            Cause::disk_low(0),
+            Cause::no_thread(&error),
+            Cause::wrong_key("x"),
+            Cause::bad_signature(),
+        ] {
+            let same = known.iter().filter(|known| **known == (cause.kind, cause.class));
+            assert_eq!(same.count(), 1, "{}", cause.kind);
+        }
+        let labels: std::collections::BTreeSet<_> = known.iter().map(|(label, _)| label).collect();
+        assert_eq!(labels.len(), known.len());
+    }
 
     #[test]
     fn an_integrity_fault_outlives_the_process_that_met_it() {

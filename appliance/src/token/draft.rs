@@ -16,6 +16,7 @@ use super::sealer::Place;
 use crate::limits::SMALL_BATCH_INTENTS;
 use crate::log::store::BatchKey;
 use crate::log::{Leaves, request_digest};
+use crate::meters::Tally;
 
 /// A draft's own bytes do not parse: our fault, never a peer's.
 #[derive(Debug, thiserror::Error)]
@@ -29,6 +30,24 @@ pub struct Answer {
     pub frame: Vec<u8>,
     /// How many tokens it carries that may leave only while the boundary is open. One under a warrant is none of them.
     pub tokens: u64,
+    /// Why the frame was refused as a whole, where it was: then there are no decisions in the answer.
+    pub refused: Option<Refusal>,
+}
+
+impl Answer {
+    /// Decisions, in a frame that carries so many tokens.
+    #[must_use]
+    pub const fn decided(frame: Vec<u8>, tokens: u64) -> Self {
+        Self { frame, tokens, refused: None }
+    }
+
+    /// The frame was refused as a whole.
+    #[must_use]
+    pub fn refused(refusal: Refusal) -> Self {
+        let mut frame = Vec::with_capacity(2);
+        append_refused(refusal, &mut frame);
+        Self { frame, tokens: 0, refused: Some(refusal) }
+    }
 }
 
 /// Who wants a batch decided.
@@ -51,6 +70,8 @@ pub(super) struct Verdicts {
     pub(super) holds: u64,
     /// Of the holds, those that wait.
     pub(super) waits: u64,
+    /// All of them, as they are counted for monitoring.
+    pub(super) tally: Tally,
 }
 
 impl Verdicts {
@@ -124,6 +145,11 @@ impl Written {
         Ok(Self { epoch: head.epoch, begun, leaves, counts, wishes: None })
     }
 
+    /// How many intents are allowed and held, of how many.
+    pub(crate) fn counted(&self) -> (u64, u64, usize) {
+        (self.counts.allows, self.counts.holds, self.leaves.len())
+    }
+
     /// The same, with the intents that are to wait rather than be refused.
     #[must_use]
     pub fn wishing(self, wishes: Option<Box<Wishes>>) -> Self {
@@ -175,14 +201,12 @@ impl Draft {
     /// Answers with a frame that carries so many tokens. The peer may be gone, which changes nothing: the answer is
     /// recorded.
     pub(super) fn answer(self, frame: Vec<u8>, tokens: u64) {
-        let _ = self.answer.send(Answer { frame, tokens });
+        let _ = self.answer.send(Answer::decided(frame, tokens));
     }
 
     /// Refuses the frame as a whole.
     pub(super) fn refuse(self, refusal: Refusal) {
-        let mut reply = Vec::with_capacity(2);
-        append_refused(refusal, &mut reply);
-        self.answer(reply, 0);
+        let _ = self.answer.send(Answer::refused(refusal));
     }
 }
 
@@ -198,6 +222,7 @@ pub(super) fn count(rulings: &[Ruling<'_>], outcomes: &[u16]) -> Verdicts {
     let of = |outcome: &u16| rulings.get(usize::from(*outcome)).map(|ruling| ruling.verdict);
     let mut counts = Verdicts::default();
     for verdict in outcomes.iter().filter_map(of) {
+        counts.tally.note(verdict);
         match verdict {
             Verdict::Allow { grounds, .. } => {
                 counts.allows += 1;

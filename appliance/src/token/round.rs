@@ -10,6 +10,7 @@ use super::operation::Operation;
 use crate::break_glass::{BreakGlass, Change, UseLine};
 use crate::log::Leaves;
 use crate::log::store::Row;
+use crate::meters::Tally;
 
 /// Entries in order: the appliance's own first, then the drafts'.
 #[derive(Debug)]
@@ -117,6 +118,13 @@ impl Round {
 
     pub(super) fn holds(&self) -> u64 {
         self.drafts.iter().map(|draft| draft.counts.holds).sum()
+    }
+
+    /// What was decided, as it is counted for monitoring.
+    pub(super) fn tally(&self) -> Tally {
+        let mut tally = Tally::default();
+        self.drafts.iter().for_each(|draft| tally.add(&draft.counts.tally));
+        tally
     }
 
     pub(super) fn entries(&self) -> u64 {

@@ -15,7 +15,7 @@ mod tests;
 mod view;
 
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use assent_doors::shelf::ShelfError;
@@ -100,6 +100,22 @@ pub struct Outbox {
     origin: String,
     inner: Mutex<Inner>,
     raised: Condvar,
+    /// Attempts since the start, by what became of them: [`Outcome::LABELS`].
+    attempts: [AtomicU64; Outcome::LABELS.len()],
+}
+
+impl Outcome {
+    /// What can become of an attempt, as bounded labels.
+    const LABELS: [&str; 4] = ["delivered", "failed", "refused", "gone"];
+
+    const fn label(&self) -> &'static str {
+        match self {
+            Self::Delivered => "delivered",
+            Self::Failed { .. } => "failed",
+            Self::Refused { .. } => "refused",
+            Self::Gone { .. } => "gone",
+        }
+    }
 }
 
 impl Outbox {
@@ -113,7 +129,12 @@ impl Outbox {
         let (records, standing) = store.load()?;
         let state = State::new(origin, routes, records, standing);
         let inner = Inner { state, store, not_durable: None };
-        Ok(Self { origin: origin.to_owned(), inner: Mutex::new(inner), raised: Condvar::new() })
+        Ok(Self {
+            origin: origin.to_owned(),
+            inner: Mutex::new(inner),
+            raised: Condvar::new(),
+            attempts: Default::default(),
+        })
     }
 
     /// Takes an event: one local commit, whatever the sinks do.
@@ -149,6 +170,7 @@ impl Outbox {
         now: Timestamp,
         jitter: u8,
     ) -> Result<(), ShelfError> {
+        self.count(outcome);
         self.changing(|state| state.settle(message, outcome, now, jitter))
     }
 
@@ -172,6 +194,20 @@ impl Outbox {
     pub fn try_list(&self) -> Option<OutboxView> {
         let inner = self.inner.try_lock().ok()?;
         Some(inner.state.view(inner.not_durable.clone()))
+    }
+
+    /// Attempts since the start, by what became of them. It waits for nobody.
+    #[must_use]
+    pub fn attempts(&self) -> [(&'static str, u64); 4] {
+        let mut counts = self.attempts.iter().map(|count| count.load(Ordering::Relaxed));
+        Outcome::LABELS.map(|label| (label, counts.next().unwrap_or_default()))
+    }
+
+    fn count(&self, outcome: &Outcome) {
+        let counts = Outcome::LABELS.iter().zip(&self.attempts);
+        counts.filter(|(label, _)| **label == outcome.label()).for_each(|(_, count)| {
+            count.fetch_add(1, Ordering::Relaxed);
+        });
     }
 
     /// The log's name.

@@ -82,6 +82,18 @@ fn named(all: &[(&str, Phase)]) -> Vec<(String, Phase)> {
 }
 
 #[test]
+fn attempts_are_counted_by_what_became_of_them() {
+    let scratch = Scratch::new(&["a"]);
+    let outbox = scratch.open();
+    assert_eq!(outbox.attempts(), ["delivered", "failed", "refused", "gone"].map(|label| (label, 0)));
+    assert_eq!(begin(&outbox, Kind::Trip, "1", 5), Raised::Added(0));
+    settle(&outbox, "a", &failed(), 5);
+    assert_eq!(end(&outbox, Kind::Trip, "1", 7), Raised::Added(0));
+    assert_eq!(drained(&outbox, "a", 100_000_000).len(), 2);
+    assert_eq!(outbox.attempts(), [("delivered", 2), ("failed", 1), ("refused", 0), ("gone", 0)]);
+}
+
+#[test]
 fn one_incident_is_one_alert_and_one_end() {
     let scratch = Scratch::new(&["a"]);
     let outbox = scratch.open();

@@ -61,6 +61,23 @@ fn a_revoked_agent_is_out_until_it_is_enrolled_again() {
 }
 
 #[test]
+fn the_first_to_be_left_without_a_certificate_is_known() {
+    let folder = tempfile::tempdir().unwrap();
+    let registry = open(folder.path());
+    let first = || registry.snapshot().first_expiry();
+    assert_eq!(first(), None);
+    let ending = |name, serial, expires| record(&Peer { expires: Timestamp(expires), ..peer(name, serial) });
+    registry.add(&ending("shop", 1, 500)).unwrap();
+    assert_eq!(first(), Some(Timestamp(500)));
+    registry.add(&ending("shop", 2, 900)).unwrap();
+    assert_eq!(first(), Some(Timestamp(900)), "it has another one by then");
+    registry.add(&ending("desk", 3, 700)).unwrap();
+    assert_eq!(first(), Some(Timestamp(700)));
+    registry.revoke(&peer("desk", 3).id, Timestamp(7)).unwrap();
+    assert_eq!(first(), Some(Timestamp(900)), "who is revoked is missed by nobody");
+}
+
+#[test]
 fn an_agent_of_another_ca_can_be_shut_out() {
     let folder = tempfile::tempdir().unwrap();
     let (registry, foreign) = (open(folder.path()), peer("foreign", 5));

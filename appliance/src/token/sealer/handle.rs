@@ -72,7 +72,7 @@ impl SealerHandle {
     #[must_use]
     pub fn submit(&self, draft: Draft) -> bool {
         // The draft holds a place, and the inbox has room for all places, so this never waits.
-        self.outbox.try_send(Message::Draft(draft)).is_ok()
+        self.outbox.try_send(Message::Draft(Box::new(draft))).is_ok()
     }
 
     /// Has the next round record something that the appliance did.

@@ -47,7 +47,7 @@ use crate::queue::Queue;
 #[derive(Debug)]
 pub(super) enum Message {
     /// A batch was decided.
-    Draft(Draft),
+    Draft(Box<Draft>),
     /// The appliance did something that the log records.
     Operation(Operation),
     /// The signer is gone, and the boundary closed with it.
@@ -291,7 +291,7 @@ impl Sealer {
 
     fn take(&mut self, message: Message, key: &VerifierKey<'_>) -> Result<(), SealerError> {
         match message {
-            Message::Draft(draft) => self.drafts.push(draft),
+            Message::Draft(draft) => self.drafts.push(*draft),
             Message::Operation(operation) => self.operations.push(operation),
             // It only wakes the sealer, which looks at the boundary itself: a message may be lost, a trip must not be.
             Message::Lost => {}
@@ -313,7 +313,7 @@ impl Sealer {
     fn finish(mut self, key: &VerifierKey<'_>) -> Result<(), SealerError> {
         while let Ok(message) = self.inbox.try_recv() {
             match message {
-                Message::Draft(draft) => self.drafts.push(draft),
+                Message::Draft(draft) => self.drafts.push(*draft),
                 // What a draft was decided by may have been announced just before it.
                 Message::Operation(operation) => self.operations.push(operation),
                 Message::Ordered(order) => self.obey(order),

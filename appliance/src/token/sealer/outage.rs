@@ -118,7 +118,7 @@ impl Sealer {
             self.close(Cause::disk_low(self.settings.space.low_water()));
         }
         self.room = room;
-        self.gauges.disk_low(room < Room::Enough);
+        self.gauges.disk(room < Room::Enough, self.settings.space.free());
         room
     }
 

@@ -142,7 +142,7 @@ impl Sealer {
         checkpoint: SignedCheckpoint,
         epoch: Epoch,
     ) -> Result<(), SealerError> {
-        let entries = round.entries();
+        let (entries, tally) = (round.entries(), round.tally());
         let mut sealed = Sealed::new(round, checkpoint, epoch).ok_or(SealerError::Round("no range proof"))?;
         let now = self.clock.now();
         // Commit before release: whoever is answered may act on a token at once.
@@ -153,7 +153,7 @@ impl Sealer {
         self.operations.clear();
         self.checkpoints.send_replace(Some(checkpoint));
         let tokens = sealed.release(&receipt, &self.boundary, &self.queue);
-        self.gauges.round(entries, tokens);
+        self.gauges.round(entries, tokens, &tally);
         self.show_size();
         Ok(())
     }
@@ -166,8 +166,11 @@ impl Sealer {
     ) -> Result<SignedCheckpoint, Cause> {
         let signer = self.signer.as_mut().ok_or_else(Cause::starting)?;
         let began = Stopwatch::start();
-        let signature = sign_by(signer, checkpoint, key, self.authority.deadline)?;
-        self.mind(began.elapsed());
+        let signed = sign_by(signer, checkpoint, key, self.authority.deadline);
+        let took = began.elapsed();
+        self.gauges.asked_to_sign(took, signed.as_ref().err());
+        let signature = signed?;
+        self.mind(took);
         self.gauges.signature(self.clock.now());
         self.idle = Stopwatch::start();
         let (size, root) = (checkpoint.size, checkpoint.root);
@@ -226,7 +229,7 @@ impl Sealer {
         unsigned.holds += round.holds();
         unsigned.denials += round.entries() - round.holds() - round.allows();
         unsigned.refused += self.unlogged;
-        let entries = round.entries();
+        let (entries, tally) = (round.entries(), round.tally());
         let mut written = Unsigned::new(round, under, epoch).ok_or(SealerError::Round("no range proof"))?;
         let commit = written.commit(unsigned, self.log.lowest_epoch(), self.clock.now())?;
         let receipt = self.disk.over(|| self.log.commit(&commit))?;
@@ -235,7 +238,7 @@ impl Sealer {
         self.operations.clear();
         self.unlogged = 0;
         let tokens = written.release(&receipt, &self.queue);
-        self.gauges.round(entries, tokens);
+        self.gauges.round(entries, tokens, &tally);
         self.show_size();
         Ok(())
     }
