@@ -19,6 +19,7 @@ mod intent;
 mod judge;
 mod keys;
 mod log;
+mod operator;
 mod output;
 mod policy;
 mod progress;
@@ -152,6 +153,11 @@ enum Noun {
         #[command(subcommand)]
         verb: drill::Verb,
     },
+    /// Operators at the console: invite one to enrol a passkey, list them, revoke passkeys.
+    Operator {
+        #[command(subcommand)]
+        verb: operator::Verb,
+    },
     /// What waits for operators: list holds, look into one, approve or reject it.
     Approval {
         #[command(subcommand)]
@@ -239,6 +245,7 @@ fn run(noun: Noun, globals: &Globals) -> anyhow::Result<Exit> {
         Noun::Hsm { verb } => hsm::run(verb, globals),
         Noun::Keys { verb } => keys::run(verb, globals),
         Noun::Drill { verb } => drill::run(&verb, globals),
+        Noun::Operator { verb } => operator::run(&verb, globals),
         Noun::Approval { verb } => approval::run(verb, globals),
         Noun::Queue { verb } => queue::run(&verb, globals),
         Noun::BreakGlass { verb } => break_glass::run(&verb, globals),

@@ -45,6 +45,7 @@ const fn exit_of(error: &ServeError) -> Exit {
         | ServeError::Pin(_)
         | ServeError::Tls(_)
         | ServeError::Registry(_)
+        | ServeError::Passkeys(_)
         | ServeError::Signers(_)
         | ServeError::Operators(_)
         | ServeError::Control(_)

@@ -11,6 +11,7 @@ use crate::break_glass::{BreakGlassAnswer, BreakGlassOrder};
 use crate::escalation::{EscalationAnswer, EscalationOrder};
 use crate::limits::MAX_CONTROL_BYTES;
 use crate::operators::SignatureFile;
+use crate::passkeys::{OperatorAnswer, OperatorOrder};
 use crate::policy::loader::Answer;
 use crate::queue::approving::{ApprovalAnswer, ApprovalOrder};
 use crate::queue::desk::{QueueAnswer, QueueOrder};
@@ -119,6 +120,14 @@ pub fn ask_approval(data: &Path, approval: ApprovalOrder) -> Result<ApprovalAnsw
 /// [`ControlError`].
 pub fn ask_break_glass(data: &Path, break_glass: BreakGlassOrder) -> Result<BreakGlassAnswer, ControlError> {
     ask(data, &Question::BreakGlass { break_glass })
+}
+
+/// Has the appliance whose data folder this is invite an operator, list passkeys, or revoke some.
+///
+/// # Errors
+/// [`ControlError`].
+pub fn ask_operators(data: &Path, operators: OperatorOrder) -> Result<OperatorAnswer, ControlError> {
+    ask(data, &Question::Operators { operators })
 }
 
 fn ask<T: DeserializeOwned>(data: &Path, question: &Question) -> Result<T, ControlError> {

@@ -23,6 +23,7 @@ use crate::limits::{
     MAX_DRILL_NAME_BYTES,
 };
 use crate::operators::SignatureFile;
+use crate::passkeys::{OperatorAnswer, OperatorOrder, Passkeys};
 use crate::policy::By;
 use crate::policy::loader::{LoaderHandle, Order};
 use crate::queue::approving::{ApprovalDesk, ApprovalOrder};
@@ -33,8 +34,8 @@ use crate::token::rearm::Orders;
 use crate::token::{ErasureOrder, KeyOrder, Operation, Transition};
 
 pub use asking::{
-    ask_approval, ask_archive, ask_break_glass, ask_erasure, ask_escalation, ask_keys, ask_load, ask_queue,
-    ask_rearm, ask_status, ask_story, mark_drill,
+    ask_approval, ask_archive, ask_break_glass, ask_erasure, ask_escalation, ask_keys, ask_load,
+    ask_operators, ask_queue, ask_rearm, ask_status, ask_story, mark_drill,
 };
 
 /// The socket's name in the data folder.
@@ -108,6 +109,11 @@ pub enum Question {
         /// Which of them.
         escalation: EscalationOrder,
     },
+    /// Invite an operator to enrol a passkey, list passkeys, or revoke some.
+    Operators {
+        /// Which of them.
+        operators: OperatorOrder,
+    },
 }
 
 /// When the token boundary closed and opened, and when tokens left the socket: what a drill holds against each other.
@@ -135,6 +141,8 @@ impl Question {
             Self::Keys { .. } => KEYS_DEADLINE,
             Self::Escalation { escalation: EscalationOrder::Test { .. } } => ESCALATION_TEST_DEADLINE,
             Self::Escalation { .. } => CONTROL_DEADLINE,
+            // A disk that is slow is waited for.
+            Self::Operators { .. } => KEYS_DEADLINE,
             Self::Queue { .. } | Self::Approval { .. } | Self::BreakGlass { .. } => KEYS_DEADLINE,
         }
     }
@@ -151,6 +159,8 @@ pub struct Desk {
     pub approvals: ApprovalDesk,
     /// What takes operators' orders.
     pub orders: Orders,
+    /// Who operators at the console are; none where the configuration names nobody.
+    pub passkeys: Option<Arc<Passkeys>>,
     /// What left the socket.
     pub record: Arc<Record>,
     /// What every question must begin with.
@@ -163,6 +173,17 @@ impl Desk {
     fn story(&self) -> Story {
         let transitions = self.status.sealer.boundary().transitions();
         Story { transitions, released: self.record.read() }
+    }
+
+    /// Carries out an order about passkeys, on a thread that may wait for the disk; none: the appliance is stopping.
+    async fn operators(&self, order: OperatorOrder, by: String) -> Option<OperatorAnswer> {
+        let Some(passkeys) = self.passkeys.clone() else {
+            let why =
+                "no operators are named; add sections [[console.operator]] to the configuration, and restart";
+            return Some(OperatorAnswer::Refused(why.to_owned()));
+        };
+        let now = self.status.clock.now();
+        tokio::task::spawn_blocking(move || passkeys.carry_out(order, &by, now)).await.ok()
     }
 
     fn mark(&self, name: String, stage: DrillStage) -> Marked {
@@ -292,6 +313,10 @@ async fn answer(mut stream: UnixStream, desk: &Desk) -> std::io::Result<()> {
             }
         }
         Ok(Question::Escalation { escalation }) => match desk.status.escalation.carry_out(escalation).await {
+            Some(answer) => serde_json::to_vec(&answer)?,
+            None => return Ok(()),
+        },
+        Ok(Question::Operators { operators }) => match desk.operators(operators, by.to_string()).await {
             Some(answer) => serde_json::to_vec(&answer)?,
             None => return Ok(()),
         },

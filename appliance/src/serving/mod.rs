@@ -34,6 +34,7 @@ use crate::log::store::StoreError;
 use crate::log::{Log, OpenError, Place};
 use crate::notices::Notices;
 use crate::operators::ListError;
+use crate::passkeys::{Passkeys, PasskeysError};
 use crate::pipeline::Pipeline;
 use crate::policy::loader::{self, LoaderSettings};
 use crate::policy::shadow::Shadow;
@@ -43,8 +44,10 @@ use crate::queue::approving::ApprovalDesk;
 use crate::queue::desk::QueueDesk;
 use crate::queue::{Drainer, Queue};
 use crate::server::Server;
-use crate::token::rearm::Orders;
-use crate::token::{Authority, HsmFenceSettings, Sealer, SealerError, SealerHandle, SealerSettings};
+use crate::token::rearm::{Office, Orders};
+use crate::token::{
+    Authority, HsmFenceSettings, Operation, Sealer, SealerError, SealerHandle, SealerSettings,
+};
 use crate::witness::WitnessError;
 
 /// Why the appliance does not start, or has ended.
@@ -83,6 +86,9 @@ pub enum ServeError {
     /// The register of agents cannot be read.
     #[error("cannot read the register of agents")]
     Registry(#[from] RegistryError),
+    /// The console's operators cannot be known.
+    #[error("cannot know the console's operators")]
+    Passkeys(#[from] PasskeysError),
     /// The witnesses cannot be asked.
     #[error("cannot ask witnesses")]
     Witnesses(#[from] RootsError),
@@ -127,9 +133,9 @@ pub async fn run(config: &Config) -> Result<(), ServeError> {
     let escalation = Escalation::open(config)?;
     let shadow =
         config.policy.shadow.clone().map(Shadow::start).transpose().map_err(system("start the shadow"))?;
-    let recorder = handle.clone();
-    let record = move |operation| recorder.record(operation);
-    let (policies, loader) = loader::start(loading(config)?, clock.clone(), shadow.clone(), record)?;
+    let passkeys = Passkeys::open(config, recorder(&handle))?;
+    let (policies, loader) =
+        loader::start(loading(config)?, clock.clone(), shadow.clone(), recorder(&handle))?;
     let registry = Arc::new(Registry::open(&config.agents_path())?);
     let endpoint = endpoint(config)?;
     let listen = endpoint.local_addr().map_err(system("listen for agents"))?.to_string();
@@ -143,12 +149,8 @@ pub async fn run(config: &Config) -> Result<(), ServeError> {
     let pipeline = Arc::new(pipeline);
     let drainer = Drainer::new(Arc::clone(&queue), Arc::clone(&pipeline), clock.clone());
     let (waits, approvals) = desks(&queue, &pipeline, &policies, &handle, config);
-    let desk_of_break_glass = BreakGlassDesk::new(
-        Arc::clone(&break_glass),
-        (handle.clone(), Arc::clone(&policies), clock.clone()),
-        office.as_ref().map(|office| office.grave.clone()),
-        config.break_glass.review_within,
-    );
+    let rooms = (handle.clone(), Arc::clone(&policies), clock.clone());
+    let desk_of_break_glass = break_glass_desk(&break_glass, rooms, office.as_ref(), config);
     let status = StatusSource {
         origin: config.origin(),
         listen: listen.clone(),
@@ -173,6 +175,7 @@ pub async fn run(config: &Config) -> Result<(), ServeError> {
         loader,
         approvals,
         orders: Orders::new(config.origin(), office, automatic, handle.clone()),
+        passkeys,
         record: Arc::clone(server.record()),
         word,
         drills: config.hsm.allow_simulator,
@@ -190,6 +193,23 @@ pub async fn run(config: &Config) -> Result<(), ServeError> {
     draining.abort();
     outside.stop().await;
     outcome
+}
+
+/// Where operators order charters, sign warrants and review.
+fn break_glass_desk(
+    break_glass: &Arc<BreakGlass>,
+    rooms: (SealerHandle, Arc<Policies>, Clock),
+    office: Option<&Office>,
+    config: &Config,
+) -> BreakGlassDesk {
+    let grave = office.map(|office| office.grave.clone());
+    BreakGlassDesk::new(Arc::clone(break_glass), rooms, grave, config.break_glass.review_within)
+}
+
+/// What has the log say what the appliance did.
+fn recorder(handle: &SealerHandle) -> impl Fn(Operation) + Send + Sync + use<> {
+    let handle = handle.clone();
+    move |operation| handle.record(operation)
 }
 
 /// Where operators see what waits, and answer holds.
