@@ -21,7 +21,7 @@ const FACTS: &str =
     "assent: { now: datetime, risk: Long, approvals: Long, degraded: Bool, agent_rate: Long, epoch: Long },";
 
 /// An open appliance whose bundle holds cancellations until so many of the operators on call approve.
-fn held_shop(count: u32) -> (Appliance, Agent) {
+pub(crate) fn held_shop(count: u32) -> (Appliance, Agent) {
     let (appliance, agent) = open_shop("");
     let bundle = appliance.folder.path().join("bundle");
     let catalog = std::fs::read_to_string(bundle.join("catalog.cedarschema")).expect("the catalog");
@@ -42,7 +42,7 @@ fn held_shop(count: u32) -> (Appliance, Agent) {
     (appliance, agent)
 }
 
-fn load(appliance: &Appliance) {
+pub(crate) fn load(appliance: &Appliance) {
     let (code, _, talk) = assent(Some(&appliance.config()), &["policy", "load"]);
     assert_eq!(code, 0, "{talk}");
 }
@@ -60,7 +60,7 @@ fn cancellations(count: usize) -> Vec<Intent> {
     waiting(allowed_batch(1500).into_iter().filter(cancels).take(count))
 }
 
-fn hold(agent: &Agent) -> Ticket {
+pub(crate) fn hold(agent: &Agent) -> Ticket {
     let outcomes = agent.preauthorize(&cancellations(1));
     assert!(matches!(outcomes.at(0), Some(Outcome::AwaitingApproval(_))), "{:?}", kinds(&outcomes));
     let [ticket]: [Ticket; 1] = outcomes.tickets().try_into().expect("one ticket");

@@ -37,6 +37,8 @@ mod operators;
 #[cfg(test)]
 mod outage;
 #[cfg(test)]
+mod passkeys;
+#[cfg(test)]
 mod queue;
 #[cfg(test)]
 mod rotation;
