@@ -47,7 +47,7 @@ use crate::queue::approving::ApprovalDesk;
 use crate::queue::desk::QueueDesk;
 use crate::queue::{Drainer, Queue};
 use crate::server::Server;
-use crate::token::rearm::Orders;
+use crate::token::rearm::{Office, Orders};
 use crate::token::{
     Authority, HsmFenceSettings, Operation, Sealer, SealerError, SealerHandle, SealerSettings,
 };
@@ -160,12 +160,8 @@ pub async fn run(config: &Config) -> Result<(), ServeError> {
     let pipeline = Arc::new(pipeline);
     let drainer = Drainer::new(Arc::clone(&queue), Arc::clone(&pipeline), clock.clone());
     let (waits, approvals) = desks(&queue, &pipeline, &policies, &handle, config);
-    let desk_of_break_glass = BreakGlassDesk::new(
-        Arc::clone(&break_glass),
-        (handle.clone(), Arc::clone(&policies), clock.clone()),
-        office.as_ref().map(|office| office.grave.clone()),
-        config.break_glass.review_within,
-    );
+    let rooms = (handle.clone(), Arc::clone(&policies), clock.clone());
+    let desk_of_break_glass = break_glass_desk(&break_glass, rooms, office.as_ref(), config);
     let status = Arc::new(StatusSource {
         origin: config.origin(),
         listen: listen.clone(),
@@ -216,6 +212,17 @@ pub async fn run(config: &Config) -> Result<(), ServeError> {
     draining.abort();
     outside.stop().await;
     outcome
+}
+
+/// Where operators order charters, sign warrants and review.
+fn break_glass_desk(
+    break_glass: &Arc<BreakGlass>,
+    rooms: (SealerHandle, Arc<Policies>, Clock),
+    office: Option<&Office>,
+    config: &Config,
+) -> BreakGlassDesk {
+    let grave = office.map(|office| office.grave.clone());
+    BreakGlassDesk::new(Arc::clone(break_glass), rooms, grave, config.break_glass.review_within)
 }
 
 /// What has the log say what the appliance did.
