@@ -27,6 +27,8 @@ mod fences;
 #[cfg(test)]
 mod foreign;
 #[cfg(test)]
+mod hostile;
+#[cfg(test)]
 mod keeping;
 #[cfg(test)]
 mod latch;

@@ -3,6 +3,11 @@
 //! One file a noun. Data goes to standard output, talk to standard error; an error is a chain that ends with what to do
 //! next. Exit codes are in [`Exit`]; clap's own code for a usage error, 2, would read as a denial and is mapped to 1.
 
+/// Says something to whoever runs the command, on standard error. Nobody has to listen: a pipe that was closed is no fault.
+macro_rules! talk {
+    ($($words:tt)*) => { $crate::cli::output::say(format_args!($($words)*)) };
+}
+
 mod agent;
 mod approval;
 mod bench;
@@ -39,7 +44,7 @@ use clap::{Parser, Subcommand};
 
 use output::Output;
 pub use output::{Failure, Format, Rows, fail};
-pub(crate) use output::{failure, stdout, unavailable, utc};
+pub(crate) use output::{failure, stderr, stdout, unavailable, utc};
 
 /// Where the configuration is looked for when nobody says.
 const DEFAULT_CONFIG: &str = "assent.toml";
