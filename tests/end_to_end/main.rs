@@ -15,6 +15,8 @@ mod crash;
 #[cfg(test)]
 mod disk;
 #[cfg(test)]
+mod doctor;
+#[cfg(test)]
 mod drills;
 #[cfg(test)]
 mod escalation_kinds;

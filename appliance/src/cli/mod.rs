@@ -15,6 +15,7 @@ mod break_glass;
 mod config;
 mod demo;
 mod dev;
+mod doctor;
 mod drill;
 mod escalation;
 mod hsm;
@@ -107,6 +108,8 @@ enum Noun {
     Serve,
     /// Show how the running appliance is.
     Status,
+    /// Look at everything that this machine must have right, and name what to do about the rest.
+    Doctor(doctor::Options),
     /// Who may connect: enroll an agent, list them, revoke one.
     Agent {
         #[command(subcommand)]
@@ -234,6 +237,7 @@ fn run(noun: Noun, globals: &Globals) -> anyhow::Result<Exit> {
         Noun::Init(options) => init::run(&options, globals),
         Noun::Serve => serve::run(globals),
         Noun::Status => status::run(globals),
+        Noun::Doctor(options) => doctor::run(&options, globals),
         Noun::Agent { verb } => agent::run(verb, globals),
         Noun::Config { verb } => config::run(verb, globals),
         Noun::Intent { verb } => intent::run(verb, globals),

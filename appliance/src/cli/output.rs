@@ -166,6 +166,16 @@ pub(crate) fn failure(error: &(dyn std::error::Error + 'static), exit: Exit) -> 
     Failure { message, exit }.into()
 }
 
+/// An error with its causes, in a line.
+pub(super) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    causes.fold(error.to_string(), |text, cause| {
+        // An error that is shown as its cause would say it twice.
+        let cause = cause.to_string();
+        if text.ends_with(&cause) { text } else { format!("{text}: {cause}") }
+    })
+}
+
 /// Operators' signatures, each named by its file.
 pub(super) fn signatures(paths: &[PathBuf]) -> anyhow::Result<Vec<SignatureFile>> {
     let read = |path: &PathBuf| {

@@ -247,7 +247,11 @@ impl ClientCertVerifier for SvidVerifier {
     }
 }
 
-fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+/// The certificates of a file in PEM, the holder's first.
+///
+/// # Errors
+/// [`TlsError::Unreadable`], [`TlsError::Pem`].
+pub fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let wrong = || TlsError::Pem { path: path.to_owned(), expected: "certificate" };
     let bytes = read(path)?;
     let found: Result<Vec<_>, _> =
