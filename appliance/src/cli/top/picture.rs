@@ -20,6 +20,9 @@ use crate::token::FenceInHsm;
 /// Less than this cannot be read.
 const LEAST: (u16, u16) = (60, 16);
 
+/// Rows below which there are no bars.
+const ROWS_FOR_BARS: u16 = 20;
+
 /// What words look like.
 #[derive(Clone, Copy)]
 struct Palette {
@@ -89,10 +92,12 @@ fn heading(readings: &Readings, now: Timestamp, palette: Palette) -> Line<'stati
 }
 
 fn draw_status(frame: &mut Frame<'_>, area: Rect, status: &Status, readings: &Readings, palette: Palette) {
+    // On a low terminal words go before bars.
+    let bars = if area.height < ROWS_FOR_BARS { 0 } else { 4 };
     let [boundaries, middle, lines, rest] = Layout::vertical([
         Constraint::Length(6),
         Constraint::Length(7),
-        Constraint::Length(4),
+        Constraint::Length(bars),
         Constraint::Fill(1),
     ])
     .areas(area);
@@ -158,8 +163,9 @@ fn boundary_line(name: &str, boundary: &BoundaryStatus, now_ms: u64, palette: Pa
     };
     let (cause, message) =
         (boundary.cause.as_deref().unwrap_or("?"), boundary.message.as_deref().unwrap_or(""));
-    let words = format!("CLOSED {} since {}{who}", age(since, now_ms), utc(Timestamp(since)));
-    let why = format!(" {}: {}", visible(cause), visible(message));
+    // What comes last is what a narrow terminal cuts.
+    let words = format!("CLOSED {} {} since {}", visible(cause), age(since, now_ms), utc(Timestamp(since)));
+    let why = format!("{who}: {}", visible(message));
     Line::from(vec![name, Span::styled(words, palette.bad()), Span::raw(why)])
 }
 
