@@ -67,6 +67,8 @@ fn port(copy: &Copy) -> u16 {
     line.trim_end_matches('"').rsplit(':').next().and_then(|port| port.parse().ok()).expect("a number")
 }
 
+const _: () = assert!(SEEDS.len() >= 40, "as many as the README says");
+
 /// Every one.
 #[rustfmt::skip]
 pub(crate) const SEEDS: &[Seed] = &[
