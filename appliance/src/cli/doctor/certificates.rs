@@ -99,9 +99,9 @@ fn shown_to_agents(
         ServerName::try_from(host.to_owned()).map_err(|_| format!("`{host}` is no name for a server"))?;
     let (first, others) = own.split_first().ok_or("there is no certificate")?;
     let time = UnixTime::since_unix_epoch(Duration::from_millis(now.0));
-    verifier.verify_server_cert(first, others, &name, &[], time).map(drop).map_err(|error| match error {
-        rustls::Error::InvalidCertificate(why) => told(&why, host),
-        other => other.to_string(),
+    let shown = verifier.verify_server_cert(first, others, &name, &[], time);
+    shown.map(drop).map_err(|error| {
+        if let rustls::Error::InvalidCertificate(why) = &error { told(why, host) } else { error.to_string() }
     })
 }
 

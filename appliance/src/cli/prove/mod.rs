@@ -74,7 +74,7 @@ impl To {
             }
             (None, Format::Table) => crate::cli::stdout().write_all(text.as_bytes())?,
             (None, Format::Json | Format::Jsonl) => {
-                writeln!(crate::cli::stdout(), "{}", crate::shown::json(&json))?
+                writeln!(crate::cli::stdout(), "{}", crate::shown::json(json))?
             }
         }
         Ok(())
