@@ -249,6 +249,14 @@ pub const HTTP_CONNECTION_LIFETIME: Duration = Duration::from_secs(60);
 pub const MAX_HTTP_HEADERS: usize = 64;
 /// Bytes of the head of an HTTP request, and of what is kept of a connection while it is read.
 pub const MAX_HTTP_BUFFER_BYTES: usize = 16 * 1024;
+/// Files that a process may have open beside the connections of its HTTP door: log, volumes, sockets, and what agents' frames take.
+pub const FREE_DESCRIPTORS: u64 = 128;
+/// How long before its end `assent doctor` speaks of a certificate.
+pub const CERTIFICATE_ENDS_SOON: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+/// Bytes of a text of an intent beyond which whoever is to answer it is told how long it is: it scrolls what stands before it away.
+pub const LONG_TEXT_BYTES: usize = 1024;
+/// Readings that `assent top` draws: as many as a wide terminal has columns.
+pub const MAX_TOP_READINGS: usize = 512;
 /// Witnesses that are asked to cosign.
 pub const MAX_WITNESSES: usize = 12;
 /// Verifier keys of logs that are witnessed here.

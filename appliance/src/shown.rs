@@ -12,7 +12,7 @@ use assent_proto::codec::CodecError;
 use assent_proto::context::{Event, Ip};
 use assent_proto::intent::Intent as Parsed;
 
-use crate::limits::MAX_REASON_BYTES;
+use crate::limits::{LONG_TEXT_BYTES, MAX_REASON_BYTES};
 
 /// The intent in the form in which agents write it.
 pub(crate) fn intent(intent: &Parsed<'_>) -> Result<serde_json::Value, CodecError> {
@@ -42,8 +42,58 @@ pub(crate) fn visible(text: &str) -> String {
 
 /// A JSON document of the same meaning, with what does not print or turns the direction of text escaped: for terminals.
 pub(crate) fn json(document: &serde_json::Value) -> String {
-    let mut shown = String::new();
-    for c in document.to_string().chars() {
+    printable(&document.to_string())
+}
+
+/// As [`json`], of what is yet to become a document, and in its own order.
+///
+/// # Errors
+/// What the thing says that cannot be written.
+pub(crate) fn json_of<T: serde::Serialize + ?Sized>(thing: &T) -> serde_json::Result<String> {
+    serde_json::to_string(thing).map(|text| printable(&text))
+}
+
+/// As [`visible`], of a text that has lines of its own.
+pub(crate) fn lines(text: &str) -> String {
+    text.split('\n').map(visible).collect::<Vec<_>>().join("\n")
+}
+
+/// What whoever reads an intent is to be told of it first: that some of it stands escaped, and that it is longer than a look.
+pub(crate) fn marks(intent: &serde_json::Value) -> Vec<String> {
+    let (mut hidden, mut longest) = (0_u64, 0);
+    weigh(intent, &mut hidden, &mut longest);
+    let mut marks = Vec::new();
+    if hidden > 0 {
+        let texts = counted(hidden, "text holds", "texts hold");
+        marks.push(format!("ESCAPED    {texts} what does not print, or turns the direction of text"));
+    }
+    if longest > LONG_TEXT_BYTES {
+        marks.push(format!("LONG       its longest text has {longest} bytes"));
+    }
+    marks
+}
+
+/// Counts the texts that are not what they show, and measures the longest.
+fn weigh(value: &serde_json::Value, hidden: &mut u64, longest: &mut usize) {
+    let mut text = |text: &str| {
+        *hidden += u64::from(visible(text) != text);
+        *longest = text.len().max(*longest);
+    };
+    match value {
+        serde_json::Value::String(said) => text(said),
+        serde_json::Value::Array(values) => values.iter().for_each(|value| weigh(value, hidden, longest)),
+        serde_json::Value::Object(fields) => {
+            fields.keys().for_each(|key| text(key));
+            fields.values().for_each(|value| weigh(value, hidden, longest));
+        }
+        serde_json::Value::Null | serde_json::Value::Bool(_) | serde_json::Value::Number(_) => {}
+    }
+}
+
+/// The text of a JSON document, escaped as JSON escapes.
+fn printable(json: &str) -> String {
+    let mut shown = String::with_capacity(json.len());
+    for c in json.chars() {
         let prints = c.is_ascii() || c.escape_debug().len() == 1;
         if prints && c != '\u{7f}' {
             shown.push(c);
@@ -138,6 +188,24 @@ mod tests {
         let shown = json(&document);
         assert_eq!(serde_json::from_str::<serde_json::Value>(&shown).unwrap(), document);
         assert_eq!(shown, "{\"name\":\"gr\u{fc}n \\u202edno\\u007f \\udb40\\udc41 \\\"\\\\ \\u001b[2J\"}");
+    }
+
+    #[test]
+    fn an_intent_that_hides_something_is_marked_wherever_it_hides() {
+        let marked = |intent: serde_json::Value| marks(&intent);
+        assert!(
+            marked(serde_json::json!({"a": ["plain", {"b": "gr\u{fc}n \"quoted\" \\ <b>"}], "n": 1}))
+                .is_empty()
+        );
+        for hostile in ["\u{202e}", "a\nb", "\u{1b}[2J", "\u{7f}", "\u{200b}"] {
+            let (inside, key) =
+                (serde_json::json!({"a": [{"b": hostile}]}), serde_json::json!({ (hostile): 1 }));
+            assert!(marked(inside)[0].starts_with("ESCAPED    1 text holds"), "{hostile:?}");
+            assert!(marked(key)[0].starts_with("ESCAPED"), "{hostile:?}");
+        }
+        let long = marked(serde_json::json!({"a": "x".repeat(LONG_TEXT_BYTES + 1)}));
+        assert_eq!(long, [format!("LONG       its longest text has {} bytes", LONG_TEXT_BYTES + 1)]);
+        assert_eq!(lines("a\u{1b}\nb\r"), "a\\u{1b}\nb\\r");
     }
 
     #[test]

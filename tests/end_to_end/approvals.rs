@@ -47,7 +47,8 @@ pub(crate) fn load(appliance: &Appliance) {
     assert_eq!(code, 0, "{talk}");
 }
 
-fn operator(folder: &Path, name: &str, rest: &str) -> String {
+/// An operator of a bundle, with a key that is made once, as `operators.toml` names them.
+pub(crate) fn operator(folder: &Path, name: &str, rest: &str) -> String {
     if !folder.join(name).exists() {
         keygen(folder, &["-q", "-t", "ed25519", "-N", "", "-C", name, "-f", name]);
     }

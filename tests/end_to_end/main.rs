@@ -15,6 +15,8 @@ mod crash;
 #[cfg(test)]
 mod disk;
 #[cfg(test)]
+mod doctor;
+#[cfg(test)]
 mod drills;
 #[cfg(test)]
 mod escalation_kinds;
@@ -26,6 +28,8 @@ mod fail_open;
 mod fences;
 #[cfg(test)]
 mod foreign;
+#[cfg(test)]
+mod hostile;
 #[cfg(test)]
 mod keeping;
 #[cfg(test)]

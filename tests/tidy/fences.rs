@@ -68,6 +68,9 @@ const LIBRARIES: &[(&str, &[&str])] = &[
     ("ureq", &["appliance/doors", "benches"]),
     ("webauthn-rs", &["appliance"]),
     ("prometheus-client", &["appliance"]),
+    ("ratatui", &["appliance"]),
+    ("clap_complete", &["appliance"]),
+    ("clap_mangen", &["appliance"]),
 ];
 
 /// A word that only some files may name.
@@ -157,6 +160,27 @@ const FENCES: &[Fence] = &[
         except: &["appliance/doors/src/outbound.rs"],
         also: &[Part::Bench],
         why: "whoever asks or tells over HTTP does so through one client, with its deadlines and limits",
+    },
+    Fence {
+        word: "ratatui",
+        around: &[""],
+        except: &["appliance/src/cli/top/"],
+        also: &[],
+        why: "one command draws on the terminal",
+    },
+    Fence {
+        word: "clap_mangen",
+        around: &[""],
+        except: &["appliance/src/cli/man.rs"],
+        also: &[],
+        why: "pages are made by one command",
+    },
+    Fence {
+        word: "clap_complete",
+        around: &[""],
+        except: &["appliance/src/cli/completion.rs"],
+        also: &[],
+        why: "completions are made by one command",
     },
     Fence {
         word: "ssh_key",

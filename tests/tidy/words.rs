@@ -89,12 +89,16 @@ fn commands_print_where_a_pipe_that_closes_changes_no_exit_code() {
     for file in tree.ending(".rs").into_iter().filter(is_command) {
         let prints = |line: &Line| {
             line.code.contains("io::stdout(")
-                || ["println!", "print!"].iter().any(|word| source::names(&line.code, word))
+                && !line.code.contains("is_terminal")
+                && !line.code.contains("is_coloured")
+                || ["println!", "print!", "eprintln!", "eprint!"]
+                    .iter()
+                    .any(|word| source::names(&line.code, word))
         };
         let lines = source::lines(file).into_iter().filter(prints);
         breaches.extend(lines.map(|line| format!("{}:{}: {}", file.path, line.number, line.code.trim())));
     }
-    hold("print with `writeln!(crate::cli::stdout(), ..)?`", &breaches);
+    hold("print with `writeln!(crate::cli::stdout(), ..)?`, and talk with `talk!`", &breaches);
 }
 
 /// The breach of a line that says a foreign word without quoting it.

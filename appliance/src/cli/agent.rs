@@ -12,6 +12,7 @@ use clap::Subcommand;
 use serde::Serialize;
 
 use super::hsm::print_table;
+use super::output::json_lines;
 use super::{Exit, Format, Globals, utc};
 use crate::clock::Clock;
 use crate::config::Config;
@@ -134,10 +135,10 @@ fn write_ca(path: &Path, pem: &str) -> anyhow::Result<()> {
 fn print_enrolled(format: Format, enrolled: &Enrolled<'_>) -> anyhow::Result<()> {
     let mut out = crate::cli::stdout();
     if format != Format::Table {
-        return Ok(writeln!(out, "{}", serde_json::to_string(enrolled)?)?);
+        return Ok(writeln!(out, "{}", crate::shown::json_of(enrolled)?)?);
     }
     let ends = enrolled.record.expires_at_ms.map(|at| utc(Timestamp(at))).unwrap_or_default();
-    eprintln!("{} is enrolled until {ends}. Give its program:", enrolled.record.id);
+    talk!("{} is enrolled until {ends}. Give its program:", enrolled.record.id);
     writeln!(out, "export ASSENT_ADDR={}", enrolled.address)?;
     for (variable, path) in
         [("ASSENT_CA", enrolled.ca), ("ASSENT_CERT", enrolled.certificate), ("ASSENT_KEY", enrolled.key)]
@@ -163,20 +164,19 @@ fn list(config: &Config, format: Format, now: Timestamp) -> anyhow::Result<Exit>
             writeln!(
                 out,
                 "{}",
-                serde_json::to_string(&Listed { schema: "assent.v1.agents", agents: &rows })?
+                crate::shown::json_of(&Listed { schema: "assent.v1.agents", agents: &rows })?
             )?;
         }
         Format::Jsonl => {
-            for row in &rows {
-                writeln!(out, "{}", serde_json::to_string(row)?)?;
-            }
+            drop(out);
+            json_lines("assent.v1.agents.agent", &rows)?;
         }
         Format::Table => {
             drop(out);
             let cells: Vec<_> = rows.iter().map(cells).collect();
             print_table(["NAME", "STATE", "EXPIRES", "SERIAL", "SPIFFE ID"], &cells)?;
             if rows.is_empty() {
-                eprintln!("no agent is enrolled; `assent agent enroll NAME` does it");
+                talk!("no agent is enrolled; `assent agent enroll NAME` does it");
             }
         }
     }
@@ -220,7 +220,7 @@ fn revoke(config: &Config, format: Format, name: &str, now: Timestamp) -> anyhow
         Format::Json | Format::Jsonl => {
             let schema = "assent.v1.agent_revoked";
             let json = serde_json::json!({ "schema": schema, "id": id, "certificates": certificates });
-            writeln!(crate::cli::stdout(), "{json}")?;
+            writeln!(crate::cli::stdout(), "{}", crate::shown::json(&json))?;
         }
     }
     Ok(Exit::Done)

@@ -102,7 +102,7 @@ fn answer(
             let ApprovalAnswer::ToSign { statement, hold, intents, .. } = told else {
                 return unexpected(told);
             };
-            describe_hold(&mut std::io::stderr().lock(), &hold, &intents)?;
+            describe_hold(&mut crate::cli::stderr(), &hold, &intents)?;
             Some(signing::sign(Approval::NAMESPACE, &statement, key)?)
         }
         (None, None) => None,
@@ -110,7 +110,7 @@ fn answer(
     match ask(order(signature))? {
         ApprovalAnswer::ToSign { statement, namespace, hold, intents } => {
             to_sign(&statement, &namespace, (&hold, &intents), format)?;
-            eprintln!(
+            talk!(
                 "to be signed by one of {}: save the statement as FILE, `ssh-keygen -Y sign -n {namespace} -f KEY FILE`, then again with --signature FILE.sig; or let --key KEY do all of it",
                 who(&hold.demands)
             );
@@ -140,7 +140,7 @@ fn to_sign(
             writeln!(stdout(), "{}", shown::json(&document))?;
         }
         Format::Table => {
-            describe_hold(&mut std::io::stderr().lock(), hold, intents)?;
+            describe_hold(&mut crate::cli::stderr(), hold, intents)?;
             write!(stdout(), "{statement}")?;
         }
     }
@@ -190,9 +190,9 @@ fn list(holds: &[HoldView], left_out: u64, format: Format) -> anyhow::Result<Exi
         }
     }
     if left_out > 0 {
-        eprintln!("{} not shown", counted(left_out, "more hold is", "more holds are"));
+        talk!("{} not shown", counted(left_out, "more hold is", "more holds are"));
     }
-    eprintln!(
+    talk!(
         "{} approval. `assent approval show TICKET` shows the intent",
         counted(holds.len() as u64 + left_out, "hold awaits", "holds await")
     );
@@ -233,7 +233,7 @@ fn describe_hold(
     writeln!(out, "risk       {}", hold.risk)?;
     writeln!(out, "held by    {}", visible(&hold.policies.join(", ")))?;
     for DemandView { count, group, operators } in &hold.demands {
-        writeln!(out, "waits for  {count} of {group}: {}", operators.join(", "))?;
+        writeln!(out, "waits for  {count} of {group}: {}", visible(&operators.join(", ")))?;
     }
     intents.iter().try_for_each(|intent| describe_intent(out, &intent.digest, &intent.intent))
 }

@@ -6,6 +6,7 @@ use clap::Subcommand;
 use serde::Serialize;
 
 use super::hsm::print_table;
+use super::output::json_lines;
 use super::{Exit, Format, Globals};
 use crate::config::{Config, Origin, Setting};
 use crate::log::hex::hex;
@@ -54,12 +55,11 @@ pub(super) fn run(verb: Verb, globals: &Globals) -> anyhow::Result<Exit> {
         }
         (Verb::Show { .. }, Format::Json) => {
             let document = Document { schema: "assent.v1.config", file, settings };
-            writeln!(out, "{}", serde_json::to_string(&document)?)?;
+            writeln!(out, "{}", crate::shown::json_of(&document)?)?;
         }
         (Verb::Show { .. }, Format::Jsonl) => {
-            for setting in settings {
-                writeln!(out, "{}", serde_json::to_string(setting)?)?;
-            }
+            drop(out);
+            json_lines("assent.v1.config.setting", &settings)?;
         }
         (Verb::Show { .. }, Format::Table) => {
             drop(out);

@@ -42,7 +42,7 @@ pub(super) fn run(options: &Options, _: &Globals) -> anyhow::Result<Exit> {
     std::fs::write(&trust, super::trust::export(&config, now, 30)?)?;
     let intents = options.dir.join("intents.jsonl");
     std::fs::write(&intents, crate::sample::INTENTS)?;
-    let mut talk = std::io::stderr().lock();
+    let mut talk = crate::cli::stderr();
     writeln!(talk, "a development appliance in {}: simulated HSM, throw-away keys", options.dir.display())?;
     writeln!(talk, "in another shell, as the agent and then as the executor:\n")?;
     writeln!(talk, "  export ASSENT_ADDR={} ASSENT_CA={}", config.listen.quic, dev.agent.ca.display())?;

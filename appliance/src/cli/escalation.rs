@@ -9,11 +9,12 @@ use clap::Subcommand;
 use serde_json::json;
 
 use super::hsm::print_table;
+use super::output::json_lines;
 use super::{Exit, Failure, Format, Globals, utc};
 use crate::config::Config;
 use crate::control;
 use crate::escalation::{EscalationAnswer, EscalationOrder, Tested};
-use crate::shown::counted;
+use crate::shown::{counted, visible};
 
 /// What to do with escalations.
 #[derive(Debug, Subcommand)]
@@ -52,13 +53,15 @@ pub(super) fn run(verb: &Verb, globals: &Globals) -> anyhow::Result<Exit> {
         EscalationAnswer::Retried(events) => {
             let document = json!({"schema": "assent.v1.escalation.retry", "events": events});
             match globals.output {
-                Format::Json | Format::Jsonl => writeln!(crate::cli::stdout(), "{document}")?,
+                Format::Json | Format::Jsonl => {
+                    writeln!(crate::cli::stdout(), "{}", crate::shown::json(&document))?
+                }
                 Format::Table => {
                     let events = counted(events as u64, "event is", "events are");
                     writeln!(crate::cli::stdout(), "{events} tried again")?;
                 }
             }
-            eprintln!("next: `assent escalation list` shows what becomes of them");
+            talk!("next: `assent escalation list` shows what becomes of them");
             Ok(Exit::Done)
         }
         EscalationAnswer::Refused(message) => Err(Failure { message, exit: Exit::Failed }.into()),
@@ -72,12 +75,11 @@ fn list(outbox: &OutboxView, left_out: usize, format: Format) -> anyhow::Result<
             let document = json!({
                 "schema": "assent.v1.escalation.list", "outbox": outbox, "left_out": left_out,
             });
-            writeln!(out, "{document}")?;
+            writeln!(out, "{}", crate::shown::json(&document))?;
         }
         Format::Jsonl => {
-            for incident in &outbox.incidents {
-                writeln!(out, "{}", serde_json::to_string(incident)?)?;
-            }
+            drop(out);
+            json_lines("assent.v1.escalation.incident", &outbox.incidents)?;
         }
         Format::Table => {
             drop(out);
@@ -88,17 +90,17 @@ fn list(outbox: &OutboxView, left_out: usize, format: Format) -> anyhow::Result<
     if left_out > 0 {
         let incidents =
             counted(left_out as u64, "more incident, the oldest, is", "more incidents, of the oldest, are");
-        eprintln!("{incidents} not shown");
+        talk!("{incidents} not shown");
     }
     if outbox.sinks.is_empty() {
-        eprintln!("nobody is told: no `[[escalation.sink]]` is configured");
+        talk!("nobody is told: no `[[escalation.sink]]` is configured");
     }
     if let Some(why) = &outbox.not_durable {
-        eprintln!("what was raised last would not outlive the appliance: {why}");
+        talk!("what was raised last would not outlive the appliance: {}", visible(why));
     }
     let undeliverable: usize = outbox.sinks.iter().map(|sink| sink.undeliverable).sum();
     if undeliverable > 0 {
-        eprintln!("next: mend the sink, `assent escalation test`, then `assent escalation retry --all`");
+        talk!("next: mend the sink, `assent escalation test`, then `assent escalation retry --all`");
     }
     Ok(Exit::Done)
 }
@@ -139,29 +141,28 @@ fn show_tests(tested: &[Tested], format: Format) -> anyhow::Result<Exit> {
     match format {
         Format::Json => {
             let document = json!({"schema": "assent.v1.escalation.test", "sinks": tested});
-            writeln!(out, "{document}")?;
+            writeln!(out, "{}", crate::shown::json(&document))?;
         }
         Format::Jsonl => {
-            for test in tested {
-                writeln!(out, "{}", serde_json::to_string(test)?)?;
-            }
+            drop(out);
+            json_lines("assent.v1.escalation.tested", tested)?;
         }
         Format::Table => {
             for Tested { sink, failed } in tested {
                 match failed {
                     None => writeln!(out, "{sink}: delivered")?,
-                    Some(reason) => writeln!(out, "{sink}: FAILED: {reason}")?,
+                    Some(reason) => writeln!(out, "{sink}: FAILED: {}", visible(reason))?,
                 }
             }
         }
     }
     if tested.is_empty() {
-        eprintln!("no sink is configured; see `[[escalation.sink]]` in the example of `assent init`");
+        talk!("no sink is configured; see `[[escalation.sink]]` in the example of `assent init`");
         return Ok(Exit::Failed);
     }
     let failed = tested.iter().filter(|test| test.failed.is_some()).count();
     if failed > 0 {
-        eprintln!("next: see to the {failed} that did not take it, then test again");
+        talk!("next: see to the {failed} that did not take it, then test again");
     }
     Ok(if failed == 0 { Exit::Done } else { Exit::Failed })
 }

@@ -18,7 +18,7 @@ pub(super) struct Options {
 
 /// Runs the command. It may be repeated: each run does what can be done now, and says what comes next.
 pub(super) fn run(options: &Options, globals: &Globals) -> anyhow::Result<Exit> {
-    let mut talk = std::io::stderr().lock();
+    let mut talk = crate::cli::stderr();
     let folder = globals.config.parent().filter(|folder| !folder.as_os_str().is_empty());
     let folder: PathBuf = folder.unwrap_or_else(|| Path::new(".")).to_owned();
     if !globals.config.exists() {

@@ -3,15 +3,23 @@
 //! One file a noun. Data goes to standard output, talk to standard error; an error is a chain that ends with what to do
 //! next. Exit codes are in [`Exit`]; clap's own code for a usage error, 2, would read as a denial and is mapped to 1.
 
+/// Says something to whoever runs the command, on standard error. Nobody has to listen: a pipe that was closed is no fault.
+macro_rules! talk {
+    ($($words:tt)*) => { $crate::cli::output::say(format_args!($($words)*)) };
+}
+
 mod agent;
 mod approval;
 mod bench;
 mod break_glass;
+mod completion;
 mod config;
 mod demo;
 mod dev;
+mod doctor;
 mod drill;
 mod escalation;
+mod examples;
 mod hsm;
 mod html;
 mod init;
@@ -19,6 +27,7 @@ mod intent;
 mod judge;
 mod keys;
 pub(crate) mod log;
+mod man;
 mod operator;
 mod output;
 mod policy;
@@ -30,17 +39,18 @@ mod serve;
 mod signing;
 mod status;
 mod token;
+mod top;
 mod trust;
 mod witness;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use output::Output;
 pub use output::{Failure, Format, Rows, fail};
-pub(crate) use output::{failure, stdout, unavailable, utc};
+pub(crate) use output::{failure, stderr, stdout, unavailable, utc};
 
 /// Where the configuration is looked for when nobody says.
 const DEFAULT_CONFIG: &str = "assent.toml";
@@ -103,6 +113,10 @@ enum Noun {
     Serve,
     /// Show how the running appliance is.
     Status,
+    /// Look at everything that this machine must have right, and name what to do about the rest.
+    Doctor(doctor::Options),
+    /// Watch the running appliance on a terminal.
+    Top(top::Options),
     /// Who may connect: enroll an agent, list them, revoke one.
     Agent {
         #[command(subcommand)]
@@ -186,6 +200,10 @@ enum Noun {
     },
     /// What it costs beside what people would use instead; the program `assent-bench` does it.
     Bench(bench::Options),
+    /// Print what a shell completes.
+    Completion(completion::Options),
+    /// Print manual pages.
+    Man(man::Options),
     /// The process that loads the PKCS#11 module; started by the appliance.
     #[command(hide = true)]
     Signer,
@@ -202,10 +220,18 @@ pub struct Globals {
     pub rows: Option<Rows>,
 }
 
+/// The command line's definition, with what stands behind each noun's help.
+fn command() -> clap::Command {
+    examples::NOUNS.iter().fold(Cli::command().after_long_help(examples::behind_all()), |command, told| {
+        command.mut_subcommand(told.noun, |noun| noun.after_long_help(examples::behind(told)))
+    })
+}
+
 /// Runs the command line of this process.
 #[must_use]
 pub fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let parsed = command().try_get_matches().and_then(|matches| Cli::from_arg_matches(&matches));
+    let cli = match parsed {
         Ok(cli) => cli,
         Err(usage) => {
             let wanted = !usage.use_stderr();
@@ -235,6 +261,8 @@ fn run(noun: Noun, globals: &Globals) -> anyhow::Result<Exit> {
         Noun::Init(options) => init::run(&options, globals),
         Noun::Serve => serve::run(globals),
         Noun::Status => status::run(globals),
+        Noun::Doctor(options) => doctor::run(&options, globals),
+        Noun::Top(options) => top::run(&options, globals),
         Noun::Agent { verb } => agent::run(verb, globals),
         Noun::Config { verb } => config::run(verb, globals),
         Noun::Intent { verb } => intent::run(verb, globals),
@@ -252,6 +280,8 @@ fn run(noun: Noun, globals: &Globals) -> anyhow::Result<Exit> {
         Noun::Escalation { verb } => escalation::run(&verb, globals),
         Noun::Witness { verb } => witness::run(verb, globals),
         Noun::Bench(_) => bench::run(globals),
+        Noun::Completion(options) => completion::run(&options),
+        Noun::Man(options) => man::run(&options),
         Noun::Signer => {
             let ended_well = crate::hsm::signer::run() == ExitCode::SUCCESS;
             Ok(if ended_well { Exit::Done } else { Exit::Failed })

@@ -1,6 +1,6 @@
 //! What the commands have in common when they print, or read what operators signed.
 
-use std::io::{self, ErrorKind, IsTerminal as _, StdoutLock, Write};
+use std::io::{self, ErrorKind, Stderr, StderrLock, StdoutLock, Write};
 use std::path::PathBuf;
 
 use anyhow::Context as _;
@@ -62,19 +62,34 @@ impl Output {
     }
 }
 
-/// Standard output, whose reader may stop reading.
+/// A stream whose reader may stop reading.
 ///
 /// Whoever has read enough closes the pipe. That is no fault, and no answer either: what is written behind it is dropped and the
 /// command goes on, so that it ends with the exit code of what it found and never with another because nobody read it.
 #[derive(Debug)]
-pub(crate) struct Stdout(StdoutLock<'static>);
+pub(crate) struct Piped<W>(W);
 
 /// Standard output, for every command.
-pub(crate) fn stdout() -> Stdout {
-    Stdout(io::stdout().lock())
+pub(crate) fn stdout() -> Piped<StdoutLock<'static>> {
+    Piped(io::stdout().lock())
 }
 
-impl Write for Stdout {
+/// Standard error, for what every command says.
+pub(crate) fn stderr() -> Piped<StderrLock<'static>> {
+    Piped(io::stderr().lock())
+}
+
+/// Standard error, for traces of any thread: whoever stops reading them stops no appliance.
+pub(super) fn traces() -> Piped<Stderr> {
+    Piped(io::stderr())
+}
+
+/// Says something on standard error: `talk!` hands it here.
+pub(super) fn say(words: std::fmt::Arguments<'_>) {
+    let _ = writeln!(stderr(), "{}", shown::lines(&words.to_string()));
+}
+
+impl<W: Write> Write for Piped<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         read_or_not(self.0.write(bytes), bytes.len())
     }
@@ -91,31 +106,35 @@ fn read_or_not<T>(written: io::Result<T>, dropped: T) -> io::Result<T> {
     }
 }
 
+/// Whether what is written there is coloured: on a terminal, unless `NO_COLOR` says otherwise.
+pub(super) fn is_coloured(stream: &impl io::IsTerminal) -> bool {
+    stream.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
 /// Prints things as JSON, one a line, each with its schema and with whatever does not print escaped.
 pub(super) fn json_lines<T: Serialize>(schema: &str, things: &[T]) -> anyhow::Result<()> {
-    let mut out = stdout();
     for thing in things {
         let mut json = serde_json::to_value(thing)?;
         if let Some(fields) = json.as_object_mut() {
             fields.insert("schema".to_owned(), schema.into());
         }
-        writeln!(out, "{}", shown::json(&json))?;
+        json_line(&json)?;
     }
     Ok(())
+}
+
+/// Prints one JSON document in a line, with whatever does not print escaped.
+pub(super) fn json_line<T: Serialize>(document: &T) -> anyhow::Result<()> {
+    Ok(writeln!(stdout(), "{}", shown::json_of(document)?)?)
 }
 
 /// Prints an error and its causes to standard error, and tells how the process ends.
 #[must_use]
 pub fn fail(error: &anyhow::Error) -> Exit {
-    let mut talk = io::stderr().lock();
-    let mark = if talk.is_terminal() && std::env::var_os("NO_COLOR").is_none() {
-        "\u{1b}[31merror\u{1b}[0m"
-    } else {
-        "error"
-    };
-    let _ = writeln!(talk, "{mark}: {error}");
+    let mark = if is_coloured(&io::stderr()) { "\u{1b}[31merror\u{1b}[0m" } else { "error" };
+    let _ = writeln!(stderr(), "{mark}: {}", shown::lines(&error.to_string()));
     for cause in error.chain().skip(1) {
-        let _ = writeln!(talk, "  because: {cause}");
+        talk!("  because: {cause}");
     }
     error.downcast_ref::<Failure>().map_or(Exit::Failed, |failure| failure.exit)
 }
@@ -145,6 +164,16 @@ pub(crate) fn failure(error: &(dyn std::error::Error + 'static), exit: Exit) -> 
         cause = because.source();
     }
     Failure { message, exit }.into()
+}
+
+/// An error with its causes, in a line.
+pub(super) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    causes.fold(error.to_string(), |text, cause| {
+        // An error that is shown as its cause would say it twice.
+        let cause = cause.to_string();
+        if text.ends_with(&cause) { text } else { format!("{text}: {cause}") }
+    })
 }
 
 /// Operators' signatures, each named by its file.

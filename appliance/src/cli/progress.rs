@@ -30,14 +30,14 @@ impl Progress {
         if self.on && self.shown.is_none_or(|shown| elapsed - shown >= EVERY) {
             self.shown = Some(elapsed);
             let line = line(self.doing, done, self.total, elapsed);
-            let _ = write!(std::io::stderr(), "\r\u{1b}[K{line}");
+            let _ = write!(crate::cli::stderr(), "\r\u{1b}[K{line}");
         }
     }
 
     /// Takes the line away.
     pub(super) fn clear(&self) {
         if self.on {
-            let _ = write!(std::io::stderr(), "\r\u{1b}[K");
+            let _ = write!(crate::cli::stderr(), "\r\u{1b}[K");
         }
     }
 }

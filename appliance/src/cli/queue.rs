@@ -88,10 +88,10 @@ fn list(tickets: &[TicketView], left_out: u64, status: &QueueStatus, format: For
         }
     }
     if left_out > 0 {
-        eprintln!("{} not shown", counted(left_out, "more ticket is", "more tickets are"));
+        talk!("{} not shown", counted(left_out, "more ticket is", "more tickets are"));
     }
     let queued: u64 = status.queued.iter().sum();
-    eprintln!(
+    talk!(
         "{} queued, {} approval; {} may wait. `assent queue show TICKET` shows the intents",
         counted(queued, "intent", "intents"),
         counted(status.awaiting_approval, "awaits", "await"),
@@ -130,7 +130,7 @@ fn show(view: &TicketView, intents: &[IntentView], left_out: u64, format: Format
         }
     }
     if left_out > 0 {
-        eprintln!("{} not shown", counted(left_out, "more intent is", "more intents are"));
+        talk!("{} not shown", counted(left_out, "more intent is", "more intents are"));
     }
     Ok(Exit::Done)
 }
@@ -156,6 +156,9 @@ pub(super) fn describe_intent(
     intent: &serde_json::Value,
 ) -> std::io::Result<()> {
     writeln!(out, "intent     {digest}")?;
+    for mark in shown::marks(intent) {
+        writeln!(out, "{mark}")?;
+    }
     let text = serde_json::to_string_pretty(intent)?;
     text.lines().try_for_each(|line| writeln!(out, "  {}", visible(line)))
 }

@@ -30,7 +30,7 @@ impl Scratch {
 impl Drop for Scratch {
     fn drop(&mut self) {
         if self.keep {
-            let _ = writeln!(std::io::stderr(), "kept: {}", self.path.display());
+            let _ = writeln!(crate::cli::stderr(), "kept: {}", self.path.display());
         } else {
             let _ = std::fs::remove_dir_all(&self.path);
         }

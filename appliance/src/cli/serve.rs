@@ -60,7 +60,9 @@ const fn exit_of(error: &ServeError) -> Exit {
 /// Traces go to standard error: JSON, or text on a terminal. `ASSENT_TRACE` filters them.
 pub(super) fn trace() {
     let filter = EnvFilter::try_from_env("ASSENT_TRACE").unwrap_or_else(|_| EnvFilter::new("info"));
-    let builder =
-        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(super::output::traces)
+        .with_target(false);
     if std::io::stderr().is_terminal() { builder.init() } else { builder.json().init() }
 }

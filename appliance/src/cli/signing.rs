@@ -16,8 +16,8 @@ use crate::shown::visible;
 pub(super) fn sign(namespace: &str, statement: &str, key: &Path) -> anyhow::Result<SignatureFile> {
     // Told before anything is shown, which looked as if it had been signed.
     std::fs::metadata(key).with_context(|| format!("cannot sign with {}", key.display()))?;
-    eprintln!("signing with {}:", key.display());
-    statement.lines().for_each(|line| eprintln!("  {}", visible(line)));
+    talk!("signing with {}:", key.display());
+    statement.lines().for_each(|line| talk!("  {}", visible(line)));
     let mut command = Command::new("ssh-keygen");
     command.args(["-q", "-Y", "sign", "-n", namespace, "-f"]).arg(key);
     let mut process = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().context(

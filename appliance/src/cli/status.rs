@@ -22,7 +22,7 @@ pub(super) fn run(globals: &Globals) -> anyhow::Result<Exit> {
     };
     let mut out = crate::cli::stdout();
     match globals.output {
-        Format::Json | Format::Jsonl => writeln!(out, "{}", serde_json::to_string(&status)?)?,
+        Format::Json | Format::Jsonl => writeln!(out, "{}", crate::shown::json_of(&status)?)?,
         Format::Table => table(&mut out, &status)?,
     }
     let boundaries = &status.boundaries;
@@ -81,19 +81,19 @@ fn unsigned(out: &mut impl std::io::Write, status: &Status) -> std::io::Result<(
 fn witnesses(out: &mut impl std::io::Write, status: &Status) -> std::io::Result<()> {
     let at = |time_s: u64| super::utc(Timestamp(time_s.saturating_mul(1000)));
     for witness in &status.witnesses {
-        let (name, size) = (&witness.name, witness.size);
+        let (name, size) = (visible(&witness.name), witness.size);
         match &witness.error {
-            Some(error) if witness.contradicts => writeln!(out, "  CONTRADICTS {name}: {error}")?,
+            Some(error) if witness.contradicts => writeln!(out, "  CONTRADICTS {name}: {}", visible(error))?,
             Some(error) => {
                 let attempts = counted(witness.failures, "attempt", "attempts");
-                writeln!(out, "  UNWITNESSED {name}, {attempts}: {error}")?;
+                writeln!(out, "  UNWITNESSED {name}, {attempts}: {}", visible(error))?;
             }
             None if size == 0 => writeln!(out, "  witness     {name} was not asked yet")?,
             None => writeln!(out, "  witness     {name} cosigned {size} leaves at {}", at(witness.time_s))?,
         }
     }
     for log in &status.witnessed {
-        let (origin, size) = (&log.origin, log.size);
+        let (origin, size) = (visible(&log.origin), log.size);
         match (log.damaged, size) {
             (true, _) => writeln!(
                 out,
@@ -180,10 +180,11 @@ fn escalations(out: &mut impl std::io::Write, status: &Status) -> std::io::Resul
         match (&sink.gone, &sink.reason) {
             (Some(gone), _) => writeln!(
                 out,
-                "  GONE        sink {} wants nothing more: {gone}; mend it, then `assent escalation retry --all`",
-                sink.name
+                "  GONE        sink {} wants nothing more: {}; mend it, then `assent escalation retry --all`",
+                sink.name,
+                visible(gone)
             )?,
-            (None, Some(reason)) => writeln!(out, "  UNTOLD      sink {}: {reason}", sink.name)?,
+            (None, Some(reason)) => writeln!(out, "  UNTOLD      sink {}: {}", sink.name, visible(reason))?,
             (None, None) => {}
         }
     }
@@ -192,7 +193,9 @@ fn escalations(out: &mut impl std::io::Write, status: &Status) -> std::io::Resul
         writeln!(out, "  LOST        {lost} that nobody will be told of")?;
     }
     match &escalations.not_durable {
-        Some(why) => writeln!(out, "  NOT KEPT    the last events, should the appliance end: {why}"),
+        Some(why) => {
+            writeln!(out, "  NOT KEPT    the last events, should the appliance end: {}", visible(why))
+        }
         None => Ok(()),
     }
 }
@@ -204,7 +207,7 @@ fn fence(out: &mut impl std::io::Write, status: &Status) -> std::io::Result<()> 
             let at = super::utc(Timestamp(*at_ms));
             writeln!(out, "  fence       in the HSM too, of {size} entries, written {at}")
         }
-        FenceInHsm::Refused { why } => writeln!(out, "  fence       in its file only: {why}"),
+        FenceInHsm::Refused { why } => writeln!(out, "  fence       in its file only: {}", visible(why)),
     }
 }
 
@@ -220,12 +223,17 @@ fn policy(out: &mut impl std::io::Write, status: &Status) -> std::io::Result<()>
     let policy = &status.policy;
     if let Some(refused) = &policy.refused {
         let seconds = status.now_ms.saturating_sub(refused.at_ms) / 1000;
-        writeln!(out, "  REFUSED     a bundle {seconds} s ago, from {} by {}", refused.source, refused.by)?;
-        writeln!(out, "              {}", refused.reason)?;
+        writeln!(
+            out,
+            "  REFUSED     a bundle {seconds} s ago, from {} by {}",
+            visible(&refused.source),
+            visible(&refused.by)
+        )?;
+        writeln!(out, "              {}", visible(&refused.reason))?;
     }
     for failing in &policy.errors {
         let times = counted(failing.count, "time", "times");
-        writeln!(out, "  FAILING     policy {}, {times}", failing.policy)?;
+        writeln!(out, "  FAILING     policy {}, {times}", visible(&failing.policy))?;
     }
     if policy.late_intents > 0 {
         let late = counted(policy.late_intents, "intent", "intents");
@@ -249,5 +257,5 @@ fn describe(boundary: &BoundaryStatus, now_ms: u64) -> String {
         Some(FaultClass::Integrity) => "; opens by operators only: `assent hsm rearm`",
         Some(FaultClass::Availability) | None => "",
     };
-    format!("CLOSED for {seconds} s: {message}{who}")
+    format!("CLOSED for {seconds} s: {}{who}", visible(message))
 }

@@ -132,7 +132,7 @@ fn print_verdict(
             let json = serde_json::json!({
                 "schema": "assent.v1.token.verify", "valid": verdict.is_ok(), "why": verdict.as_ref().err(),
             });
-            writeln!(out, "{json}")
+            writeln!(out, "{}", crate::shown::json(&json))
         }
     }
 }
@@ -160,13 +160,13 @@ fn inspect(token: Option<String>, globals: &Globals) -> anyhow::Result<Exit> {
     });
     let mut out = crate::cli::stdout();
     match globals.output {
-        Format::Json | Format::Jsonl => writeln!(out, "{json}")?,
+        Format::Json | Format::Jsonl => writeln!(out, "{}", crate::shown::json(&json))?,
         Format::Table => {
             for (name, value) in json.as_object().into_iter().flatten() {
                 writeln!(
                     out,
                     "{name:<15} {}",
-                    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+                    value.as_str().map_or_else(|| crate::shown::json(value), crate::shown::visible)
                 )?;
             }
             writeln!(

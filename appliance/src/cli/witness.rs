@@ -53,11 +53,11 @@ pub(super) fn run(verb: Verb, globals: &Globals) -> anyhow::Result<Exit> {
             let json = serde_json::json!({
                 "schema": "assent.v1.witness", "verifier_key": vkey, "url": url, "logs": logs,
             });
-            writeln!(out, "{json}")?;
+            writeln!(out, "{}", crate::shown::json(&json))?;
         }
         Format::Table => {
             writeln!(out, "{vkey}")?;
-            let mut talk = std::io::stderr().lock();
+            let mut talk = crate::cli::stderr();
             match url {
                 Some(url) => {
                     writeln!(talk, "for `witness.ask` of the logs that it is to witness: \"{vkey} {url}\"")?

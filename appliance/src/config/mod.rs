@@ -39,7 +39,7 @@ pub use witness::{Witnessed, Witnessing};
 use crate::identity::tls::{TlsSettings, TransportLimits};
 use crate::limits::MAX_CONFIGURATION_BYTES;
 use reader::Reader;
-pub(crate) use units::parse_duration as duration;
+pub(crate) use units::{parse_duration as duration, show_duration};
 
 /// What an appliance is told.
 #[derive(Clone, Debug)]

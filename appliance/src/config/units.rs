@@ -19,7 +19,7 @@ pub(super) fn parse_size(text: &str) -> Option<u64> {
 }
 
 /// The shortest text that gives this duration.
-pub(super) fn show_duration(duration: Duration) -> String {
+pub(crate) fn show_duration(duration: Duration) -> String {
     show(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX), &DURATIONS)
 }
 

@@ -27,6 +27,20 @@ pub fn ask_status(data: &Path) -> Result<Status, ControlError> {
     ask(data, &Question::Status)
 }
 
+/// Which version the appliance of this data folder is of, also where its status is not understood.
+///
+/// # Errors
+/// [`ControlError`].
+pub fn ask_version(data: &Path) -> Result<String, ControlError> {
+    /// What a status of any version says.
+    #[derive(serde::Deserialize)]
+    struct Versioned {
+        version: String,
+    }
+    let Versioned { version } = ask(data, &Question::Status)?;
+    Ok(version)
+}
+
 /// Has the appliance whose data folder this is load a bundle.
 ///
 /// # Errors

@@ -35,13 +35,13 @@ use crate::token::{ErasureOrder, KeyOrder, Operation, Transition};
 
 pub use asking::{
     ask_approval, ask_archive, ask_break_glass, ask_erasure, ask_escalation, ask_keys, ask_load,
-    ask_operators, ask_queue, ask_rearm, ask_status, ask_story, mark_drill,
+    ask_operators, ask_queue, ask_rearm, ask_status, ask_story, ask_version, mark_drill,
 };
 
 /// The socket's name in the data folder.
 pub const SOCKET: &str = "control.sock";
 /// The name of the file, beside it, with the word that every question begins with.
-const WORD: &str = "control.word";
+pub const WORD: &str = "control.word";
 
 /// What can be asked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

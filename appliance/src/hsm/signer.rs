@@ -4,7 +4,7 @@
 //! the process that started it. A fault is said once and ends it: nothing is retried, no session outlives an error. It does
 //! not know what it signs.
 
-use std::io::Read as _;
+use std::io::{Read as _, Write as _};
 use std::mem::ManuallyDrop;
 use std::os::fd::AsFd as _;
 use std::os::unix::net::UnixStream;
@@ -49,7 +49,7 @@ pub fn run() -> ExitCode {
     match serve() {
         Ok(()) | Err(Ending::Frame(FrameError::Gone)) => ExitCode::SUCCESS,
         Err(ending) => {
-            eprintln!("assent signer: {ending}");
+            let _ = writeln!(std::io::stderr(), "assent signer: {ending}");
             ExitCode::FAILURE
         }
     }
@@ -180,7 +180,10 @@ fn confined(start: &Start<'_>) -> Confinement {
     let protected: Vec<_> = start.protected.iter().map(Path::new).collect();
     confine(&protected).unwrap_or_else(|error| {
         let why = std::error::Error::source(&error).map(|source| format!(": {source}")).unwrap_or_default();
-        eprintln!("assent signer: cannot be kept from the appliance's files: {error}{why}");
+        let _ = writeln!(
+            std::io::stderr(),
+            "assent signer: cannot be kept from the appliance's files: {error}{why}"
+        );
         Confinement::None
     })
 }

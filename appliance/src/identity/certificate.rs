@@ -117,6 +117,17 @@ impl SpiffeId {
     }
 }
 
+/// From when on a certificate in DER holds, and when it ends.
+///
+/// # Errors
+/// [`IdentityError::Malformed`].
+pub fn validity(der: &[u8]) -> Result<(Timestamp, Timestamp), IdentityError> {
+    let certificate = parse(der)?;
+    let begins = certificate.validity().not_before.timestamp();
+    let begins = Timestamp(u64::try_from(begins).unwrap_or(0).saturating_mul(1000));
+    Ok((begins, expiry(&certificate)))
+}
+
 fn parse(der: &[u8]) -> Result<X509Certificate<'_>, IdentityError> {
     match X509Certificate::from_der(der) {
         Ok(([], certificate)) => Ok(certificate),

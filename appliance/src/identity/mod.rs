@@ -15,7 +15,7 @@ mod tests;
 
 pub use crate::log::disk::{sync_folder_of, write_durably};
 pub use ca::{CaError, CertificateAuthority, Issued, Name};
-pub use certificate::{IdentityError, Peer, Serial, peer};
+pub use certificate::{IdentityError, Peer, Serial, peer, validity};
 pub use registry::{Agents, Record, Registry, RegistryError};
 pub use spiffe::{SpiffeError, SpiffeId, TrustDomain};
 pub use tls::first_expiry;

@@ -292,7 +292,11 @@ pub fn first_expiry(path: &Path) -> Result<Timestamp, TlsError> {
     ends.ok().and_then(|ends| ends.into_iter().min()).ok_or_else(wrong)
 }
 
-fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+/// The certificates of a file in PEM, the holder's first.
+///
+/// # Errors
+/// [`TlsError::Unreadable`], [`TlsError::Pem`].
+pub fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let wrong = || TlsError::Pem { path: path.to_owned(), expected: "certificate" };
     let bytes = read(path)?;
     let found: Result<Vec<_>, _> =

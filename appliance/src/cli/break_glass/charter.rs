@@ -62,9 +62,7 @@ fn list(globals: &Globals) -> anyhow::Result<Exit> {
         print_table(["NAME", "LEAF", "STATE", "USES", "SIGN", "UNTIL", "ACTIONS"], &rows)?;
     }
     if charters.is_empty() {
-        eprintln!(
-            "next: `assent breakglass charter create FILE` makes one, while the token boundary is open"
-        );
+        talk!("next: `assent breakglass charter create FILE` makes one, while the token boundary is open");
     }
     Ok(Exit::Done)
 }

@@ -92,7 +92,7 @@ fn signed_order(
         };
         if let (Some(used), false) = (used, by.keys.is_empty()) {
             // Nobody signs for a use that they have not seen.
-            used::describe(&mut std::io::stderr().lock(), used)?;
+            used::describe(&mut crate::cli::stderr(), used)?;
         }
         for key in &by.keys {
             files.push(super::signing::sign(namespace, statement, key)?);
@@ -114,7 +114,7 @@ fn to_sign(answer: &BreakGlassAnswer, verb: &str, globals: &Globals) -> anyhow::
     match globals.output {
         Format::Table => {
             if let Some(used) = used {
-                used::describe(&mut std::io::stderr().lock(), used)?;
+                used::describe(&mut crate::cli::stderr(), used)?;
             }
             write!(stdout(), "{statement}")?;
         }
@@ -130,8 +130,8 @@ fn to_sign(answer: &BreakGlassAnswer, verb: &str, globals: &Globals) -> anyhow::
         }
     }
     let names: Vec<String> = operators.iter().map(|name| visible(name)).collect();
-    eprintln!("to be signed by {threshold} of: {}", names.join(", "));
-    eprintln!("write it to a file, and sign that with `ssh-keygen -Y sign -n {namespace} -f KEY FILE`");
+    talk!("to be signed by {threshold} of: {}", names.join(", "));
+    talk!("write it to a file, and sign that with `ssh-keygen -Y sign -n {namespace} -f KEY FILE`");
     Ok(Exit::Pending)
 }
 

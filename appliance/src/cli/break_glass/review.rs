@@ -79,7 +79,7 @@ fn show(leaf: u64, globals: &Globals) -> anyhow::Result<Exit> {
         }
     }
     if view.used.review.is_none() {
-        eprintln!("next: `assent breakglass review close {leaf} --finding .. --text .. --key KEY`");
+        talk!("next: `assent breakglass review close {leaf} --finding .. --text .. --key KEY`");
     }
     Ok(Exit::Done)
 }
@@ -94,10 +94,10 @@ fn list(globals: &Globals) -> anyhow::Result<Exit> {
         print_table(["LEAF", "WARRANT", "USE", "TIME", "REVIEW", "PRINCIPAL", "ACT"], &rows)?;
     }
     if left_out > 0 {
-        eprintln!("{} not shown", counted(left_out, "more use is", "more uses are"));
+        talk!("{} not shown", counted(left_out, "more use is", "more uses are"));
     }
     if uses.iter().any(|view| view.review.is_none()) {
-        eprintln!(
+        talk!(
             "next: `assent breakglass review show LEAF`, then `assent breakglass review close LEAF --finding .. --text .. --key KEY` for each"
         );
     }

@@ -83,7 +83,7 @@ pub(super) fn run(verb: &Verb, globals: &Globals) -> anyhow::Result<Exit> {
             let window_s = seconds("--window", window)?;
             let order = BreakGlassOrder::WarrantPrepare { charter, reason, uses: *uses, window_s };
             let exit = to_sign(&ask(&data()?, order)?, "warrant.prepare", globals)?;
-            eprintln!(
+            talk!(
                 "or with `assent breakglass warrant sign FILE --key KEY`; then `assent breakglass warrant activate FILE --signature ..`"
             );
             Ok(exit)
@@ -102,7 +102,7 @@ pub(super) fn run(verb: &Verb, globals: &Globals) -> anyhow::Result<Exit> {
             let answer = ask(&data()?, BreakGlassOrder::WarrantEnd { reason: reason.clone() })?;
             let BreakGlassAnswer::Done { leaf, by } = answer else { return unexpected() };
             done("warrant.end", leaf, &by, globals)?;
-            eprintln!("next: `assent breakglass review list` shows the uses that are to be reviewed");
+            talk!("next: `assent breakglass review list` shows the uses that are to be reviewed");
             Ok(Exit::Done)
         }
         Verb::List => list(&data()?, globals),
@@ -170,7 +170,7 @@ fn active(
             writeln!(stdout(), "{}", shown::json(&document))?;
         }
     }
-    eprintln!(
+    talk!(
         "next: take {} to the executors that accept break-glass, and to agents with a trust file",
         out.display()
     );

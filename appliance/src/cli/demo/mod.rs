@@ -56,7 +56,7 @@ pub(super) fn run(options: &Options, globals: &Globals) -> anyhow::Result<Exit> 
 
 fn play(scratch: &Scratch, options: &Options) -> anyhow::Result<Story> {
     let watch = Stopwatch::start();
-    let talk = |text: &str| drop(writeln!(std::io::stderr(), "{text}"));
+    let talk = |text: &str| drop(writeln!(crate::cli::stderr(), "{text}"));
     talk("provisioning: a simulated HSM with a fresh key, a CA, the retail store's bundle, one agent");
     let mut appliance = Appliance::start(&scratch.path)?;
     let mut story = Story { started: watch.elapsed(), ..Story::default() };

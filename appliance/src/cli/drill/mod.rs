@@ -16,7 +16,7 @@ mod rehearsal;
 mod stage;
 mod timeline;
 
-use std::io::{self, Write as _};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
@@ -95,7 +95,7 @@ fn list(format: Format) -> anyhow::Result<Exit> {
     }
     if format == Format::Table {
         writeln!(
-            io::stderr(),
+            crate::cli::stderr(),
             "each but `{}` under three loads: NAME/idle, NAME/lone, NAME/loaded",
             closing::NAME
         )?;
@@ -118,7 +118,7 @@ fn hold(options: &Options, globals: &Globals) -> anyhow::Result<Exit> {
         Failure { message, exit: Exit::Failed }
     })?;
     let count = drills.len() + usize::from(measures);
-    eprintln!("{} on {}", counted(count as u64, "drill", "drills"), venue.label());
+    talk!("{} on {}", counted(count as u64, "drill", "drills"), venue.label());
     let mut lines = Vec::new();
     for drill in &drills {
         let account = account_of(drill, &venue, options.keep);
@@ -214,7 +214,7 @@ fn write(folder: &Path, lines: &[Value]) -> anyhow::Result<()> {
 
 fn conclude(lines: &[Value], folder: &Path) -> anyhow::Result<Exit> {
     let held = lines.iter().filter(|line| line.get("passed") == Some(&Value::Bool(true))).count();
-    eprintln!("{held} of {} drills held; the page: {}", lines.len(), folder.join(PAGE).display());
+    talk!("{held} of {} drills held; the page: {}", lines.len(), folder.join(PAGE).display());
     Ok(if held == lines.len() { Exit::Done } else { Exit::Invalid })
 }
 

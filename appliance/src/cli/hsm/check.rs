@@ -17,6 +17,7 @@ use crate::hsm::slot::Slot;
 use crate::hsm::{FaultKind, HsmFault, Pin, Signer};
 use crate::limits::HSM_COMMAND_DEADLINE;
 use crate::log::hex::hex;
+use crate::shown::counted;
 
 /// What is signed to see whether it can be: no checkpoint, and no token, can look like it.
 const CHECK_TEXT: &[u8] = b"assent hsm check: this text claims nothing\n";
@@ -25,21 +26,35 @@ const CHECK_LABEL: &str = "assent hsm check";
 /// Signatures that the signer makes, for the median.
 const CHECK_SIGNATURES: usize = 21;
 
+/// The check that tells whether a simulator signs.
+pub(in crate::cli) const SIMULATOR: &str = "not a simulator";
+/// The check that tells the key's public half, and nothing else.
+pub(in crate::cli) const PUBLIC_KEY: &str = "public key";
+
+/// How careful it is.
+#[derive(Clone, Copy)]
+pub(super) struct Care {
+    /// Whether the last try of the PIN may be used.
+    pub(super) last_try: bool,
+    /// Whether nothing is written.
+    pub(super) only_look: bool,
+}
+
 /// Runs the command.
-pub(super) fn run(target: &Target, last_try: bool, globals: &Globals) -> anyhow::Result<Exit> {
+pub(super) fn run(target: &Target, care: Care, globals: &Globals) -> anyhow::Result<Exit> {
     let place = target.slot(globals)?;
     let pin = place.pin()?;
     let format = globals.output;
     let report = within_deadline(move || {
         let mut report = Report { format, findings: Vec::new(), exit: Exit::Done };
         // Nothing after the first failure can be known.
-        let _ = examine(&mut report, &place, &pin, last_try);
+        let _ = examine(&mut report, &place, &pin, care);
         Ok(report)
     })?;
     if format == Format::Json {
         let passed = report.exit == Exit::Done;
         let document = json!({"schema": "assent.v1.hsm.check", "passed": passed, "checks": report.findings});
-        writeln!(crate::cli::stdout(), "{document}")?;
+        writeln!(crate::cli::stdout(), "{}", crate::shown::json(&document))?;
     }
     Ok(report.exit)
 }
@@ -66,7 +81,7 @@ impl Report {
             json!({"check": check, "outcome": word, "fault": fault.map(HsmFault::kind), "detail": shown});
         let _ = match self.format {
             Format::Table => writeln!(out, "{word:<4}  {check:<22}  {shown}"),
-            Format::Jsonl => writeln!(out, "{finding}"),
+            Format::Jsonl => writeln!(out, "{}", crate::shown::json(&finding)),
             Format::Json => Ok(()),
         };
         self.findings.push(finding);
@@ -75,7 +90,7 @@ impl Report {
     }
 }
 
-fn examine(report: &mut Report, place: &Place, pin: &Pin, last_try: bool) -> Option<()> {
+fn examine(report: &mut Report, place: &Place, pin: &Pin, care: Care) -> Option<()> {
     let settings = &place.settings;
     let module = report.add("module loads", Module::load(&settings.module), |module| {
         let About { manufacturer, description, version } = module.about();
@@ -83,19 +98,19 @@ fn examine(report: &mut Report, place: &Place, pin: &Pin, last_try: bool) -> Opt
     })?;
     let slot = module.slot(&settings.slot_label, settings.slot_serial.as_deref());
     let slot = report.add("slot is there", slot, |slot| format!("serial {}, {}", slot.serial, slot.model))?;
-    report
-        .add("not a simulator", real(&slot, &module, settings.allow_simulator), |word| (*word).to_owned())?;
+    report.add(SIMULATOR, real(&slot, &module, settings.allow_simulator), |word| (*word).to_owned())?;
     report.add("Ed25519, self-test", slot.require_working(), |()| "pure Ed25519".to_owned())?;
-    report.add("PIN tries are left", slot.require_tries(last_try), |()| slot.tries.label().to_owned())?;
+    report
+        .add("PIN tries are left", slot.require_tries(care.last_try), |()| slot.tries.label().to_owned())?;
     let login = module.login(&slot, pin.bytes(), Access::Sign);
     let login = report.add("login", login, |_| private_file(place))?;
     examine_key(report, &login, &settings.key_id)?;
-    examine_fence(report, &login, place.fence)?;
+    examine_fence(report, &login, place, care.only_look)?;
     drop(login);
     let started = Stopwatch::start();
     let signer = Signer::start(settings, pin, HSM_COMMAND_DEADLINE, |_| {});
     if signer.is_err() {
-        eprintln!("the signer sees no other environment than --env and the configuration give it");
+        talk!("the signer sees no other environment than --env and the configuration give it");
     }
     let mut signer = report.add("signer process starts", signer, |_| shown(started.elapsed()))?;
     let signed = median_signature(&mut signer);
@@ -137,7 +152,7 @@ fn examine_key(report: &mut Report, login: &Login, id: &[u8]) -> Option<()> {
     }
     // What the key lacks was said above.
     let unreadable = || HsmFault::new(FaultKind::KeyUnreadable, format!("id {}", hex(id)));
-    let public_key = report.add("public key", key.public_key.ok_or_else(unreadable), |bytes| hex(bytes))?;
+    let public_key = report.add(PUBLIC_KEY, key.public_key.ok_or_else(unreadable), |bytes| hex(bytes))?;
     if !lacks.is_empty() {
         return None;
     }
@@ -146,12 +161,22 @@ fn examine_key(report: &mut Report, login: &Login, id: &[u8]) -> Option<()> {
 }
 
 /// Whether it can keep the log's fence: a data object is written, read and removed.
-fn examine_fence(report: &mut Report, login: &Login, wanted: HsmFence) -> Option<()> {
+fn examine_fence(report: &mut Report, login: &Login, place: &Place, only_look: bool) -> Option<()> {
+    let wanted = place.fence;
     if wanted == HsmFence::Off {
         return Some(());
     }
-    let told = match (try_data(login), wanted) {
-        (Ok(()), _) => Ok("yes: a data object was written, read and removed".to_owned()),
+    let tried = match &place.fence_label {
+        Some(label) if only_look => login
+            .data(label)
+            .map(|kept| format!("{} of this log's", counted(kept.count as u64, "note", "notes"))),
+        Some(_) | None if only_look => Ok("not tried: nothing is written".to_owned()),
+        Some(_) | None => {
+            try_data(login).map(|()| "yes: a data object was written, read and removed".to_owned())
+        }
+    };
+    let told = match (tried, wanted) {
+        (Ok(told), _) => Ok(told),
         (Err(DataError::Refused(why)), HsmFence::On) => Err(HsmFault::new(FaultKind::DataRefused, why)),
         (Err(DataError::Refused(why)), HsmFence::Auto | HsmFence::Off) => {
             Ok(format!("no, the file is the only fence: {why}"))

@@ -15,15 +15,17 @@ use anyhow::anyhow;
 use clap::Subcommand;
 use serde_json::{Value, json};
 
+pub(super) use check::{PUBLIC_KEY, SIMULATOR};
 use target::OfficerPin;
 pub(super) use target::{Place, Target};
 
-use super::output::Failure;
+use super::output::{Failure, json_lines};
 use super::{Exit, Format, Globals};
 use crate::hsm::module::{About, Module};
 use crate::hsm::slot::{Slot, Tries};
 use crate::hsm::{FaultClass, FaultKind, HsmFault};
 use crate::limits::HSM_COMMAND_DEADLINE;
+use crate::shown::visible;
 
 /// What to do with the HSM.
 #[derive(Debug, Subcommand)]
@@ -47,6 +49,9 @@ pub(super) enum Verb {
         /// Log in even when one more wrong PIN would lock the slot.
         #[arg(long)]
         last_try: bool,
+        /// Write nothing into the HSM: whether it keeps the fence is read, and not tried.
+        #[arg(long)]
+        only_look: bool,
     },
     /// Order, as operators, that the token boundary open again after an integrity fault.
     Rearm(rearm::Options),
@@ -57,7 +62,9 @@ pub(super) fn run(verb: Verb, globals: &Globals) -> anyhow::Result<Exit> {
     match verb {
         Verb::List { target } => list(&target, globals),
         Verb::Init { target, officer } => init(&target, &officer, globals),
-        Verb::Check { target, last_try } => check::run(&target, last_try, globals),
+        Verb::Check { target, last_try, only_look } => {
+            check::run(&target, check::Care { last_try, only_look }, globals)
+        }
         Verb::Rearm(options) => rearm::run(&options, globals),
     }
 }
@@ -90,16 +97,18 @@ const fn exit_of(fault: &HsmFault) -> Exit {
     }
 }
 
-/// Prints rows under a head, each column as wide as its widest cell.
+/// Prints rows under a head, each column as wide as its widest cell. What a cell says that does not print is escaped: no
+/// text of a peer, a file or a module draws a row of its own.
 pub(super) fn print_table<const N: usize>(head: [&str; N], rows: &[[String; N]]) -> io::Result<()> {
+    let rows: Vec<_> = rows.iter().map(|row| row.each_ref().map(|cell| visible(cell))).collect();
     let mut widths = head.map(str::len);
-    for row in rows {
+    for row in &rows {
         for (width, cell) in widths.iter_mut().zip(row) {
             *width = cell.chars().count().max(*width);
         }
     }
     let mut out = crate::cli::stdout();
-    for row in std::iter::once(&head.map(str::to_owned)).chain(rows) {
+    for row in std::iter::once(&head.map(str::to_owned)).chain(&rows) {
         let cells = row.iter().zip(widths).map(|(cell, width)| format!("{cell:<width$}"));
         writeln!(out, "{}", cells.collect::<Vec<_>>().join("  ").trim_end())?;
     }
@@ -122,12 +131,10 @@ fn list(target: &Target, globals: &Globals) -> anyhow::Result<Exit> {
             let slots: Vec<_> = slots.iter().map(described).collect();
             let module = module_json(&path, &about);
             let document = json!({"schema": "assent.v1.hsm.list", "module": module, "slots": slots});
-            writeln!(crate::cli::stdout(), "{document}")?;
+            writeln!(crate::cli::stdout(), "{}", crate::shown::json(&document))?;
         }
         Format::Jsonl => {
-            for slot in &slots {
-                writeln!(crate::cli::stdout(), "{}", described(slot))?;
-            }
+            json_lines("assent.v1.hsm.slot", &slots.iter().map(described).collect::<Vec<_>>())?;
         }
         Format::Table => {
             let rows: Vec<_> = slots.iter().map(|slot| slot_row(slot, &about)).collect();
@@ -138,7 +145,7 @@ fn list(target: &Target, globals: &Globals) -> anyhow::Result<Exit> {
         }
     }
     if slots.is_empty() {
-        eprintln!("no slot; check that the HSM is there and that --env names what the module needs");
+        talk!("no slot; check that the HSM is there and that --env names what the module needs");
         return Ok(Exit::Unavailable);
     }
     Ok(Exit::Done)
@@ -197,10 +204,10 @@ fn init(target: &Target, officer: &OfficerPin, globals: &Globals) -> anyhow::Res
         Format::Json | Format::Jsonl => {
             let document =
                 json!({"schema": "assent.v1.hsm.init", "label": slot.label, "serial": slot.serial});
-            writeln!(crate::cli::stdout(), "{document}")?;
+            writeln!(crate::cli::stdout(), "{}", crate::shown::json(&document))?;
         }
         Format::Table => print_table(["LABEL", "SERIAL"], &[[slot.label.clone(), slot.serial.clone()]])?,
     }
-    eprintln!("next: `assent keys generate --slot-label {}`", slot.label);
+    talk!("next: `assent keys generate --slot-label {}`", slot.label);
     Ok(Exit::Done)
 }

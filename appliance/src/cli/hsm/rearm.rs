@@ -43,22 +43,20 @@ pub(super) fn run(options: &Options, globals: &Globals) -> anyhow::Result<Exit> 
         if let Some(json) = json.as_object_mut() {
             json.insert("schema".to_owned(), "assent.v1.hsm.rearm".into());
         }
-        writeln!(crate::cli::stdout(), "{json}")?;
+        writeln!(crate::cli::stdout(), "{}", crate::shown::json(&json))?;
     }
     match ordered {
         Ordered::ToSign { statement, operators, threshold } => {
             if globals.output == Format::Table {
                 write!(crate::cli::stdout(), "{statement}")?;
             }
-            eprintln!("to be signed by {threshold} of: {}", operators.join(", "));
-            eprintln!(
-                "write it to a file, and sign that with `ssh-keygen -Y sign -n {NAMESPACE} -f KEY FILE`"
-            );
-            eprintln!("then `assent hsm rearm --signature FILE.sig`, once for each signature");
+            talk!("to be signed by {threshold} of: {}", operators.join(", "));
+            talk!("write it to a file, and sign that with `ssh-keygen -Y sign -n {NAMESPACE} -f KEY FILE`");
+            talk!("then `assent hsm rearm --signature FILE.sig`, once for each signature");
             Ok(Exit::Pending)
         }
         Ordered::Trying { epoch, by } => {
-            eprintln!("ordered by {}; arming in epoch {epoch}", by.join(", "));
+            talk!("ordered by {}; arming in epoch {epoch}", by.join(", "));
             until_open(data)
         }
         Ordered::NotClosed if options.revoke => failed(
@@ -66,7 +64,7 @@ pub(super) fn run(options: &Options, globals: &Globals) -> anyhow::Result<Exit> 
             Exit::Failed,
         ),
         Ordered::NotClosed => {
-            eprintln!("the token boundary is open; nothing to do");
+            talk!("the token boundary is open; nothing to do");
             Ok(Exit::Done)
         }
         Ordered::ByItself { cause } => failed(&format!("it re-arms by itself: {cause}"), Exit::Unavailable),
@@ -87,7 +85,7 @@ fn until_open(data: &Path) -> anyhow::Result<Exit> {
     loop {
         let token = control::ask_status(data).map_err(|error| unavailable(&error))?.boundaries.token;
         if token.open {
-            eprintln!("the token boundary is open");
+            talk!("the token boundary is open");
             return Ok(Exit::Done);
         }
         let is_over = token.class == Some(crate::hsm::FaultClass::Integrity);

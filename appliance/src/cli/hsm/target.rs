@@ -17,6 +17,7 @@ use crate::hsm::module::{Access, Login, Module};
 use crate::hsm::slot::Slot;
 use crate::hsm::{HsmFault, HsmSettings, Pin, PinError, pin_source};
 use crate::log::hex::unhex;
+use crate::log::second_fence::label;
 use crate::provision::{self, ProvisionError};
 
 /// Which HSM, slot and key: flags, else the configuration.
@@ -124,6 +125,8 @@ pub(in crate::cli) struct Place {
     pub(in crate::cli) pin: Option<PinSource>,
     /// Whether it is to keep the log's fence.
     pub(in crate::cli) fence: HsmFence,
+    /// Under which label; where the configuration says of which log.
+    pub(in crate::cli) fence_label: Option<String>,
 }
 
 impl Target {
@@ -133,7 +136,9 @@ impl Target {
         let configured = if self.module.is_none() { Some(configured(globals)?) } else { None };
         let mut place = match (configured, &self.module) {
             (Some(place), _) => place,
-            (None, Some(module)) => Place { settings: defaults(module), pin: None, fence: HsmFence::Auto },
+            (None, Some(module)) => {
+                Place { settings: defaults(module), pin: None, fence: HsmFence::Auto, fence_label: None }
+            }
             (None, None) => bail!("no module; give --module PATH"),
         };
         let settings = &mut place.settings;
@@ -195,7 +200,8 @@ fn configured(globals: &Globals) -> anyhow::Result<Place> {
         Err(ProvisionError::NotPinned(_) | ProvisionError::NotOpened(_)) => {}
         Err(error) => return Err(error.into()),
     }
-    Ok(Place { settings, pin: Some(config.hsm.pin), fence: config.fence.hsm })
+    let fence_label = Some(label(&config.origin()));
+    Ok(Place { settings, pin: Some(config.hsm.pin), fence: config.fence.hsm, fence_label })
 }
 
 /// Returns in a process that has these variables: this one, or never.

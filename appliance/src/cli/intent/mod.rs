@@ -136,7 +136,7 @@ impl Sinks {
         match &mut self.tickets {
             Some(sink) => tickets.iter().try_for_each(|ticket| writeln!(sink, "{ticket}"))?,
             None if tickets.is_empty() => {}
-            None => eprintln!(
+            None => talk!(
                 "what waits is decided all the same; with `--tickets FILE` you could collect it: `assent intent collect FILE`"
             ),
         }
@@ -189,7 +189,7 @@ fn print(
                 "ticket": waits.map(|waits| waits.ticket.to_string()),
                 "until_ms": waits.map(|waits| waits.until().0),
             });
-            writeln!(out, "{json}")
+            writeln!(out, "{}", crate::shown::json(&json))
         }
         Format::Table => {
             let why =
@@ -197,7 +197,8 @@ fn print(
             let until = waits
                 .map(|waits| format!("  until {} under ticket {}", super::utc(waits.until()), waits.ticket));
             let until = until.unwrap_or_default();
-            writeln!(out, "{decision:<5}  {} on {}{why}{until}", intent.action, intent.resource)?;
+            let act = crate::shown::visible(&format!("{} on {}", intent.action, intent.resource));
+            writeln!(out, "{decision:<5}  {act}{}{until}", crate::shown::visible(&why))?;
             token.filter(|_| alone).map_or(Ok(()), |token| writeln!(out, "{token}"))
         }
     }

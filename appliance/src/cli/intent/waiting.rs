@@ -58,7 +58,7 @@ pub(super) async fn collect(
                     return Err(error);
                 };
                 // The answers of the others are theirs all the same.
-                eprintln!("assent: {}", unknown.message);
+                talk!("assent: {}", unknown.message);
                 worst = worst.max(unknown.exit);
                 continue;
             }
@@ -141,7 +141,7 @@ fn still_waits(
                 "schema": "assent.v1.intent.waiting", "ticket": id.to_string(), "refusal": refusal.name(),
                 "until_ms": until.0,
             });
-            writeln!(out, "{json}")?;
+            writeln!(out, "{}", shown::json(&json))?;
         }
         Format::Table => {
             writeln!(out, "ticket {id} still waits, until {}: {refusal}", crate::cli::utc(until))?

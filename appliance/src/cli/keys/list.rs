@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::{key_json, key_row};
 use crate::cli::hsm::{Target, print_table, within_deadline};
+use crate::cli::output::json_lines;
 use crate::cli::{Exit, Format, Globals, utc};
 use crate::config::Config;
 use crate::hsm::key::Key;
@@ -41,9 +42,7 @@ pub(super) fn run(target: &Target, globals: &Globals) -> anyhow::Result<Exit> {
             writeln!(crate::cli::stdout(), "{}", json!({"schema": "assent.v1.keys.list", "keys": keys}))?;
         }
         Format::Jsonl => {
-            for key in lines() {
-                writeln!(crate::cli::stdout(), "{key}")?;
-            }
+            json_lines("assent.v1.key", &lines().collect::<Vec<_>>())?;
         }
         Format::Table => {
             let here = keys.iter().map(|key| {

@@ -88,11 +88,11 @@ fn generate(target: &Target, label: String, globals: &Globals) -> anyhow::Result
                 fields.insert("slot_label".to_owned(), json!(slot.label));
                 fields.insert("slot_serial".to_owned(), json!(slot.serial));
             }
-            writeln!(crate::cli::stdout(), "{document}")?;
+            writeln!(crate::cli::stdout(), "{}", crate::shown::json(&document))?;
         }
         Format::Table => print_table(HEAD, &[key_row(&key)])?,
     }
-    eprintln!("next: `assent hsm check --slot-label {} --key-id {}`", slot.label, hex(&key.id));
+    talk!("next: `assent hsm check --slot-label {} --key-id {}`", slot.label, hex(&key.id));
     Ok(Exit::Done)
 }
 

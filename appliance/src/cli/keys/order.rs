@@ -25,11 +25,9 @@ pub(super) fn cka_id(text: &str) -> Result<String, String> {
 pub(super) fn announce(cka_id: String, globals: &Globals) -> anyhow::Result<Exit> {
     let change = carry_out(KeyOrder::Announce { cka_id }, globals)?;
     print(&change, "assent.v1.keys.announce", globals)?;
-    eprintln!("key {} is announced; it does not sign yet", shown(&change));
-    eprintln!(
-        "next: `assent trust export --out trust.toml`, and bring it to executors, agents and auditors;"
-    );
-    eprintln!("then `assent keys rotate --key-id {}`", change.cka_id);
+    talk!("key {} is announced; it does not sign yet", shown(&change));
+    talk!("next: `assent trust export --out trust.toml`, and bring it to executors, agents and auditors;");
+    talk!("then `assent keys rotate --key-id {}`", change.cka_id);
     Ok(Exit::Done)
 }
 
@@ -41,11 +39,11 @@ pub(super) fn rotate(cka_id: String, trust_carried: bool, globals: &Globals) -> 
     let change = carry_out(KeyOrder::Rotate { cka_id }, globals)?;
     print(&change, "assent.v1.keys.rotate", globals)?;
     let size = change.from_size.unwrap_or_default();
-    eprintln!("key {} signs, from the checkpoint over {size} entries on", shown(&change));
+    talk!("key {} signs, from the checkpoint over {size} entries on", shown(&change));
     if let (Some(before), Some(over)) = (&change.before, change.before_over_ms) {
-        eprintln!("key {before} signs no more; its last tokens are over at {}", utc(Timestamp(over)));
-        eprintln!("next: `assent trust export --out trust.toml`, and bring it to all who hold one;");
-        eprintln!("then, after that time, `assent keys retire {before}`");
+        talk!("key {before} signs no more; its last tokens are over at {}", utc(Timestamp(over)));
+        talk!("next: `assent trust export --out trust.toml`, and bring it to all who hold one;");
+        talk!("then, after that time, `assent keys retire {before}`");
     }
     Ok(Exit::Done)
 }
@@ -55,12 +53,12 @@ pub(super) fn retire(cka_id: String, globals: &Globals) -> anyhow::Result<Exit> 
     let change = carry_out(KeyOrder::Retire { cka_id }, globals)?;
     print(&change, "assent.v1.keys.retire", globals)?;
     let id = &change.cka_id;
-    eprintln!("key {} is retired; `assent trust export` leaves it out", shown(&change));
-    eprintln!(
+    talk!("key {} is retired; `assent trust export` leaves it out", shown(&change));
+    talk!(
         "Assent deletes no keys. To destroy it, use the vendor's tool, with two people, once backups of the"
     );
-    eprintln!("HSM are dealt with; for a module that takes PKCS#11's own call:");
-    eprintln!(
+    talk!("HSM are dealt with; for a module that takes PKCS#11's own call:");
+    talk!(
         "`pkcs11-tool --module MODULE --token-label LABEL --login --delete-object --type privkey --id {id}`"
     );
     Ok(Exit::Done)
@@ -78,7 +76,7 @@ fn confirm(cka_id: &str, globals: &Globals) -> anyhow::Result<()> {
              token from here on. Give --trust-carried when they do"
         );
     }
-    let mut talk = io::stderr().lock();
+    let mut talk = crate::cli::stderr();
     writeln!(talk, "key {cka_id}, key ID {id}, was announced at {}.", utc(next.announced))?;
     writeln!(
         talk,
@@ -117,7 +115,7 @@ fn print(change: &KeyChange, schema: &str, globals: &Globals) -> anyhow::Result<
             if let Some(fields) = json.as_object_mut() {
                 fields.insert("schema".to_owned(), json!(schema));
             }
-            writeln!(out, "{json}")?;
+            writeln!(out, "{}", crate::shown::json(&json))?;
         }
     }
     Ok(())

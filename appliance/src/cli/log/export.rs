@@ -63,7 +63,7 @@ impl Show {
         })?;
         let out = writer.end(count)?;
         if choice.doubtful > 0 {
-            eprintln!(
+            talk!(
                 "{} be meant too: more policies decided than are named, or the bundle is not archived",
                 counted(choice.doubtful, "entry may", "entries may")
             );

@@ -78,9 +78,7 @@ pub(super) fn erase(order: Erase, globals: &Globals) -> anyhow::Result<Exit> {
                     json!({"schema": "assent.v1.log.erase", "principal": principal, "requests": requests, "bytes": bytes})
                 )?,
             }
-            eprintln!(
-                "backups and copies of the log still have them; the entries stay, and the log verifies"
-            );
+            talk!("backups and copies of the log still have them; the entries stay, and the log verifies");
             Ok(Exit::Done)
         }
     }
@@ -124,7 +122,7 @@ pub(super) fn archive(order: Move, globals: &Globals) -> anyhow::Result<Exit> {
         )?,
     }
     if moved == 0 {
-        eprintln!("nothing was old enough: whole volumes go, and the newest {keep} entries stay (--keep)");
+        talk!("nothing was old enough: whole volumes go, and the newest {keep} entries stay (--keep)");
     }
     Ok(Exit::Done)
 }

@@ -76,7 +76,7 @@ pub(super) fn each(
     }
     progress.clear();
     if archived > 0 {
-        eprintln!(
+        talk!(
             "{} not looked at; `assent log restore` brings back what is archived, on a copy of the log",
             counted(archived, "entry lies in an archive and was", "entries lie in an archive and were")
         );

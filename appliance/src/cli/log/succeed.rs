@@ -65,11 +65,11 @@ pub(super) fn run(options: &Options, globals: &Globals) -> anyhow::Result<Exit> 
             json!({"schema": "assent.v1.log.succeed", "outcome": word, "origin": to, "key": key, "by": by});
         writeln!(crate::cli::stdout(), "{json}")?;
     }
-    eprintln!("{to} {said}, for key {key}, by {}", by.names().join(", "));
-    eprintln!(
+    talk!("{to} {said}, for key {key}, by {}", by.names().join(", "));
+    talk!(
         "next: `assent trust export`, bring the file to executors, agents and auditors, then `assent serve`;"
     );
-    eprintln!("keep the old log, its key ring and its fence for auditors");
+    talk!("keep the old log, its key ring and its fence for auditors");
     Ok(Exit::Done)
 }
 
@@ -94,9 +94,9 @@ fn propose(statement: &str, quorum: &Quorum, globals: &Globals) -> anyhow::Resul
         });
         writeln!(out, "{json}")?;
     }
-    eprintln!("to be signed by {} of: {}", quorum.threshold(), operators.join(", "));
-    eprintln!("write it to a file, and sign that with `ssh-keygen -Y sign -n {NAMESPACE} -f KEY FILE`");
-    eprintln!("then the same command with `--signature FILE.sig`, once for each signature");
+    talk!("to be signed by {} of: {}", quorum.threshold(), operators.join(", "));
+    talk!("write it to a file, and sign that with `ssh-keygen -Y sign -n {NAMESPACE} -f KEY FILE`");
+    talk!("then the same command with `--signature FILE.sig`, once for each signature");
     Ok(())
 }
 

@@ -68,6 +68,14 @@ struct Checked {
     budget: u64,
 }
 
+/// The bundle in this folder, if an appliance would take it.
+///
+/// # Errors
+/// What is wrong with it.
+pub(in crate::cli) fn check(folder: &Path, budget: u64, is_signed: bool) -> Result<Bundle, LoadError> {
+    look(folder, budget, is_signed).map(|checked| checked.bundle)
+}
+
 /// Runs the command.
 pub(super) fn run(options: Options, globals: &Globals) -> anyhow::Result<Exit> {
     let folder = folder(options.bundle, globals)?;
@@ -75,10 +83,10 @@ pub(super) fn run(options: Options, globals: &Globals) -> anyhow::Result<Exit> {
     let budget = options.budget.or(configured.as_ref().map(|policy| policy.budget)).unwrap_or(DEFAULT_BUDGET);
     let is_signed = configured.is_some_and(|policy| policy.signers.is_some());
     let mut out = crate::cli::stdout();
-    match (check(&folder, budget, is_signed), globals.output) {
+    match (look(&folder, budget, is_signed), globals.output) {
         (Ok(checked), Format::Table) => table(&mut out, &folder, &Report::of(&checked))?,
         (Ok(checked), Format::Json | Format::Jsonl) => {
-            writeln!(out, "{}", serde_json::to_string(&Report::of(&checked))?)?;
+            writeln!(out, "{}", crate::shown::json_of(&Report::of(&checked))?)?;
         }
         (Err(error), format) => {
             if format != Format::Table {
@@ -98,7 +106,7 @@ fn configured(globals: &Globals) -> anyhow::Result<Option<Policy>> {
     }
 }
 
-fn check(folder: &Path, budget: u64, is_signed: bool) -> Result<Checked, LoadError> {
+fn look(folder: &Path, budget: u64, is_signed: bool) -> Result<Checked, LoadError> {
     let Offer { sources, manifest, signatures } = Offer::read(folder)?;
     let bundle = Bundle::compile_within(sources, budget)?;
     fitting_agents(&bundle)?;

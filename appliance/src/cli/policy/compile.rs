@@ -48,7 +48,7 @@ pub(super) fn run(options: Options, globals: &Globals) -> anyhow::Result<Exit> {
                 "digest": digest.to_string(), "image_digest": image_digest.to_string(), "image_bytes": image,
                 "snapshot_bytes": snapshot, "version": offer.manifest.version, "signatures": offer.signatures.len(),
             });
-            writeln!(out, "{json}")?;
+            writeln!(out, "{}", crate::shown::json(&json))?;
         }
         Format::Table => {
             writeln!(out, "{} holds {} bytes", options.to.display(), bytes.len())?;

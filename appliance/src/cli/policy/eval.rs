@@ -57,7 +57,7 @@ pub(super) fn run(options: &Options) -> anyhow::Result<Exit> {
         if answer.decision != "allow" {
             worst = Exit::Denied;
         }
-        writeln!(out, "{}", serde_json::to_string(&answer)?)?;
+        writeln!(out, "{}", crate::shown::json_of(&answer)?)?;
     }
     out.flush()?;
     Ok(worst)

@@ -94,7 +94,7 @@ impl Turning {
         self.turns += 1;
         let mark = MARKS.iter().cycle().nth(self.turns % MARKS.len()).unwrap_or(&'|');
         if self.is_on {
-            let _ = write!(std::io::stderr(), "\r{mark} loading");
+            let _ = write!(crate::cli::stderr(), "\r{mark} loading");
         }
     }
 }
@@ -102,7 +102,7 @@ impl Turning {
 impl Drop for Turning {
     fn drop(&mut self) {
         if self.is_on && self.turns > 0 {
-            let _ = write!(std::io::stderr(), "\r\u{1b}[K");
+            let _ = write!(crate::cli::stderr(), "\r\u{1b}[K");
         }
     }
 }
@@ -114,7 +114,7 @@ fn print(answer: &Answer, format: Format) -> anyhow::Result<()> {
         if let Some(json) = json.as_object_mut() {
             json.insert("schema".to_owned(), "assent.v1.policy.load".into());
         }
-        writeln!(out, "{json}")?;
+        writeln!(out, "{}", crate::shown::json(&json))?;
         return Ok(());
     }
     if let Answer::Loaded { digest, before, version, source, signers, warnings } = answer {

@@ -13,6 +13,8 @@ mod show;
 mod statement;
 mod test;
 
+pub(super) use check::check;
+
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
@@ -47,10 +49,14 @@ pub(super) enum Verb {
 
 /// Runs the command, on a stack that takes whatever the compiler takes.
 pub(super) fn run(verb: Verb, globals: &Globals) -> anyhow::Result<Exit> {
+    on_its_stack(|| perform(verb, globals))
+}
+
+/// Does what compiles on a stack that takes whatever the compiler takes.
+pub(super) fn on_its_stack<T: Send>(work: impl FnOnce() -> anyhow::Result<T> + Send) -> anyhow::Result<T> {
     std::thread::scope(|scope| {
         let thread = std::thread::Builder::new().name("policy".to_owned()).stack_size(STACK_BYTES);
-        let running =
-            thread.spawn_scoped(scope, || perform(verb, globals)).context("cannot start a thread")?;
+        let running = thread.spawn_scoped(scope, work).context("cannot start a thread")?;
         running
             .join()
             .unwrap_or_else(|_| Err(anyhow::anyhow!("the command failed; report it with the bundle")))

@@ -10,7 +10,7 @@ use crate::control;
 use crate::policy::PolicyStatus;
 use crate::policy::shadow::ShadowStatus;
 use crate::serving::status::Status;
-use crate::shown::counted;
+use crate::shown::{counted, visible};
 
 /// Runs the command. Ends with 5 where nobody answers.
 pub(super) fn run(globals: &Globals) -> anyhow::Result<Exit> {
@@ -24,7 +24,7 @@ pub(super) fn run(globals: &Globals) -> anyhow::Result<Exit> {
                 json.insert("schema".to_owned(), "assent.v1.policy.show".into());
                 json.insert("evaluation".to_owned(), serde_json::to_value(&status.boundaries.evaluation)?);
             }
-            writeln!(out, "{json}")?;
+            writeln!(out, "{}", crate::shown::json(&json))?;
         }
         Format::Table => table(&mut out, &status)?,
     }
@@ -57,13 +57,13 @@ fn table(out: &mut impl Write, status: &Status) -> std::io::Result<()> {
 
 fn troubles(out: &mut impl Write, policy: &PolicyStatus) -> std::io::Result<()> {
     if let Some(refused) = &policy.refused {
-        let (at, by) = (utc(Timestamp(refused.at_ms)), &refused.by);
-        writeln!(out, "  REFUSED     {at} from {} by {by}", refused.source)?;
-        writeln!(out, "              {}", refused.reason)?;
+        let (at, by) = (utc(Timestamp(refused.at_ms)), visible(&refused.by));
+        writeln!(out, "  REFUSED     {at} from {} by {by}", visible(&refused.source))?;
+        writeln!(out, "              {}", visible(&refused.reason))?;
     }
     for failing in &policy.errors {
         let times = counted(failing.count, "time", "times");
-        writeln!(out, "  FAILING     {}, {times}", failing.policy)?;
+        writeln!(out, "  FAILING     {}, {times}", visible(&failing.policy))?;
     }
     if policy.late_intents > 0 {
         let late = counted(policy.late_intents, "intent", "intents");
@@ -75,7 +75,7 @@ fn troubles(out: &mut impl Write, policy: &PolicyStatus) -> std::io::Result<()> 
 fn shadow_table(out: &mut impl Write, shadow: &ShadowStatus) -> std::io::Result<()> {
     writeln!(out, "  shadow      {} from {}", shadow.digest.as_deref().unwrap_or("none"), shadow.source)?;
     if let Some(problem) = &shadow.problem {
-        writeln!(out, "    problem     {problem}")?;
+        writeln!(out, "    problem     {}", visible(problem))?;
     }
     let ShadowStatus { compared, agreed, errors, dropped_batches, .. } = shadow;
     let compared = counted(*compared, "intent", "intents");
@@ -85,7 +85,7 @@ fn shadow_table(out: &mut impl Write, shadow: &ShadowStatus) -> std::io::Result<
         writeln!(out, "    {} -> {}  {}", pair.ours, pair.theirs, pair.count)?;
     }
     for last in &shadow.latest {
-        let (ours, theirs) = (last.our_policies.join(", "), last.their_policies.join(", "));
+        let [ours, theirs] = [&last.our_policies, &last.their_policies].map(|ids| visible(&ids.join(", ")));
         let (action, resource) = (last.action.escape_debug(), last.resource.escape_debug());
         writeln!(out, "    {} {action} on {resource}", utc(Timestamp(last.at_ms)))?;
         writeln!(out, "      {} ({ours}) -> {} ({theirs})", last.ours, last.theirs)?;

@@ -39,7 +39,7 @@ pub(super) fn run(options: Options, globals: &Globals) -> anyhow::Result<Exit> {
     write!(out, "{statement}")?;
     out.flush()?;
     let _ = writeln!(
-        std::io::stderr(),
+        crate::cli::stderr(),
         "write it to a file, and sign that with `ssh-keygen -Y sign -n {NAMESPACE} -f KEY FILE`"
     );
     Ok(Exit::Done)

@@ -44,14 +44,14 @@ pub(super) fn run(options: Options, globals: &Globals) -> anyhow::Result<Exit> {
             let json = json!({
                 "schema": "assent.v1.policy.test", "passed": passed, "failed": failed, "tests": tests,
             });
-            writeln!(out, "{json}")?;
+            writeln!(out, "{}", crate::shown::json(&json))?;
         }
         Format::Jsonl => {
             for trial in &trials {
                 writeln!(out, "{}", as_json(trial))?;
             }
             let json = json!({"schema": "assent.v1.policy.test.summary", "passed": passed, "failed": failed});
-            writeln!(out, "{json}")?;
+            writeln!(out, "{}", crate::shown::json(&json))?;
         }
         Format::Table => {
             for Trial { place, name, difference } in &trials {

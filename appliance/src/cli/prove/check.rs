@@ -57,7 +57,7 @@ pub(in super::super) fn run(options: &Options, globals: &Globals) -> anyhow::Res
     }
     let mut out = crate::cli::stdout();
     match globals.output {
-        Format::Json | Format::Jsonl => writeln!(out, "{json}")?,
+        Format::Json | Format::Jsonl => writeln!(out, "{}", crate::shown::json(&json))?,
         Format::Table => {
             writeln!(out, "verified: {}", told.line)?;
             for Cosigned { witness, time_s } in &cosigned {

@@ -73,7 +73,9 @@ impl To {
                 std::fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))?;
             }
             (None, Format::Table) => crate::cli::stdout().write_all(text.as_bytes())?,
-            (None, Format::Json | Format::Jsonl) => writeln!(crate::cli::stdout(), "{json}")?,
+            (None, Format::Json | Format::Jsonl) => {
+                writeln!(crate::cli::stdout(), "{}", crate::shown::json(json))?
+            }
         }
         Ok(())
     }

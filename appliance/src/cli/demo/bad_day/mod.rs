@@ -64,7 +64,7 @@ struct Day {
 }
 
 fn say(text: &str) {
-    let _ = writeln!(std::io::stderr(), "{text}");
+    let _ = writeln!(crate::cli::stderr(), "{text}");
 }
 
 async fn play(scratch: &Scratch) -> anyhow::Result<Account> {

@@ -48,7 +48,7 @@ pub(super) fn run(options: &Options, globals: &Globals) -> anyhow::Result<Exit> 
             if let Some(replay) = json.get_mut("replay").and_then(Value::as_object_mut) {
                 replay.insert("changes".to_owned(), changes.collect());
             }
-            writeln!(out, "{json}")?;
+            writeln!(out, "{}", crate::shown::json(&json))?;
         }
         Format::Jsonl => {
             for change in replay.iter().flat_map(|replay| &replay.changes) {
