@@ -41,6 +41,8 @@ mod queue;
 #[cfg(test)]
 mod rotation;
 #[cfg(test)]
+mod service;
+#[cfg(test)]
 mod serving;
 #[cfg(test)]
 mod succession;

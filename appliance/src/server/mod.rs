@@ -5,6 +5,7 @@
 //! certificate names, and what comes back is sent. On a stream of its own each agent is told the news.
 
 mod connections;
+mod drain;
 pub mod record;
 
 use std::sync::Arc;
@@ -16,11 +17,14 @@ use quinn::{Connection, Endpoint, Incoming, RecvStream, SendStream, VarInt};
 use tokio::sync::watch;
 
 use self::connections::Connections;
+pub use self::drain::Stage;
+use self::drain::{Drain, UnderWay};
 use self::record::Record;
 use crate::clock::Clock;
 use crate::identity::{Peer, Registry, SpiffeId};
 use crate::limits::{
-    FRAME_DEADLINE, HANDSHAKE_DEADLINE, MAX_CONNECTIONS, MAX_UNVALIDATED_CONNECTIONS, REGISTRY_POLL,
+    DRAIN_PATIENCE, FRAME_DEADLINE, HANDSHAKE_DEADLINE, MAX_CONNECTIONS, MAX_UNVALIDATED_CONNECTIONS,
+    REGISTRY_POLL,
 };
 use crate::notices::Notices;
 use crate::pipeline::{Lane, Pipeline};
@@ -37,6 +41,7 @@ pub struct Server {
     notices: Notices,
     connections: Connections,
     record: Arc<Record>,
+    drain: Drain,
 }
 
 impl Server {
@@ -59,6 +64,7 @@ impl Server {
             notices,
             connections: Connections::default(),
             record: Arc::default(),
+            drain: Drain::default(),
         }
     }
 
@@ -68,12 +74,19 @@ impl Server {
         &self.record
     }
 
-    /// Runs until `stop` changes; then closes. An answer that a peer has not read by then it fetches again by its batch id.
-    pub async fn run(self: Arc<Self>, mut stop: watch::Receiver<bool>) {
+    /// Runs until its stage is to close; then waits for those who are being answered, and closes. An answer that a peer has not
+    /// read by then it fetches again by its batch id.
+    pub async fn run(self: Arc<Self>, mut stages: watch::Receiver<Stage>) {
         let mut poll = tokio::time::interval(REGISTRY_POLL);
         loop {
             tokio::select! {
-                _ = stop.changed() => break,
+                changed = stages.changed() => {
+                    let stage = if changed.is_ok() { *stages.borrow_and_update() } else { Stage::Closes };
+                    self.drain.enter(stage);
+                    if stage == Stage::Closes {
+                        break;
+                    }
+                }
                 _ = poll.tick() => self.close_unwelcome(),
                 incoming = self.endpoint.accept() => match incoming {
                     Some(incoming) => self.meet(incoming),
@@ -81,15 +94,18 @@ impl Server {
                 },
             }
         }
+        if !self.drain.wait(self.connections.slowest_round_trip()).await {
+            tracing::info!("somebody has not read an answer; the log keeps it");
+        }
         self.endpoint.close(code(Refusal::ShuttingDown), b"shutting down");
-        self.endpoint.wait_idle().await;
+        let _ = tokio::time::timeout(DRAIN_PATIENCE, self.endpoint.wait_idle()).await;
     }
 
     /// Above a threshold a peer must first prove its address; at the limit it is refused.
     fn meet(self: &Arc<Self>, incoming: Incoming) {
         // Handshakes count too: nobody has proved anything yet.
         let open = self.endpoint.open_connections();
-        if open >= MAX_CONNECTIONS {
+        if open >= MAX_CONNECTIONS || !self.drain.takes() {
             incoming.refuse();
         } else if open >= MAX_UNVALIDATED_CONNECTIONS && !incoming.remote_address_validated() {
             // Retry fails only where the address is validated already.
@@ -134,10 +150,16 @@ impl Server {
     async fn serve(&self, connection: &Connection, principal: Arc<SpiffeId>) {
         let lane = Arc::new(Lane::default());
         // Ends when the connection does. QUIC itself bounds how many streams are open at once.
-        while let Ok((send, receive)) = connection.accept_bi().await {
+        while let Ok((mut send, receive)) = connection.accept_bi().await {
+            let Some(under_way) = self.drain.begin() else {
+                drop(send.reset(code(Refusal::ShuttingDown)));
+                continue;
+            };
             let (pipeline, principal) = (Arc::clone(&self.pipeline), Arc::clone(&principal));
             let (record, lane) = (Arc::clone(&self.record), Arc::clone(&lane));
-            tokio::spawn(async move { answer(&pipeline, &record, (&principal, &lane), send, receive).await });
+            tokio::spawn(async move {
+                answer(&pipeline, &record, (&principal, &lane), under_way, (send, receive)).await;
+            });
         }
     }
 
@@ -165,13 +187,16 @@ async fn answer(
     pipeline: &Pipeline,
     record: &Record,
     (principal, lane): (&SpiffeId, &Lane),
-    mut send: SendStream,
-    mut receive: RecvStream,
+    mut under_way: UnderWay,
+    (mut send, mut receive): (SendStream, RecvStream),
 ) {
     let reply = match tokio::time::timeout(FRAME_DEADLINE, receive.read_to_end(MAX_FRAME_BYTES)).await {
-        Ok(Ok(frame)) => {
-            pipeline.answer(principal, lane, frame).await.map(|answer| leaving(answer, pipeline, record))
-        }
+        Ok(Ok(frame)) => tokio::select! {
+            biased;
+            answer = pipeline.answer(principal, lane, frame) => answer.map(|answer| leaving(answer, pipeline, record)),
+            // Nobody decides any more: whoever waits for a place or a ticket is told to come back.
+            () = under_way.closes() => None,
+        },
         Ok(Err(quinn::ReadToEndError::TooLong)) => {
             let _ = receive.stop(code(Refusal::FrameInvalid));
             Some((refused(Refusal::FrameInvalid), 0))
@@ -192,6 +217,10 @@ async fn answer(
                 true = closes, if tokens > 0 => drop(send.reset(code(Refusal::TokenUnavailable))),
                 // A peer that is gone, or does not read, loses only its own answer, which the log keeps.
                 _ = tokio::time::timeout(FRAME_DEADLINE, send.write_all(&reply)) => drop(send.finish()),
+            }
+            if under_way.is_last() {
+                // What closes would take back what has not arrived.
+                let _ = tokio::time::timeout(DRAIN_PATIENCE, send.stopped()).await;
             }
         }
         None => drop(send.reset(code(Refusal::ShuttingDown))),
