@@ -49,6 +49,16 @@ pub const SERVICE_START_EXTENSION: Duration = Duration::from_secs(120);
 pub const DRAIN_PATIENCE: Duration = Duration::from_secs(2);
 /// and how many round trips of the slowest of them what has left the socket is given to arrive.
 pub const DRAIN_ROUND_TRIPS: u32 = 3;
+/// Files of one backup: two a volume, and a few.
+pub const MAX_BACKUP_FILES: usize = 1_000_000;
+/// Bytes of the list of their digests.
+pub const MAX_BACKUP_SUMS_BYTES: u64 = 256 * 1024 * 1024;
+/// Bytes of a backup's file that are read at once.
+pub const BACKUP_READ_BYTES: usize = 256 * 1024;
+/// Folders within one another that a backup copies.
+pub const MAX_BACKUP_LEVELS: usize = 8;
+/// How often a file that somebody may be writing is copied before it is given up.
+pub const BACKUP_COPIES: u32 = 5;
 /// Free bytes below which nothing is written at all: a full round and the tables that lead to it must always fit.
 pub const LAST_BYTES: u64 = 4 * 1024 * 1024;
 /// Connections at once.

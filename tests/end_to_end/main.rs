@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod approvals;
 #[cfg(test)]
+mod backups;
+#[cfg(test)]
 mod bad_day;
 #[cfg(test)]
 mod bad_input;

@@ -19,6 +19,7 @@ use tokio::sync::{oneshot, watch};
 use self::outside::Outside;
 use self::service::Service;
 use self::status::StatusSource;
+use crate::backup::BackupDesk;
 use crate::break_glass::desk::BreakGlassDesk;
 use crate::break_glass::{self, BreakGlass};
 use crate::clock::Clock;
@@ -172,6 +173,7 @@ pub async fn run(config: &Config) -> Result<(), ServeError> {
         status,
         loader,
         approvals,
+        backup: BackupDesk::new(handle.clone(), &config.appliance.data, u64::from(config.log.low_water)),
         orders: Orders::new(config.origin(), office, automatic, handle.clone()),
         record: Arc::clone(server.record()),
         word,
