@@ -3,6 +3,7 @@
 mod hung;
 mod notified;
 mod stopped;
+mod unit;
 
 use std::ffi::OsString;
 use std::os::unix::net::UnixDatagram;
