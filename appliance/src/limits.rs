@@ -41,6 +41,28 @@ pub const FENCE_GRACE: Duration = Duration::from_secs(10);
 pub const FENCE_HSM_PAUSE: Duration = Duration::from_secs(60);
 /// How often a disk is looked at within its deadline: a hang is seen at most this share of it late.
 pub const DISK_LOOKS_PER_DEADLINE: u32 = 8;
+/// Signs of life within the time that a service manager's watchdog gives.
+pub const LIVES_PER_WATCHDOG: u32 = 3;
+/// The least time between two of them, and the pause before the sealer is asked again where its inbox had no room.
+pub const LIFE_PAUSE: Duration = Duration::from_millis(100);
+/// How often the boundaries are looked at for the service manager, besides when the token boundary changes.
+pub const SERVICE_LOOK: Duration = Duration::from_secs(1);
+/// How much longer a start may take that has just told how far it is.
+pub const SERVICE_START_EXTENSION: Duration = Duration::from_secs(120);
+/// How long a stopping server waits for its peers to read what they were answered,
+pub const DRAIN_PATIENCE: Duration = Duration::from_secs(2);
+/// and how many round trips of the slowest of them what has left the socket is given to arrive.
+pub const DRAIN_ROUND_TRIPS: u32 = 3;
+/// Files of one backup: two a volume, and a few.
+pub const MAX_BACKUP_FILES: usize = 1_000_000;
+/// Bytes of the list of their digests.
+pub const MAX_BACKUP_SUMS_BYTES: u64 = 256 * 1024 * 1024;
+/// Bytes of a backup's file that are read at once.
+pub const BACKUP_READ_BYTES: usize = 256 * 1024;
+/// Folders within one another that a backup copies.
+pub const MAX_BACKUP_LEVELS: usize = 8;
+/// How often a file that somebody may be writing is copied before it is given up.
+pub const BACKUP_COPIES: u32 = 5;
 /// Free bytes below which nothing is written at all: a full round and the tables that lead to it must always fit.
 pub const LAST_BYTES: u64 = 4 * 1024 * 1024;
 /// Connections at once.

@@ -28,7 +28,7 @@ fn count(answered: &Answered) -> usize {
 }
 
 /// Asks until the batch is decided: while the boundary is closed a decided answer may not go out yet.
-fn decided(agent: &Agent, batch: &Batch) -> Vec<u8> {
+pub(crate) fn decided(agent: &Agent, batch: &Batch) -> Vec<u8> {
     crate::support::eventually("the batch is decided", || {
         let reply = agent.reply(batch);
         matches!(Reply::parse(&reply), Ok(Reply::Decided(_))).then_some(reply)
@@ -83,7 +83,7 @@ fn whatever_an_agent_got_is_in_the_log_after_twenty_kills() {
 }
 
 /// Leaf index and body of every token that any agent holds.
-fn tokens_of(answered: Vec<(Batch, Vec<u8>)>, agent: &Agent) -> Vec<(u64, Vec<u8>)> {
+pub(crate) fn tokens_of(answered: Vec<(Batch, Vec<u8>)>, agent: &Agent) -> Vec<(u64, Vec<u8>)> {
     let mut tokens = Vec::new();
     for (batch, reply) in answered {
         let outcomes = batch.open(&reply, Some(&agent.trust), now()).expect("a reply that verifies");
@@ -98,7 +98,7 @@ fn tokens_of(answered: Vec<(Batch, Vec<u8>)>, agent: &Agent) -> Vec<(u64, Vec<u8
     tokens
 }
 
-fn all_are_in_the_log(appliance: &Appliance, tokens: &[(u64, Vec<u8>)]) {
+pub(crate) fn all_are_in_the_log(appliance: &Appliance, tokens: &[(u64, Vec<u8>)]) {
     let reader = Reader::open(&appliance.log()).expect("the log opens");
     let leaves = reader.leaves(0..reader.size().expect("a size").0).expect("leaves");
     for (index, body) in tokens {

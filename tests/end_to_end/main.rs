@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod approvals;
 #[cfg(test)]
+mod backups;
+#[cfg(test)]
 mod bad_day;
 #[cfg(test)]
 mod bad_input;
@@ -48,6 +50,8 @@ mod passkeys;
 mod queue;
 #[cfg(test)]
 mod rotation;
+#[cfg(test)]
+mod service;
 #[cfg(test)]
 mod serving;
 #[cfg(test)]

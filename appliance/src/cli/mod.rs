@@ -10,6 +10,7 @@ macro_rules! talk {
 
 mod agent;
 mod approval;
+mod backup;
 mod bench;
 mod break_glass;
 mod completion;
@@ -147,6 +148,11 @@ enum Noun {
         #[command(subcommand)]
         verb: log::Verb,
     },
+    /// Copies to be safe by: make one of the running appliance, put one back where there is nothing.
+    Backup {
+        #[command(subcommand)]
+        verb: backup::Verb,
+    },
     /// Bundles: check one, test it, explain what it decides, see what another would change.
     Policy {
         #[command(subcommand)]
@@ -269,6 +275,7 @@ fn run(noun: Noun, globals: &Globals) -> anyhow::Result<Exit> {
         Noun::Token { verb } => token::run(verb, globals),
         Noun::Trust { verb } => trust::run(verb, globals),
         Noun::Log { verb } => log::run(verb, globals),
+        Noun::Backup { verb } => backup::run(verb, globals),
         Noun::Policy { verb } => policy::run(verb, globals),
         Noun::Hsm { verb } => hsm::run(verb, globals),
         Noun::Keys { verb } => keys::run(verb, globals),

@@ -7,6 +7,7 @@ use serde::de::DeserializeOwned;
 
 use super::{ControlError, Marked, Question, SOCKET, Story, WORD};
 use crate::archive::{ArchiveAnswer, ArchiveOrder};
+use crate::backup::BackupAnswer;
 use crate::break_glass::{BreakGlassAnswer, BreakGlassOrder};
 use crate::escalation::{EscalationAnswer, EscalationOrder};
 use crate::limits::MAX_CONTROL_BYTES;
@@ -102,6 +103,14 @@ pub fn ask_erasure(data: &Path, erase: ErasureOrder) -> Result<ErasureAnswer, Co
 /// [`ControlError`].
 pub fn ask_archive(data: &Path, archive: ArchiveOrder) -> Result<ArchiveAnswer, ControlError> {
     ask(data, &Question::Archive { archive })
+}
+
+/// Has the appliance whose data folder this is make a copy of its log.
+///
+/// # Errors
+/// [`ControlError`].
+pub fn ask_backup(data: &Path) -> Result<BackupAnswer, ControlError> {
+    ask(data, &Question::Backup)
 }
 
 /// Has the appliance whose data folder this is list, test or retry escalations.

@@ -15,6 +15,7 @@ use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, Buf
 use tokio::net::{UnixListener, UnixStream};
 
 use crate::archive::{self, ArchiveOrder};
+use crate::backup::BackupDesk;
 use crate::break_glass::BreakGlassOrder;
 use crate::escalation::EscalationOrder;
 use crate::identity::write_durably;
@@ -34,8 +35,8 @@ use crate::token::rearm::Orders;
 use crate::token::{ErasureOrder, KeyOrder, Operation, Transition};
 
 pub use asking::{
-    ask_approval, ask_archive, ask_break_glass, ask_erasure, ask_escalation, ask_keys, ask_load,
-    ask_operators, ask_queue, ask_rearm, ask_status, ask_story, ask_version, mark_drill,
+    ask_approval, ask_archive, ask_backup, ask_break_glass, ask_erasure, ask_escalation, ask_keys,
+    ask_load, ask_operators, ask_queue, ask_rearm, ask_status, ask_story, ask_version, mark_drill,
 };
 
 /// The socket's name in the data folder.
@@ -84,6 +85,8 @@ pub enum Question {
         /// Which, and where to.
         archive: ArchiveOrder,
     },
+    /// Make a copy of the log for a backup.
+    Backup,
     /// Erase what a principal asked.
     Erase {
         /// Whose, and why.
@@ -137,7 +140,7 @@ impl Question {
     const fn deadline(&self) -> Duration {
         match self {
             Self::Status | Self::Rearm { .. } | Self::Story | Self::Drill { .. } => CONTROL_DEADLINE,
-            Self::Load { .. } | Self::Archive { .. } | Self::Erase { .. } => LOAD_DEADLINE,
+            Self::Load { .. } | Self::Archive { .. } | Self::Erase { .. } | Self::Backup => LOAD_DEADLINE,
             Self::Keys { .. } => KEYS_DEADLINE,
             Self::Escalation { escalation: EscalationOrder::Test { .. } } => ESCALATION_TEST_DEADLINE,
             Self::Escalation { .. } => CONTROL_DEADLINE,
@@ -157,6 +160,8 @@ pub struct Desk {
     pub loader: LoaderHandle,
     /// What takes answers to holds.
     pub approvals: ApprovalDesk,
+    /// What copies the log.
+    pub backup: BackupDesk,
     /// What takes operators' orders.
     pub orders: Orders,
     /// Who operators at the console are; none where the configuration names nobody.
@@ -294,6 +299,10 @@ async fn answer(mut stream: UnixStream, desk: &Desk) -> std::io::Result<()> {
                 None => return Ok(()),
             }
         }
+        Ok(Question::Backup) => match desk.backup.copy(by.to_string()).await {
+            Some(answer) => serde_json::to_vec(&answer)?,
+            None => return Ok(()),
+        },
         Ok(Question::Erase { erase }) => match desk.status.sealer.erase(erase, by.to_string()).await {
             Some(answer) => serde_json::to_vec(&answer)?,
             None => return Ok(()),

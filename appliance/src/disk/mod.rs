@@ -7,4 +7,5 @@ mod places;
 mod space;
 
 pub use places::{PlaceError, check as check_places};
+pub(crate) use space::free;
 pub use space::{Room, Space};

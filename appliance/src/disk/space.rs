@@ -77,7 +77,7 @@ impl Space {
 }
 
 /// Bytes that are free for this user where `place` is or will be; none where nobody says.
-fn free(place: &Path) -> Option<u64> {
+pub(crate) fn free(place: &Path) -> Option<u64> {
     let there = place.ancestors().find(|place| place.exists())?;
     let found = rustix::fs::statvfs(there).ok()?;
     Some(found.f_bavail.saturating_mul(found.f_frsize))

@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use quinn::{Connection, VarInt};
 
@@ -58,6 +59,11 @@ impl Connections {
                 connection.close(code, reason);
             }
         }
+    }
+
+    /// The round trip of the slowest peer; none at all where nobody is connected.
+    pub(super) fn slowest_round_trip(&self) -> Duration {
+        self.lock().values().map(|(connection, _)| connection.rtt()).max().unwrap_or_default()
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<usize, (Connection, Peer)>> {

@@ -6,6 +6,7 @@
 
 mod connections;
 mod counts;
+mod drain;
 mod frame;
 pub mod record;
 
@@ -16,14 +17,17 @@ use quinn::{Connection, Endpoint, Incoming, RecvStream, SendStream, VarInt};
 use tokio::sync::watch;
 
 use self::connections::Connections;
-use self::frame::Unread;
 pub use self::counts::SocketCounts;
 use self::counts::Unwelcome;
+pub use self::drain::Stage;
+use self::drain::{Drain, UnderWay};
+use self::frame::Unread;
 use self::record::Record;
 use crate::clock::Clock;
 use crate::identity::{Peer, Registry, SpiffeId};
 use crate::limits::{
-    FRAME_DEADLINE, HANDSHAKE_DEADLINE, MAX_CONNECTIONS, MAX_UNVALIDATED_CONNECTIONS, REGISTRY_POLL,
+    DRAIN_PATIENCE, FRAME_DEADLINE, HANDSHAKE_DEADLINE, MAX_CONNECTIONS, MAX_UNVALIDATED_CONNECTIONS,
+    REGISTRY_POLL,
 };
 use crate::notices::Notices;
 use crate::pipeline::{Lane, Lanes, Pipeline};
@@ -42,6 +46,7 @@ pub struct Server {
     lanes: Lanes,
     record: Arc<Record>,
     counts: Arc<SocketCounts>,
+    drain: Drain,
 }
 
 impl Server {
@@ -67,6 +72,7 @@ impl Server {
             connections,
             lanes: Lanes::default(),
             record: Arc::default(),
+            drain: Drain::default(),
         }
     }
 
@@ -88,12 +94,19 @@ impl Server {
         &self.counts
     }
 
-    /// Runs until `stop` changes; then closes. An answer that a peer has not read by then it fetches again by its batch id.
-    pub async fn run(self: Arc<Self>, mut stop: watch::Receiver<bool>) {
+    /// Runs until its stage is to close; then waits for those who are being answered, and closes. An answer that a peer has not
+    /// read by then it fetches again by its batch id.
+    pub async fn run(self: Arc<Self>, mut stages: watch::Receiver<Stage>) {
         let mut poll = tokio::time::interval(REGISTRY_POLL);
         loop {
             tokio::select! {
-                _ = stop.changed() => break,
+                changed = stages.changed() => {
+                    let stage = if changed.is_ok() { *stages.borrow_and_update() } else { Stage::Closes };
+                    self.drain.enter(stage);
+                    if stage == Stage::Closes {
+                        break;
+                    }
+                }
                 _ = poll.tick() => self.close_unwelcome(),
                 incoming = self.endpoint.accept() => match incoming {
                     Some(incoming) => self.meet(incoming),
@@ -101,15 +114,20 @@ impl Server {
                 },
             }
         }
+        if !self.drain.wait(self.connections.slowest_round_trip()).await {
+            tracing::info!("somebody has not read an answer; the log keeps it");
+        }
         self.endpoint.close(code(Refusal::ShuttingDown), b"shutting down");
-        self.endpoint.wait_idle().await;
+        let _ = tokio::time::timeout(DRAIN_PATIENCE, self.endpoint.wait_idle()).await;
     }
 
     /// Above a threshold a peer must first prove its address; at the limit it is refused.
     fn meet(self: &Arc<Self>, incoming: Incoming) {
         // Handshakes count too: nobody has proved anything yet.
         let open = self.endpoint.open_connections();
-        if open >= MAX_CONNECTIONS {
+        if !self.drain.takes() {
+            incoming.refuse();
+        } else if open >= MAX_CONNECTIONS {
             self.counts.turned_away(Unwelcome::Full);
             incoming.refuse();
         } else if open >= MAX_UNVALIDATED_CONNECTIONS && !incoming.remote_address_validated() {
@@ -163,11 +181,17 @@ impl Server {
     async fn serve(&self, connection: &Connection, principal: Arc<SpiffeId>) {
         let lane = self.lanes.of(principal.as_str());
         // Ends when the connection does. QUIC itself bounds how many streams are open at once.
-        while let Ok((send, receive)) = connection.accept_bi().await {
+        while let Ok((mut send, receive)) = connection.accept_bi().await {
+            let Some(under_way) = self.drain.begin() else {
+                drop(send.reset(code(Refusal::ShuttingDown)));
+                continue;
+            };
             let (pipeline, principal) = (Arc::clone(&self.pipeline), Arc::clone(&principal));
             let door = (Arc::clone(&self.record), Arc::clone(&self.counts));
             let lane = Arc::clone(&lane);
-            tokio::spawn(async move { answer(&pipeline, &door, (&principal, &lane), send, receive).await });
+            tokio::spawn(async move {
+                answer(&pipeline, &door, (&principal, &lane), under_way, (send, receive)).await;
+            });
         }
     }
 
@@ -195,14 +219,18 @@ async fn answer(
     pipeline: &Pipeline,
     (record, counts): &(Arc<Record>, Arc<SocketCounts>),
     (principal, lane): (&SpiffeId, &Lane),
-    mut send: SendStream,
-    mut receive: RecvStream,
+    mut under_way: UnderWay,
+    (mut send, mut receive): (SendStream, RecvStream),
 ) {
     let reply = match frame::read(&mut receive, pipeline, lane).await {
-        Ok((frame, turn)) => {
-            let answer = pipeline.answer(principal, (lane, turn), frame).await;
-            answer.map(|answer| leaving(answer, pipeline, record))
-        }
+        Ok((frame, turn)) => tokio::select! {
+            biased;
+            answer = pipeline.answer(principal, (lane, turn), frame) => {
+                answer.map(|answer| leaving(answer, pipeline, record))
+            }
+            // Nobody decides any more: whoever waits for a place or a ticket is told to come back.
+            () = under_way.closes() => None,
+        },
         Err(Unread::TooLong) => {
             let _ = receive.stop(code(Refusal::FrameInvalid));
             Some(Answer::refused(Refusal::FrameInvalid))
@@ -224,6 +252,10 @@ async fn answer(
                 true = closes, if tokens > 0 => drop(send.reset(code(Refusal::TokenUnavailable))),
                 // A peer that is gone, or does not read, loses only its own answer, which the log keeps.
                 _ = tokio::time::timeout(FRAME_DEADLINE, send.write_all(&reply)) => drop(send.finish()),
+            }
+            if under_way.is_last() {
+                // What closes would take back what has not arrived.
+                let _ = tokio::time::timeout(DRAIN_PATIENCE, send.stopped()).await;
             }
         }
         None => drop(send.reset(code(Refusal::ShuttingDown))),

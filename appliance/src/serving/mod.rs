@@ -1,16 +1,16 @@
 //! A whole appliance: the rooms built, joined, and run until they are told to stop.
 //!
 //! A bundle is in force before anything listens. It begins closed. Agents may connect at once and hear refusals; tokens flow when the sealer has armed. SIGTERM finishes
-//! what was taken in, leaves the fence at the end of the log, and ends the signer. When the log's state is unknown nothing
+//! what was taken in and has it read, leaves the fence at the end of the log, and ends the signer. When the log's state is unknown nothing
 //! is finished: the process ends with an error, and the next start recovers.
 
 mod console;
 mod outside;
+mod service;
 pub mod status;
 
 use std::net::UdpSocket;
 use std::sync::Arc;
-use std::time::Duration;
 
 use assent_doors::outbound::RootsError;
 use quinn::{Endpoint, TokioRuntime};
@@ -19,7 +19,9 @@ use tokio::sync::{oneshot, watch};
 
 use self::console::ConsoleRoom;
 use self::outside::Outside;
+use self::service::Service;
 use self::status::StatusSource;
+use crate::backup::BackupDesk;
 use crate::break_glass::desk::BreakGlassDesk;
 use crate::break_glass::{self, BreakGlass};
 use crate::clock::Clock;
@@ -46,7 +48,7 @@ use crate::provision::{self, ProvisionError};
 use crate::queue::approving::ApprovalDesk;
 use crate::queue::desk::QueueDesk;
 use crate::queue::{Drainer, Queue};
-use crate::server::Server;
+use crate::server::{Server, Stage};
 use crate::token::rearm::{Office, Orders};
 use crate::token::{
     Authority, HsmFenceSettings, Operation, Sealer, SealerError, SealerHandle, SealerSettings,
@@ -142,8 +144,7 @@ pub async fn run(config: &Config) -> Result<(), ServeError> {
     let office = config.hsm.office().map_err(ServeError::Operators)?;
     let Opened { sealer, handle, reader, queue, break_glass } = open(config, &clock)?;
     let escalation = Escalation::open(config)?;
-    let shadow =
-        config.policy.shadow.clone().map(Shadow::start).transpose().map_err(system("start the shadow"))?;
+    let shadow = shadow(config)?;
     let passkeys = Passkeys::open(config, recorder(&handle))?;
     let (policies, loader) =
         loader::start(loading(config)?, clock.clone(), shadow.clone(), recorder(&handle))?;
@@ -187,6 +188,7 @@ pub async fn run(config: &Config) -> Result<(), ServeError> {
         status,
         loader,
         approvals,
+        backup: BackupDesk::new(handle.clone(), &config.appliance.data, u64::from(config.log.low_water)),
         orders: Orders::new(config.origin(), office, automatic, handle.clone()),
         passkeys,
         record: Arc::clone(server.record()),
@@ -194,7 +196,7 @@ pub async fn run(config: &Config) -> Result<(), ServeError> {
         drills: config.hsm.allow_simulator,
     };
     let uses = (break_glass, config.break_glass.review_within);
-    let escalation = escalation.watch(&handle, policies, clock, automatic, uses, queue);
+    let escalation = escalation.watch(&handle, Arc::clone(&policies), clock.clone(), automatic, uses, queue);
     let desk = Arc::new(desk);
     let console = ConsoleRoom::open(config, &desk).await?;
     let controlling = tokio::spawn(control::serve(control, desk));
@@ -203,7 +205,7 @@ pub async fn run(config: &Config) -> Result<(), ServeError> {
     let outside = outside.run(monitor)?;
     let console = console.map(ConsoleRoom::run);
     tracing::info!(listen, http, origin = config.origin(), "serving");
-    let outcome = until_stopped(server, handle, ended).await;
+    let outcome = until_stopped(Service::new(&handle, &policies, &clock), server, handle, ended).await;
     escalation.stop(outcome.as_ref().err().map(told)).await;
     controlling.abort();
     if let Some(console) = console {
@@ -229,6 +231,11 @@ fn break_glass_desk(
 fn recorder(handle: &SealerHandle) -> impl Fn(Operation) + Send + Sync + use<> {
     let handle = handle.clone();
     move |operation| handle.record(operation)
+}
+
+/// The second bundle, where there is one.
+fn shadow(config: &Config) -> Result<Option<Arc<Shadow>>, ServeError> {
+    config.policy.shadow.clone().map(Shadow::start).transpose().map_err(system("start the shadow"))
 }
 
 /// Where operators see what waits, and answer holds.
@@ -309,6 +316,7 @@ fn open(config: &Config, clock: &Clock) -> Result<Opened, ServeError> {
     let told = |volumes: u64| {
         if volumes.is_multiple_of(64) {
             tracing::info!(volumes, "checking volumes of the log");
+            service::starting("checking volumes of the log");
         }
     };
     let log = Log::open_at(place, provision::keyring(config)?, told)?;
@@ -387,19 +395,23 @@ fn start(sealer: Sealer) -> Result<oneshot::Receiver<Result<(), SealerError>>, S
 }
 
 async fn until_stopped(
+    service: Service,
     server: Arc<Server>,
     sealer: SealerHandle,
     mut ended: oneshot::Receiver<Result<(), SealerError>>,
 ) -> Result<(), ServeError> {
     let mut terminate = signal(SignalKind::terminate()).map_err(system("wait for signals"))?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(system("wait for signals"))?;
-    let (stop, stopped) = watch::channel(false);
-    let serving = tokio::spawn(server.run(stopped));
+    let (stage, stages) = watch::channel(Stage::Serves);
+    let serving = tokio::spawn(server.run(stages));
+    // Behind the signals and the socket: a manager may send SIGTERM, and agents may come, as soon as it hears.
+    let telling = tokio::spawn(service.keep());
     let fatal = tokio::select! {
         outcome = &mut ended => Some(outcome),
         _ = terminate.recv() => None,
         _ = interrupt.recv() => None,
     };
+    telling.abort();
     if let Some(outcome) = fatal {
         // The log's state is unknown: nobody is answered any more.
         serving.abort();
@@ -407,12 +419,12 @@ async fn until_stopped(
         return Err(ServeError::SealerDied);
     }
     tracing::info!("stopping");
+    tokio::spawn(service::stopping());
+    // Whoever asks from here on is told to come back; what was taken in is decided, sealed and answered.
+    stage.send_replace(Stage::TakesNothing);
     sealer.stop();
     let outcome = ended.await.map_err(|_| ServeError::SealerDied)?;
-    let _ = stop.send(true);
-    let _ = tokio::time::timeout(DRAIN, serving).await;
+    stage.send_replace(Stage::Closes);
+    let _ = serving.await;
     Ok(outcome?)
 }
-
-/// How long a stopping server waits for its peers to read what they were answered.
-const DRAIN: Duration = Duration::from_secs(2);

@@ -11,7 +11,7 @@ mod hanging;
 mod killed;
 mod load;
 mod refused;
-mod strace;
+pub(crate) mod strace;
 
 use std::collections::BTreeMap;
 

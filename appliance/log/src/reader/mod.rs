@@ -4,7 +4,7 @@
 //! what the checkpoint over it is worth, and whoever serves or proves with it compares with that root.
 
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use assent_proto::hash::Hash;
@@ -13,7 +13,9 @@ use assent_proto::tree::Frontier;
 
 use crate::SignedCheckpoint;
 use crate::leaf_bytes::LeafBytes;
-use crate::store::{Answer, BatchKey, Identity, Room, Snapshot, Store, StoreError, StoredHead, StoredRound};
+use crate::store::{
+    Answer, BatchKey, Identity, Room, Snapshot, Store, StoreError, StoredHead, StoredRequests, StoredRound,
+};
 use crate::volume::{self, Volume};
 
 mod near;
@@ -58,6 +60,32 @@ impl Reader {
     /// [`StoreError`].
     pub fn open_to_restore(path: &Path) -> Result<Self, StoreError> {
         Ok(Self::new(Arc::new(Store::open(path)?)))
+    }
+
+    /// Copies the store, as it is at one commit, to where there is none; gives the state that the copy is of. The volumes that it names are not copied with it:
+    /// [`Reader::volume_files`] of the copy says which.
+    ///
+    /// # Errors
+    /// [`StoreError`]; then there is no copy.
+    pub fn copy_to(&self, path: &Path) -> Result<StoredHead, StoreError> {
+        self.store.copy_to(path)
+    }
+
+    /// The files of volumes that must lie beside the store.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn volume_files(&self) -> Result<Vec<PathBuf>, StoreError> {
+        let (snapshot, folder) = (self.store.snapshot()?, self.store.volumes_folder());
+        let mut files = Vec::new();
+        for number in 0..snapshot.volumes()? {
+            let stored = snapshot.volume(number)?;
+            files.extend((!stored.archived).then(|| volume::leaves_path(&folder, number)));
+            let requests =
+                |requests: StoredRequests| volume::requests_path(&folder, number, requests.edition);
+            files.extend(stored.requests.map(requests));
+        }
+        Ok(files)
     }
 
     /// Whether the log must have a fence: that is written behind the first checkpoint and before any token goes out, so a log

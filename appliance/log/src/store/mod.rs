@@ -20,6 +20,7 @@ use crate::disk::{Disk, DiskFile, Open, Overlay, folder_of, system};
 use crate::limits::MAX_VOLUME_HEIGHT;
 
 mod backend;
+mod copy;
 pub(crate) mod round;
 mod rows;
 mod snapshot;
@@ -187,6 +188,27 @@ fn unopened(path: &Path, source: std::io::Error) -> StoreError {
     }
 }
 
+/// Makes a store of what `fill` writes. It appears under its name only when it is complete.
+fn made_on(
+    disk: &Arc<dyn Disk>,
+    path: &Path,
+    height: u8,
+    fill: impl FnOnce(&redb::WriteTransaction) -> Result<(), redb::Error>,
+) -> Result<(), StoreError> {
+    let file = |doing| move |source| StoreError::File { doing, path: path.to_owned(), source };
+    if disk.exists(path).map_err(file("look for"))? {
+        return Err(StoreError::Exists(path.to_owned()));
+    }
+    let unfinished = path.with_extension("unfinished");
+    let fresh = disk.open(&unfinished, Open::Fresh { mode: 0o600 }).map_err(file("make"))?;
+    let store =
+        Store { database: Store::database(fresh)?, disk: Arc::clone(disk), path: path.to_owned(), height };
+    store.write("create", fill)?;
+    drop(store);
+    disk.rename(&unfinished, path).map_err(file("name"))?;
+    disk.sync_folder(folder_of(path)).map_err(file("sync the folder of"))
+}
+
 impl Store {
     /// Makes an empty log on the system's disk. It appears under its name only when it is complete.
     ///
@@ -201,16 +223,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`]; then there is no log at `path`.
     pub fn create_on(disk: Arc<dyn Disk>, path: &Path, identity: &Identity) -> Result<(), StoreError> {
-        let file = |doing| move |source| StoreError::File { doing, path: path.to_owned(), source };
-        if disk.exists(path).map_err(file("look for"))? {
-            return Err(StoreError::Exists(path.to_owned()));
-        }
-        let unfinished = path.with_extension("unfinished");
-        let fresh = disk.open(&unfinished, Open::Fresh { mode: 0o600 }).map_err(file("make"))?;
-        let database = Self::database(fresh)?;
-        let (height, end) = (identity.volume_height, Arc::clone(&disk));
-        let store = Self { database, disk, path: path.to_owned(), height };
-        store.write("create", |write| {
+        made_on(&disk, path, identity.volume_height, |write| {
             write.open_table(ROUNDS)?;
             write.open_table(REQUESTS)?;
             write.open_table(ANSWERS)?;
@@ -219,10 +232,7 @@ impl Store {
             let mut state = write.open_table(STATE)?;
             put(&mut state, IDENTITY, identity)?;
             put(&mut state, HEAD, &StoredHead::default())
-        })?;
-        drop(store);
-        end.rename(&unfinished, path).map_err(file("name"))?;
-        end.sync_folder(folder_of(path)).map_err(file("sync the folder of"))
+        })
     }
 
     /// Opens a log on the system's disk, having checked all of the database.

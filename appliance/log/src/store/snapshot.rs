@@ -33,6 +33,10 @@ impl Store {
 }
 
 impl Snapshot {
+    pub(super) const fn transaction(&self) -> &ReadTransaction {
+        &self.read
+    }
+
     pub(super) fn state_if_any<T: for<'de> Deserialize<'de> + Serialize>(
         &self,
         name: &'static str,

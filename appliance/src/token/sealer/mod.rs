@@ -10,6 +10,7 @@ mod fence;
 mod gauges;
 mod handle;
 mod kept;
+mod life;
 mod outage;
 mod rotation;
 mod turn;
@@ -21,7 +22,7 @@ use std::time::Duration;
 
 use assent_proto::note::{NoteError, VerifierKey};
 use assent_proto::number::{Epoch, LeafIndex, Timestamp, TreeSize};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Semaphore, oneshot, watch};
 
 pub use erasure::{ErasureAnswer, ErasureOrder};
 pub use fence::{FenceInHsm, HsmFenceSettings};
@@ -70,6 +71,8 @@ pub(super) enum Message {
     Act(Box<warrants::Request>),
     /// Something of the log turned out to be damaged.
     Damaged(Box<Cause>),
+    /// Somebody asks whether this thread goes round.
+    Live(oneshot::Sender<()>),
     /// Finish what waits, then end.
     Stop,
 }
@@ -304,6 +307,7 @@ impl Sealer {
             Message::Keep(request) => self.write_kept(*request, key)?,
             Message::Act(request) => self.act(*request, key)?,
             Message::Damaged(cause) => self.close(*cause),
+            Message::Live(alive) => drop(alive.send(())),
             Message::Stop => self.stopping = true,
         }
         Ok(())
@@ -326,6 +330,7 @@ impl Sealer {
                 | Message::Attempted(..)
                 | Message::Keys(_)
                 | Message::Proved(_)
+                | Message::Live(_)
                 | Message::Stop => {}
             }
         }
