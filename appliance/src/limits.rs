@@ -358,9 +358,8 @@ const _: () = assert!(
     "a key's file holds the longest reason, whatever is escaped in it"
 );
 const _: () = assert!(MAX_RATED_PRINCIPALS.is_multiple_of(RATE_SHARDS), "shards are of one size");
-const _: () =
-    assert!(MAX_UNREAD_BYTES_PER_STREAM as usize > LARGE_FRAME_BYTES, "a small frame fits its stream's window");
 const _: () = assert!(
-    MAX_PLACES_PER_PRINCIPAL < MAX_WAITING_DRAFTS,
-    "one principal leaves places to others"
+    MAX_UNREAD_BYTES_PER_STREAM as usize > LARGE_FRAME_BYTES,
+    "a small frame fits its stream's window"
 );
+const _: () = assert!(MAX_PLACES_PER_PRINCIPAL < MAX_WAITING_DRAFTS, "one principal leaves places to others");

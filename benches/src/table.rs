@@ -148,7 +148,10 @@ mod tests {
         let json = json(&report);
         assert_eq!(json["tokens_per_second_at_114_ms"], 99_000.0);
         assert_eq!(json["missed"], serde_json::json!(["tokens_per_second_at_114_ms"]));
-        assert_eq!(json["least_to_most"]["tokens_per_second_at_114_ms"], serde_json::json!([99_000.0, 99_000.0]));
+        assert_eq!(
+            json["least_to_most"]["tokens_per_second_at_114_ms"],
+            serde_json::json!([99_000.0, 99_000.0])
+        );
         assert!(json.get("batch_1024_over_cerbos").is_none());
     }
 }

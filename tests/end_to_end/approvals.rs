@@ -17,7 +17,7 @@ const PEOPLE: &[(&str, &str)] = &[
     ("dave", "groups = [\"payments-oncall\"]\nagents = [\"spiffe://assent.test/agent/retail-support\"]"),
 ];
 
-const FACTS: &str =
+pub(crate) const FACTS: &str =
     "assent: { now: datetime, risk: Long, approvals: Long, degraded: Bool, agent_rate: Long, epoch: Long },";
 
 /// An open appliance whose bundle holds cancellations until so many of the operators on call approve.

@@ -25,7 +25,7 @@ fn hostile() -> Vec<String> {
 }
 
 /// Transfers to people, whose summary is the agent's own text.
-fn transfers() -> Vec<Intent> {
+pub(crate) fn transfers() -> Vec<Intent> {
     let is_transfer = |intent: &Intent| intent.action.id == "transfer_to_human_agents";
     let one = retail().into_iter().find(is_transfer).expect("the sample has one");
     let with = |text: String| {

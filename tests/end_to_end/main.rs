@@ -13,6 +13,8 @@ mod break_glass;
 #[cfg(test)]
 mod bundles;
 #[cfg(test)]
+mod console;
+#[cfg(test)]
 mod crash;
 #[cfg(test)]
 mod disk;

@@ -63,9 +63,9 @@ fn created(facts: &Facts, to: &Path, globals: &Globals) -> anyhow::Result<Exit> 
         Format::Table => summary(&mut out, facts, to)?,
     }
     if !facts.private_keys {
-        eprintln!("private keys are not in it (--with-private-keys), and no PIN ever is");
+        talk!("private keys are not in it (--with-private-keys), and no PIN ever is");
     }
-    eprintln!("next: carry it to another machine; its SHA256SUMS there tells whether it arrived whole");
+    talk!("next: carry it to another machine; its SHA256SUMS there tells whether it arrived whole");
     Ok(Exit::Done)
 }
 
@@ -88,11 +88,11 @@ fn told(restored: &Restored, globals: &Globals) -> anyhow::Result<Exit> {
         }
         Format::Table => summary(&mut out, facts, &globals.config)?,
     }
-    names(kept).iter().for_each(|path| eprintln!("kept as it is: {path}"));
-    names(missing).iter().for_each(|path| eprintln!("missing: {path}; put it back from where keys are kept"));
+    names(kept).iter().for_each(|path| talk!("kept as it is: {path}"));
+    names(missing).iter().for_each(|path| talk!("missing: {path}; put it back from where keys are kept"));
     Ok(match standing {
         Standing::Unfenced | Standing::Reaches => {
-            eprintln!(
+            talk!(
                 "next: `assent log verify`, `assent serve`; the HSM opens it only where it has seen no later end of this log"
             );
             Exit::Done
@@ -102,7 +102,7 @@ fn told(restored: &Restored, globals: &Globals) -> anyhow::Result<Exit> {
                 || "has seen it under a later key".to_owned(),
                 |fence| format!("has seen {fence} entries, or other ones"),
             );
-            eprintln!(
+            talk!(
                 "the log ends at {} entries and its fence {seen}: it will not be served. Restore the newest backup, or open the next log: \
                  `assent log succeed`",
                 facts.signed_entries

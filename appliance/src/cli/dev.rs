@@ -65,7 +65,11 @@ pub(super) fn run(options: &Options, _: &Globals) -> anyhow::Result<Exit> {
         writeln!(talk, "  curl http://{http}/checkpoint http://{http}/readyz http://{http}/metrics")?;
     }
     if !config.console.operators.is_empty() {
-        writeln!(talk, "\nand for the operator console at {}, a link to make a passkey by:\n", config.console_origin())?;
+        writeln!(
+            talk,
+            "\nand for the operator console at {}, a link to make a passkey by:\n",
+            config.console_origin()
+        )?;
         writeln!(talk, "  assent --config {} operator invite {}", dev.config.display(), provision::OPERATOR)?;
     }
     writeln!(

@@ -50,7 +50,7 @@ pub(super) const NOUNS: &[Told] = &[
     },
     Told {
         noun: "dev",
-        about: "A whole appliance in one folder: simulated HSM, CA, sample bundle, one enrolled agent, all with throw-away keys and on loopback only. It prints what to type in another shell.",
+        about: "A whole appliance in one folder: simulated HSM, CA, sample bundle, one enrolled agent, all with throw-away keys and on loopback only. It prints what to type in another shell, and where the console is.",
         examples: &[("assent dev", "make .assent, or go on with it"), ("assent dev --dir /tmp/a --port 0 --http-port 0", "in another folder, on any free ports")],
     },
     Told {
@@ -195,6 +195,23 @@ pub(super) const NOUNS: &[Told] = &[
             ("assent escalation list", "incidents, and how far each has come"),
             ("assent escalation test", "whether every sink takes a message"),
             ("assent escalation retry --all", "what was not delivered, once more"),
+        ],
+    },
+    Told {
+        noun: "operator",
+        about: "Who may log in at the console, with passkeys and without a password. Names and roles are in the configuration (`[[console.operator]]`); a link by which one enrols serves once. Whose approval counts, the bundle's operators.toml says.",
+        examples: &[
+            ("assent operator invite alice", "a link for alice to make a passkey by"),
+            ("assent operator list", "names, roles, passkeys, and the lines that lists of keys take"),
+            ("assent operator revoke alice", "her passkeys count no more; her sessions end"),
+        ],
+    },
+    Told {
+        noun: "backup",
+        about: "A verified copy of a running or a stopped appliance, and how it is put back. It holds no PIN, and private keys only where they are asked for. A copy that is older than a fence is put back and not served.",
+        examples: &[
+            ("assent backup create /var/backups/assent-1", "a copy, verified before it has its name"),
+            ("assent backup restore /var/backups/assent-1", "put it back, where nothing is in its way"),
         ],
     },
     Told {

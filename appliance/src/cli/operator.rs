@@ -74,7 +74,7 @@ fn invited(name: &str, link: &str, until_ms: u64, format: Format) -> anyhow::Res
             writeln!(stdout(), "{}", shown::json(&document))?;
         }
         Format::Table => {
-            eprintln!(
+            talk!(
                 "give this to {} and to nobody else; it serves once, until {}. Then `assent operator list`",
                 visible(name),
                 utc(Timestamp(until_ms))
@@ -98,7 +98,7 @@ fn list(operators: &[OperatorView], format: Format) -> anyhow::Result<Exit> {
         }
     }
     let keys: usize = operators.iter().map(|operator| good(operator).count()).sum();
-    eprintln!(
+    talk!(
         "{} of {}. An SSH key counts where a list names it: for approvals the bundle's operators.toml",
         counted(keys as u64, "passkey", "passkeys"),
         counted(operators.len() as u64, "operator", "operators")
@@ -148,7 +148,7 @@ fn revoked(keys: &[PasskeyView], format: Format) -> anyhow::Result<Exit> {
             for key in keys {
                 writeln!(stdout(), "{} is revoked, and its sessions are over", key.fingerprint)?;
             }
-            eprintln!("lists that name the SSH key still do: take it out of the bundle's operators.toml");
+            talk!("lists that name the SSH key still do: take it out of the bundle's operators.toml");
         }
     }
     Ok(Exit::Done)

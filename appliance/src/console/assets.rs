@@ -42,5 +42,8 @@ pub fn find(name: &str) -> Option<&'static Asset> {
 /// Where the file with this end is.
 #[must_use]
 pub(super) fn path(end: &str) -> String {
-    ASSETS.iter().find(|asset| asset.name.ends_with(end)).map_or_else(String::new, |asset| format!("/assets/{}", asset.name))
+    ASSETS
+        .iter()
+        .find(|asset| asset.name.ends_with(end))
+        .map_or_else(String::new, |asset| format!("/assets/{}", asset.name))
 }

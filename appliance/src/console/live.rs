@@ -81,7 +81,8 @@ pub async fn run(console: Arc<Console>) {
         before = Some(moment);
         // However often the boundary changes, what is told of it is bounded.
         tokio::time::sleep(CONSOLE_LEAST_BEAT).await;
-        let _ = tokio::time::timeout(CONSOLE_BEAT.saturating_sub(CONSOLE_LEAST_BEAT), boundary.changed()).await;
+        let _ =
+            tokio::time::timeout(CONSOLE_BEAT.saturating_sub(CONSOLE_LEAST_BEAT), boundary.changed()).await;
     }
 }
 

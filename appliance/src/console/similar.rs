@@ -82,7 +82,12 @@ fn differences(before: &Value, after: &Value) -> Vec<(String, String, String)> {
     changes
 }
 
-fn compare(path: &str, before: Option<&Value>, after: Option<&Value>, changes: &mut Vec<(String, String, String)>) {
+fn compare(
+    path: &str,
+    before: Option<&Value>,
+    after: Option<&Value>,
+    changes: &mut Vec<(String, String, String)>,
+) {
     if let (Some(Value::Object(old)), Some(Value::Object(new))) = (before, after) {
         let added = new.keys().filter(|key| !old.contains_key(*key));
         for key in old.keys().chain(added) {
@@ -102,10 +107,16 @@ mod tests {
     #[test]
     fn differences_are_told_by_their_paths() {
         let before = serde_json::json!({"action": "a", "context": {"amount": 1, "gone": true}, "uses": 1});
-        let after = serde_json::json!({"action": "a", "context": {"amount": 2, "new": "x\u{202e}"}, "uses": 1});
+        let after =
+            serde_json::json!({"action": "a", "context": {"amount": 2, "new": "x\u{202e}"}, "uses": 1});
         let told = differences(&before, &after);
-        let expected = [("context.amount", "1", "2"), ("context.gone", "true", "-"), ("context.new", "-", "\"x\\u202e\"")];
-        let told: Vec<_> = told.iter().map(|(path, old, new)| (path.as_str(), old.as_str(), new.as_str())).collect();
+        let expected = [
+            ("context.amount", "1", "2"),
+            ("context.gone", "true", "-"),
+            ("context.new", "-", "\"x\\u202e\""),
+        ];
+        let told: Vec<_> =
+            told.iter().map(|(path, old, new)| (path.as_str(), old.as_str(), new.as_str())).collect();
         assert_eq!(told, expected);
         assert!(differences(&after, &after).is_empty());
     }

@@ -35,8 +35,8 @@ use crate::token::rearm::Orders;
 use crate::token::{ErasureOrder, KeyOrder, Operation, Transition};
 
 pub use asking::{
-    ask_approval, ask_archive, ask_backup, ask_break_glass, ask_erasure, ask_escalation, ask_keys,
-    ask_load, ask_operators, ask_queue, ask_rearm, ask_status, ask_story, ask_version, mark_drill,
+    ask_approval, ask_archive, ask_backup, ask_break_glass, ask_erasure, ask_escalation, ask_keys, ask_load,
+    ask_operators, ask_queue, ask_rearm, ask_status, ask_story, ask_version, mark_drill,
 };
 
 /// The socket's name in the data folder.

@@ -15,8 +15,8 @@ mod turns;
 mod waiting;
 
 use timing::{Timing, record, span};
-pub(crate) use turns::{Lane, Lanes, Turn};
 use turns::Turns;
+pub(crate) use turns::{Lane, Lanes, Turn};
 pub(crate) use waiting::Outcome;
 
 use std::sync::Arc;
@@ -125,7 +125,8 @@ impl Pipeline {
             Some(Ok(Frame::Cancel(ticket))) => self.cancel(principal, ticket).await,
             Some(Ok(Frame::Preauthorize(_))) | None => {
                 let began = Stopwatch::start();
-                let answer = self.preauthorize(principal, (lane, turn), frame).instrument(span(principal)).await;
+                let answer =
+                    self.preauthorize(principal, (lane, turn), frame).instrument(span(principal)).await;
                 if answer.as_ref().is_some_and(|answer| answer.refused.is_none()) {
                     self.timing.answered(began.elapsed());
                 }

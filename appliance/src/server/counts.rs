@@ -84,7 +84,7 @@ mod tests {
 
     #[test]
     fn each_reason_has_a_count_of_its_own() {
-        let counts = SocketCounts::new(Connections::default());
+        let counts = SocketCounts::new(Connections::new(1));
         counts.turned_away(Unwelcome::Handshake);
         counts.turned_away(Unwelcome::Handshake);
         counts.turned_away(Unwelcome::Unenrolled);

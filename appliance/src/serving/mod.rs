@@ -5,6 +5,7 @@
 //! is finished: the process ends with an error, and the next start recovers.
 
 mod console;
+mod opening;
 mod outside;
 mod service;
 pub mod status;
@@ -16,26 +17,27 @@ use assent_doors::outbound::RootsError;
 use quinn::{Endpoint, TokioRuntime};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{oneshot, watch};
+use tokio::task::JoinHandle;
 
-use self::console::ConsoleRoom;
-use self::outside::Outside;
+use self::console::{ConsoleRoom, RunningConsole};
+use self::opening::{Opened, open};
+use self::outside::{Outside, Running};
 use self::service::Service;
 use self::status::StatusSource;
 use crate::backup::BackupDesk;
+use crate::break_glass::BreakGlass;
 use crate::break_glass::desk::BreakGlassDesk;
-use crate::break_glass::{self, BreakGlass};
 use crate::clock::Clock;
-use crate::config::{Config, Fence, HsmFence, Rearm};
+use crate::config::{Config, Rearm};
 use crate::control::{self, ControlError, Desk};
-use crate::disk::{PlaceError, Space, check_places};
+use crate::disk::PlaceError;
 use crate::escalation::{Escalation, EscalationError};
-use crate::hsm::{HsmSettings, PinError};
+use crate::hsm::PinError;
 use crate::identity::tls::TlsError;
 use crate::identity::{Registry, RegistryError};
-use crate::limits::{SIGNER_START_DEADLINE, SOCKET_BUFFER_BYTES};
-use crate::log::reader::Reader;
+use crate::limits::SOCKET_BUFFER_BYTES;
+use crate::log::OpenError;
 use crate::log::store::StoreError;
-use crate::log::{Log, OpenError, Place};
 use crate::meters::{Bounds, Monitor};
 use crate::notices::Notices;
 use crate::operators::ListError;
@@ -44,15 +46,13 @@ use crate::pipeline::Pipeline;
 use crate::policy::loader::{self, LoaderSettings};
 use crate::policy::shadow::Shadow;
 use crate::policy::{LoadError, Policies, Rules, archive, store};
-use crate::provision::{self, ProvisionError};
+use crate::provision::ProvisionError;
 use crate::queue::approving::ApprovalDesk;
 use crate::queue::desk::QueueDesk;
 use crate::queue::{Drainer, Queue};
 use crate::server::{Server, Stage};
 use crate::token::rearm::{Office, Orders};
-use crate::token::{
-    Authority, HsmFenceSettings, Operation, Sealer, SealerError, SealerHandle, SealerSettings,
-};
+use crate::token::{Operation, Sealer, SealerError, SealerHandle};
 use crate::witness::WitnessError;
 
 /// Why the appliance does not start, or has ended.
@@ -184,7 +184,7 @@ pub async fn run(config: &Config) -> Result<(), ServeError> {
     let server = Arc::new(Server::new(endpoint, pipeline, registry, unregistered, clock.clone(), notices));
     let monitor = monitor(config, &status, &server);
     let automatic = config.hsm.rearm == Rearm::Automatic;
-    let desk = Desk {
+    let desk = Arc::new(Desk {
         status,
         loader,
         approvals,
@@ -194,26 +194,38 @@ pub async fn run(config: &Config) -> Result<(), ServeError> {
         record: Arc::clone(server.record()),
         word,
         drills: config.hsm.allow_simulator,
-    };
+    });
     let uses = (break_glass, config.break_glass.review_within);
     let escalation = escalation.watch(&handle, Arc::clone(&policies), clock.clone(), automatic, uses, queue);
-    let desk = Arc::new(desk);
     let console = ConsoleRoom::open(config, &desk).await?;
-    let controlling = tokio::spawn(control::serve(control, desk));
-    let draining = tokio::spawn(drainer.run());
+    let tasks = vec![tokio::spawn(control::serve(control, desk)), tokio::spawn(drainer.run())];
     let ended = start(sealer)?;
     let outside = outside.run(monitor)?;
-    let console = console.map(ConsoleRoom::run);
+    let tasks = Tasks { tasks, console: console.map(ConsoleRoom::run), outside };
     tracing::info!(listen, http, origin = config.origin(), "serving");
     let outcome = until_stopped(Service::new(&handle, &policies, &clock), server, handle, ended).await;
     escalation.stop(outcome.as_ref().err().map(told)).await;
-    controlling.abort();
-    if let Some(console) = console {
-        console.stop().await;
-    }
-    draining.abort();
-    outside.stop().await;
+    tasks.stop().await;
     outcome
+}
+
+/// What runs beside the server, and ends behind it.
+struct Tasks {
+    tasks: Vec<JoinHandle<()>>,
+    console: Option<RunningConsole>,
+    outside: Running,
+}
+
+impl Tasks {
+    async fn stop(self) {
+        for task in self.tasks {
+            task.abort();
+        }
+        if let Some(console) = self.console {
+            console.stop().await;
+        }
+        self.outside.stop().await;
+    }
 }
 
 /// Where operators order charters, sign warrants and review.
@@ -294,96 +306,6 @@ fn endpoint(config: &Config) -> Result<Endpoint, ServeError> {
     // `net.core.rmem_max`, which is enough to serve.
     let _ = rustix::net::sockopt::set_socket_recv_buffer_size(&socket, SOCKET_BUFFER_BYTES);
     Endpoint::new(known, Some(server), socket, Arc::new(TokioRuntime)).map_err(system("listen for agents"))
-}
-
-/// A sealer, what reaches it, and the rooms whose rows it writes.
-struct Opened {
-    sealer: Sealer,
-    handle: SealerHandle,
-    reader: Reader,
-    queue: Arc<Queue>,
-    break_glass: Arc<BreakGlass>,
-}
-
-/// Opens the log under its keys, and puts a sealer over it.
-fn open(config: &Config, clock: &Clock) -> Result<Opened, ServeError> {
-    check_places(
-        &config.appliance.data,
-        &[provision::log_file(config), provision::keyring_file(config)],
-        &config.fence.path,
-    )?;
-    let place = Place::beside(&provision::log_file(config), &config.fence_file());
-    let told = |volumes: u64| {
-        if volumes.is_multiple_of(64) {
-            tracing::info!(volumes, "checking volumes of the log");
-            service::starting("checking volumes of the log");
-        }
-    };
-    let log = Log::open_at(place, provision::keyring(config)?, told)?;
-    // A ceremony that was killed before its commit has left a log that nobody may serve.
-    if config.appliance.log > 1 && log.frontier().size().0 == 0 {
-        return Err(ProvisionError::NotOpened(config.appliance.log).into());
-    }
-    let (reader, checked) = (log.reader(), log.checked());
-    let queue = Queue::open(&reader, config.queue.limits).map_err(ServeError::Queue)?;
-    let keys = config.appliance.data.join(break_glass::FOLDER);
-    let break_glass = BreakGlass::open(&reader, config.origin(), keys).map_err(ServeError::BreakGlass)?;
-    // The ring says which key signs; the configuration says only how to reach the HSM that holds it.
-    let signing = log.keys().signing();
-    let verifier_key = signing.vkey.clone();
-    let hsm = HsmSettings { key_id: signing.cka_id_bytes(), ..provision::hsm_settings(config)? };
-    let authority = Authority {
-        hsm,
-        pin: config.hsm.pin.read()?,
-        verifier_key,
-        deadline: config.hsm.deadline,
-        start_deadline: SIGNER_START_DEADLINE,
-        probes: config.hsm.rearm_probes,
-    };
-    let settings = SealerSettings {
-        entries_max: config.round.entries_max,
-        heartbeat: config.hsm.heartbeat,
-        rearm_automatically: config.hsm.rearm == Rearm::Automatic,
-        backoff_max: config.hsm.backoff_max,
-        unsigned_max: config.round.unsigned_max,
-        hsm_fence: hsm_fence(&config.fence),
-        status_every: config.round.status_every,
-        disk_deadline: config.log.deadline,
-        space: space(config),
-    };
-    let (sealer, handle) =
-        Sealer::new(log, authority, settings, Arc::clone(&queue), Arc::clone(&break_glass), clock.clone());
-    if !checked {
-        check_volumes(reader.clone(), handle.clone())
-            .map_err(system("start the check of the log's volumes"))?;
-    }
-    Ok(Opened { sealer, handle, reader, queue, break_glass })
-}
-
-/// Checks the volumes of a log that was closed in order while it serves: what is damaged closes the boundary.
-fn check_volumes(reader: Reader, handle: SealerHandle) -> std::io::Result<()> {
-    let check = move || match reader.check_volumes(|_| ()) {
-        Ok(()) => tracing::info!("the volumes of the log are whole"),
-        Err(error) => {
-            tracing::error!(error = &error as &dyn std::error::Error, "a volume of the log is not whole");
-            handle.damaged(&error);
-        }
-    };
-    std::thread::Builder::new().name("volumes".to_owned()).spawn(check).map(drop)
-}
-
-const fn hsm_fence(fence: &Fence) -> Option<HsmFenceSettings> {
-    let demanded = match fence.hsm {
-        HsmFence::Off => return None,
-        HsmFence::Auto => false,
-        HsmFence::On => true,
-    };
-    Some(HsmFenceSettings { demanded, every: fence.hsm_every })
-}
-
-fn space(config: &Config) -> Space {
-    let (low_water, reserve) = (u64::from(config.log.low_water), u64::from(config.log.reserve));
-    Space::new(&config.appliance.data, &config.fence.path, low_water, reserve)
 }
 
 /// Starts the sealer's thread; what it gives back comes when it ends.

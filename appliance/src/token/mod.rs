@@ -26,7 +26,7 @@ pub use operation::{Answered, Keeps, Operation};
 pub use parking::Wishes;
 pub use sealed::Sealed;
 pub use sealer::{
-    ErasureAnswer, ErasureOrder, FenceInHsm, Gauges, HsmFenceSettings, KeyAnswer, KeyChange, KeyOrder,
-    Place, Reading, Sealer, SealerError, SealerHandle, SealerSettings, Share,
+    ErasureAnswer, ErasureOrder, FenceInHsm, Gauges, HsmFenceSettings, KeyAnswer, KeyChange, KeyOrder, Place,
+    Reading, Sealer, SealerError, SealerHandle, SealerSettings, Share,
 };
 pub use transitions::Transition;

@@ -122,7 +122,7 @@ impl Appliance {
         let (port, folder) = (self.port.to_string(), self.folder.path().to_owned());
         self.spawn(
             words,
-            &["dev", "--port", &port, "--http-port", "0", "--dir"]
+            &["dev", "--port", &port, "--http-port", "0", "--console-port", "0", "--dir"]
                 .map(OsStr::new)
                 .into_iter()
                 .chain([folder.as_os_str()])

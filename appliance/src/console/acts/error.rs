@@ -75,4 +75,3 @@ pub(super) fn of_break_glass(answer: BreakGlassAnswer) -> ActError {
         | BreakGlassAnswer::Use(_) => ActError::NotBegun,
     }
 }
-

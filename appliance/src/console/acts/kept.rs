@@ -59,7 +59,12 @@ impl Acts {
     }
 
     /// Adds a signature to those over the same statement, and gives all of them.
-    pub(super) fn collect(&self, standing: &Standing, signature: SignatureFile, now: Timestamp) -> Vec<SignatureFile> {
+    pub(super) fn collect(
+        &self,
+        standing: &Standing,
+        signature: SignatureFile,
+        now: Timestamp,
+    ) -> Vec<SignatureFile> {
         let mut acts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let known = acts.1.iter().position(|collected| collected.statement == standing.statement);
         let Some(collected) = known.and_then(|at| acts.1.get_mut(at)) else {
@@ -142,11 +147,20 @@ mod tests {
         let acts = Acts::default();
         acts.collect(&standing("alice", "s", 0), signature("a"), Timestamp(0));
         acts.collect(&standing("alice", "s", 0), signature("a2"), Timestamp(0));
-        assert_eq!(acts.collect(&standing("bob", "s", 0), signature("b"), Timestamp(0)), [signature("a2"), signature("b")]);
-        assert_eq!(acts.collect(&standing("bob", "other", 0), signature("b"), Timestamp(0)), [signature("b")]);
+        assert_eq!(
+            acts.collect(&standing("bob", "s", 0), signature("b"), Timestamp(0)),
+            [signature("a2"), signature("b")]
+        );
+        assert_eq!(
+            acts.collect(&standing("bob", "other", 0), signature("b"), Timestamp(0)),
+            [signature("b")]
+        );
         assert_eq!(acts.collected(Timestamp(0)).len(), 2);
         acts.forget("s");
-        assert_eq!(acts.collected(Timestamp(0)).iter().map(|kept| kept.statement.as_str()).collect::<Vec<_>>(), ["other"]);
+        assert_eq!(
+            acts.collected(Timestamp(0)).iter().map(|kept| kept.statement.as_str()).collect::<Vec<_>>(),
+            ["other"]
+        );
         assert!(acts.collected(Timestamp(u64::MAX)).is_empty(), "they do not wait for ever");
     }
 }

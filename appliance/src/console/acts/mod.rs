@@ -16,8 +16,8 @@ pub use self::error::ActError;
 pub use self::kept::Collected;
 pub use self::wish::Wish;
 
-pub(super) use self::kept::Acts;
 use self::error::{of_approval, of_break_glass, of_order};
+pub(super) use self::kept::Acts;
 use self::kept::Standing;
 use self::wish::break_glass_order;
 use super::{Console, Visitor};
@@ -99,8 +99,14 @@ impl Console {
         let options = self.passkeys.begin_act(cookie, act, &statement, visitor.now)?;
         let mark = mark_of(&["act", act.label(), &statement]);
         let by = visitor.session.name.clone();
-        let standing =
-            Standing { mark: mark.clone(), by, act, wish: asked.wish, statement: statement.clone(), at: visitor.now };
+        let standing = Standing {
+            mark: mark.clone(),
+            by,
+            act,
+            wish: asked.wish,
+            statement: statement.clone(),
+            at: visitor.now,
+        };
         self.acts.begin(standing);
         Ok(Begun { mark, statement, options })
     }
@@ -118,17 +124,35 @@ impl Console {
     }
 
     fn joined(&self, mark: &str, visitor: &Visitor) -> Result<Collected, ActError> {
-        self.collected(visitor.now).into_iter().find(|collected| collected.mark == mark).ok_or(ActError::Changed)
+        self.collected(visitor.now)
+            .into_iter()
+            .find(|collected| collected.mark == mark)
+            .ok_or(ActError::Changed)
     }
 
     /// What is to be signed for it.
-    async fn statement(&self, wish: &Wish, shown: &str, act: Act, visitor: &Visitor) -> Result<String, ActError> {
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "any other answer is no answer to this, and one function says what it is"
+    )]
+    async fn statement(
+        &self,
+        wish: &Wish,
+        shown: &str,
+        act: Act,
+        visitor: &Visitor,
+    ) -> Result<String, ActError> {
         match wish {
             Wish::Answer { ticket, approve } => {
-                let order = ApprovalOrder::Answer { ticket: ticket.clone(), approve: *approve, signature: None };
+                let order =
+                    ApprovalOrder::Answer { ticket: ticket.clone(), approve: *approve, signature: None };
                 match self.desk.approvals.carry_out(order).await.ok_or(ActError::Stopping)? {
                     ApprovalAnswer::ToSign { statement, hold, intents, .. } => {
-                        if mark_of_hold(&hold, &intents) == shown { Ok(statement) } else { Err(ActError::Changed) }
+                        if mark_of_hold(&hold, &intents) == shown {
+                            Ok(statement)
+                        } else {
+                            Err(ActError::Changed)
+                        }
                     }
                     other => Err(of_approval(other)),
                 }
@@ -157,6 +181,10 @@ impl Console {
     ///
     /// # Errors
     /// [`ActError`].
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "any other answer is no answer to this, and one function says what it is"
+    )]
     pub async fn finish(&self, cookie: &str, visitor: &Visitor, signed: Signed) -> Result<String, ActError> {
         let by = visitor.session.name.clone();
         let standing = self.acts.take(&signed.mark, &by, visitor.now).ok_or(ActError::NotBegun)?;
@@ -173,6 +201,10 @@ impl Console {
         self.carry_out(wish, standing, assented.signature, now).await
     }
 
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "any other answer is no answer to this, and one function says what it is"
+    )]
     async fn carry_out(
         &self,
         wish: Wish,
@@ -227,7 +259,9 @@ impl Console {
                         self.acts.forget(&standing.statement);
                         Ok(format!("the warrant lives, at leaf {}", warrant.leaf.unwrap_or_default()))
                     }
-                    BreakGlassAnswer::Refused { reason, invalid: true } if matches!(wish, Wish::Warrant { .. }) => {
+                    BreakGlassAnswer::Refused { reason, invalid: true }
+                        if matches!(wish, Wish::Warrant { .. }) =>
+                    {
                         Ok(waits_for_more(&reason))
                     }
                     other => Err(of_break_glass(other)),
@@ -236,7 +270,9 @@ impl Console {
             Wish::EndWarrant { reason } => {
                 let order = BreakGlassOrder::WarrantEnd { reason };
                 match self.desk.status.break_glass.carry_out(order, by).await.ok_or(ActError::Stopping)? {
-                    BreakGlassAnswer::Done { leaf, .. } => Ok(format!("the warrant has ended, at leaf {leaf}")),
+                    BreakGlassAnswer::Done { leaf, .. } => {
+                        Ok(format!("the warrant has ended, at leaf {leaf}"))
+                    }
                     other => Err(of_break_glass(other)),
                 }
             }
@@ -256,4 +292,3 @@ fn answered(approve: bool, leaf: u64, complete: bool) -> String {
 fn waits_for_more(reason: &str) -> String {
     format!("your signature is kept beside the statement: {reason}")
 }
-

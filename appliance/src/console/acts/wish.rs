@@ -82,4 +82,3 @@ pub(super) fn break_glass_order(wish: &Wish, signature: Option<SignatureFile>) -
         | Wish::EndWarrant { .. } => None,
     }
 }
-

@@ -36,7 +36,7 @@
     if (stale === isStale) return;
     isStale = stale;
     find("stale").hidden = !stale;
-    if (stale) find("since").textContent = new Date(heardAt).toLocaleTimeString();
+    if (stale) find("since").textContent = new Date(heardMs).toISOString().slice(0, 19).replace("T", " ");
     document.querySelectorAll("button.act").forEach((button) => { button.disabled = stale; });
   }
 

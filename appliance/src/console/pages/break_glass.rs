@@ -4,14 +4,15 @@ use maud::{Markup, html};
 
 use super::{ROW, Visitor, act, dialog, peers, time, until};
 use crate::break_glass::{BreakGlassAnswer, BreakGlassOrder, CharterView, ReviewView, WarrantView};
+use crate::console::Console;
 use crate::console::acts::Collected;
 use crate::console::live::Moment;
-use crate::console::Console;
 use crate::passkeys::Act;
 
 pub(super) async fn live(console: &Console, moment: &Moment, visitor: &Visitor) -> Markup {
     let now = moment.status.now_ms;
-    let ask = async |order| console.desk.status.break_glass.carry_out(order, visitor.session.name.clone()).await;
+    let ask =
+        async |order| console.desk.status.break_glass.carry_out(order, visitor.session.name.clone()).await;
     let charters = match ask(BreakGlassOrder::CharterList).await {
         Some(BreakGlassAnswer::Charters(charters)) => charters,
         _ => Vec::new(),

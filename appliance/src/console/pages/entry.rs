@@ -13,15 +13,20 @@ use crate::console::search::Proved;
 pub fn entry(console: &Console, proved: &Proved, visitor: &Visitor) -> Markup {
     let index = proved.hit.index;
     let title = format!("Leaf {index}");
-    still(console, &title, visitor, &html! {
-        p {
-            @if let Some(before) = index.checked_sub(1) { a href=(format!("/log/{before}")) { "leaf " (before) } " " }
-            b { (proved.hit.kind) } ", " (time(proved.hit.time_ms)) " "
-            a href=(format!("/log/{}", index + 1)) { "leaf " (index + 1) }
-        }
-        section { h2 { "Entry" } (document_of_peer(&proved.hit.shown)) }
-        (proof(console, proved))
-    })
+    still(
+        console,
+        &title,
+        visitor,
+        &html! {
+            p {
+                @if let Some(before) = index.checked_sub(1) { a href=(format!("/log/{before}")) { "leaf " (before) } " " }
+                b { (proved.hit.kind) } ", " (time(proved.hit.time_ms)) " "
+                a href=(format!("/log/{}", index + 1)) { "leaf " (index + 1) }
+            }
+            section { h2 { "Entry" } (document_of_peer(&proved.hit.shown)) }
+            (proof(console, proved))
+        },
+    )
 }
 
 fn proof(console: &Console, proved: &Proved) -> Markup {

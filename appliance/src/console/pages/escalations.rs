@@ -3,16 +3,20 @@
 use maud::{Markup, html};
 
 use super::{ROW, peers, time};
-use crate::console::live::Moment;
 use crate::console::Console;
+use crate::console::live::Moment;
 use crate::escalation::{EscalationAnswer, EscalationOrder};
 
 pub(super) async fn live(console: &Console, moment: &Moment) -> Markup {
     let outbox = match console.desk.status.escalation.carry_out(EscalationOrder::List).await {
-        Some(EscalationAnswer::Listed { outbox, .. }) => Some(serde_json::to_value(&outbox).unwrap_or_default()),
-        Some(EscalationAnswer::Tested(_) | EscalationAnswer::Retried(_) | EscalationAnswer::Refused(_)) | None => None,
+        Some(EscalationAnswer::Listed { outbox, .. }) => {
+            Some(serde_json::to_value(&outbox).unwrap_or_default())
+        }
+        Some(EscalationAnswer::Tested(_) | EscalationAnswer::Retried(_) | EscalationAnswer::Refused(_))
+        | None => None,
     };
-    let incidents = outbox.as_ref().and_then(|outbox| outbox.get("incidents")).and_then(serde_json::Value::as_array);
+    let incidents =
+        outbox.as_ref().and_then(|outbox| outbox.get("incidents")).and_then(serde_json::Value::as_array);
     let escalations = &moment.status.escalations;
     html! {
         section {

@@ -3,10 +3,10 @@
 use maud::{Markup, html};
 
 use super::{ROW, Visitor, WHOLE, act, dialog, document_of_peer, peers, still, time, until};
+use crate::console::Console;
 use crate::console::acts::mark_of_hold;
 use crate::console::live::Moment;
 use crate::console::similar::{self, Similar};
-use crate::console::Console;
 use crate::passkeys::Act;
 use crate::queue::approving::{ApprovalAnswer, ApprovalOrder, HoldView};
 use crate::queue::desk::IntentView;
@@ -60,7 +60,9 @@ pub async fn hold(console: &Console, ticket: &str, visitor: &Visitor) -> Result<
     let (hold, intents) = match console.desk.approvals.carry_out(order).await {
         Some(ApprovalAnswer::Shown { hold, intents }) => (hold, intents),
         Some(ApprovalAnswer::Refused(why) | ApprovalAnswer::Invalid(why)) => return Err(why),
-        Some(ApprovalAnswer::Listed { .. } | ApprovalAnswer::ToSign { .. } | ApprovalAnswer::Recorded { .. })
+        Some(
+            ApprovalAnswer::Listed { .. } | ApprovalAnswer::ToSign { .. } | ApprovalAnswer::Recorded { .. },
+        )
         | None => return Err("the appliance is stopping".to_owned()),
     };
     let similar = intents.first().and_then(|shown| {
@@ -71,7 +73,8 @@ pub async fn hold(console: &Console, ticket: &str, visitor: &Visitor) -> Result<
 
 fn in_full(hold: &HoldView, intents: &[IntentView], similar: Option<&Similar>, visitor: &Visitor) -> Markup {
     let (ticket, mark) = (&hold.ticket, mark_of_hold(hold, intents));
-    let wish = |approve: bool| serde_json::json!({"act": "answer", "ticket": ticket.ticket, "approve": approve});
+    let wish =
+        |approve: bool| serde_json::json!({"act": "answer", "ticket": ticket.ticket, "approve": approve});
     html! {
         section {
             dl {
@@ -129,5 +132,10 @@ fn changes(similar: Option<&Similar>) -> Markup {
 /// Nothing waits under that ticket.
 #[must_use]
 pub fn no_hold(console: &Console, why: &str, visitor: &Visitor) -> Markup {
-    still(console, "No such hold", visitor, &html! { p.warn { (peers(why, WHOLE)) } p { a href="/holds" { "What awaits approval" } } })
+    still(
+        console,
+        "No such hold",
+        visitor,
+        &html! { p.warn { (peers(why, WHOLE)) } p { a href="/holds" { "What awaits approval" } } },
+    )
 }

@@ -10,20 +10,25 @@ use crate::log::store::StoreError;
 /// What a search found.
 #[must_use]
 pub fn log(console: &Console, query: &Query, found: &Result<Found, StoreError>, visitor: &Visitor) -> Markup {
-    still(console, "Log", visitor, &html! {
-        form.search method="get" action="/log" {
-            label { "Kind " select name="kind" {
-                option value="" selected[query.kind.is_empty()] { "all" }
-                @for kind in kinds() { option value=(kind) selected[query.kind == kind] { (kind) } }
-            } }
-            label { "Text " input type="search" name="text" value=(query.text) maxlength="256"; }
-            button { "Search" }
-        }
-        @match found {
-            Err(error) => { p.warn { "The log cannot be read: " (error) } }
-            Ok(found) => { (hits(query, found)) }
-        }
-    })
+    still(
+        console,
+        "Log",
+        visitor,
+        &html! {
+            form.search method="get" action="/log" {
+                label { "Kind " select name="kind" {
+                    option value="" selected[query.kind.is_empty()] { "all" }
+                    @for kind in kinds() { option value=(kind) selected[query.kind == kind] { (kind) } }
+                } }
+                label { "Text " input type="search" name="text" value=(query.text) maxlength="256"; }
+                button { "Search" }
+            }
+            @match found {
+                Err(error) => { p.warn { "The log cannot be read: " (error) } }
+                Ok(found) => { (hits(query, found)) }
+            }
+        },
+    )
 }
 
 fn hits(query: &Query, found: &Found) -> Markup {
@@ -53,8 +58,20 @@ fn hits(query: &Query, found: &Found) -> Markup {
 
 /// What an entry is about, in a line.
 fn in_a_line(hit: &Hit) -> Markup {
-    const TOLD: [&str; 12] =
-        ["principal", "action", "resource", "refusal", "cause", "act", "by", "answer", "name", "after", "version", "epoch"];
+    const TOLD: [&str; 12] = [
+        "principal",
+        "action",
+        "resource",
+        "refusal",
+        "cause",
+        "act",
+        "by",
+        "answer",
+        "name",
+        "after",
+        "version",
+        "epoch",
+    ];
     let told = |name: &&str| {
         let value = hit.shown.get(*name)?;
         let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);

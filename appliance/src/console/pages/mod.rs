@@ -91,7 +91,8 @@ impl Console {
     pub async fn page(&self, page: Page, visitor: &Visitor) -> Markup {
         let moment = self.moment();
         let live = self.live_part(page, &moment, visitor).await;
-        let title = NAVIGATION.iter().find(|(known, ..)| *known == page).map_or("Assent", |(_, _, title)| title);
+        let title =
+            NAVIGATION.iter().find(|(known, ..)| *known == page).map_or("Assent", |(_, _, title)| title);
         frame(title, page, visitor, &moment, &html! { div #live { (live) } })
     }
 
@@ -217,6 +218,7 @@ fn document_of_peer(value: &serde_json::Value) -> Markup {
     let cut: String = lines.chars().take(4 * WHOLE).collect();
     let is_cut = cut.len() < lines.len();
     html! {
+        @for mark in crate::shown::marks(value) { p.warn { b.marked { (mark) } } }
         pre { code { (cut) } }
         @if is_cut { p.warn { "Cut: all of it has " (text.len()) " bytes." } }
     }

@@ -72,7 +72,9 @@ fn boundary(name: &str, rule: &str, boundary: &BoundaryStatus, status: &Status) 
 fn age(at_ms: u64, now_ms: u64) -> Markup {
     match at_ms {
         0 => html! { "none since start" },
-        at => html! { (time(at)) ", " (lasting(std::time::Duration::from_millis(now_ms.saturating_sub(at)))) " ago" },
+        at => {
+            html! { (time(at)) ", " (lasting(std::time::Duration::from_millis(now_ms.saturating_sub(at)))) " ago" }
+        }
     }
 }
 
@@ -111,7 +113,10 @@ fn chart(title: &str, samples: &VecDeque<Sample>, of: fn(&Sample) -> f64) -> Mar
         // Writing to a string cannot fail.
         let _ = write!(line, "{x:.1},{y:.1} ");
         if !sample.open {
-            let _ = write!(shut, "<rect class=\"shut\" x=\"{x:.1}\" y=\"0\" width=\"{step:.1}\" height=\"{HEIGHT}\"/>");
+            let _ = write!(
+                shut,
+                "<rect class=\"shut\" x=\"{x:.1}\" y=\"0\" width=\"{step:.1}\" height=\"{HEIGHT}\"/>"
+            );
         }
         x += step;
     }

@@ -3,8 +3,8 @@
 use maud::{Markup, html};
 
 use super::{ROW, peers, time};
-use crate::console::live::Moment;
 use crate::console::Console;
+use crate::console::live::Moment;
 use crate::serving::status::KeyStatus;
 
 pub(super) fn live(console: &Console, moment: &Moment) -> Markup {

@@ -12,7 +12,9 @@ pub(super) async fn live(console: &Console, moment: &Moment, visitor: &Visitor) 
     let by = visitor.session.name.clone();
     let (tickets, left_out) = match console.desk.status.queue.carry_out(QueueOrder::List, by).await {
         Some(QueueAnswer::Listed { tickets, left_out, .. }) => (tickets, left_out),
-        Some(QueueAnswer::Shown { .. } | QueueAnswer::Cancelled(_) | QueueAnswer::Refused(_)) | None => (Vec::new(), 0),
+        Some(QueueAnswer::Shown { .. } | QueueAnswer::Cancelled(_) | QueueAnswer::Refused(_)) | None => {
+            (Vec::new(), 0)
+        }
     };
     let queue = &moment.status.queue;
     let [low, normal, high, critical] = queue.queued;

@@ -33,9 +33,8 @@ pub(super) async fn events(
     headers: HeaderMap,
     Query(Wanted { page }): Query<Wanted>,
 ) -> Response {
-    let visitor = match visitor(&room, &headers) {
-        Ok(visitor) => visitor,
-        Err(_) => return refused(StatusCode::UNAUTHORIZED, "no_session", "you are not logged in"),
+    let Ok(visitor) = visitor(&room, &headers) else {
+        return refused(StatusCode::UNAUTHORIZED, "no_session", "you are not logged in");
     };
     let Ok(place) = Arc::clone(&room.followers).try_acquire_owned() else {
         return refused(StatusCode::SERVICE_UNAVAILABLE, "full", "too many pages follow the appliance");

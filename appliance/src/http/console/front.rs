@@ -31,7 +31,9 @@ pub(super) async fn finish_login(State(room): State<Shared>, response: String) -
     let (passkeys, now) = (Arc::clone(room.console.passkeys()), room.console.now());
     let finished = tokio::task::spawn_blocking(move || passkeys.finish_login(&response, now)).await;
     match finished {
-        Ok(Ok(entered)) => ([set_cookie(Some(&entered.cookie))], document(&serde_json::json!({}))).into_response(),
+        Ok(Ok(entered)) => {
+            ([set_cookie(Some(&entered.cookie))], document(&serde_json::json!({}))).into_response()
+        }
         Ok(Err(error)) => of_identity(&error),
         Err(_) => stopping(),
     }

@@ -49,7 +49,8 @@ pub(super) async fn closed(request: Request, next: Next) -> Response {
         (header::CONTENT_SECURITY_POLICY, POLICY),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (header::X_FRAME_OPTIONS, "DENY"),
-        (header::REFERRER_POLICY, "no-referrer"),
+        // Not "no-referrer": a form would then not say which site it came from.
+        (header::REFERRER_POLICY, "same-origin"),
         (header::STRICT_TRANSPORT_SECURITY, "max-age=31536000"),
     ] {
         headers.insert(name, HeaderValue::from_static(value));
@@ -87,7 +88,8 @@ pub(super) fn actor(room: &Shared, headers: &HeaderMap) -> Result<(Visitor, Stri
     let now = room.console.now();
     let cookie = cookie(headers).unwrap_or_default();
     let session = room.console.passkeys().session(cookie, now);
-    let session = session.ok_or_else(|| refused(StatusCode::UNAUTHORIZED, "no_session", "you are not logged in"))?;
+    let session =
+        session.ok_or_else(|| refused(StatusCode::UNAUTHORIZED, "no_session", "you are not logged in"))?;
     let token = headers.get(CSRF).and_then(|value| value.to_str().ok()).unwrap_or_default();
     if !session.accepts(token) {
         return Err(refused(StatusCode::FORBIDDEN, "csrf", "this did not come from a page of this session"));

@@ -97,10 +97,8 @@ pub(super) async fn log(
 }
 
 async fn proved(room: &Shared, index: u64) -> Option<Result<Option<Proved>, StoreError>> {
-    reading(room, move |room| {
-        search::proved(room.console.reader(), &room.console.status().origin, index)
-    })
-    .await
+    reading(room, move |room| search::proved(room.console.reader(), &room.console.status().origin, index))
+        .await
 }
 
 pub(super) async fn entry(
@@ -139,7 +137,9 @@ pub(super) async fn proof(
         Some(Ok(Some(Proved { proof: Some(proof), .. }))) => {
             ([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], proof.to_string()).into_response()
         }
-        Some(Ok(_)) => refused(StatusCode::NOT_FOUND, "uncovered", "no signed checkpoint covers such a leaf yet"),
+        Some(Ok(_)) => {
+            refused(StatusCode::NOT_FOUND, "uncovered", "no signed checkpoint covers such a leaf yet")
+        }
         Some(Err(error)) => refused(StatusCode::SERVICE_UNAVAILABLE, "unreadable", &error.to_string()),
         None => stopping(),
     }
@@ -170,5 +170,9 @@ pub(super) async fn finish(State(room): State<Shared>, headers: HeaderMap, body:
 }
 
 fn not_understood() -> Response {
-    refused(StatusCode::BAD_REQUEST, "not_understood", "this is no act that this version understands; load the page again")
+    refused(
+        StatusCode::BAD_REQUEST,
+        "not_understood",
+        "this is no act that this version understands; load the page again",
+    )
 }

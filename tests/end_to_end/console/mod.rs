@@ -1,0 +1,300 @@
+//! The operator console in a real browser: enrolling, looking on while a boundary trips, deciding holds, and what it refuses.
+
+mod browser;
+
+use std::io::Write as _;
+
+use appliance::config::Config;
+use assent_client::{Intent, Outcome, Ticket};
+use rustix::process::{Signal, kill_process};
+
+use self::browser::Tab;
+use crate::approvals::{FACTS, load};
+use crate::hostile::transfers;
+use crate::queue::{close, collect, kinds, open_shop, queueable, reopen};
+use crate::support::agent::Agent;
+use crate::support::{Appliance, assent};
+
+/// An appliance with a console, its operators eve, who may do all, and vic, who may look.
+struct Site {
+    appliance: Appliance,
+    agent: Agent,
+    origin: String,
+}
+
+impl Site {
+    fn open() -> Self {
+        let (mut appliance, agent) = open_shop("");
+        drop(agent);
+        assert!(appliance.stop(), "it stops");
+        let free = std::net::TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr());
+        let origin = format!("http://localhost:{}", free.expect("a free port").port());
+        let listen = origin.replace("http://localhost", "127.0.0.1");
+        let console = format!(
+            "[console]\nlisten = \"{listen}\"\norigin = \"{origin}\"\n[[console.operator]]\nname = \"eve\"\nroles = [\"viewer\", \"approver\", \"sre\", \"security\"]\n[[console.operator]]\nname = \"vic\"\nroles = [\"viewer\"]\n"
+        );
+        let config = std::fs::read_to_string(appliance.config()).expect("the configuration");
+        let config = config.replace("[console]\nlisten = \"off\"\n", &console);
+        assert!(
+            Config::parse(&config, &appliance.config())
+                .is_ok_and(|config| config.console.operators.len() == 2)
+        );
+        std::fs::write(appliance.config(), config).expect("a configuration");
+        appliance.launch();
+        let agent = Agent::connect_trusting(&appliance);
+        Self { appliance, agent, origin }
+    }
+
+    fn host(&self) -> &str {
+        self.origin.trim_start_matches("http://")
+    }
+
+    fn at(&self, path: &str) -> String {
+        format!("{}{path}", self.origin)
+    }
+
+    /// Enrols a passkey by a link from the command line; gives its SSH line.
+    fn enrol(&self, tab: &Tab, name: &str) -> String {
+        let (code, out, talk) = assent(Some(&self.appliance.config()), &["operator", "invite", name]);
+        assert_eq!(code, 0, "{talk}");
+        tab.goto(out.trim());
+        tab.click("#enrol");
+        tab.wait("the passkey is enrolled", "!document.getElementById('enrolled').hidden");
+        tab.text("#line")
+    }
+
+    fn log_in(&self, tab: &Tab) {
+        tab.goto(&self.at("/login"));
+        tab.click("#login");
+        tab.wait("the overview", "document.querySelector('main[data-page=overview] .boundary')");
+    }
+
+    /// Has the bundle hold cancellations until one of eve's key approves.
+    fn hold_cancellations(&self, line: &str) {
+        let bundle = self.appliance.folder.path().join("bundle");
+        let catalog = std::fs::read_to_string(bundle.join("catalog.cedarschema")).expect("the catalog");
+        let (before, rest) = catalog.split_once("action cancel_pending_order").expect("the action");
+        let rest = rest.replacen("reason: String,", &format!("reason: String,\n      {FACTS}"), 1);
+        let held = format!("{before}action cancel_pending_order{rest}");
+        let (before, rest) = held.split_once("action transfer_to_human_agents").expect("the action");
+        let rest = rest.replacen("summary: String,", &format!("summary: String,\n      {FACTS}"), 1);
+        std::fs::write(
+            bundle.join("catalog.cedarschema"),
+            format!("{before}action transfer_to_human_agents{rest}"),
+        )
+        .expect("a catalog");
+        std::fs::write(
+            bundle.join("policies/approvals.cedar"),
+            "@id(\"cancellation-is-approved\")\n@approval(\"1 of oncall\")\nforbid (principal, action in [Retail::Action::\"cancel_pending_order\", Retail::Action::\"transfer_to_human_agents\"], resource)\nunless { context.assent.approvals >= 1 };\n",
+        )
+        .expect("a policy");
+        let operators = format!("[[operator]]\nname = \"eve\"\nkeys = [{line:?}]\ngroups = [\"oncall\"]\n");
+        std::fs::write(bundle.join("operators.toml"), operators).expect("operators");
+        load(&self.appliance);
+    }
+
+    fn hold(&self, intent: &Intent) -> Ticket {
+        let outcomes = self.agent.preauthorize(std::slice::from_ref(intent));
+        assert!(matches!(outcomes.at(0), Some(Outcome::AwaitingApproval(_))), "{:?}", kinds(&outcomes));
+        let [ticket]: [Ticket; 1] = outcomes.tickets().try_into().expect("one ticket");
+        ticket
+    }
+
+    /// Opens a hold and answers it as a person would.
+    fn answer(&self, tab: &Tab, ticket: &Ticket, button: &str, told: &str) {
+        tab.goto(&self.at(&format!("/holds/{}", ticket.id())));
+        tab.click(&format!("button.act.{button}"));
+        tab.wait("the statement", "document.querySelector('#statement[open]')");
+        assert!(
+            tab.text("#statement-text").starts_with("assent/approval/v1"),
+            "{}",
+            tab.text("#statement-text")
+        );
+        tab.picture(&format!("statement-{button}"));
+        tab.click("#sign");
+        tab.wait(told, &format!("document.getElementById('told').textContent.includes({told:?})"));
+    }
+}
+
+#[test]
+fn an_operator_enrols_sees_a_trip_and_a_drain_decides_holds_and_verifies_an_entry() {
+    let mut site = Site::open();
+    let mut tab = Tab::open();
+    tab.goto(&site.at("/"));
+    tab.wait("whoever is not logged in is sent there", "location.pathname === '/login'");
+    let line = site.enrol(&tab, "eve");
+    assert!(line.starts_with("sk-ecdsa-sha2-nistp256@openssh.com "), "{line}");
+    site.log_in(&tab);
+    tab.picture("overview");
+    assert_eq!(tab.problems(), Vec::<String>::new());
+
+    // A trip shows by itself, and so does what waits, and the drain.
+    close(&site.appliance);
+    tab.wait("the token boundary is shown closed", "document.querySelector('.boundary.closed')");
+    tab.picture("closed");
+    let waiting = queueable(50);
+    for intent in &waiting {
+        let _ = site.agent.preauthorize(std::slice::from_ref(intent));
+    }
+    tab.goto(&site.at("/queue"));
+    tab.wait("fifty tickets", "document.querySelectorAll('tr[data-ticket]').length === 50");
+    tab.picture("queue");
+    reopen(&site.appliance);
+    tab.wait("the drain", "document.querySelectorAll('tr[data-ticket]').length === 0");
+
+    site.hold_cancellations(&line);
+    let (first, second) = (site.hold(&waiting[0]), site.hold(&waiting[1]));
+    tab.goto(&site.at("/holds"));
+    tab.wait("two holds", "document.querySelectorAll('#live tbody tr').length === 2");
+    tab.picture("holds");
+    tab.goto(&site.at(&format!("/holds/{}", first.id())));
+    tab.picture("hold");
+    site.answer(&tab, &first, "good", "approved, at leaf");
+    site.answer(&tab, &second, "danger", "rejected, at leaf");
+    assert!(collect(&site.agent, &first).all_allowed());
+    assert_eq!(kinds(&collect(&site.agent, &second)), ["denied"]);
+
+    // What was decided is in the log, and the page proves it.
+    tab.goto(&site.at("/log?kind=approval"));
+    assert_eq!(tab.value("document.querySelectorAll('main tbody tr').length"), 2);
+    tab.picture("log");
+    tab.click("main tbody tr a");
+    tab.wait(
+        "the proof",
+        "document.getElementById('verdict')?.textContent.startsWith('Verified by this page')",
+    );
+    tab.picture("entry");
+    let proof = tab.value("fetch(document.querySelector('#proof a').href).then((r) => r.text())");
+    let file = site.appliance.folder.path().join("proof");
+    std::fs::write(&file, proof.as_str().expect("a proof")).expect("a file");
+    let trust = site.appliance.folder.path().join("trust.toml").display().to_string();
+    let (code, out, talk) =
+        assent(None, &["log", "check-proof", &file.display().to_string(), "--trust", &trust]);
+    assert!(code == 0 && out.contains("verified"), "{out}{talk}");
+    for path in ["/breakglass", "/escalations", "/policy"] {
+        tab.goto(&site.at(path));
+        tab.picture(path.trim_start_matches('/'));
+    }
+    assert_eq!(tab.problems(), Vec::<String>::new());
+
+    // Somebody who may look sees it and is refused, by the page and behind it.
+    let third = site.hold(&waiting[2]);
+    tab.click("form.who button");
+    tab.wait("logged out", "location.pathname === '/login'");
+    tab.take_authenticator();
+    site.enrol(&tab, "vic");
+    site.log_in(&tab);
+    tab.goto(&site.at(&format!("/holds/{}", third.id())));
+    assert_eq!(tab.value("document.querySelectorAll('button.act').length"), 0);
+    let wish = serde_json::json!({"act": "answer", "ticket": third.id().to_string(), "approve": true});
+    let heard = tab.value("Number(document.querySelector('main').dataset.now)");
+    let told = tab.post("/act/begin", &serde_json::json!({"wish": wish, "shown": "", "heard_ms": heard}));
+    assert_eq!(told["kind"], "role", "{told}");
+    let _ = tab.problems();
+    let report = site.appliance.stop_and_verify_log();
+    assert_eq!(report["kinds"]["approval"].as_u64(), Some(2), "{report}");
+}
+
+#[test]
+fn a_page_that_is_stale_or_shows_what_has_changed_acts_no_more() {
+    let site = Site::open();
+    let tab = Tab::open();
+    let line = site.enrol(&tab, "eve");
+    site.hold_cancellations(&line);
+    let ticket = site.hold(&queueable(1)[0]);
+    site.log_in(&tab);
+    tab.goto(&site.at(&format!("/holds/{}", ticket.id())));
+    let process = site.appliance.process();
+    kill_process(process, Signal::STOP).expect("it can be stopped");
+    tab.wait("stale", "!document.getElementById('stale').hidden");
+    assert_eq!(
+        tab.value("[...document.querySelectorAll('button.act')].every((button) => button.disabled)"),
+        true
+    );
+    tab.picture("stale");
+    kill_process(process, Signal::CONT).expect("it goes on");
+    tab.wait("heard again", "document.getElementById('stale').hidden");
+
+    let wish = serde_json::json!({"act": "answer", "ticket": ticket.id().to_string(), "approve": true});
+    let asked =
+        |shown: &str, heard: u64| serde_json::json!({"wish": wish, "shown": shown, "heard_ms": heard});
+    let now = site.appliance.status().expect("it answers").now_ms;
+    let shown = tab.value("document.querySelector('button.act').dataset.shown");
+    let shown = shown.as_str().expect("a mark");
+    assert_eq!(tab.post("/act/begin", &asked(shown, now - 60_000))["kind"], "stale");
+    assert_eq!(tab.post("/act/begin", &asked("another", now))["kind"], "changed");
+    let begun = tab.post("/act/begin", &asked(shown, now));
+    assert!(begun["statement"].as_str().is_some_and(|text| text.contains("answer approve")), "{begun}");
+    // Nothing of another site, or without the session's token, is heard.
+    let without = "fetch('/act/begin', {method: 'POST', body: '{}'}).then((r) => r.json())";
+    assert_eq!(tab.value(without)["kind"], "csrf");
+    for (header, kind) in [("Origin: http://evil.example", "origin"), ("Host: evil.example", "host")] {
+        let told = raw(
+            &site,
+            &format!(
+                "POST /act/begin HTTP/1.1\r\nHost: {}\r\n{header}\r\nContent-Length: 0\r\n\r\n",
+                site.host()
+            ),
+        );
+        assert!(told.contains(kind), "{header}: {told}");
+    }
+}
+
+/// What the console answers to bytes.
+fn raw(site: &Site, request: &str) -> String {
+    use std::io::Read as _;
+    let request = match request.contains("Host: evil") {
+        true => request.replacen(&format!("Host: {}\r\n", site.host()), "", 1),
+        false => request.to_owned(),
+    };
+    let mut stream =
+        std::net::TcpStream::connect(site.host().replace("localhost", "127.0.0.1")).expect("a socket");
+    stream.write_all(request.as_bytes()).expect("it is sent");
+    let mut bytes = [0; 4096];
+    let read = stream.read(&mut bytes).expect("an answer");
+    String::from_utf8_lossy(&bytes[..read]).into_owned()
+}
+
+#[test]
+fn hostile_texts_are_shown_escaped_and_marked_and_pages_read_on_a_phone_in_the_dark_and_without_scripts() {
+    let site = Site::open();
+    let tab = Tab::open();
+    let line = site.enrol(&tab, "eve");
+    site.hold_cancellations(&line);
+    let tickets: Vec<Ticket> = transfers().iter().map(|intent| site.hold(intent)).collect();
+    site.log_in(&tab);
+    for (number, ticket) in tickets.iter().enumerate() {
+        tab.goto(&site.at(&format!("/holds/{}", ticket.id())));
+        let shown = tab.text("main");
+        let hidden =
+            shown.chars().find(|c| !c.is_whitespace() && c.escape_debug().len() > 1 && !"\"'\\".contains(*c));
+        assert_eq!(hidden, None, "hold {number} shows it as it is");
+        assert_eq!(
+            tab.value("document.querySelectorAll('main pre b, main script').length"),
+            0,
+            "hold {number}"
+        );
+        assert!(
+            shown.contains("ESCAPED") || shown.contains("LONG") || number == 0,
+            "hold {number} is marked: {shown}"
+        );
+        tab.picture(&format!("hostile-{number}"));
+    }
+    tab.set_width(390, true);
+    tab.set_dark(true);
+    for path in ["/", "/holds", "/log", "/policy"] {
+        tab.goto(&site.at(path));
+        assert_eq!(
+            tab.value("document.documentElement.scrollWidth <= innerWidth"),
+            true,
+            "{path} is too wide for a phone"
+        );
+        tab.picture(&format!("phone{}", path.replace('/', "-")));
+    }
+    assert_eq!(tab.problems(), Vec::<String>::new());
+    tab.set_scripts(false);
+    tab.goto(&site.at("/holds"));
+    tab.picture("without-scripts");
+    tab.set_scripts(true);
+    assert!(tab.text("main").contains("In the order in which they would be decided"), "{}", tab.text("main"));
+}
