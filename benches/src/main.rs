@@ -24,10 +24,6 @@ use std::process::ExitCode;
 
 use appliance::cli::{Exit, fail};
 
-/// The appliance's, for what is measured and what it is measured beside.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() -> ExitCode {
     let first = std::env::args_os().nth(1);
     // What it starts of itself begins with a noun, or with `--config`; whoever types options means those of the bench.

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use crate::support::agent::{Agent, allowed, batch_id, label_of, now, trust};
+use crate::support::agent::{Agent, allowed, allowed_batch, batch_id, label_of, now, trust};
 use crate::support::raw::{Identity, ask, connect, exchange};
 use crate::support::{Appliance, Hsm, assent};
+use appliance::clock::Stopwatch;
 use appliance::identity::{CertificateAuthority, TrustDomain};
 use appliance::sample::AUDIENCE;
 use assent_client::batch::Batch;
@@ -208,4 +209,22 @@ fn token_is_good_for_one_act_of_one_executor_within_its_window() {
     }
     mine.admit(token.bytes(), &intent, now()).expect("its token is good").run(|| ());
     assert_eq!(refused(&mine, token.bytes(), &intent, now()), None, "a second use is refused as spent");
+}
+
+#[test]
+fn one_agent_with_as_many_large_batches_in_flight_as_it_may_is_answered_in_turn() {
+    let appliance = Appliance::start(Hsm::Simulator);
+    let agent = Agent::connect(&appliance);
+    let intents = allowed_batch(1536);
+    let all = async {
+        let asked = (0..128).map(|_| agent.client.preauthorize(&intents));
+        futures_util::future::join_all(asked).await
+    };
+    let watch = Stopwatch::start();
+    let outcomes = agent.runtime.block_on(all);
+    for outcome in outcomes {
+        assert!(outcome.is_ok_and(|outcomes| outcomes.all_allowed()));
+    }
+    // A frame that waits for credit which others hold would wait for its deadline.
+    assert!(watch.elapsed() < appliance::limits::FRAME_DEADLINE, "{:?}", watch.elapsed());
 }

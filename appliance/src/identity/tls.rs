@@ -208,7 +208,9 @@ fn transport(limits: &TransportLimits) -> Result<TransportConfig, TlsError> {
         .max_concurrent_uni_streams(VarInt::from_u32(0))
         .max_idle_timeout(Some(idle))
         .stream_receive_window(VarInt::from_u32(MAX_UNREAD_BYTES_PER_STREAM.min(limits.unread_bytes)))
-        .receive_window(VarInt::from_u32(limits.unread_bytes))
+        // quinn tells of connection credit in eighths of the window: without a quarter more, streams that wait to be read could
+        // hold all of it that was told of, and the one that is read would wait for them.
+        .receive_window(VarInt::from_u32(limits.unread_bytes.saturating_add(limits.unread_bytes / 4)))
         .send_window(u64::from(limits.unsent_bytes))
         .datagram_receive_buffer_size(None);
     Ok(transport)
