@@ -1,7 +1,7 @@
 //! The pages: each a function of what it shows, written on the server, and whole without a script.
 //!
-//! The rule they keep: maud escapes what stands in them, and [`visible`] marks what does not print or turns the direction of
-//! text. A page that is live has its live part in [`live`], which is what the stream of events sends anew.
+//! The rule they keep: maud escapes what stands in them, and `shown::visible` marks what does not print or turns the direction of
+//! text. A page that is live has its live part in `Console::live_part`, which is what the stream of events sends anew.
 
 mod break_glass;
 mod entry;
