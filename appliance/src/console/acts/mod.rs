@@ -240,30 +240,23 @@ impl Console {
                     other => Err(of_order(other)),
                 }
             }
-            Wish::Review { .. } | Wish::Warrant { .. } => {
-                let all = self.acts.collect(&standing, signature, now);
-                let order = match &wish {
-                    Wish::Warrant { .. } => {
-                        let statement = standing.statement.clone();
-                        Some(BreakGlassOrder::WarrantActivate { statement, signatures: all })
-                    }
-                    _ => break_glass_order(&wish, all.into_iter().next_back()),
-                };
-                let order = order.ok_or(ActError::NotBegun)?;
+            Wish::Review { .. } => {
+                let order = break_glass_order(&wish, Some(signature)).ok_or(ActError::NotBegun)?;
                 match self.desk.status.break_glass.carry_out(order, by).await.ok_or(ActError::Stopping)? {
-                    BreakGlassAnswer::Done { leaf, .. } => {
-                        self.acts.forget(&standing.statement);
-                        Ok(format!("it is in the log, at leaf {leaf}"))
-                    }
+                    BreakGlassAnswer::Done { leaf, .. } => Ok(format!("it is in the log, at leaf {leaf}")),
+                    other => Err(of_break_glass(other)),
+                }
+            }
+            Wish::Warrant { .. } => {
+                let signatures = self.acts.collect(&standing, signature, now);
+                let order =
+                    BreakGlassOrder::WarrantActivate { statement: standing.statement.clone(), signatures };
+                match self.desk.status.break_glass.carry_out(order, by).await.ok_or(ActError::Stopping)? {
                     BreakGlassAnswer::Active { warrant, .. } => {
                         self.acts.forget(&standing.statement);
                         Ok(format!("the warrant lives, at leaf {}", warrant.leaf.unwrap_or_default()))
                     }
-                    BreakGlassAnswer::Refused { reason, invalid: true }
-                        if matches!(wish, Wish::Warrant { .. }) =>
-                    {
-                        Ok(waits_for_more(&reason))
-                    }
+                    BreakGlassAnswer::Refused { reason, invalid: true } => Ok(waits_for_more(&reason)),
                     other => Err(of_break_glass(other)),
                 }
             }
