@@ -49,7 +49,8 @@ pub enum Page {
     Still,
 }
 
-const NAVIGATION: [(Page, &str, &str); 6] = [
+/// Pages that are told live: where each is, and what it is called.
+pub const NAVIGATION: [(Page, &str, &str); 6] = [
     (Page::Overview, "/", "Overview"),
     (Page::Holds, "/holds", "Holds"),
     (Page::Queue, "/queue", "Queue"),
@@ -77,7 +78,7 @@ impl Console {
     /// The part of a page that changes by itself; empty where nothing does.
     pub async fn live_part(&self, page: Page, moment: &Moment, visitor: &Visitor) -> Markup {
         match page {
-            Page::Overview => overview::live(moment, visitor),
+            Page::Overview => overview::live(self, moment, visitor),
             Page::Queue => queue::live(self, moment, visitor).await,
             Page::Holds => hold::list(self, moment).await,
             Page::Breakglass => break_glass::live(self, moment, visitor).await,
@@ -229,9 +230,16 @@ fn act(label: &str, class: &str, wish: &serde_json::Value, shown: &str) -> Marku
     html! { button type="button" class=(format!("act {class}")) data-wish=(wish) data-shown=(shown) { (label) } }
 }
 
-/// Where the script shows what is to be signed.
+/// Where the script asks for a reason, and shows what is to be signed.
 fn dialog() -> Markup {
     html! {
+        dialog #reason aria-labelledby="reason-title" {
+            form method="dialog" {
+                h2 #reason-title { "Why?" }
+                p { label { "One line, for the log" br; input #reason-text maxlength="512" required; } }
+                p { button value="yes" #reason-go { "Go on" } " " button.plain value="" formnovalidate { "Do nothing" } }
+            }
+        }
         dialog #statement aria-labelledby="statement-title" {
             h2 #statement-title { "You sign this" }
             pre { code #statement-text {} }

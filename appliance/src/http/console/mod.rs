@@ -22,6 +22,7 @@ use tokio_rustls::TlsAcceptor;
 
 use super::{ACCEPT_PAUSE, converse};
 use crate::console::Console;
+use crate::console::pages::NAVIGATION;
 use crate::limits::{HANDSHAKE_DEADLINE, MAX_CONSOLE_BODY_BYTES, MAX_CONSOLE_STREAMS, MAX_HTTP_CONNECTIONS};
 
 /// What every answer is made from.
@@ -52,14 +53,12 @@ impl ConsoleRoutes {
             followers: Arc::new(Semaphore::new(MAX_CONSOLE_STREAMS)),
             searches: Arc::new(Semaphore::new(SEARCHES)),
         });
-        let routes = Router::new()
-            .route("/", get(pages::overview))
-            .route("/holds", get(pages::holds))
+        let live = NAVIGATION.iter().fold(Router::new(), |routes, (page, path, _)| {
+            // One table says where each page is, and what leads there.
+            routes.route(path, pages::live(*page))
+        });
+        let routes = live
             .route("/holds/{ticket}", get(pages::hold))
-            .route("/queue", get(pages::queue))
-            .route("/breakglass", get(pages::break_glass))
-            .route("/escalations", get(pages::escalations))
-            .route("/policy", get(pages::policy))
             .route("/log", get(pages::log))
             .route("/log/{index}", get(pages::entry))
             .route("/log/{index}/proof", get(pages::proof))

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::extract::{Path, Query as InUrl, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
+use axum::routing::{MethodRouter, get};
 
 use super::Shared;
 use super::answers::{document, of_act, page, refused, whole};
@@ -15,35 +16,14 @@ use crate::console::pages::{self, Page};
 use crate::console::search::{self, Proved, Query};
 use crate::log::store::StoreError;
 
-async fn live(room: &Shared, headers: &HeaderMap, which: Page) -> Response {
-    match visitor(room, headers) {
-        Ok(visitor) => page(room.console.page(which, &visitor).await),
-        Err(elsewhere) => elsewhere,
-    }
-}
-
-pub(super) async fn overview(State(room): State<Shared>, headers: HeaderMap) -> Response {
-    live(&room, &headers, Page::Overview).await
-}
-
-pub(super) async fn holds(State(room): State<Shared>, headers: HeaderMap) -> Response {
-    live(&room, &headers, Page::Holds).await
-}
-
-pub(super) async fn queue(State(room): State<Shared>, headers: HeaderMap) -> Response {
-    live(&room, &headers, Page::Queue).await
-}
-
-pub(super) async fn break_glass(State(room): State<Shared>, headers: HeaderMap) -> Response {
-    live(&room, &headers, Page::Breakglass).await
-}
-
-pub(super) async fn escalations(State(room): State<Shared>, headers: HeaderMap) -> Response {
-    live(&room, &headers, Page::Escalations).await
-}
-
-pub(super) async fn policy(State(room): State<Shared>, headers: HeaderMap) -> Response {
-    live(&room, &headers, Page::Policy).await
+/// The route of a page that is told live.
+pub(super) fn live(which: Page) -> MethodRouter<Shared> {
+    get(move |State(room): State<Shared>, headers: HeaderMap| async move {
+        match visitor(&room, &headers) {
+            Ok(visitor) => page(room.console.page(which, &visitor).await),
+            Err(elsewhere) => elsewhere,
+        }
+    })
 }
 
 pub(super) async fn hold(
