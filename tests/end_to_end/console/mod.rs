@@ -11,11 +11,12 @@ use rustix::process::{Signal, kill_process};
 use self::browser::Tab;
 use crate::approvals::{FACTS, load};
 use crate::hostile::transfers;
+use crate::operators::{inject, is_closed_for_operators};
 use crate::queue::{close, collect, kinds, open_shop, queueable, reopen};
 use crate::support::agent::Agent;
-use crate::support::{Appliance, assent};
+use crate::support::{Appliance, assent, eventually};
 
-/// An appliance with a console, its operators eve, who may do all, and vic, who may look.
+/// An appliance with a console, its operators eve, who may do all, max, who keeps it running, and vic, who may look.
 struct Site {
     appliance: Appliance,
     agent: Agent,
@@ -31,13 +32,13 @@ impl Site {
         let origin = format!("http://localhost:{}", free.expect("a free port").port());
         let listen = origin.replace("http://localhost", "127.0.0.1");
         let console = format!(
-            "[console]\nlisten = \"{listen}\"\norigin = \"{origin}\"\n[[console.operator]]\nname = \"eve\"\nroles = [\"viewer\", \"approver\", \"sre\", \"security\"]\n[[console.operator]]\nname = \"vic\"\nroles = [\"viewer\"]\n"
+            "[console]\nlisten = \"{listen}\"\norigin = \"{origin}\"\n[[console.operator]]\nname = \"eve\"\nroles = [\"viewer\", \"approver\", \"sre\", \"security\"]\n[[console.operator]]\nname = \"max\"\nroles = [\"viewer\", \"sre\"]\n[[console.operator]]\nname = \"vic\"\nroles = [\"viewer\"]\n"
         );
         let config = std::fs::read_to_string(appliance.config()).expect("the configuration");
         let config = config.replace("[console]\nlisten = \"off\"\n", &console);
         assert!(
             Config::parse(&config, &appliance.config())
-                .is_ok_and(|config| config.console.operators.len() == 2)
+                .is_ok_and(|config| config.console.operators.len() == 3)
         );
         std::fs::write(appliance.config(), config).expect("a configuration");
         appliance.launch();
@@ -67,6 +68,18 @@ impl Site {
         tab.goto(&self.at("/login"));
         tab.click("#login");
         tab.wait("the overview", "document.querySelector('main[data-page=overview] .boundary')");
+    }
+
+    /// Names these passkeys among those who order re-arm.
+    fn staff(&mut self, lines: &[String]) {
+        assert!(self.appliance.stop(), "it stops");
+        let config = std::fs::read_to_string(self.appliance.config()).expect("the configuration");
+        let (before, after) = config.split_once("operators = [").expect("operators");
+        let (_, after) = after.split_once('\n').expect("a line");
+        let config = format!("{before}operators = {lines:?}\n{after}");
+        std::fs::write(self.appliance.config(), config).expect("a configuration");
+        self.appliance.launch();
+        self.agent = Agent::connect_trusting(&self.appliance);
     }
 
     /// Has the bundle hold cancellations until one of eve's key approves.
@@ -193,6 +206,56 @@ fn an_operator_enrols_sees_a_trip_and_a_drain_decides_holds_and_verifies_an_entr
     let _ = tab.problems();
     let report = site.appliance.stop_and_verify_log();
     assert_eq!(report["kinds"]["approval"].as_u64(), Some(2), "{report}");
+}
+
+#[test]
+fn what_waits_is_withdrawn_with_a_reason_and_two_passkeys_open_what_must_not_open_by_itself() {
+    let mut site = Site::open();
+    let (first, second) = (Tab::open(), Tab::open());
+    let lines = [site.enrol(&first, "eve"), site.enrol(&second, "max")]
+        .into_iter()
+        .zip(["eve", "max"])
+        .map(|(line, name)| format!("{line} {name}"))
+        .collect::<Vec<_>>();
+    site.staff(&lines);
+    site.log_in(&first);
+    site.log_in(&second);
+
+    close(&site.appliance);
+    let _ = site.agent.preauthorize(&queueable(1));
+    first.goto(&site.at("/queue"));
+    first.click("button.act.ask-reason");
+    first.wait("the reason is asked for", "document.querySelector('#reason[open]')");
+    first.value("document.getElementById('reason-text').value = 'asked by mistake'");
+    first.click("#reason-go");
+    first.wait("the statement", "document.querySelector('#statement[open]')");
+    assert!(
+        first.text("#statement-text").contains("reason asked by mistake"),
+        "{}",
+        first.text("#statement-text")
+    );
+    first.click("#sign");
+    first.wait("it is withdrawn", "document.getElementById('told').textContent.includes('is withdrawn')");
+    assert_eq!(site.appliance.status().expect("it answers").queue.queued, [0; 4]);
+    reopen(&site.appliance);
+
+    inject(&site.appliance, "corrupt --times 1");
+    eventually("it is closed for operators", || is_closed_for_operators(&site.appliance).then_some(()));
+    for (tab, told) in [(&first, "your signature is kept"), (&second, "re-arm is being tried")] {
+        tab.goto(&site.at("/"));
+        tab.click("button.act.danger");
+        tab.wait("the statement", "document.querySelector('#statement[open]')");
+        assert!(
+            tab.text("#statement-text").starts_with("assent/rearm/v1"),
+            "{}",
+            tab.text("#statement-text")
+        );
+        tab.click("#sign");
+        tab.wait(told, &format!("document.getElementById('told').textContent.includes({told:?})"));
+    }
+    site.appliance.wait_until_open();
+    assert_eq!((first.problems(), second.problems()), (Vec::new(), Vec::new()));
+    site.appliance.stop_and_verify_log();
 }
 
 #[test]

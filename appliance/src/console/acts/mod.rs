@@ -82,6 +82,11 @@ impl Console {
         self.acts.collected(now)
     }
 
+    /// Whether the token boundary is closed, and opens by operators only.
+    pub(super) fn awaits_order(&self) -> bool {
+        matches!(self.desk.orders.order(false, &[]), Ordered::ToSign { .. })
+    }
+
     /// Begins an act: what is to be signed, for the page to show and the browser to sign.
     ///
     /// # Errors

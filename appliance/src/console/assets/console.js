@@ -71,13 +71,21 @@
     setInterval(() => { setStale(Date.now() - heardAt > STALE_MS); countDown(); }, 500);
   }
 
+  // Where an act wants a reason, the person gives it first.
   function ask(button, wish) {
     const place = button.classList.contains("ask-text") ? "text" : button.classList.contains("ask-reason") ? "reason" : null;
-    if (!place) return true;
-    const said = window.prompt(place === "text" ? "What did you find? One line, for the log." : "Why? One line, for the log.");
-    if (!said) return false;
-    wish[place] = said;
-    return true;
+    if (!place) return Promise.resolve(true);
+    const dialog = find("reason");
+    find("reason-title").textContent = place === "text" ? "What did you find?" : "Why?";
+    find("reason-text").value = "";
+    dialog.returnValue = "";
+    dialog.showModal();
+    return new Promise((resolve) => {
+      dialog.onclose = () => {
+        wish[place] = find("reason-text").value;
+        resolve(dialog.returnValue === "yes" && wish[place] !== "");
+      };
+    });
   }
 
   // Shows the statement, and waits for the person.
@@ -95,9 +103,10 @@
 
   async function act(button) {
     const wish = JSON.parse(button.dataset.wish);
-    if (isActing || !ask(button, wish)) return;
+    if (isActing) return;
     isActing = true;
     try {
+      if (!(await ask(button, wish))) return;
       const begun = await post("/act/begin", { wish, shown: button.dataset.shown, heard_ms: heardMs });
       if (!(await agreed(begun.statement))) return tell("Nothing was done.");
       const credential = await sign(begun.options);

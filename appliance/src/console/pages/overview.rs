@@ -6,12 +6,12 @@ use std::fmt::Write as _;
 use maud::{Markup, html};
 
 use super::{ROW, Visitor, act, dialog, lasting, peers, raw, time};
+use crate::console::Console;
 use crate::console::live::{Moment, Sample};
-use crate::hsm::FaultClass;
 use crate::passkeys::Act;
 use crate::serving::status::{BoundaryStatus, Status};
 
-pub(super) fn live(moment: &Moment, visitor: &Visitor) -> Markup {
+pub(super) fn live(console: &Console, moment: &Moment, visitor: &Visitor) -> Markup {
     let status = &moment.status;
     html! {
         section aria-label="Boundaries" .boundaries {
@@ -19,7 +19,7 @@ pub(super) fn live(moment: &Moment, visitor: &Visitor) -> Markup {
             (boundary("Evaluation", "what cannot be evaluated is denied", &status.boundaries.evaluation, status))
             (boundary("Token", "no signed entry, no token", &status.boundaries.token, status))
         }
-        @if let Some(FaultClass::Integrity) = status.boundaries.token.class {
+        @if console.awaits_order() {
             section {
                 h2 { "Re-arm" }
                 p { "This opens by operators only, with as many signatures as `hsm.quorum` says." }
