@@ -2,13 +2,17 @@
 //!
 //! The one rule: it writes files only. That a volume is bound, the next commit says; until then nobody reads it, and a crash
 //! in between has it made again. Where it cannot write it is tried again after a while, and the store keeps the rounds.
+//!
+//! A volume is a tenth of a second of a processor, and nobody waits for it: each has a thread of its own, which steps back for
+//! whoever decides and seals. Under a load that leaves nothing over it would never be done while the store grows by
+//! everything that is appended, so where several volumes wait the next is bound as urgently as all else.
 
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
+use std::sync::mpsc::{Receiver, TryRecvError, sync_channel};
 
 use assent_proto::number::Timestamp;
 
-use crate::limits::BINDING_PAUSE_MS;
+use crate::limits::{BINDING_PAUSE_MS, PATIENT_VOLUMES};
 use crate::store::{Store, StoreError, StoredVolume};
 use crate::volume;
 
@@ -34,53 +38,44 @@ pub(crate) struct Binder {
     failure: Option<StoreError>,
     /// When a failed attempt is made again.
     again: Timestamp,
-    thread: Option<Thread>,
 }
 
-/// The thread that binds: it is told numbers, and tells outcomes.
-#[derive(Debug)]
-struct Thread {
-    numbers: SyncSender<u64>,
-    outcomes: Receiver<Result<StoredVolume, StoreError>>,
-}
+type Outcome = Result<StoredVolume, StoreError>;
 
 #[derive(Debug)]
 enum State {
     Idle,
-    Busy,
+    /// Its thread tells the outcome.
+    Busy(Receiver<Outcome>),
     /// Bound, and not yet in a commit.
     Bound(StoredVolume),
 }
 
 impl Binder {
     pub(crate) const fn new(store: Arc<Store>, binding: Binding, next: u64) -> Self {
-        Self { binding, store, next, state: State::Idle, failure: None, again: Timestamp(0), thread: None }
+        Self { binding, store, next, state: State::Idle, failure: None, again: Timestamp(0) }
     }
 
     /// The volume that the next commit is to tell of.
     pub(crate) fn bound(&mut self, now: Timestamp) -> Option<(u64, StoredVolume)> {
-        if let (State::Busy, Some(thread)) = (&self.state, &self.thread) {
-            match thread.outcomes.try_recv() {
+        if let State::Busy(outcome) = &self.state {
+            match outcome.try_recv() {
                 Ok(outcome) => self.take(outcome, now),
                 Err(TryRecvError::Empty) => {}
-                Err(TryRecvError::Disconnected) => {
-                    self.thread = None;
-                    self.take(Err(StoreError::Unreadable("volume")), now);
-                }
+                Err(TryRecvError::Disconnected) => self.take(Err(StoreError::Unreadable("volume")), now),
             }
         }
         match self.state {
             State::Bound(volume) => Some((self.next, volume)),
-            State::Idle | State::Busy => None,
+            State::Idle | State::Busy(_) => None,
         }
     }
 
     /// Waits for what is being bound, and forgets it: it is bound again.
     pub(crate) fn discard(&mut self) {
-        if let (State::Busy, Some(thread)) = (&self.state, &self.thread)
-            && thread.outcomes.recv().is_err()
-        {
-            self.thread = None;
+        if let State::Busy(outcome) = &self.state {
+            // Whatever it tells, and also that its thread ended without a word.
+            let _ = outcome.recv();
         }
         self.state = State::Idle;
     }
@@ -93,43 +88,36 @@ impl Binder {
 
     /// Binds the next volume once `covered` leaves stand under a signed checkpoint.
     pub(crate) fn look(&mut self, covered: u64, now: Timestamp) {
-        let full = (self.next + 1) << self.store.height() <= covered;
-        if !full || !matches!(self.state, State::Idle) || now < self.again {
+        let waiting = (covered >> self.store.height()).saturating_sub(self.next);
+        if waiting == 0 || !matches!(self.state, State::Idle) || now < self.again {
             return;
         }
-        let begun = match self.binding {
-            Binding::Inline => Some(bind(&self.store, self.next)),
-            Binding::Beside => self.begin().err().map(|source| {
-                let path = self.store.volumes_folder();
-                Err(StoreError::File { doing: "start the thread that binds volumes in", path, source })
-            }),
-        };
-        match begun {
-            Some(outcome) => self.take(outcome, now),
-            None => self.state = State::Busy,
-        }
-    }
-
-    fn begin(&mut self) -> std::io::Result<()> {
-        let gone = || std::io::Error::from(std::io::ErrorKind::BrokenPipe);
-        if self.thread.is_none() {
-            let (numbers, wanted) = sync_channel(1);
-            let (bound, outcomes) = sync_channel(1);
-            let store = Arc::clone(&self.store);
-            std::thread::Builder::new().name("binder".to_owned()).spawn(move || {
-                while let Ok(number) = wanted.recv() {
-                    if bound.send(bind(&store, number)).is_err() {
-                        break;
-                    }
+        match self.binding {
+            Binding::Inline => self.take(bind(&self.store, self.next), now),
+            Binding::Beside => match self.begin(waiting <= PATIENT_VOLUMES) {
+                Ok(outcome) => self.state = State::Busy(outcome),
+                Err(source) => {
+                    let path = self.store.volumes_folder();
+                    self.take(Err(StoreError::File { doing: "start the thread that binds volumes in", path, source }), now);
                 }
-            })?;
-            self.thread = Some(Thread { numbers, outcomes });
+            },
         }
-        let thread = self.thread.as_ref().ok_or_else(gone)?;
-        thread.numbers.try_send(self.next).map_err(|_| gone())
     }
 
-    fn take(&mut self, outcome: Result<StoredVolume, StoreError>, now: Timestamp) {
+    fn begin(&self, patient: bool) -> std::io::Result<Receiver<Outcome>> {
+        let (tell, outcome) = sync_channel(1);
+        let (store, number) = (Arc::clone(&self.store), self.next);
+        std::thread::Builder::new().name("binder".to_owned()).spawn(move || {
+            if patient {
+                step_back();
+            }
+            // Nobody listens any more where the log was closed meanwhile.
+            let _ = tell.send(bind(&store, number));
+        })?;
+        Ok(outcome)
+    }
+
+    fn take(&mut self, outcome: Outcome, now: Timestamp) {
         match outcome {
             Ok(volume) => self.state = State::Bound(volume),
             Err(error) => {
@@ -146,6 +134,18 @@ impl Binder {
     }
 }
 
-fn bind(store: &Store, number: u64) -> Result<StoredVolume, StoreError> {
+/// Lets everybody else go first, from here to the end of this thread: a thread may not take that back without privileges,
+/// which is why there is one for each volume. On Linux the "process" is the calling thread (setpriority(2), notes). Where it
+/// is refused, rounds wait a little longer.
+#[cfg(target_os = "linux")]
+fn step_back() {
+    const LAST: i32 = 19;
+    let _ = rustix::process::setpriority_process(None, LAST);
+}
+
+#[cfg(not(target_os = "linux"))]
+const fn step_back() {}
+
+fn bind(store: &Store, number: u64) -> Outcome {
     volume::bind(store, &store.snapshot()?, number)
 }

@@ -23,6 +23,8 @@ pub const BUNDLE_LEAVES: u64 = 256;
 pub const MAX_DROPPED_ROUNDS: usize = 1024;
 /// and leaves that it takes out with them beyond twice as many as it adds.
 pub const SPARE_DROPPED_LEAVES: u64 = 16;
+/// Volumes that may wait while the binder lets everything else on the machine go first; beyond, the store would grow with the load.
+pub const PATIENT_VOLUMES: u64 = 3;
 /// Milliseconds until a volume that could not be bound is tried again.
 pub const BINDING_PAUSE_MS: u64 = 5_000;
 /// Bytes that are written to a volume at once.
