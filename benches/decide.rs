@@ -1,20 +1,20 @@
 //! What an intent costs before it is logged: the retail sample's, read from the wire's bytes, classified and evaluated.
 //!
-//! One iteration is a batch of all 1,824 intents: parsing of the frame, layout, classification with the check of the
-//! context, evaluation with the risk model, and the words of the ruling. The figure is for one intent.
+//! One iteration is a batch of all 1,824 intents, by what the pipeline runs: parsing of the frame, layout, classification with
+//! the check of the context, evaluation with the risk model, the words of the ruling, and the entry, encoded and hashed.
 
 #![expect(clippy::expect_used, reason = "a benchmark may fail as loudly as a test")]
 
-use appliance::evaluation::evaluate;
-use appliance::intent::Reading;
+use appliance::evaluation::Asserted;
+use appliance::identity::SpiffeId;
+use appliance::pipeline::deciding::{Asked, Limits};
 use appliance::policy::Policies;
 use appliance::sample;
 use assent_client::batch::Batch;
 use assent_client::intent::Intent;
-use assent_evaluator::Facts;
 use assent_proto::entry::Grounds;
-use assent_proto::number::Timestamp;
-use assent_proto::wire::{BatchId, Request, Verdict};
+use assent_proto::number::{Epoch, Timestamp};
+use assent_proto::wire::BatchId;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use std::hint::black_box;
 
@@ -28,31 +28,24 @@ fn retail(criterion: &mut Criterion) {
         .expect("the sample is read");
     let batch =
         Batch::new(BatchId::new(Timestamp(0), [0; 10]), &intents).expect("one batch holds the sample");
-    let principal = format!("spiffe://assent.test/agent/{}", sample::AGENT);
-    let view = snapshot.bundle().view();
+    let principal = SpiffeId::parse(&format!("spiffe://assent.test/agent/{}", sample::AGENT));
+    let principal = principal.expect("a SPIFFE ID");
+    let asserted =
+        Asserted { now: Timestamp(1), epoch: Epoch(1), degraded: false, approvals: 0, rate_before: 0 };
+    let limits = Limits { is_closed: false, has_shadow: false, grounds: Grounds::Policy, is_late: || false };
 
     let mut group = criterion.benchmark_group("retail");
     group.throughput(Throughput::Elements(intents.len() as u64));
     group.bench_function("parse", |bencher| {
-        bencher.iter(|| {
-            let request = Request::parse(black_box(batch.frame())).expect("the frame is canonical");
-            request.intents().count()
-        });
+        bencher.iter(|| drop(Asked::parse(black_box(batch.frame())).expect("the frame is canonical")));
     });
-    group.bench_function("parse, classify and evaluate", |bencher| {
+    group.bench_function("parse and decide", |bencher| {
         bencher.iter(|| {
-            let request = Request::parse(black_box(batch.frame())).expect("the frame is canonical");
-            let mut reading = Reading::new(&view);
-            let mut allowed = 0_usize;
-            for (intent, _) in request.intents() {
-                let subject = snapshot.principal(&principal);
-                let ruling = match reading.classify(subject, &intent, Facts::default()) {
-                    Ok(classified) => evaluate(classified, &snapshot, Grounds::Policy).into_ruling(),
-                    Err(unclassified) => unclassified.ruling(),
-                };
-                allowed += usize::from(matches!(ruling.verdict, Verdict::Allow { .. }));
-            }
-            assert_eq!(allowed, 1436);
+            let asked = Asked::parse(black_box(batch.frame())).expect("the frame is canonical");
+            let decided =
+                asked.decide(&snapshot, &principal, asserted, limits).expect("all of it is decided");
+            assert_eq!(decided.written.leaves().len(), intents.len());
+            decided
         });
     });
     group.finish();

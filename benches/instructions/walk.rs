@@ -1,30 +1,29 @@
 //! The hot path in pieces, each over a batch of the sample's allowed intents: what runs for every intent at the appliance
 //! and at its agent, and for every token at an executor.
 //!
-//! A piece goes as far as the one before it and further: so each begins with bytes, as the real path does. It takes the
-//! rooms' own functions in the pipeline's order, without the pipeline, whose threads would make counts that differ. Random
-//! bytes, the HSM and the disk are left out: they are no instructions of ours.
+//! A piece goes as far as the one before it and further: so each begins with bytes, as the real path does. Up to the draft it
+//! is what the pipeline runs; from there the round's tree and its sealing are put together here, without the sealer, whose
+//! threads would make counts that differ. The HSM and the disk are left out: they are no instructions of ours.
 
 use std::hint::black_box;
 
-use anyhow::{Context as _, anyhow, ensure};
-use appliance::evaluation::evaluate;
-use appliance::intent::Reading;
+use anyhow::{Context as _, ensure};
+use appliance::evaluation::Asserted;
+use appliance::identity::SpiffeId;
 use appliance::log::Leaves;
-use appliance::policy::{Policies, Snapshot};
+use appliance::pipeline::deciding::{Asked, Decided, Limits};
+use appliance::policy::Policies;
 use appliance::sample;
 use assent_client::batch::Batch;
 use assent_client::intent::Intent;
-use assent_evaluator::Facts;
 use assent_proto::checkpoint::Checkpoint;
-use assent_proto::entry::{Grounds, Salt};
+use assent_proto::entry::Grounds;
 use assent_proto::hash::Hash;
-use assent_proto::intent::Intent as Parsed;
 use assent_proto::note::VerifierKey;
 use assent_proto::number::{Epoch, LeafIndex, Timestamp};
 use assent_proto::tree::{Frontier, Range, Run};
 use assent_proto::verify::{CheckpointCache, Expected, TrustedKey, verify};
-use assent_proto::wire::{BatchId, Head, Request, Ruling, Sealing, append_sealing, begin_decided};
+use assent_proto::wire::{BatchId, Request, Sealing, append_sealing};
 use ed25519_dalek::{Signer as _, SigningKey};
 
 use super::sample::allowed_intents;
@@ -42,7 +41,7 @@ const NOW: Timestamp = Timestamp(1_795_000_000_000);
 /// Everything that the pieces begin with.
 pub(crate) struct Walk {
     policies: Policies,
-    principal: String,
+    principal: SpiffeId,
     intents: Vec<Intent>,
     batch: Batch,
     /// The log's tree before the batch.
@@ -63,7 +62,7 @@ pub(crate) type Work = fn(&Walk) -> anyhow::Result<()>;
 /// All of them by their names in the record, and in its order.
 pub(crate) const PIECES: [(&str, Work); 6] = [
     ("parse", |walk| parsed(&walk.batch).map(|intents| drop(black_box(intents)))),
-    ("parse_to_ruling", |walk| walk.rule().map(drop)),
+    ("parse_to_draft", |walk| walk.decide(&walk.batch).map(|decided| drop(black_box(decided)))),
     ("parse_to_reply", |walk| walk.answer(&walk.batch).map(|reply| drop(black_box(reply)))),
     ("encode", |walk| walk.encode().map(|batch| drop(black_box(batch)))),
     ("encode_to_tokens", Walk::derive),
@@ -81,7 +80,7 @@ impl Walk {
         let signing = SigningKey::from_bytes(&[42; 32]);
         let mut walk = Self {
             policies: Policies::load(folder.path())?,
-            principal: format!("spiffe://assent.test/agent/{}", sample::AGENT),
+            principal: SpiffeId::parse(&format!("spiffe://assent.test/agent/{}", sample::AGENT))?,
             batch: Batch::new(id(), &intents)?,
             one: Batch::new(id(), &vec![intents.last().context("an intent")?.clone(); BATCH])?,
             intents,
@@ -104,56 +103,19 @@ impl Walk {
         Ok(walk)
     }
 
-    /// From the frame's bytes to rulings, all of them allows.
-    fn rule(&self) -> anyhow::Result<()> {
-        let snapshot = self.policies.snapshot();
-        let intents = parsed(&self.batch)?;
-        self.ruled(&snapshot, &intents, |_, ruling| {
-            black_box(ruling);
-            Ok(())
-        })
-    }
-
-    fn ruled<'s>(
-        &self,
-        snapshot: &'s Snapshot,
-        intents: &[Parsed<'s>],
-        mut each: impl FnMut(usize, Ruling<'s>) -> anyhow::Result<()>,
-    ) -> anyhow::Result<()> {
-        let view = snapshot.bundle().view();
-        let subject = snapshot.principal(&self.principal);
-        let mut reading = Reading::new(&view);
-        for (position, intent) in intents.iter().enumerate() {
-            let classified = reading.classify(subject, intent, Facts::default());
-            let classified = classified.map_err(|refused| anyhow!("refused: {:?}", refused.refusal()))?;
-            each(position, evaluate(classified, snapshot, Grounds::Policy).into_ruling())?;
-        }
-        Ok(())
+    /// From the frame's bytes to the draft.
+    fn decide(&self, batch: &Batch) -> anyhow::Result<Decided> {
+        let asserted = Asserted { now: NOW, epoch: Epoch(1), degraded: false, approvals: 0, rate_before: 0 };
+        let limits =
+            Limits { is_closed: false, has_shadow: false, grounds: Grounds::Policy, is_late: || false };
+        Ok(parsed(batch)?.decide(&self.policies.snapshot(), &self.principal, asserted, limits)?)
     }
 
     /// From the frame's bytes to the reply.
     fn answer(&self, batch: &Batch) -> anyhow::Result<Vec<u8>> {
-        let snapshot = self.policies.snapshot();
-        let intents = parsed(batch)?;
-        let (epoch, bundle, salt) = (Epoch(1), snapshot.digest(), Salt([7; 16]));
-        let head = Head { time: NOW, epoch, bundle, salt, principal: &self.principal };
-        let mut leaves = Leaves::with_capacity(intents.len(), intents.len() * 512);
-        let mut rulings: Vec<Ruling<'_>> = Vec::new();
-        let mut outcomes = Vec::with_capacity(intents.len());
-        self.ruled(&snapshot, &intents, |position, ruling| {
-            let intent = intents.get(position).context("its intent")?;
-            let place = u32::try_from(position)?;
-            leaves.push(&ruling.clone().entry(&head, place, intent, intent.act.digest()))?;
-            let number = rulings.iter().position(|known| *known == ruling).unwrap_or_else(|| {
-                rulings.push(ruling);
-                rulings.len() - 1
-            });
-            outcomes.push(u16::try_from(number)?);
-            Ok(())
-        })?;
-        let mut reply = Vec::with_capacity(512 + outcomes.len());
-        begin_decided(&head, rulings.iter(), &outcomes, &mut reply)?;
-        append_sealing(Some(&self.seal(&leaves)?), &mut reply);
+        let written = self.decide(batch)?.written;
+        let mut reply = written.begun().to_vec();
+        append_sealing(Some(&self.seal(written.leaves())?), &mut reply);
         Ok(reply)
     }
 
@@ -218,11 +180,8 @@ impl Walk {
     }
 }
 
-fn parsed(batch: &Batch) -> anyhow::Result<Vec<Parsed<'_>>> {
-    let mut intents = Vec::with_capacity(BATCH);
-    let request = Request::parse_with(black_box(batch.frame()), |intent| intents.push(intent))?;
-    ensure!(request.batch() == id(), "it is the batch that was sent");
-    Ok(intents)
+fn parsed(batch: &Batch) -> anyhow::Result<Asked<'_>> {
+    Ok(Asked::parse(black_box(batch.frame()))?)
 }
 
 fn id() -> BatchId {

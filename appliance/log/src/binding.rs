@@ -98,7 +98,14 @@ impl Binder {
                 Ok(outcome) => self.state = State::Busy(outcome),
                 Err(source) => {
                     let path = self.store.volumes_folder();
-                    self.take(Err(StoreError::File { doing: "start the thread that binds volumes in", path, source }), now);
+                    self.take(
+                        Err(StoreError::File {
+                            doing: "start the thread that binds volumes in",
+                            path,
+                            source,
+                        }),
+                        now,
+                    );
                 }
             },
         }

@@ -10,10 +10,12 @@
 //! A batch walks as one: decided under one bundle, at one time, in one epoch, with one run of entries. The connection walks
 //! up to the draft; from there the sealer takes it.
 
+pub mod deciding;
 mod timing;
 mod turns;
 mod waiting;
 
+use deciding::{Asked, DecideError, Decided, Limits};
 use timing::{Timing, record, span};
 use turns::Turns;
 pub(crate) use turns::{Lane, Lanes, Turn};
@@ -23,26 +25,21 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use assent_proto::codec::CodecError;
-use assent_proto::entry::{Grounds, Salt};
-use assent_proto::intent::Intent;
+use assent_proto::entry::Grounds;
 use assent_proto::refusal::Refusal;
-use assent_proto::wire::{Frame, Head, Request, RequestError, Ruling};
+use assent_proto::wire::{Frame, RequestError};
 use tokio::sync::{oneshot, watch};
 use tracing::Instrument as _;
 
 use crate::clock::{Clock, Stopwatch};
-use crate::evaluation::{Asserted, Rates, evaluate, withhold};
+use crate::evaluation::{Asserted, Rates};
 use crate::identity::SpiffeId;
-use crate::intent::Reading;
-use crate::limits::{EXPECTED_INTENT_BYTES, INTENTS_PER_DEADLINE_LOOK};
-use crate::log::Leaves;
-use crate::log::store::{BatchKey, StoreError};
+use crate::log::store::BatchKey;
 use crate::meters::Distribution;
-use crate::policy::shadow::{Account, Shadow, ShadowStatus};
-use crate::policy::{Policies, Snapshot};
+use crate::policy::Policies;
+use crate::policy::shadow::{Shadow, ShadowStatus};
 use crate::queue::Queue;
-use crate::token::{Answer, Draft, DraftError, SealerHandle, Share, TokenBoundary, Wishes, Written};
+use crate::token::{Answer, Draft, SealerHandle, Share, TokenBoundary};
 
 /// The rooms, joined.
 #[derive(Debug)]
@@ -60,30 +57,6 @@ pub struct Pipeline {
     late: AtomicU64,
     timing: Timing,
     shadow: Option<Arc<Shadow>>,
-}
-
-/// Our own fault: nothing was decided.
-#[derive(Debug, thiserror::Error)]
-enum DecideError {
-    #[error("an entry cannot be encoded")]
-    Encoding(#[from] CodecError),
-    #[error("a draft cannot be encoded")]
-    Draft(#[from] DraftError),
-    #[error("what waits cannot be read")]
-    Waiting(#[from] StoreError),
-    #[error("a hold cannot be read: {0}")]
-    Hold(String),
-    #[error("the system gives no random bytes")]
-    Random(#[from] getrandom::Error),
-}
-
-/// A batch that was decided.
-struct Decided {
-    written: Written,
-    /// Intents that were not evaluated because it took too long.
-    late: usize,
-    /// What was decided, where the shadow wants to know.
-    account: Option<Account>,
 }
 
 impl Pipeline {
@@ -213,7 +186,7 @@ impl Pipeline {
             && self.shadow.as_ref().is_some_and(|shadow| shadow.has_room(asked.request.frame().len()));
         let is_late = || began.left_of(self.deadline).is_none();
         let limits = Limits { is_closed, has_shadow, grounds: evidence.grounds, is_late };
-        let decided = decide(&self.policies.snapshot(), principal, &asked.intents, asserted, limits)?;
+        let decided = asked.decide(&self.policies.snapshot(), principal, asserted, limits)?;
         self.timing.evaluated(began.elapsed());
         record(asked.request.batch(), &decided.written);
         if decided.late > 0 {
@@ -261,22 +234,6 @@ impl Pipeline {
     }
 }
 
-/// A frame, with its intents as they were parsed: each is parsed once, and walks from there.
-#[derive(Debug)]
-pub(crate) struct Asked<'f> {
-    request: Request<'f>,
-    intents: Vec<Intent<'f>>,
-}
-
-impl<'f> Asked<'f> {
-    /// Parses a frame.
-    fn parse(frame: &'f [u8]) -> Result<Self, RequestError> {
-        let mut intents = Vec::with_capacity(1 + frame.len() / EXPECTED_INTENT_BYTES);
-        let request = Request::parse_with(frame, |intent| intents.push(intent))?;
-        Ok(Self { request, intents })
-    }
-}
-
 /// What is known of a batch besides its intents.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Evidence {
@@ -293,70 +250,6 @@ impl Default for Evidence {
     fn default() -> Self {
         Self { waited: false, approvals: 0, grounds: Grounds::Policy }
     }
-}
-
-/// What bounds the evaluation of one batch.
-struct Limits<L> {
-    /// Whether the evaluation boundary is closed.
-    is_closed: bool,
-    /// Whether the shadow wants an account of it.
-    has_shadow: bool,
-    /// On what an allow rests.
-    grounds: Grounds,
-    /// Whether the deadline has passed.
-    is_late: L,
-}
-
-/// Walks every intent of a batch through the intent and the evaluation boundary.
-fn decide(
-    snapshot: &Snapshot,
-    principal: &SpiffeId,
-    intents: &[Intent<'_>],
-    asserted: Asserted,
-    limits: Limits<impl Fn() -> bool>,
-) -> Result<Decided, DecideError> {
-    let mut salt = Salt::default();
-    getrandom::fill(&mut salt.0)?;
-    let Asserted { now: time, epoch, .. } = asserted;
-    let head = Head { time, epoch, bundle: snapshot.digest(), salt, principal: principal.as_str() };
-    let view = snapshot.bundle().view();
-    let subject = snapshot.principal(principal.as_str());
-    let mut rulings: Vec<Ruling<'_>> = Vec::new();
-    let mut outcomes = Vec::with_capacity(intents.len());
-    let mut reading = Reading::new(&view);
-    let mut leaves = Leaves::with_capacity(intents.len(), intents.len() * 512);
-    let (mut is_late, mut late, mut wishes) = (false, 0, Vec::new());
-    for (position, intent) in intents.iter().enumerate() {
-        is_late = is_late || (position.is_multiple_of(INTENTS_PER_DEADLINE_LOOK) && (limits.is_late)());
-        let place = u32::try_from(position).unwrap_or(u32::MAX);
-        let ruling = match reading.classify(subject, intent, asserted.at(position)) {
-            Ok(classified) => {
-                wishes.extend(classified.granted.waiting.map(|waiting| (place, waiting)));
-                if is_late || limits.is_closed {
-                    late += usize::from(!limits.is_closed);
-                    withhold(classified).into_ruling()
-                } else {
-                    evaluate(classified, snapshot, limits.grounds).into_ruling()
-                }
-            }
-            Err(unclassified) => unclassified.ruling(),
-        };
-        leaves.push(&ruling.clone().entry(&head, place, intent, intent.act.digest()))?;
-        outcomes.push(number_of(ruling, &mut rulings));
-    }
-    let account = (limits.has_shadow && late == 0).then(|| Account::new(asserted, &rulings, &outcomes));
-    let written = Written::new(&head, &rulings, &outcomes, leaves)?.wishing(Wishes::of(wishes));
-    Ok(Decided { written, late, account })
-}
-
-/// The number of a ruling among the distinct ones; a batch has few.
-fn number_of<'r>(ruling: Ruling<'r>, rulings: &mut Vec<Ruling<'r>>) -> u16 {
-    let number = rulings.iter().position(|known| *known == ruling).unwrap_or_else(|| {
-        rulings.push(ruling);
-        rulings.len() - 1
-    });
-    // INVARIANT: a batch has at most MAX_BATCH_INTENTS rulings, which fits.
-    u16::try_from(number).unwrap_or(u16::MAX)
 }
 
 /// Waits until the disk hangs; false where it never will.

@@ -12,7 +12,8 @@ use assent_proto::refusal::Refusal;
 use assent_proto::wire::{Head, Ruling, Ticket, Verdict};
 use tokio::sync::oneshot;
 
-use super::{Asked, DecideError, Decided, Evidence, Pipeline, refused};
+use super::deciding::{Asked, DecideError, Decided};
+use super::{Evidence, Pipeline, refused};
 use crate::identity::SpiffeId;
 use crate::limits::COLLECT_PATIENCE;
 use crate::log::Leaves;

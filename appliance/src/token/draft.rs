@@ -150,6 +150,18 @@ impl Written {
         (self.counts.allows, self.counts.holds, self.leaves.len())
     }
 
+    /// The entries, encoded and hashed.
+    #[must_use]
+    pub const fn leaves(&self) -> &Leaves {
+        &self.leaves
+    }
+
+    /// The reply up to its sealing.
+    #[must_use]
+    pub fn begun(&self) -> &[u8] {
+        &self.begun
+    }
+
     /// The same, with the intents that are to wait rather than be refused.
     #[must_use]
     pub fn wishing(self, wishes: Option<Box<Wishes>>) -> Self {
