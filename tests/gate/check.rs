@@ -127,6 +127,14 @@ fn what_runs_for_every_intent_neither_panics_nor_allocates() {
     assert_eq!(allocates, [""; 0]);
 }
 
+/// Every leaf, proof and request is hashed: in software that is several times as dear, and nothing but speed would tell.
+#[cfg(target_arch = "x86_64")]
+#[test]
+fn hashes_are_made_by_the_processors_own_instructions() {
+    let code = output("objdump", &["-d", "--no-show-raw-insn"], &library("signature"));
+    assert!(code.contains("sha256rnds2"), "sha2 was built without the SHA instructions");
+}
+
 /// Names and versions of the packages in a lock file.
 fn locked(file: &Path) -> BTreeSet<(String, String)> {
     let text = std::fs::read_to_string(file).unwrap();
