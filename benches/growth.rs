@@ -192,5 +192,5 @@ fn resident_mb(process: Pid, line: &str) -> f64 {
     let text = std::fs::read_to_string(path).expect("the kernel's account");
     let kilobytes =
         text.lines().find_map(|told| told.strip_prefix(line)?.split_whitespace().next()?.parse().ok());
-    kilobytes.unwrap_or(0.0_f64) / 1024.0
+    kilobytes.unwrap_or(0.0_f64) * 1024.0 / 1e6
 }

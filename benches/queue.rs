@@ -142,7 +142,7 @@ struct Figures {
 impl Figures {
     fn print(self) {
         let Self { queueing, drained, at_start, idle, busy, count, ratio, before, with_queue, most } = self;
-        let megabytes = |kilobytes: u64| kilobytes as f64 / 1024.0;
+        let megabytes = |kilobytes: u64| kilobytes as f64 * 1024.0 / 1e6;
         println!(
             "\nSoftHSM2, {QUEUED} intents queued at three priorities, fresh lone intents beside the drain"
         );

@@ -130,11 +130,10 @@ impl<'o> Bench<'o> {
             (Work::Evaluator, "the evaluator beside Cedar", Self::evaluator),
             (Work::Tokens, "tokens beside those of others", Self::tokens),
         ];
-        for (work, what, measure) in pieces {
-            if self.options.wants(work) {
-                self.tell(what);
-                measure(self, &mut run).with_context(|| format!("{what}: this cannot be measured"))?;
-            }
+        let wanted = pieces.into_iter().filter(|(work, ..)| self.options.wants(*work)).collect::<Vec<_>>();
+        for (number, (_, what, measure)) in (1..).zip(&wanted) {
+            self.tell(&format!("{number} of {}, {what}", wanted.len()));
+            measure(self, &mut run).with_context(|| format!("{what}: this cannot be measured"))?;
         }
         self.resident(&mut run)?;
         self.tell("");
