@@ -9,11 +9,12 @@ pub use assent_operators::limits::*;
 /// Drafts that wait for the sealer; beyond it connections wait, which is the back-pressure.
 pub const MAX_WAITING_DRAFTS: usize = 1024;
 /// A frame with more bytes takes a place more for each time it has so many: what waits takes about five times its frames' bytes.
-pub const PLACE_BYTES: usize = 16 * 1024;
+/// All places hold a round and a half of large batches, enough to fill the next while one is made; more would only be memory.
+pub const PLACE_BYTES: usize = 4 * 1024;
 /// Of the places, those that one principal may hold, over all its connections: others find room beside one that floods.
 pub const MAX_PLACES_PER_PRINCIPAL: usize = MAX_WAITING_DRAFTS / 4;
 /// Large frames that are read at once, of different principals; what others have sent waits in their streams' windows.
-pub const MAX_LARGE_FRAMES_READ: usize = 32;
+pub const MAX_LARGE_FRAMES_READ: usize = 16;
 /// What the kernel is asked to keep of datagrams that were not read yet: as much as a round's worth of large batches.
 pub const SOCKET_BUFFER_BYTES: usize = 4 * 1024 * 1024;
 /// Tasks that a thread takes up between two looks at the socket.

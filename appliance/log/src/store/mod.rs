@@ -55,7 +55,7 @@ const HANDED_OVER: &str = "handed_over";
 const CLOSED: &str = "closed";
 
 /// Pages that are kept in memory.
-const CACHE_BYTES: usize = 32 * 1024 * 1024;
+const CACHE_BYTES: usize = 16 * 1024 * 1024;
 /// How much longer, in milliseconds, an answer is kept than its batch id is taken: a batch may wait for its round, and the
 /// clock may step back a little.
 const ANSWER_MARGIN_MS: u64 = 60_000;
