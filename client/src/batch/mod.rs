@@ -110,8 +110,8 @@ pub struct Batch {
     id: BatchId,
     frame: Vec<u8>,
     places: Vec<Place>,
-    /// In which trace it is asked; nothing in the frame, in the answer or in what follows from it depends on it.
-    trace: Option<TraceContext>,
+    /// In which trace it is asked; nothing in the frame, in the answer or in what follows from it depends on it. Few have one.
+    trace: Option<Box<TraceContext>>,
 }
 
 impl Batch {
@@ -172,13 +172,13 @@ impl Batch {
     /// not keep it.
     #[must_use]
     pub fn traced(self, trace: TraceContext) -> Self {
-        Self { trace: Some(trace), ..self }
+        Self { trace: Some(Box::new(trace)), ..self }
     }
 
     /// In which trace it is asked.
     #[must_use]
-    pub const fn trace(&self) -> Option<&TraceContext> {
-        self.trace.as_ref()
+    pub fn trace(&self) -> Option<&TraceContext> {
+        self.trace.as_deref()
     }
 
     /// Its id.
