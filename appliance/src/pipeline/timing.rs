@@ -13,6 +13,7 @@ use tracing::field::{Empty, display};
 use crate::identity::SpiffeId;
 use crate::meters::{COMPUTED, Distribution, Histogram, WAITED};
 use crate::token::Written;
+use crate::traces;
 
 /// What was measured since the start.
 #[derive(Debug)]
@@ -64,6 +65,7 @@ pub(super) fn span(principal: &SpiffeId, trace: Option<&TraceContext>) -> Span {
         let (id, parent) = (u128::from_be_bytes(trace.trace_id()), u64::from_be_bytes(trace.parent_id()));
         span.record("trace_id", display(format_args!("{id:032x}")));
         span.record("parent_id", display(format_args!("{parent:016x}")));
+        traces::adopt(&span, trace);
     }
     span
 }

@@ -1,5 +1,8 @@
 //! Trace context: the appliance's span of a batch lies below the agent's, and nothing that is decided, answered or kept knows of it.
 
+#[cfg(feature = "otlp")]
+mod collector;
+
 use std::ffi::OsString;
 use std::path::Path;
 use std::process::Command;
