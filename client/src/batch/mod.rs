@@ -270,7 +270,7 @@ pub struct Outcomes {
     epoch: Epoch,
     /// The log that the answer is in, where a trust told.
     origin: Option<&'static str>,
-    principal: String,
+    principal: Box<str>,
     first: LeafIndex,
     rulings: Vec<Ruled>,
     lines: Vec<Line>,
