@@ -35,6 +35,7 @@ pub mod server;
 pub mod serving;
 mod shown;
 pub mod token;
+mod traces;
 pub mod witness;
 
 pub use assent_log as log;

@@ -278,6 +278,18 @@ pub const FREE_DESCRIPTORS: u64 = 128;
 pub const CERTIFICATE_ENDS_SOON: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 /// Bytes of a text of an intent beyond which whoever is to answer it is told how long it is: it scrolls what stands before it away.
 pub const LONG_TEXT_BYTES: usize = 1024;
+/// Spans that wait for the collector of traces; what comes beyond is dropped.
+pub const MAX_SPANS_QUEUED: usize = 4096;
+/// Spans that are sent to it at once.
+pub const MAX_SPANS_AN_EXPORT: usize = 512;
+/// Attributes of one span: as many as that of a batch has, and some for whoever adds one.
+pub const MAX_SPAN_ATTRIBUTES: u32 = 16;
+/// How often spans are sent, where fewer wait than are sent at once.
+pub const SPAN_EXPORT_INTERVAL: Duration = Duration::from_secs(1);
+/// How long the collector may take for an answer.
+pub const SPAN_EXPORT_DEADLINE: Duration = Duration::from_secs(5);
+/// How long the last spans may take when the appliance stops.
+pub const SPAN_EXPORT_LAST: Duration = Duration::from_secs(2);
 /// Readings that `assent top` draws: as many as a wide terminal has columns.
 pub const MAX_TOP_READINGS: usize = 512;
 /// Witnesses that are asked to cosign.

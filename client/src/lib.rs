@@ -99,7 +99,7 @@ pub mod warrant;
 pub use assent_proto as proto;
 pub use assent_proto::number::Timestamp;
 pub use assent_proto::refusal::{Refusal, Retry};
-pub use assent_proto::wire::Ticket as TicketId;
+pub use assent_proto::wire::{Ticket as TicketId, TraceContext};
 
 pub use crate::batch::{Batch, BatchError, BatchId, Outcomes, ReplyError, Ticket, TicketError};
 pub use crate::calendar::parse_rfc3339;

@@ -22,7 +22,7 @@ use assent_proto::refusal::Refusal;
 use assent_proto::token::{self, TokenError};
 use assent_proto::verify::{CheckpointCache, Expected, TrustedKey, verify};
 use assent_proto::wire::{
-    self, BatchId, Frame, KeyInUse, Notice, Reply, Request, RequestError, SignedCheckpoint, Standing, Ticket,
+    self, BatchId, Frame, KeyInUse, Notice, Reply, RequestError, SignedCheckpoint, Standing, Ticket,
 };
 
 mod break_glass;
@@ -98,7 +98,8 @@ fn check_of(kind: &str) -> Option<fn(&mut Case) -> Outcome> {
         "tree-consistency" => checks::tree_consistency,
         "tree-ranges" => checks::tree_ranges,
         "intents" => intents,
-        "requests" => requests,
+        "requests" => checks::frames::requests,
+        "traces" => checks::frames::traces,
         "replies" => replies,
         "tickets" => tickets,
         "entries" => entries,
@@ -175,28 +176,6 @@ fn ascii(text: &str) -> String {
     let escaped =
         |letter: char| if letter.is_ascii() { letter.into() } else { letter.escape_unicode().to_string() };
     text.chars().map(escaped).collect()
-}
-
-fn requests(case: &mut Case) -> Outcome {
-    let frame = case.bytes("frame");
-    let result = case.text("result");
-    match Request::parse(&frame) {
-        Ok(request) => {
-            assert_eq!(request.batch().to_string(), case.text("batch"));
-            assert_eq!(request.batch().time().to_string(), case.text("time"));
-            let intents: Vec<_> = request.intents().map(|(_, bytes)| bytes.to_vec()).collect();
-            assert_eq!(intents, case.all_bytes("intent"));
-            (result, "ok".to_owned())
-        }
-        Err(error) => {
-            assert_eq!(numbered(error.refusal()), case.text("refusal"));
-            let outcome = match error {
-                RequestError::Frame(error) => format!("frame {}", codec_error(error)),
-                RequestError::Intent(position, error) => format!("intent {position} {}", intent_error(error)),
-            };
-            (result, outcome)
-        }
-    }
 }
 
 fn numbered(refusal: Refusal) -> String {

@@ -18,7 +18,7 @@ use assent_client::value::Value;
 use assent_proto::limits::{MAX_BATCH_AGE_MS, MAX_FRAME_BYTES};
 use assent_proto::number::Timestamp;
 use assent_proto::refusal::Refusal;
-use assent_proto::wire::{ALPN, BatchId, Reply};
+use assent_proto::wire::{ALPN, BatchId, Reply, Ticket, TraceContext, append_collect};
 
 /// The refusal of a whole frame.
 fn refusal_of(reply: &[u8]) -> Option<Refusal> {
@@ -86,7 +86,16 @@ fn malformed_frames_are_refused_and_cost_only_their_sender() {
     let mut overlong = good.clone();
     overlong.splice(17..18, [0x81, 0x00]);
     let too_large = vec![1; MAX_FRAME_BYTES + 1];
-    let cases: [(&str, &[u8]); 7] = [
+    let trace: TraceContext =
+        "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".parse().expect("a trace context");
+    let traced = [&trace.encoded()[..], &good].concat();
+    let traced_twice = [&trace.encoded()[..], &traced].concat();
+    let traced_behind = [&good[..], &trace.encoded()].concat();
+    let mut traced_by_nobody = traced.clone();
+    traced_by_nobody.splice(2..18, [0; 16]);
+    let mut collected = trace.encoded().to_vec();
+    append_collect(Ticket(batch_id()), &mut collected);
+    let cases: [(&str, &[u8]); 12] = [
         ("empty", &[]),
         ("of another kind", &[9; 40]),
         ("cut short", &good[..good.len() - 1]),
@@ -94,6 +103,11 @@ fn malformed_frames_are_refused_and_cost_only_their_sender() {
         ("with an overlong varint", &overlong),
         ("without intents", &good[..17]),
         ("oversized", &too_large),
+        ("below two trace contexts", &traced_twice),
+        ("ahead of a trace context", &traced_behind),
+        ("below a trace of zeroes", &traced_by_nobody),
+        ("of a trace context alone", &traced[..TraceContext::BYTES]),
+        ("about a ticket, below a trace context", &collected),
     ];
     agent.runtime.block_on(async {
         let (_endpoint, connection) =
@@ -102,6 +116,7 @@ fn malformed_frames_are_refused_and_cost_only_their_sender() {
             let reply = exchange(&connection, frame).await.unwrap_or_else(|error| panic!("{what}: {error}"));
             assert_eq!(refusal_of(&reply), Some(Refusal::FrameInvalid), "{what}");
         }
+        assert_eq!(refusal_of(&exchange(&connection, &traced).await.expect("an answer")), None);
         // A stream that never ends is given up on; the connection serves on meanwhile.
         let (mut stalled, _) = connection.open_bi().await.expect("a stream");
         stalled.write_all(&good[..20]).await.expect("a few bytes");

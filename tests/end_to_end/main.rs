@@ -63,6 +63,8 @@ mod support;
 #[cfg(test)]
 mod tampering;
 #[cfg(test)]
+mod traces;
+#[cfg(test)]
 mod unsigned;
 #[cfg(test)]
 mod walk;

@@ -73,6 +73,7 @@ const LIBRARIES: &[(&str, &[&str])] = &[
     ("ratatui", &["appliance"]),
     ("clap_complete", &["appliance"]),
     ("clap_mangen", &["appliance"]),
+    ("opentelemetry_sdk", &["appliance"]),
 ];
 
 /// A word that only some files may name.
@@ -141,6 +142,13 @@ const FENCES: &[Fence] = &[
         except: &["appliance/src/serving/service.rs"],
         also: &[],
         why: "one task tells the service manager, and only what the sealer vouches for",
+    },
+    Fence {
+        word: "opentelemetry_sdk",
+        around: &[""],
+        except: &["appliance/src/traces/otlp.rs"],
+        also: &[],
+        why: "one file hands spans to a collector, behind a feature",
     },
     Fence {
         word: "maud",

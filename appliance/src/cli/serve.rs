@@ -2,20 +2,20 @@
 
 use std::io::IsTerminal as _;
 
-use tracing_subscriber::EnvFilter;
-
 use super::{Exit, Failure, Globals};
 use crate::config::Config;
 use crate::limits::TASKS_PER_LOOK_AT_SOCKET;
 use crate::log::OpenError;
 use crate::log::store::StoreError;
 use crate::serving::ServeError;
+use crate::traces::Traces;
 
 /// Runs the command. It ends when it is told to stop.
 pub(super) fn run(globals: &Globals) -> anyhow::Result<Exit> {
     crate::hsm::signer::protect_memory()?;
     let config = Config::load(&globals.config)?;
-    trace();
+    // Ends last: what happens on the way out is traced too.
+    let _traces = Traces::begin(&config, super::output::traces, std::io::stderr().is_terminal())?;
     let mut builder = tokio::runtime::Builder::new_multi_thread();
     // A large batch takes milliseconds to decide: the socket is looked at in between, and not behind a row of them.
     let runtime = builder.enable_all().event_interval(TASKS_PER_LOOK_AT_SOCKET).build()?;
@@ -55,14 +55,4 @@ const fn exit_of(error: &ServeError) -> Exit {
         | ServeError::Witness(_)
         | ServeError::System { .. } => Exit::Failed,
     }
-}
-
-/// Traces go to standard error: JSON, or text on a terminal. `ASSENT_TRACE` filters them.
-pub(super) fn trace() {
-    let filter = EnvFilter::try_from_env("ASSENT_TRACE").unwrap_or_else(|_| EnvFilter::new("info"));
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(super::output::traces)
-        .with_target(false);
-    if std::io::stderr().is_terminal() { builder.init() } else { builder.json().init() }
 }

@@ -14,6 +14,7 @@ mod queue;
 mod quota;
 mod reader;
 mod sections;
+mod traces;
 mod units;
 mod witness;
 
@@ -34,6 +35,7 @@ pub use policy::{Policy, Signers};
 pub use queue::Queue;
 pub use quota::Quota;
 pub use sections::{Appliance, Hsm, Listen, Module, Rearm, Tls};
+pub use traces::Traces;
 pub use witness::{Witnessed, Witnessing};
 
 use crate::identity::tls::{TlsSettings, TransportLimits};
@@ -76,6 +78,8 @@ pub struct Config {
     pub console: Console,
     /// What one connection may use.
     pub quota: Quota,
+    /// Where spans go.
+    pub traces: Traces,
     settings: Vec<Setting>,
 }
 
@@ -241,6 +245,7 @@ impl Config {
             break_glass: BreakGlass::read(&mut reader)?,
             console: Console::read(&mut reader)?,
             quota: Quota::read(&mut reader)?,
+            traces: Traces::read(&mut reader)?,
             settings: Vec::new(),
         };
         Ok(Self { settings: reader.finish()?, ..config })

@@ -67,6 +67,10 @@ fn the_commented_keys_of_the_example_can_be_turned_on() {
         if line.starts_with("pin_credential") || line.starts_with("pin_source") {
             text = text.replace("pin_file = ", "# pin_file = ");
         }
+        if line.starts_with("otlp = ") && !cfg!(feature = "otlp") {
+            assert!(refusal(&text).contains("without the feature `otlp`"), "{line}");
+            continue;
+        }
         parse(&text).expect(line);
     }
 }

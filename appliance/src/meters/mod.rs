@@ -12,9 +12,11 @@ mod monitor;
 mod process;
 mod readiness;
 mod sheet;
+mod spread;
 
 pub use decisions::{Decision, Decisions, Tally};
 pub use exposition::Notation;
 pub use histogram::{COMPUTED, COUNTED, Distribution, Histogram, WAITED};
 pub use monitor::{Bounds, Monitor};
 pub use readiness::{ClosedBoundary, Readiness};
+pub use spread::{Bound, Spread};

@@ -27,7 +27,7 @@ use std::time::Duration;
 
 use assent_proto::entry::Grounds;
 use assent_proto::refusal::Refusal;
-use assent_proto::wire::{Frame, RequestError};
+use assent_proto::wire::{Frame, RequestError, TraceContext};
 use tokio::sync::{oneshot, watch};
 use tracing::Instrument as _;
 
@@ -85,21 +85,21 @@ impl Pipeline {
         }
     }
 
-    /// Answers a frame of this principal: the reply frame. None: the appliance is stopping, and the batch, if it was
+    /// Answers a frame of this principal, asked in that trace: the reply frame. None: the appliance is stopping, and the batch, if it was
     /// decided at all, is to be fetched again under its id.
     pub(crate) async fn answer(
         &self,
         principal: &SpiffeId,
         (lane, turn): (&Lane, Turn<'_>),
-        frame: Vec<u8>,
+        (frame, trace): (Vec<u8>, Option<TraceContext>),
     ) -> Option<Answer> {
         match Frame::parse_of_ticket(&frame) {
             Some(Ok(Frame::Collect(ticket))) => self.collect(principal, ticket).await,
             Some(Ok(Frame::Cancel(ticket))) => self.cancel(principal, ticket).await,
             Some(Ok(Frame::Preauthorize(_))) | None => {
                 let began = Stopwatch::start();
-                let answer =
-                    self.preauthorize(principal, (lane, turn), frame).instrument(span(principal)).await;
+                let span = span(principal, trace.as_ref());
+                let answer = self.preauthorize(principal, (lane, turn), frame).instrument(span).await;
                 if answer.as_ref().is_some_and(|answer| answer.refused.is_none()) {
                     self.timing.answered(began.elapsed());
                 }

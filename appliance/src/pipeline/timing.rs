@@ -1,17 +1,19 @@
 //! How long batches take, and the span that a batch has in the traces.
 //!
 //! The span costs nothing where the traces do not want it (`ASSENT_TRACE=debug` does). It names principal and batch, by which
-//! the log and the agent know them too; what is in the batch it does not tell, for that is the log's.
+//! the log and the agent know them too, and the agent's own trace where the agent said in which one it asks; what is in the
+//! batch it does not tell, for that is the log's.
 
 use std::time::Duration;
 
-use assent_proto::wire::BatchId;
+use assent_proto::wire::{BatchId, TraceContext};
 use tracing::Span;
 use tracing::field::{Empty, display};
 
 use crate::identity::SpiffeId;
 use crate::meters::{COMPUTED, Distribution, Histogram, WAITED};
 use crate::token::Written;
+use crate::traces;
 
 /// What was measured since the start.
 #[derive(Debug)]
@@ -46,17 +48,26 @@ impl Timing {
     }
 }
 
-/// The span of a batch of this principal.
-pub(super) fn span(principal: &SpiffeId) -> Span {
-    tracing::debug_span!(
+/// The span of a batch of this principal, below the span of the agent that asks, where it said which.
+pub(super) fn span(principal: &SpiffeId, trace: Option<&TraceContext>) -> Span {
+    let span = tracing::debug_span!(
         "batch",
         %principal,
+        trace_id = Empty,
+        parent_id = Empty,
         batch = Empty,
         intents = Empty,
         allows = Empty,
         holds = Empty,
         denials = Empty
-    )
+    );
+    if let Some(trace) = trace.filter(|_| !span.is_disabled()) {
+        let (id, parent) = (u128::from_be_bytes(trace.trace_id()), u64::from_be_bytes(trace.parent_id()));
+        span.record("trace_id", display(format_args!("{id:032x}")));
+        span.record("parent_id", display(format_args!("{parent:016x}")));
+        traces::adopt(&span, trace);
+    }
+    span
 }
 
 /// Says in the span of the batch at hand, if it has one, what was decided.

@@ -21,7 +21,7 @@ pub use self::counts::SocketCounts;
 use self::counts::Unwelcome;
 pub use self::drain::Stage;
 use self::drain::{Drain, UnderWay};
-use self::frame::Unread;
+use self::frame::{Arrived, Unread};
 use self::record::Record;
 use crate::clock::Clock;
 use crate::identity::{Peer, Registry, SpiffeId};
@@ -223,15 +223,16 @@ async fn answer(
     (mut send, mut receive): (SendStream, RecvStream),
 ) {
     let reply = match frame::read(&mut receive, pipeline, lane).await {
-        Ok((frame, turn)) => tokio::select! {
+        Ok(Arrived { frame, turn, trace }) => tokio::select! {
             biased;
-            answer = pipeline.answer(principal, (lane, turn), frame) => {
+            answer = pipeline.answer(principal, (lane, turn), (frame, trace)) => {
                 answer.map(|answer| leaving(answer, pipeline, record))
             }
             // Nobody decides any more: whoever waits for a place or a ticket is told to come back.
             () = under_way.closes() => None,
         },
-        Err(Unread::TooLong) => {
+        Err(unread @ (Unread::TooLong | Unread::Untraceable(_))) => {
+            tracing::debug!(%principal, ?unread, "frame refused");
             let _ = receive.stop(code(Refusal::FrameInvalid));
             Some(Answer::refused(Refusal::FrameInvalid))
         }

@@ -10,6 +10,7 @@ use crate::clock::Clock;
 use crate::escalation::{EscalationDesk, EscalationStatus};
 use crate::evaluation::Closed;
 use crate::hsm::FaultClass;
+use crate::meters::Spread;
 use crate::pipeline::Pipeline;
 use crate::policy::{Policies, PolicyStatus};
 use crate::queue::desk::{QueueDesk, QueueStatus};
@@ -75,6 +76,15 @@ pub struct KeyStatus {
     pub since_ms: u64,
 }
 
+/// How long it takes, since the start.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Latency {
+    /// The HSM, for a signature; those that failed included.
+    pub signature: Spread,
+    /// From a batch's last byte to its answer.
+    pub answer: Spread,
+}
+
 /// How the appliance is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Status {
@@ -103,6 +113,9 @@ pub struct Status {
     /// What the sealer has done.
     #[serde(flatten)]
     pub counters: Reading,
+    /// How long signatures and answers take. An appliance of before an upgrade in place does not say.
+    #[serde(default)]
+    pub latency: Latency,
     /// Entries that may stand unsigned; beyond it intents are refused without one.
     pub unsigned_max: u64,
     /// How the HSM keeps the log's fence.
@@ -199,6 +212,10 @@ impl StatusSource {
             bundle: policy.digest.clone(),
             policy,
             counters: self.sealer.gauges().read(),
+            latency: Latency {
+                signature: Spread::of(&self.sealer.gauges().signing()),
+                answer: Spread::of(&self.pipeline.answering()),
+            },
             unsigned_max: self.unsigned_max,
             fence_in_hsm: self.sealer.fence_in_hsm(),
             listen: self.listen.clone(),

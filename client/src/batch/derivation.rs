@@ -48,7 +48,7 @@ pub(super) fn open(
         time: decided.head.time,
         epoch: decided.head.epoch,
         origin,
-        principal: decided.head.principal.to_owned(),
+        principal: decided.head.principal.into(),
         first: decided.sealing.as_ref().map_or(LeafIndex(0), |sealing| sealing.first),
         rulings: rulings.iter().map(owned).collect(),
         lines: leaves.lines,

@@ -18,7 +18,7 @@ use assent_proto::number::{Epoch, LeafIndex, Timestamp};
 use assent_proto::refusal::Refusal;
 use assent_proto::tree::RangeError;
 pub use assent_proto::wire::BatchId;
-use assent_proto::wire::{Ticket as TicketId, Verdict, begin_request, push_intent};
+use assent_proto::wire::{Ticket as TicketId, TraceContext, Verdict, begin_request, push_intent};
 
 use crate::encoding;
 use crate::intent::{Intent, IntentError};
@@ -110,6 +110,8 @@ pub struct Batch {
     id: BatchId,
     frame: Vec<u8>,
     places: Vec<Place>,
+    /// In which trace it is asked; nothing in the frame, in the answer or in what follows from it depends on it. Few have one.
+    trace: Option<Box<TraceContext>>,
 }
 
 impl Batch {
@@ -139,7 +141,7 @@ impl Batch {
         }
         let mut frame = Vec::with_capacity(32 + 256 * intents);
         begin_request(id, intents, &mut frame);
-        Ok(Self { id, frame, places: Vec::with_capacity(intents) })
+        Ok(Self { id, frame, places: Vec::with_capacity(intents), trace: None })
     }
 
     /// Appends an intent whose act takes so many bytes.
@@ -164,6 +166,19 @@ impl Batch {
             batch.push(encoded, act)?;
         }
         Ok(batch)
+    }
+
+    /// The same, asked in this trace: the appliance's own span of it is to be a child of that span. It is sent ahead of the frame, and the log does
+    /// not keep it.
+    #[must_use]
+    pub fn traced(self, trace: TraceContext) -> Self {
+        Self { trace: Some(Box::new(trace)), ..self }
+    }
+
+    /// In which trace it is asked.
+    #[must_use]
+    pub fn trace(&self) -> Option<&TraceContext> {
+        self.trace.as_deref()
     }
 
     /// Its id.
@@ -255,7 +270,7 @@ pub struct Outcomes {
     epoch: Epoch,
     /// The log that the answer is in, where a trust told.
     origin: Option<&'static str>,
-    principal: String,
+    principal: Box<str>,
     first: LeafIndex,
     rulings: Vec<Ruled>,
     lines: Vec<Line>,

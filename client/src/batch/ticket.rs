@@ -32,7 +32,8 @@ impl Ticket {
         // Parts of a batch make no larger batch than it was.
         let parts = positions.iter().map(|position| (from, *position));
         let batch = Batch::of_parts(id.0, parts);
-        let batch = batch.unwrap_or_else(|_| Batch { id: id.0, frame: Vec::new(), places: Vec::new() });
+        let batch =
+            batch.unwrap_or_else(|_| Batch { id: id.0, frame: Vec::new(), places: Vec::new(), trace: None });
         Self { batch, positions }
     }
 

@@ -18,7 +18,7 @@ use std::sync::{Arc, OnceLock};
 
 use assent_proto::limits::MAX_REPLY_BYTES;
 use assent_proto::refusal::Refusal;
-use assent_proto::wire::Reply;
+use assent_proto::wire::{Reply, TraceContext};
 use quinn::{Connection, ReadError, ReadToEndError, VarInt, WriteError};
 use tokio::time::{sleep, timeout};
 
@@ -84,6 +84,19 @@ impl Client {
         self.ask(batch).await
     }
 
+    /// As [`Client::preauthorize`], in a trace of the agent's (W3C Trace Context): the appliance's span of the batch is a child of that span.
+    ///
+    /// # Errors
+    /// As [`Client::preauthorize`].
+    pub async fn preauthorize_traced<'i>(
+        &self,
+        intents: impl IntoIterator<Item = &'i Intent, IntoIter: ExactSizeIterator>,
+        trace: TraceContext,
+    ) -> Result<Outcomes, ClientError> {
+        let batch = Batch::new(new_batch_id()?, intents).map_err(ClientError::Batch)?;
+        self.ask(batch.traced(trace)).await
+    }
+
     /// From here on takes answers that this warrant's key sealed, too, for what is allowed under it. Who has no trust takes them all
     /// the same, and needs none.
     ///
@@ -112,14 +125,14 @@ impl Client {
     /// # Errors
     /// As [`Client::preauthorize`].
     pub async fn reply(&self, batch: &Batch) -> Result<Vec<u8>, ClientError> {
-        self.reply_to(batch.frame()).await
+        self.reply_to(batch.trace(), batch.frame()).await
     }
 
     /// The answer to a frame, asked for until there is one.
-    async fn reply_to(&self, frame: &[u8]) -> Result<Vec<u8>, ClientError> {
+    async fn reply_to(&self, trace: Option<&TraceContext>, frame: &[u8]) -> Result<Vec<u8>, ClientError> {
         let deadline = self.shared.config.deadline;
         let mut last = None;
-        match timeout(deadline, self.ask_until_answered(frame, &mut last)).await {
+        match timeout(deadline, self.ask_until_answered(trace, frame, &mut last)).await {
             Ok(outcome) => outcome,
             Err(_) => Err(ClientError::Deadline { deadline, last: last.map(Box::new) }),
         }
@@ -127,12 +140,13 @@ impl Client {
 
     async fn ask_until_answered(
         &self,
+        trace: Option<&TraceContext>,
         frame: &[u8],
         last: &mut Option<ClientError>,
     ) -> Result<Vec<u8>, ClientError> {
         let mut pauses = Pauses::new();
         loop {
-            match self.ask_once(frame).await {
+            match self.ask_once(trace, frame).await {
                 Err(error) if error.can_be_repeated() => *last = Some(error),
                 answered => return answered,
             }
@@ -140,10 +154,10 @@ impl Client {
         }
     }
 
-    async fn ask_once(&self, frame: &[u8]) -> Result<Vec<u8>, ClientError> {
+    async fn ask_once(&self, trace: Option<&TraceContext>, frame: &[u8]) -> Result<Vec<u8>, ClientError> {
         let addr = &self.shared.config.addr;
         let connection = self.shared.connected().await?;
-        let outcome = match exchange(addr, &connection, frame).await {
+        let outcome = match exchange(addr, &connection, trace, frame).await {
             Ok(reply) if says_shutting_down(&reply) => Err(ClientError::ShuttingDown { addr: addr.clone() }),
             outcome => outcome,
         };
@@ -167,11 +181,22 @@ impl Client {
     }
 }
 
-/// One stream: the frame out, its end, the reply in.
-async fn exchange(addr: &str, connection: &Connection, frame: &[u8]) -> Result<Vec<u8>, ClientError> {
+/// One stream: the trace context out where there is one, the frame, its end, the reply in.
+async fn exchange(
+    addr: &str,
+    connection: &Connection,
+    trace: Option<&TraceContext>,
+    frame: &[u8],
+) -> Result<Vec<u8>, ClientError> {
     let lost = |error: &dyn std::fmt::Display| ClientError::Lost(error.to_string());
     let (mut send, mut receive) = connection.open_bi().await.map_err(|error| lost(&error))?;
-    match send.write_all(frame).await {
+    let written = async {
+        if let Some(trace) = trace {
+            send.write_all(&trace.encoded()).await?;
+        }
+        send.write_all(frame).await
+    };
+    match written.await {
         Ok(()) => send.finish().map_err(|error| lost(&error))?,
         // It has heard enough to refuse; the reply says why.
         Err(WriteError::Stopped(_)) => {}

@@ -69,7 +69,7 @@ impl Client {
 
     async fn ask_about(&self, ticket: &Ticket, frame: &[u8]) -> Result<Collected, ClientError> {
         self.check_fork()?;
-        let reply = self.reply_to(frame).await?;
+        let reply = self.reply_to(None, frame).await?;
         match self.shared.open(ticket.batch().clone(), &reply) {
             Ok(outcomes) => self.check_fork().map(|()| Collected::Decided(outcomes)),
             Err(ReplyError::Refused(refusal @ (Refusal::Queued | Refusal::AwaitingApproval))) => {

@@ -11,7 +11,7 @@ use crate::refusal::Refusal;
 use crate::wire::Ticket;
 
 /// The first byte of a frame that asks for leave.
-const PREAUTHORIZE: u8 = 1;
+pub(super) const PREAUTHORIZE: u8 = 1;
 /// The first byte of a frame that asks what became of intents that waited.
 const COLLECT: u8 = 2;
 /// The first byte of a frame that withdraws them.

@@ -1,4 +1,6 @@
-//! Checks of the tree's vectors.
+//! Checks of the vectors: the tree's here, the frames' beside.
+
+pub(crate) mod frames;
 
 use assent_proto::hash::Hash;
 use assent_proto::number::{LeafIndex, TreeSize};

@@ -18,7 +18,7 @@ use super::{File, encoded};
 pub(super) const NOW: Timestamp = Timestamp(1_790_000_000_000);
 pub(super) const BATCH: BatchId = BatchId::new(NOW, [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
 
-fn intent() -> Vec<u8> {
+pub(super) fn intent() -> Vec<u8> {
     [act(&context()), encoded(&TERMS)].concat()
 }
 

@@ -11,6 +11,7 @@ mod notices;
 mod scene;
 mod tickets;
 mod tokens;
+mod traces;
 mod tree;
 mod warrants;
 
@@ -25,6 +26,7 @@ pub(crate) fn all() -> Vec<(&'static str, String)> {
         ("tree-ranges.txt", tree::ranges()),
         ("intents.txt", intents::intents()),
         ("requests.txt", frames::requests()),
+        ("traces.txt", traces::traces()),
         ("replies.txt", frames::replies()),
         ("tickets.txt", tickets::tickets()),
         ("entries.txt", frames::entries()),

@@ -1,12 +1,12 @@
 //! The request: whatever a peer sends, through the decoder, the intent boundary and an evaluation.
 //!
-//! The first byte tells whether the rest is a frame, or decides a frame that must be taken. Bytes that are taken are the
-//! only bytes for what they say: encoding it again gives them back.
+//! The first byte tells whether the rest is what comes on a stream, or decides a frame that must be taken, below a trace context or not. Bytes
+//! that are taken are the only bytes for what they say: encoding it again gives them back.
 #![no_main]
 
 use assent_evaluator::{Address, Decision, Facts, Intent, Misfit, Uid, Verdict, Verified};
 use assent_proto::context::{Event, Ip};
-use assent_proto::wire::Request;
+use assent_proto::wire::{Request, TraceContext};
 use fuzz::choices::Choices;
 use fuzz::frame::{again, sound};
 use fuzz::tables::Tables;
@@ -21,19 +21,34 @@ static TABLES: LazyLock<Verified<Tables>> = LazyLock::new(|| {
 
 fuzz_target!(|data: &[u8]| {
     let Some((way, rest)) = data.split_first() else { return };
-    match way % 2 {
-        0 => {
+    match way % 4 {
+        0 | 2 => {
             take(rest);
         }
-        _ => {
-            let frame = sound(&mut Choices::new(rest));
-            assert!(take(&frame), "a sound frame is refused: {frame:?}");
+        way => {
+            let mut choices = Choices::new(rest);
+            let frame = sound(&mut choices);
+            let ahead = if way == 1 { Vec::new() } else { trace(&mut choices) };
+            let stream = [ahead, frame].concat();
+            assert!(take(&stream), "a sound frame is refused: {stream:?}");
         }
     }
 });
 
-/// Whether the frame is taken; then it has one encoding, and each of its intents an answer.
-fn take(frame: &[u8]) -> bool {
+/// A trace context that must be taken.
+fn trace(choices: &mut Choices<'_>) -> Vec<u8> {
+    let id = std::array::from_fn(|at| choices.byte() | u8::from(at == 0));
+    let parent = std::array::from_fn(|at| choices.byte() | u8::from(at == 0));
+    let context = TraceContext::new(id, parent, choices.byte()).expect("no id is of zeroes");
+    assert_eq!(context.to_string().parse(), Ok(context));
+    context.encoded().to_vec()
+}
+
+/// Whether what came is taken; then it has one encoding, and each of its intents an answer.
+fn take(stream: &[u8]) -> bool {
+    let Ok((trace, frame)) = TraceContext::split(stream) else { return false };
+    let ahead = trace.map(|trace| trace.encoded().to_vec()).unwrap_or_default();
+    assert_eq!(stream.split_at(ahead.len()), (&*ahead, frame), "a trace context has another encoding");
     let Ok(request) = Request::parse(frame) else { return false };
     assert_eq!(again(&request), frame, "a frame has another encoding");
     let view = TABLES.view();

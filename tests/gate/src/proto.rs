@@ -11,7 +11,7 @@ use assent_proto::number::{LeafIndex, Timestamp, TreeSize};
 use assent_proto::refusal::Refusal;
 use assent_proto::token::{self, UnverifiedToken};
 use assent_proto::tree::{Frontier, Range, consistency, inclusion};
-use assent_proto::wire::{self, Arrived, BatchId, Decided, NoticeReader, Reply, Request};
+use assent_proto::wire::{self, Arrived, BatchId, Decided, NoticeReader, Reply, Request, TraceContext};
 
 /// A sink that keeps nothing but a sum, so that no write can be left out.
 #[derive(Default)]
@@ -64,14 +64,29 @@ pub unsafe extern "C" fn gate_act(data: *const u8, length: usize, digest: &mut [
 pub unsafe extern "C" fn gate_request(data: *const u8, length: usize, now: u64) -> u64 {
     // SAFETY: the caller's promise.
     let bytes = unsafe { crate::bytes(data, length) };
+    let Ok((trace, bytes)) = TraceContext::split(bytes) else { return 1 };
+    let mut sum = Sum::default();
+    sum.extend(trace.iter().flat_map(TraceContext::encoded));
     match Request::parse(bytes) {
         Ok(request) if request.batch().is_current(Timestamp(now)) => request
             .intents()
             .map(|(intent, bytes)| intent.terms.audience.len() as u64 ^ bytes.len() as u64)
-            .sum(),
+            .fold(sum.0, u64::wrapping_add),
         Ok(_) => 0,
         Err(error) => u64::from(error.refusal().number()),
     }
+}
+
+/// Reads a trace context that is text.
+///
+/// # Safety
+/// `data` points to `length` bytes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn gate_traceparent(data: *const u8, length: usize, out: &mut [u8; 27]) -> bool {
+    // SAFETY: the caller's promise.
+    let bytes = unsafe { crate::bytes(data, length) };
+    let text = core::str::from_utf8(bytes).unwrap_or_default();
+    text.parse().map(|trace: TraceContext| *out = trace.encoded()).is_ok()
 }
 
 /// Writes a request of the intents between the cuts.

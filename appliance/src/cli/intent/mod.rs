@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use assent_client::intent::Intent;
 use assent_client::outcome::Outcome;
-use assent_client::{Client, ClientError, Config, Outcomes};
+use assent_client::{Client, ClientError, Config, Outcomes, TraceContext};
 use clap::Subcommand;
 
 use super::{Exit, Format, Globals, output};
@@ -29,11 +29,15 @@ pub(super) enum Verb {
         /// Intents of one batch.
         #[arg(long, default_value_t = 1024, value_parser = clap::value_parser!(u16).range(1..=4096))]
         batch: u16,
+        #[command(flatten)]
+        trace: Trace,
     },
     /// Ask for one intent.
     Ask {
         /// The intent as JSON; `-` for standard input.
         intent: String,
+        #[command(flatten)]
+        trace: Trace,
     },
     /// Ask what became of intents that wait, and wait until it is decided.
     Collect {
@@ -53,16 +57,31 @@ pub(super) enum Verb {
     },
 }
 
+/// In which trace to ask.
+#[derive(Clone, Copy, Debug, clap::Args)]
+pub(super) struct Trace {
+    /// The span that asks, as a W3C `traceparent`: the appliance's spans of these batches are children of it.
+    #[arg(long, value_name = "00-TRACE-PARENT-FLAGS", value_parser = traceparent)]
+    traceparent: Option<TraceContext>,
+}
+
+fn traceparent(text: &str) -> Result<TraceContext, &'static str> {
+    text.parse().map_err(|_| {
+        "it is 00, 32 digits of the trace, 16 of the span and 2 of flags, in lower-case hexadecimal with - between them, and no id of zeroes"
+    })
+}
+
 /// Runs the command.
 pub(super) fn run(verb: Verb, globals: &Globals) -> anyhow::Result<Exit> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let (intents, sinks, batch) = match verb {
-        Verb::Preauthorize { file, tokens, tickets, batch } => {
-            (read_lines(&file)?, Sinks::create(tokens.as_deref(), tickets.as_deref())?, usize::from(batch))
+    let (intents, sinks, batch, trace) = match verb {
+        Verb::Preauthorize { file, tokens, tickets, batch, trace } => {
+            let sinks = Sinks::create(tokens.as_deref(), tickets.as_deref())?;
+            (read_lines(&file)?, sinks, usize::from(batch), trace)
         }
-        Verb::Ask { intent } => {
+        Verb::Ask { intent, trace } => {
             let json = if intent == "-" { read_all(Path::new("-"))? } else { intent };
-            (vec![Intent::from_json(&json)?], Sinks::default(), 1)
+            (vec![Intent::from_json(&json)?], Sinks::default(), 1, trace)
         }
         Verb::Collect { file, tokens, once } => {
             let sinks = Sinks::create(tokens.as_deref(), None)?;
@@ -72,20 +91,24 @@ pub(super) fn run(verb: Verb, globals: &Globals) -> anyhow::Result<Exit> {
             return runtime.block_on(waiting::cancel(&waiting::read(&file)?, globals));
         }
     };
-    runtime.block_on(preauthorize(&intents, sinks, batch, globals))
+    runtime.block_on(preauthorize(&intents, sinks, (batch, trace), globals))
 }
 
 async fn preauthorize(
     intents: &[Intent],
     mut sinks: Sinks,
-    batch: usize,
+    (batch, Trace { traceparent }): (usize, Trace),
     globals: &Globals,
 ) -> anyhow::Result<Exit> {
     let client = connect().await?;
     let mut out = std::io::BufWriter::new(crate::cli::stdout());
     let mut worst = Exit::Done;
     for chunk in intents.chunks(batch.max(1)) {
-        let outcomes = client.preauthorize(chunk).await.map_err(|error| super::unavailable(&error))?;
+        let outcomes = match traceparent {
+            Some(trace) => client.preauthorize_traced(chunk, trace).await,
+            None => client.preauthorize(chunk).await,
+        };
+        let outcomes = outcomes.map_err(|error| super::unavailable(&error))?;
         for (intent, outcome) in chunk.iter().zip(outcomes.iter()) {
             worst = worst.max(exit_of(&outcome));
             print(intent, &outcome, globals.output, intents.len() == 1, &mut out)?;

@@ -13,15 +13,17 @@ use ratatui::widgets::{Block, Clear, Paragraph, Sparkline};
 use super::readings::{Rates, Readings};
 use crate::cli::utc;
 use crate::hsm::FaultClass;
-use crate::serving::status::{BoundaryStatus, Status};
+use crate::meters::Spread;
+use crate::serving::status::{BoundaryStatus, Latency, Status};
 use crate::shown::{counted, visible};
 use crate::token::FenceInHsm;
 
 /// Less than this cannot be read.
 const LEAST: (u16, u16) = (60, 16);
 
-/// Rows below which there are no bars.
+/// Rows below which there are no bars, and below which they are low: words go before bars.
 const ROWS_FOR_BARS: u16 = 20;
+const ROWS_FOR_HIGH_BARS: u16 = 25;
 
 /// What words look like.
 #[derive(Clone, Copy)]
@@ -92,11 +94,14 @@ fn heading(readings: &Readings, now: Timestamp, palette: Palette) -> Line<'stati
 }
 
 fn draw_status(frame: &mut Frame<'_>, area: Rect, status: &Status, readings: &Readings, palette: Palette) {
-    // On a low terminal words go before bars.
-    let bars = if area.height < ROWS_FOR_BARS { 0 } else { 4 };
+    let bars = match area.height {
+        ..ROWS_FOR_BARS => 0,
+        ROWS_FOR_BARS..ROWS_FOR_HIGH_BARS => 3,
+        ROWS_FOR_HIGH_BARS.. => 4,
+    };
     let [boundaries, middle, lines, rest] = Layout::vertical([
         Constraint::Length(6),
-        Constraint::Length(7),
+        Constraint::Length(8),
         Constraint::Length(bars),
         Constraint::Fill(1),
     ])
@@ -104,7 +109,9 @@ fn draw_status(frame: &mut Frame<'_>, area: Rect, status: &Status, readings: &Re
     panel(frame, boundaries, "boundaries", boundary_lines(status, palette));
     let [left, right] =
         Layout::horizontal([Constraint::Percentage(45), Constraint::Percentage(55)]).areas(middle);
-    panel(frame, left, "rates", rate_lines(status, readings.newest(), palette));
+    let mut rates = rate_lines(status, readings.newest());
+    rates.extend(latency_lines(readings.latency().as_ref()));
+    panel(frame, left, "rates", rates);
     panel(frame, right, "people", people_lines(status, palette));
     let [tokens, rounds] =
         Layout::horizontal([Constraint::Percentage(50), Constraint::Percentage(50)]).areas(lines);
@@ -146,9 +153,19 @@ fn boundary_lines(status: &Status, palette: Palette) -> Vec<Line<'static>> {
         .map(|(name, boundary)| boundary_line(name, boundary, status.now_ms, palette))
         .collect();
     let trips = counted(status.counters.trips, "trip", "trips");
-    let lowest = status.lowest_epoch;
-    lines.push(Line::raw(format!("epoch       {}, lowest {lowest}; {trips} since start", status.epoch)));
+    let stands = format!("; epoch {}, lowest {}; {trips} since start", status.epoch, status.lowest_epoch);
+    lines.push(Line::from(vec![Span::raw("signer      "), signer(status, palette), Span::raw(stands)]));
     lines
+}
+
+fn signer(status: &Status, palette: Palette) -> Span<'static> {
+    match (status.counters.signer_process, status.counters.slow_signatures) {
+        (0, _) => Span::styled("NONE RUNS", palette.bad()),
+        (process, 0) => Span::raw(format!("process {process}")),
+        (process, slow) => {
+            Span::styled(format!("process {process}, {} signatures SLOW", grouped(slow)), palette.wary())
+        }
+    }
 }
 
 fn boundary_line(name: &str, boundary: &BoundaryStatus, now_ms: u64, palette: Palette) -> Line<'static> {
@@ -169,7 +186,7 @@ fn boundary_line(name: &str, boundary: &BoundaryStatus, now_ms: u64, palette: Pa
     Line::from(vec![name, Span::styled(words, palette.bad()), Span::raw(why)])
 }
 
-fn rate_lines(status: &Status, rates: Option<Rates>, palette: Palette) -> Vec<Line<'static>> {
+fn rate_lines(status: &Status, rates: Option<Rates>) -> Vec<Line<'static>> {
     let counters = &status.counters;
     let told = |rate: Option<u64>, total: u64| match rate {
         Some(rate) => format!("{:>9} /s  {:>12}", grouped(rate), grouped(total)),
@@ -179,7 +196,7 @@ fn rate_lines(status: &Status, rates: Option<Rates>, palette: Palette) -> Vec<Li
         Some(rate) => format!("{:>7}.{} /s  {:>12}", grouped(rate / 10), rate % 10, grouped(total)),
         None => format!("{:>9} /s  {:>12}", "-", grouped(total)),
     };
-    let mut lines = vec![
+    vec![
         Line::raw(format!("tokens {}", told(rates.map(|rates| rates.tokens), counters.tokens_released))),
         Line::raw(format!("entries{}", told(rates.map(|rates| rates.entries), counters.entries))),
         Line::raw(format!("rounds {}", tenths(rates.map(|rates| rates.rounds_in_ten), counters.rounds))),
@@ -187,16 +204,19 @@ fn rate_lines(status: &Status, rates: Option<Rates>, palette: Palette) -> Vec<Li
             "signed {}",
             tenths(rates.map(|rates| rates.signatures_in_ten), counters.signatures)
         )),
-    ];
-    let signer = if counters.signer_process == 0 {
-        Line::styled("signer  NONE RUNS", palette.bad())
-    } else if counters.slow_signatures > 0 {
-        Line::styled(format!("signer  {} signatures SLOW", grouped(counters.slow_signatures)), palette.wary())
-    } else {
-        Line::raw(format!("signer  process {}", counters.signer_process))
+    ]
+}
+
+/// Of the last readings; what was not measured in them is not told.
+fn latency_lines(latency: Option<&Latency>) -> [Line<'static>; 2] {
+    let told = |name: &str, of: fn(&Latency) -> &Spread| {
+        let at = |of_1000| {
+            let bound = latency.and_then(|latency| of(latency).quantile(of_1000));
+            bound.map_or_else(|| "-".to_owned(), |bound| bound.to_string())
+        };
+        Line::raw(format!("{name} p50 {:<7} p99 {}", at(500), at(990)))
     };
-    lines.push(signer);
-    lines
+    [told("signing", |latency| &latency.signature), told("answers", |latency| &latency.answer)]
 }
 
 fn people_lines(status: &Status, palette: Palette) -> Vec<Line<'static>> {
@@ -306,10 +326,11 @@ fn help(frame: &mut Frame<'_>, area: Rect) {
         "p, space    hold the picture still; the appliance goes on",
         "?, h        this; Esc closes it",
         "",
-        "Rates are of the last two readings, totals since the",
-        "appliance started. `assent status` tells the rest.",
+        "Rates are of the last two readings, latencies of the last",
+        "60: the bounds that p50 and p99 do not pass. Totals are",
+        "since the start. `assent status` tells the rest.",
     ];
-    let (width, height) = (62.min(area.width), 8.min(area.height));
+    let (width, height) = (62.min(area.width), 9.min(area.height));
     let [row] =
         Layout::vertical([Constraint::Length(height)]).flex(ratatui::layout::Flex::Center).areas(area);
     let [middle] =

@@ -5,8 +5,11 @@ use std::collections::VecDeque;
 use assent_proto::number::Timestamp;
 
 use crate::limits::MAX_TOP_READINGS;
-use crate::serving::status::Status;
+use crate::serving::status::{Latency, Status};
 use crate::token::Reading;
+
+/// Between how many readings latencies are told of: a minute, asked every second. A p99 of two readings would be of a handful.
+const LATENCY_READINGS: usize = 60;
 
 /// What happened between two readings.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -36,6 +39,8 @@ pub(super) struct Readings {
     pub(super) paused: bool,
     /// Whether the keys are explained.
     pub(super) help: bool,
+    /// How long everything took by each of the last readings, counted since the start of the appliance.
+    latencies: VecDeque<Latency>,
     /// When the newest answer came, or the watch began.
     heard: Timestamp,
 }
@@ -44,7 +49,8 @@ impl Readings {
     /// None yet.
     pub(super) const fn new(now: Timestamp) -> Self {
         let rates = VecDeque::new();
-        Self { latest: None, rates, silent: None, paused: false, help: false, heard: now }
+        let latencies = VecDeque::new();
+        Self { latest: None, rates, silent: None, paused: false, help: false, latencies, heard: now }
     }
 
     /// Takes an answer, or that there is none.
@@ -72,10 +78,25 @@ impl Readings {
                     self.rates.push_back(rates);
                 }
                 // Another process counts from nothing.
-                None => self.rates.clear(),
+                None => {
+                    self.rates.clear();
+                    self.latencies.clear();
+                }
             }
         }
+        if self.latencies.len() > LATENCY_READINGS {
+            self.latencies.pop_front();
+        }
+        self.latencies.push_back(status.latency.clone());
         self.latest = Some(status);
+    }
+
+    /// How long it took of late: between the oldest and the newest of the last readings.
+    pub(super) fn latency(&self) -> Option<Latency> {
+        let (before, now) = (self.latencies.front()?, self.latencies.back()?);
+        let (signature, answer) =
+            (now.signature.since(&before.signature)?, now.answer.since(&before.answer)?);
+        Some(Latency { signature, answer })
     }
 
     /// The newest rates.

@@ -31,6 +31,9 @@ fn minute() -> Readings {
         status.counters.entries -= before * 24;
         status.counters.rounds -= before * 2;
         status.counters.signatures -= before * 3;
+        status.latency.signature.counts[1] -= before * 2;
+        status.latency.signature.counts[3] -= before / 2;
+        status.latency.answer.counts[3] -= before * 2;
         let now = Timestamp(status.now_ms);
         readings.take(Ok(status), now);
     }
@@ -174,6 +177,37 @@ fn rates_are_of_two_readings_and_none_outlives_a_restart() {
     assert_eq!(readings.newest(), Some(rates));
     readings.take(Ok(restarted), Timestamp(0));
     assert_eq!(readings.newest(), None);
+}
+
+#[test]
+fn latencies_are_of_the_last_readings_and_none_outlives_a_restart() {
+    let mut readings = minute();
+    let told = |readings: &Readings| {
+        let latency = readings.latency()?;
+        Some(
+            [(&latency.signature, 500), (&latency.signature, 990), (&latency.answer, 990)]
+                .map(|(spread, of_1000)| spread.quantile(of_1000).map(|bound| bound.to_string())),
+        )
+    };
+    let some = |text: &str| Some(text.to_owned());
+    assert_eq!(told(&readings), Some([some("<=250us"), some("<=1ms"), some("<=1ms")]));
+    // What was slow before the last readings is not of now; what is slow now is.
+    let mut slow = status();
+    (slow.now_ms, slow.latency.signature.counts[16]) = (slow.now_ms + 1000, 300);
+    let now = Timestamp(slow.now_ms);
+    readings.take(Ok(slow.clone()), now);
+    assert_eq!(told(&readings).unwrap()[..2], [some(">10s"), some(">10s")]);
+    for second in 1..=60 {
+        slow.now_ms += second * 1000;
+        readings.take(Ok(slow.clone()), now);
+    }
+    assert_eq!(told(&readings), Some([None, None, None]), "nothing was signed");
+    let (drawn, _) = picture(&readings, slow.now_ms, (80, 24), false);
+    assert!(drawn.contains("signing p50 -       p99 -"), "{drawn}");
+    let mut restarted = status();
+    restarted.counters = crate::token::Reading::default();
+    readings.take(Ok(restarted), now);
+    assert_eq!(told(&readings), Some([None, None, None]));
 }
 
 #[test]
