@@ -7,6 +7,7 @@
 
 pub mod acts;
 pub mod assets;
+pub mod drills;
 pub mod evidence;
 pub mod live;
 pub mod pages;

@@ -4,6 +4,7 @@
 //! text. A page that is live has its live part in `Console::live_part`, which is what the stream of events sends anew.
 
 mod break_glass;
+mod drills;
 mod entry;
 mod escalations;
 mod evidence;
@@ -25,6 +26,7 @@ use super::live::Moment;
 use super::{Console, Visitor, assets};
 use crate::shown::visible;
 
+pub use drills::{drill, drills};
 pub use entry::{entry, no_entry};
 pub use evidence::{not_begun, report};
 pub use front::{enrol, login, sorry};

@@ -67,6 +67,8 @@ impl ConsoleRoutes {
             .route("/log", get(pages::log))
             .route("/log/{index}", get(pages::entry))
             .route("/log/{index}/proof", get(pages::proof))
+            .route("/drills", get(pages::drills))
+            .route("/drills/{index}", get(pages::drill))
             .route("/evidence/report", get(evidence::report))
             .route("/evidence/verify", post(evidence::verify))
             .route("/evidence/download", post(evidence::download))
