@@ -1,5 +1,6 @@
 //! The operator console in a real browser: enrolling, looking on while a boundary trips, deciding holds, and what it refuses.
 
+mod access;
 mod browser;
 mod evidence;
 mod site;
