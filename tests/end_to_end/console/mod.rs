@@ -1,6 +1,7 @@
 //! The operator console in a real browser: enrolling, looking on while a boundary trips, deciding holds, and what it refuses.
 
 mod access;
+mod acts;
 mod browser;
 mod evidence;
 mod site;
