@@ -21,7 +21,7 @@ pub(super) async fn live(console: &Console, moment: &Moment) -> Markup {
     html! {
         section {
             h2 { "Who is told" }
-            @if escalations.sinks.is_empty() { p.warn { "Nobody: the configuration has no `[[escalation.sink]]`." } } @else {
+            @if escalations.sinks.is_empty() { p.warn { "Nobody: the configuration has no " code { "[[escalation.sink]]" } "." } } @else {
                 div.wide role="group" tabindex="0" aria-label="Who is told" { table {
                     thead { tr { th { "Sink" } th.number { "Waiting" } th { "Since" } th.number { "Undeliverable" } th { "Why" } } }
                     tbody { @for sink in &escalations.sinks {

@@ -35,14 +35,14 @@ fn hits(query: &Query, found: &Found) -> Markup {
     html! {
         p.soft { (found.hits.len()) " found in " (found.searched) " entries, the newest first."
             @if found.archived { " What is older lies in an archive." } }
-        div.wide role="group" tabindex="0" aria-label="Entries" { table {
+        div.wide.rows role="group" tabindex="0" aria-label="Entries" { table {
             thead { tr { th { "Leaf" } th { "When" } th { "Kind" } th { "What" } } }
             tbody { @for hit in &found.hits {
                 tr {
-                    td { a href=(format!("/log/{}", hit.index)) { (hit.index) } }
-                    td { (time(hit.time_ms)) }
-                    td { (hit.kind) }
-                    td { (in_a_line(hit)) }
+                    td data-what="Leaf" { a href=(format!("/log/{}", hit.index)) { (hit.index) } }
+                    td data-what="When" { (time(hit.time_ms)) }
+                    td data-what="Kind" { (hit.kind) }
+                    td data-what="What" { (in_a_line(hit)) }
                 }
             } }
         } }
