@@ -331,6 +331,18 @@ pub const MAX_CONSOLE_SEARCHED: u64 = 100_000;
 pub const CONSOLE_SEARCH_TIME: Duration = Duration::from_millis(750);
 /// Leaves that are looked at for an intent that is like a held one.
 pub const MAX_CONSOLE_SIMILAR: u64 = 20_000;
+/// How long a verification of the whole log that the console was asked for may take; a longer one is for `assent log verify`.
+pub const EVIDENCE_TIME: Duration = Duration::from_secs(30 * 60);
+/// How long the result of one is good enough, before another may begin: each takes a thread, at the lowest priority.
+pub const EVIDENCE_PAUSE: Duration = Duration::from_secs(60);
+/// Outages, warrants and findings that the console's evidence page lists; the report has the others.
+pub const MAX_EVIDENCE_ROWS: usize = 20;
+/// How long a download of the log may take.
+pub const EVIDENCE_DOWNLOAD_TIME: Duration = Duration::from_secs(60 * 60);
+/// Bytes of a piece of that download,
+pub const EVIDENCE_PIECE_BYTES: usize = 64 * 1024;
+/// and pieces that are on their way at once.
+pub const EVIDENCE_PIECES: usize = 4;
 
 const _: () = assert!(
     MAX_DATA_OBJECTS * (MAX_DATA_BYTES + 8) + 16 < MAX_SIGNER_FRAME_BYTES,

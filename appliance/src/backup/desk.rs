@@ -1,7 +1,8 @@
 //! The appliance's part of a backup: a copy of the log's store, of one commit, left where only its owner reads.
 //!
 //! The one rule: the appliance serves on, and never for a backup runs low on disk. It copies the store alone, which nobody
-//! else can read while it is open; the command that asked takes the copy away, and all that are plain files.
+//! else can read while it is open; the command that asked takes the copy away, and all that are plain files. The console's
+//! download is made from such a copy too, in a folder of its own.
 
 use std::path::{Path, PathBuf};
 
@@ -15,6 +16,8 @@ use crate::token::{Operation, SealerHandle};
 
 /// The folder in the data folder in which the copy waits to be taken away.
 const STAGE: &str = "backup.unfinished";
+/// The same for a download.
+const DOWNLOAD_STAGE: &str = "evidence.unfinished";
 
 /// What became of the wish for a copy.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,25 +49,40 @@ impl BackupDesk {
     #[must_use]
     pub fn new(sealer: SealerHandle, data: &Path, spare: u64) -> Self {
         clear(data);
+        clear_stage(data, DOWNLOAD_STAGE);
         Self { sealer, data: data.to_owned(), spare }
     }
 
     /// Makes a copy, and has the log say so. None: the appliance is stopping.
     pub(crate) async fn copy(&self, by: String) -> Option<BackupAnswer> {
         let desk = self.clone();
-        let copied = tokio::task::spawn_blocking(move || desk.stage()).await.ok()?;
+        let copied = tokio::task::spawn_blocking(move || desk.stage(STAGE)).await.ok()?;
         Some(match copied {
             Ok((folder, head)) => {
-                let statement = format!("size {}\n", head.size);
-                let (by, signatures) = (vec![by], Vec::new());
-                self.sealer.record(Operation::Operators { act: "backup", by, statement, signatures });
+                self.tell("backup", by, &head);
                 BackupAnswer::Copied { folder }
             }
             Err(error) => BackupAnswer::Refused { reason: reason(&error) },
         })
     }
 
-    fn stage(&self) -> Result<(PathBuf, StoredHead), BackupError> {
+    /// Makes a copy for somebody's download, and has the log say so: the folder that it lies in, which whoever asked removes.
+    /// Waits for the disk.
+    ///
+    /// # Errors
+    /// Why there is none, and what to do.
+    pub(crate) fn copy_for_download(&self, by: String) -> Result<PathBuf, String> {
+        let (folder, head) = self.stage(DOWNLOAD_STAGE).map_err(|error| reason(&error))?;
+        self.tell("download", by, &head);
+        Ok(folder)
+    }
+
+    fn tell(&self, act: &'static str, by: String, head: &StoredHead) {
+        let (statement, by, signatures) = (format!("size {}\n", head.size), vec![by], Vec::new());
+        self.sealer.record(Operation::Operators { act, by, statement, signatures });
+    }
+
+    fn stage(&self, name: &str) -> Result<(PathBuf, StoredHead), BackupError> {
         let reader = self.sealer.reader();
         let wanted = std::fs::metadata(reader.path()).map_or(0, |log| log.len());
         if free(&self.data).is_none_or(|free| free < wanted.saturating_add(self.spare)) {
@@ -74,7 +92,7 @@ impl BackupDesk {
             );
             return Err(BackupError::Refused(needed));
         }
-        let folder = self.data.join(STAGE);
+        let folder = self.data.join(name);
         match make_folder(&folder) {
             Err(BackupError::Exists(_)) => {
                 let busy = "another backup is being made; come back when it is done. Where none is, a restart clears what a killed one left";
@@ -86,7 +104,7 @@ impl BackupDesk {
         match copied {
             Ok(head) => Ok((folder, head)),
             Err(error) => {
-                clear(&self.data);
+                clear_stage(&self.data, name);
                 Err(error.into())
             }
         }
@@ -95,8 +113,12 @@ impl BackupDesk {
 
 /// Removes the copy.
 pub(super) fn clear(data: &Path) {
+    clear_stage(data, STAGE);
+}
+
+fn clear_stage(data: &Path, name: &str) {
     // Best effort: what is left costs room, and the next start tries again.
-    let _ = std::fs::remove_dir_all(data.join(STAGE));
+    let _ = std::fs::remove_dir_all(data.join(name));
 }
 
 /// An error with its causes, in a line.

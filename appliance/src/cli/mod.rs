@@ -41,7 +41,7 @@ mod signing;
 mod status;
 mod token;
 mod top;
-mod trust;
+pub(crate) mod trust;
 mod witness;
 
 use std::path::PathBuf;

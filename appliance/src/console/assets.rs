@@ -19,9 +19,12 @@ pub struct Asset {
 /// Bytes of a digest that tell two versions apart.
 const MARK_BYTES: usize = 8;
 
+/// The console's, and that of the report that it shows.
+const STYLE: &str = concat!(include_str!("assets/console.css"), include_str!("../cli/log/report/report.css"));
+
 static ASSETS: LazyLock<[Asset; 3]> = LazyLock::new(|| {
     [
-        asset("console", "css", "text/css; charset=utf-8", include_str!("assets/console.css")),
+        asset("console", "css", "text/css; charset=utf-8", STYLE),
         asset("console", "js", "text/javascript; charset=utf-8", include_str!("assets/console.js")),
         asset("sign", "svg", "image/svg+xml", include_str!("assets/sign.svg")),
     ]

@@ -7,6 +7,8 @@
 
 pub mod acts;
 pub mod assets;
+pub mod drills;
+pub mod evidence;
 pub mod live;
 pub mod pages;
 pub mod search;
@@ -16,7 +18,9 @@ use std::sync::Arc;
 
 use assent_proto::number::Timestamp;
 
+use self::evidence::Evidence;
 use self::live::Live;
+use crate::config::Config;
 use crate::control::Desk;
 use crate::log::reader::Reader;
 use crate::passkeys::{Passkeys, Session};
@@ -29,6 +33,7 @@ pub struct Console {
     passkeys: Arc<Passkeys>,
     live: Live,
     acts: acts::Acts,
+    evidence: Evidence,
 }
 
 /// Who looks, and at what moment.
@@ -43,8 +48,9 @@ pub struct Visitor {
 impl Console {
     /// The console of this appliance.
     #[must_use]
-    pub fn new(desk: Arc<Desk>, passkeys: Arc<Passkeys>) -> Self {
-        Self { desk, passkeys, live: Live::default(), acts: acts::Acts::default() }
+    pub fn new(desk: Arc<Desk>, passkeys: Arc<Passkeys>, config: Config) -> Self {
+        let (live, acts, evidence) = (Live::default(), acts::Acts::default(), Evidence::new(config));
+        Self { desk, passkeys, live, acts, evidence }
     }
 
     /// Who operates.

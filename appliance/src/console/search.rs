@@ -114,6 +114,11 @@ fn hit(index: u64, leaf: &[u8], query: &Query, wanted: &str) -> Option<Hit> {
     fits.then(|| Hit { index, time_ms: entry.time().0, kind, shown })
 }
 
+/// The entry of this leaf; none where it is none.
+pub(super) fn hit_of(index: u64, leaf: &[u8]) -> Option<Hit> {
+    hit(index, leaf, &Query::default(), "")
+}
+
 /// One entry, with the proof that it is in the log.
 #[derive(Clone, Debug)]
 pub struct Proved {
@@ -137,7 +142,7 @@ pub fn proved(reader: &Reader, origin: &str, index: u64) -> Result<Option<Proved
     }
     let leaves = reader.leaves(index..index + 1)?;
     let Some(leaf) = leaves.get(0) else { return Ok(None) };
-    let Some(hit) = hit(index, leaf, &Query::default(), "") else { return Ok(None) };
+    let Some(hit) = hit_of(index, leaf) else { return Ok(None) };
     let checkpoint = reader.checkpoint()?.filter(|signed| index < signed.size.0);
     let proof = match &checkpoint {
         None => None,

@@ -82,7 +82,7 @@ pub async fn serve(listener: TcpListener, Routes(routes): Routes) {
         };
         let routes = routes.clone();
         tokio::spawn(async move {
-            converse(stream, routes).await;
+            converse(stream, routes, HTTP_REQUEST_DEADLINE).await;
             drop(place);
         });
     }
@@ -91,8 +91,8 @@ pub async fn serve(listener: TcpListener, Routes(routes): Routes) {
 /// How long a door waits that could not accept.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// One connection, with as many requests as its time allows.
-async fn converse<S>(stream: S, routes: Router)
+/// One connection, with as many requests as its time allows, and then so long for the answer that is under way.
+async fn converse<S>(stream: S, routes: Router, last: Duration)
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
@@ -105,7 +105,7 @@ where
     if over.is_err() {
         // The answer that is under way may end; a peer that does not read it is left.
         connection.as_mut().graceful_shutdown();
-        let _ = tokio::time::timeout(HTTP_REQUEST_DEADLINE, connection).await;
+        let _ = tokio::time::timeout(last, connection).await;
     }
 }
 

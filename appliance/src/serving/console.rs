@@ -40,7 +40,11 @@ impl ConsoleRoom {
             }
         };
         let door = TcpListener::bind(address).await.map_err(system("listen for operators"))?;
-        Ok(Some(Self { console: Arc::new(Console::new(Arc::clone(desk), passkeys)), door, tls }))
+        Ok(Some(Self {
+            console: Arc::new(Console::new(Arc::clone(desk), passkeys, config.clone())),
+            door,
+            tls,
+        }))
     }
 
     /// Runs it.
@@ -48,13 +52,15 @@ impl ConsoleRoom {
         let Self { console, door, tls } = self;
         tracing::info!(console = console.passkeys().origin(), "operators may log in");
         let telling = tokio::spawn(live::run(Arc::clone(&console)));
-        RunningConsole { telling, serving: tokio::spawn(serve(door, tls, ConsoleRoutes::new(console))) }
+        let serving = tokio::spawn(serve(door, tls, ConsoleRoutes::new(Arc::clone(&console))));
+        RunningConsole { console, telling, serving }
     }
 }
 
 /// The console, while it runs.
 #[derive(Debug)]
 pub(super) struct RunningConsole {
+    console: Arc<Console>,
     telling: JoinHandle<()>,
     serving: JoinHandle<()>,
 }
@@ -66,5 +72,7 @@ impl RunningConsole {
             task.abort();
             let _ = task.await;
         }
+        let console = self.console;
+        let _ = tokio::task::spawn_blocking(move || console.stop()).await;
     }
 }

@@ -1,19 +1,21 @@
 //! A browser as an operator has it: headless Chromium with an authenticator of its own, and ears for whatever goes wrong in it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use appliance::clock::Stopwatch;
+use chromiumoxide::cdp::browser_protocol::browser::{SetDownloadBehaviorBehavior, SetDownloadBehaviorParams};
 use chromiumoxide::cdp::browser_protocol::emulation::{
     MediaFeature, SetDeviceMetricsOverrideParams, SetEmulatedMediaParams, SetScriptExecutionDisabledParams,
 };
 use chromiumoxide::cdp::browser_protocol::log::{EnableParams as LogEnable, EventEntryAdded};
+use chromiumoxide::cdp::browser_protocol::page::CreateIsolatedWorldParams;
 use chromiumoxide::cdp::browser_protocol::web_authn::{
     AddVirtualAuthenticatorParams, AuthenticatorProtocol, AuthenticatorTransport, EnableParams,
     RemoveVirtualAuthenticatorParams, VirtualAuthenticatorOptions,
 };
-use chromiumoxide::cdp::js_protocol::runtime::EventExceptionThrown;
+use chromiumoxide::cdp::js_protocol::runtime::{EvaluateParams, EventExceptionThrown};
 use chromiumoxide::page::ScreenshotParams;
 use chromiumoxide::{Browser, BrowserConfig, Page};
 use futures_util::StreamExt as _;
@@ -51,6 +53,7 @@ impl Tab {
             .no_sandbox()
             .user_data_dir(profile.path())
             .window_size(1280, 900)
+            .viewport(None)
             .args(["--disable-gpu", "--disable-dev-shm-usage"])
             .build()
             .expect("a configuration");
@@ -165,6 +168,35 @@ impl Tab {
     pub(super) fn set_scripts(&self, run: bool) {
         let disabled = SetScriptExecutionDisabledParams::new(!run);
         self.runtime.block_on(self.page.execute(disabled)).expect("scripts");
+    }
+
+    /// What an expression gives behind a script, in a world of its own: it sees the page, and neither the page's scripts nor its
+    /// policy are touched.
+    pub(super) fn apart(&self, script: &str, expression: &str) -> serde_json::Value {
+        self.runtime.block_on(async {
+            let frame = self.page.mainframe().await.expect("a frame").expect("a frame");
+            let world = CreateIsolatedWorldParams::new(frame);
+            let world = self.page.execute(world).await.expect("a world").result.execution_context_id;
+            let evaluate = |source: &str| {
+                let params = EvaluateParams::builder().expression(source).context_id(world);
+                let params = params.await_promise(true).return_by_value(true).build().expect("an expression");
+                self.page.execute(params)
+            };
+            evaluate(script).await.expect("the script");
+            let told = evaluate(expression).await.expect("an answer").result;
+            assert!(told.exception_details.is_none(), "{:?}", told.exception_details);
+            told.result.value.unwrap_or_default()
+        })
+    }
+
+    /// Keeps what the page has the browser download in this folder.
+    pub(super) fn download_to(&self, folder: &Path) {
+        let behavior = SetDownloadBehaviorParams::builder()
+            .behavior(SetDownloadBehaviorBehavior::Allow)
+            .download_path(folder.display().to_string())
+            .build()
+            .expect("a behaviour");
+        self.runtime.block_on(self.browser.execute(behavior)).expect("downloads");
     }
 
     /// Keeps a picture of the page below `target/console/`, to be looked at.

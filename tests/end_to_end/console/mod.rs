@@ -1,133 +1,23 @@
 //! The operator console in a real browser: enrolling, looking on while a boundary trips, deciding holds, and what it refuses.
 
+mod access;
+mod acts;
 mod browser;
+mod doors;
+mod evidence;
+mod site;
 
 use std::io::Write as _;
 
-use appliance::config::Config;
-use assent_client::{Intent, Outcome, Ticket};
+use assent_client::Ticket;
 use rustix::process::{Signal, kill_process};
 
 use self::browser::Tab;
-use crate::approvals::{FACTS, load};
+use self::site::Site;
 use crate::hostile::transfers;
 use crate::operators::{inject, is_closed_for_operators};
-use crate::queue::{close, collect, kinds, open_shop, queueable, reopen};
-use crate::support::agent::Agent;
-use crate::support::{Appliance, assent, eventually};
-
-/// An appliance with a console, its operators eve, who may do all, max, who keeps it running, and vic, who may look.
-struct Site {
-    appliance: Appliance,
-    agent: Agent,
-    origin: String,
-}
-
-impl Site {
-    fn open() -> Self {
-        let (mut appliance, agent) = open_shop("");
-        drop(agent);
-        assert!(appliance.stop(), "it stops");
-        let free = std::net::TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr());
-        let origin = format!("http://localhost:{}", free.expect("a free port").port());
-        let listen = origin.replace("http://localhost", "127.0.0.1");
-        let console = format!(
-            "[console]\nlisten = \"{listen}\"\norigin = \"{origin}\"\n[[console.operator]]\nname = \"eve\"\nroles = [\"viewer\", \"approver\", \"sre\", \"security\"]\n[[console.operator]]\nname = \"max\"\nroles = [\"viewer\", \"sre\"]\n[[console.operator]]\nname = \"vic\"\nroles = [\"viewer\"]\n"
-        );
-        let config = std::fs::read_to_string(appliance.config()).expect("the configuration");
-        let config = config.replace("[console]\nlisten = \"off\"\n", &console);
-        assert!(
-            Config::parse(&config, &appliance.config())
-                .is_ok_and(|config| config.console.operators.len() == 3)
-        );
-        std::fs::write(appliance.config(), config).expect("a configuration");
-        appliance.launch();
-        let agent = Agent::connect_trusting(&appliance);
-        Self { appliance, agent, origin }
-    }
-
-    fn host(&self) -> &str {
-        self.origin.trim_start_matches("http://")
-    }
-
-    fn at(&self, path: &str) -> String {
-        format!("{}{path}", self.origin)
-    }
-
-    /// Enrols a passkey by a link from the command line; gives its SSH line.
-    fn enrol(&self, tab: &Tab, name: &str) -> String {
-        let (code, out, talk) = assent(Some(&self.appliance.config()), &["operator", "invite", name]);
-        assert_eq!(code, 0, "{talk}");
-        tab.goto(out.trim());
-        tab.click("#enrol");
-        tab.wait("the passkey is enrolled", "!document.getElementById('enrolled').hidden");
-        tab.text("#line")
-    }
-
-    fn log_in(&self, tab: &Tab) {
-        tab.goto(&self.at("/login"));
-        tab.click("#login");
-        tab.wait("the overview", "document.querySelector('main[data-page=overview] .boundary')");
-    }
-
-    /// Names these passkeys among those who order re-arm.
-    fn staff(&mut self, lines: &[String]) {
-        assert!(self.appliance.stop(), "it stops");
-        let config = std::fs::read_to_string(self.appliance.config()).expect("the configuration");
-        let (before, after) = config.split_once("operators = [").expect("operators");
-        let (_, after) = after.split_once('\n').expect("a line");
-        let config = format!("{before}operators = {lines:?}\n{after}");
-        std::fs::write(self.appliance.config(), config).expect("a configuration");
-        self.appliance.launch();
-        self.agent = Agent::connect_trusting(&self.appliance);
-    }
-
-    /// Has the bundle hold cancellations until one of eve's key approves.
-    fn hold_cancellations(&self, line: &str) {
-        let bundle = self.appliance.folder.path().join("bundle");
-        let catalog = std::fs::read_to_string(bundle.join("catalog.cedarschema")).expect("the catalog");
-        let (before, rest) = catalog.split_once("action cancel_pending_order").expect("the action");
-        let rest = rest.replacen("reason: String,", &format!("reason: String,\n      {FACTS}"), 1);
-        let held = format!("{before}action cancel_pending_order{rest}");
-        let (before, rest) = held.split_once("action transfer_to_human_agents").expect("the action");
-        let rest = rest.replacen("summary: String,", &format!("summary: String,\n      {FACTS}"), 1);
-        std::fs::write(
-            bundle.join("catalog.cedarschema"),
-            format!("{before}action transfer_to_human_agents{rest}"),
-        )
-        .expect("a catalog");
-        std::fs::write(
-            bundle.join("policies/approvals.cedar"),
-            "@id(\"cancellation-is-approved\")\n@approval(\"1 of oncall\")\nforbid (principal, action in [Retail::Action::\"cancel_pending_order\", Retail::Action::\"transfer_to_human_agents\"], resource)\nunless { context.assent.approvals >= 1 };\n",
-        )
-        .expect("a policy");
-        let operators = format!("[[operator]]\nname = \"eve\"\nkeys = [{line:?}]\ngroups = [\"oncall\"]\n");
-        std::fs::write(bundle.join("operators.toml"), operators).expect("operators");
-        load(&self.appliance);
-    }
-
-    fn hold(&self, intent: &Intent) -> Ticket {
-        let outcomes = self.agent.preauthorize(std::slice::from_ref(intent));
-        assert!(matches!(outcomes.at(0), Some(Outcome::AwaitingApproval(_))), "{:?}", kinds(&outcomes));
-        let [ticket]: [Ticket; 1] = outcomes.tickets().try_into().expect("one ticket");
-        ticket
-    }
-
-    /// Opens a hold and answers it as a person would.
-    fn answer(&self, tab: &Tab, ticket: &Ticket, button: &str, told: &str) {
-        tab.goto(&self.at(&format!("/holds/{}", ticket.id())));
-        tab.click(&format!("button.act.{button}"));
-        tab.wait("the statement", "document.querySelector('#statement[open]')");
-        assert!(
-            tab.text("#statement-text").starts_with("assent/approval/v1"),
-            "{}",
-            tab.text("#statement-text")
-        );
-        tab.picture(&format!("statement-{button}"));
-        tab.click("#sign");
-        tab.wait(told, &format!("document.getElementById('told').textContent.includes({told:?})"));
-    }
-}
+use crate::queue::{close, collect, kinds, queueable, reopen};
+use crate::support::{assent, eventually};
 
 #[test]
 fn an_operator_enrols_sees_a_trip_and_a_drain_decides_holds_and_verifies_an_entry() {
@@ -224,18 +114,8 @@ fn what_waits_is_withdrawn_with_a_reason_and_two_passkeys_open_what_must_not_ope
     close(&site.appliance);
     let _ = site.agent.preauthorize(&queueable(1));
     first.goto(&site.at("/queue"));
-    first.click("button.act.ask-reason");
-    first.wait("the reason is asked for", "document.querySelector('#reason[open]')");
-    first.value("document.getElementById('reason-text').value = 'asked by mistake'");
-    first.click("#reason-go");
-    first.wait("the statement", "document.querySelector('#statement[open]')");
-    assert!(
-        first.text("#statement-text").contains("reason asked by mistake"),
-        "{}",
-        first.text("#statement-text")
-    );
-    first.click("#sign");
-    first.wait("it is withdrawn", "document.getElementById('told').textContent.includes('is withdrawn')");
+    let statement = site.act(&first, "button.act.ask-reason", Some("asked by mistake"), "is withdrawn");
+    assert!(statement.contains("reason asked by mistake"), "{statement}");
     assert_eq!(site.appliance.status().expect("it answers").queue.queued, [0; 4]);
     reopen(&site.appliance);
 
@@ -243,19 +123,22 @@ fn what_waits_is_withdrawn_with_a_reason_and_two_passkeys_open_what_must_not_ope
     eventually("it is closed for operators", || is_closed_for_operators(&site.appliance).then_some(()));
     for (tab, told) in [(&first, "your signature is kept"), (&second, "re-arm is being tried")] {
         tab.goto(&site.at("/"));
-        tab.click("button.act.danger");
-        tab.wait("the statement", "document.querySelector('#statement[open]')");
-        assert!(
-            tab.text("#statement-text").starts_with("assent/rearm/v1"),
-            "{}",
-            tab.text("#statement-text")
-        );
-        tab.click("#sign");
-        tab.wait(told, &format!("document.getElementById('told').textContent.includes({told:?})"));
+        let statement = site.act(tab, "button.act.danger", None, told);
+        assert!(statement.starts_with("assent/rearm/v1"), "{statement}");
     }
     site.appliance.wait_until_open();
     assert_eq!((first.problems(), second.problems()), (Vec::new(), Vec::new()));
     site.appliance.stop_and_verify_log();
+    // Both are in the log, with what was signed.
+    let withdrawn = site.leaf_of("cancel-ticket", "eve");
+    assert!(
+        withdrawn["statement"].as_str().is_some_and(|text| text.contains("asked by mistake")),
+        "{withdrawn}"
+    );
+    assert_eq!(withdrawn["signatures"].as_array().map(Vec::len), Some(1), "{withdrawn}");
+    let entries = site.entries("operator");
+    let ordered = entries.iter().find(|entry| entry["act"] == "rearm").expect("the order");
+    assert_eq!(ordered["by"], serde_json::json!(["eve", "max"]), "{ordered}");
 }
 
 #[test]

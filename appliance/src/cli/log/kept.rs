@@ -42,19 +42,37 @@ impl Elsewhere {
             None => None,
         };
         match fence {
-            Some(path) if self.fence.is_some() || path.exists() => {
-                kept.notes.push((format!("the fence {}", path.display()), text(&path)?));
-            }
-            Some(path) if store.must_be_fenced().map_err(|error| unreadable(&error))? => {
-                kept.missing = Some(path);
-            }
-            Some(_) | None => {}
+            Some(path) if self.fence.is_some() => kept.fence(&path)?,
+            Some(path) => kept.fence_of(path, store)?,
+            None => {}
         }
         Ok(kept)
     }
 }
 
 impl Kept {
+    /// What an appliance keeps of its own log: its fence.
+    pub(super) fn of_fence(path: PathBuf, store: &Reader) -> anyhow::Result<Self> {
+        let mut kept = Self::default();
+        kept.fence_of(path, store)?;
+        Ok(kept)
+    }
+
+    fn fence_of(&mut self, path: PathBuf, store: &Reader) -> anyhow::Result<()> {
+        if path.exists() {
+            return self.fence(&path);
+        }
+        if store.must_be_fenced().map_err(|error| unreadable(&error))? {
+            self.missing = Some(path);
+        }
+        Ok(())
+    }
+
+    fn fence(&mut self, path: &Path) -> anyhow::Result<()> {
+        self.notes.push((format!("the fence {}", path.display()), text(path)?));
+        Ok(())
+    }
+
     /// Has a verification hold the log against them.
     pub(super) fn hold<'t>(&self, mut verification: Verification<'t>) -> anyhow::Result<Verification<'t>> {
         for (keeper, note) in &self.notes {

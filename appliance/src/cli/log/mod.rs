@@ -12,7 +12,7 @@ mod keeping;
 mod kept;
 mod moment;
 mod ocsf;
-mod report;
+pub(crate) mod report;
 mod rows;
 mod selection;
 mod succeed;

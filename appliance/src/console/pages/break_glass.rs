@@ -58,20 +58,20 @@ fn of_warrants(warrants: &[WarrantView], now: u64, visitor: &Visitor) -> Markup 
         section {
             h2 { "Warrants" }
             @if warrants.is_empty() { p { "None." } } @else {
-                table {
+                div.wide.rows role="group" tabindex="0" aria-label="Warrants" { table {
                     thead { tr { th { "Charter" } th { "State" } th.number { "Used" } th { "Until" } th { "Why" } th { "Signed by" } th { "Leaf" } } }
                     tbody { @for warrant in warrants {
                         tr {
-                            td { (peers(&warrant.charter, ROW)) }
-                            td { (warrant.state.replace('_', " ")) }
-                            td.number { (warrant.used) " of " (warrant.uses) }
-                            td { (until(warrant.not_after_ms, now)) }
-                            td { (peers(&warrant.reason, ROW)) }
-                            td { (warrant.by.join(", ")) }
-                            td { @if let Some(leaf) = warrant.leaf { a href=(format!("/log/{leaf}")) { (leaf) } } }
+                            td data-what="Charter" { (peers(&warrant.charter, ROW)) }
+                            td data-what="State" { (warrant.state.replace('_', " ")) }
+                            td.number data-what="Used" { (warrant.used) " of " (warrant.uses) }
+                            td data-what="Until" { (until(warrant.not_after_ms, now)) }
+                            td data-what="Why" { (peers(&warrant.reason, ROW)) }
+                            td data-what="Signed by" { (warrant.by.join(", ")) }
+                            td data-what="Leaf" { @if let Some(leaf) = warrant.leaf { a href=(format!("/log/{leaf}")) { (leaf) } } }
                         }
                     } }
-                }
+                } }
             }
             @if visitor.session.may(Act::EndWarrant) && warrants.iter().any(|warrant| warrant.state == "active") {
                 (act("End the warrant", "danger ask-reason", &serde_json::json!({"act": "end_warrant", "reason": ""}), ""))
@@ -85,19 +85,19 @@ fn of_reviews(uses: &[ReviewView], left_out: u64, now: u64, visitor: &Visitor) -
         section {
             h2 { "Uses and their reviews" }
             @if uses.is_empty() { p { "No warrant was used." } } @else {
-                table {
+                div.wide.rows role="group" tabindex="0" aria-label="Uses and their reviews" { table {
                     thead { tr { th { "Use" } th { "When" } th { "Principal" } th { "Action" } th { "Resource" } th { "Review" } } }
                     tbody { @for used in uses {
                         tr {
-                            td { a href=(format!("/log/{}", used.leaf)) { (used.leaf) } }
-                            td { (time(used.time_ms)) }
-                            td { (peers(&used.principal, ROW)) }
-                            td { (peers(&used.action, ROW)) }
-                            td { (peers(&used.resource, ROW)) }
-                            td { (review(used, now, visitor)) }
+                            td data-what="Use" { a href=(format!("/log/{}", used.leaf)) { (used.leaf) } }
+                            td data-what="When" { (time(used.time_ms)) }
+                            td data-what="Principal" { (peers(&used.principal, ROW)) }
+                            td data-what="Action" { (peers(&used.action, ROW)) }
+                            td data-what="Resource" { (peers(&used.resource, ROW)) }
+                            td data-what="Review" { (review(used, now, visitor)) }
                         }
                     } }
-                }
+                } }
                 @if left_out > 0 { p.soft { "And " (left_out) " more." } }
             }
         }

@@ -50,7 +50,7 @@ fn proof(console: &Console, proved: &Proved) -> Markup {
             }
             p {
                 a href=(format!("/log/{}/proof", proved.hit.index)) download=(format!("leaf-{}.tlog-proof", proved.hit.index)) { "Download the proof" }
-                ": it verifies offline, with `assent log check-proof FILE --trust TRUST` or any tool for C2SP tlog-proof."
+                ": it verifies offline, with " code { "assent log check-proof FILE --trust TRUST" } " or any tool for C2SP tlog-proof."
             }
             details { summary { "The signed checkpoint" } pre { code { (proof.note) } } }
         }

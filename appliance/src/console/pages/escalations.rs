@@ -21,8 +21,8 @@ pub(super) async fn live(console: &Console, moment: &Moment) -> Markup {
     html! {
         section {
             h2 { "Who is told" }
-            @if escalations.sinks.is_empty() { p.warn { "Nobody: the configuration has no `[[escalation.sink]]`." } } @else {
-                table {
+            @if escalations.sinks.is_empty() { p.warn { "Nobody: the configuration has no " code { "[[escalation.sink]]" } "." } } @else {
+                div.wide role="group" tabindex="0" aria-label="Who is told" { table {
                     thead { tr { th { "Sink" } th.number { "Waiting" } th { "Since" } th.number { "Undeliverable" } th { "Why" } } }
                     tbody { @for sink in &escalations.sinks {
                         tr {
@@ -32,17 +32,17 @@ pub(super) async fn live(console: &Console, moment: &Moment) -> Markup {
                             td { @if let Some(why) = sink.gone.as_ref().or(sink.reason.as_ref()) { (peers(why, ROW)) } }
                         }
                     } }
-                }
+                } }
             }
         }
         section {
             h2 { "Incidents" }
             @match incidents {
                 Some(incidents) if !incidents.is_empty() => {
-                    table {
+                    div.wide role="group" tabindex="0" aria-label="Incidents" { table {
                         thead { tr { th { "Since" } th { "Severity" } th { "Kind" } th { "What" } th { "State" } } }
                         tbody { @for incident in incidents.iter().take(200) { (row(incident)) } }
-                    }
+                    } }
                 }
                 _ => { p { "None." } }
             }
@@ -73,7 +73,7 @@ fn transitions(console: &Console) -> Markup {
     let transitions = console.desk.status.sealer.boundary().transitions();
     html! {
         @if transitions.is_empty() { p { "It has not changed since the appliance started." } } @else {
-            table {
+            div.wide role="group" tabindex="0" aria-label="Changes of the token boundary" { table {
                 thead { tr { th { "When" } th { "Epoch" } th { "" } th { "Cause" } } }
                 tbody { @for change in transitions.iter().rev().take(100) {
                     tr {
@@ -82,8 +82,8 @@ fn transitions(console: &Console) -> Markup {
                         td { @if let Some(cause) = &change.cause { code { (cause) } } }
                     }
                 } }
-            }
+            } }
         }
-        p { "Drills are in the log: " a href="/log?kind=drill" { "all drills" } ", " a href="/log?kind=trip" { "all trips" } ", " a href="/log?kind=outage" { "all outages" } "." }
+        p { a href="/drills" { "Drills" } ", each with its timeline. In the log: " a href="/log?kind=trip" { "all trips" } ", " a href="/log?kind=outage" { "all outages" } "." }
     }
 }

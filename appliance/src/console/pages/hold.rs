@@ -28,23 +28,23 @@ pub(super) async fn list(console: &Console, moment: &Moment) -> Markup {
             @if holds.is_empty() {
                 p { "Nothing awaits approval." }
             } @else {
-                table {
+                div.wide.rows role="group" tabindex="0" aria-label="Holds" { table {
                     caption { "In the order in which they would be decided" }
                     thead { tr { th { "Ticket" } th { "Principal" } th { "Priority" } th.number { "Risk" } th { "Policies" } th { "Approved by" } th { "Until" } } }
                     tbody {
                         @for hold in &holds {
                             tr {
-                                td { a href=(format!("/holds/{}", hold.ticket.ticket)) { code { (hold.ticket.ticket.chars().take(12).collect::<String>()) } } }
-                                td { (peers(&hold.ticket.principal, ROW)) }
-                                td { (hold.ticket.priority) }
-                                td.number { (hold.risk) }
-                                td { (hold.policies.join(", ")) }
-                                td { (hold.ticket.approved_by.join(", ")) }
-                                td { (until(hold.ticket.until_ms, moment.status.now_ms)) }
+                                td data-what="Ticket" { a href=(format!("/holds/{}", hold.ticket.ticket)) { code { (hold.ticket.ticket.chars().take(12).collect::<String>()) } } }
+                                td data-what="Principal" { (peers(&hold.ticket.principal, ROW)) }
+                                td data-what="Priority" { (hold.ticket.priority) }
+                                td.number data-what="Risk" { (hold.risk) }
+                                td data-what="Policies" { (hold.policies.join(", ")) }
+                                td data-what="Approved by" { (hold.ticket.approved_by.join(", ")) }
+                                td data-what="Until" { (until(hold.ticket.until_ms, moment.status.now_ms)) }
                             }
                         }
                     }
-                }
+                } }
                 @if left_out > 0 { p.soft { "And " (left_out) " more." } }
             }
         }
@@ -119,12 +119,12 @@ fn changes(similar: Option<&Similar>) -> Markup {
         @if similar.changes.is_empty() {
             p { "Nothing differs, or what was asked then was erased." }
         } @else {
-            table {
+            div.wide role="group" tabindex="0" aria-label="What differs" { table {
                 thead { tr { th { "Where" } th { "Then" } th { "Now" } } }
                 tbody { @for (path, then, now) in &similar.changes {
                     tr { td { (peers(path, ROW)) } td.was { (peers(then, ROW * 4)) } td.is { (peers(now, ROW * 4)) } }
                 } }
-            }
+            } }
         }
     }
 }

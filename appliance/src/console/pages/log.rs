@@ -35,17 +35,17 @@ fn hits(query: &Query, found: &Found) -> Markup {
     html! {
         p.soft { (found.hits.len()) " found in " (found.searched) " entries, the newest first."
             @if found.archived { " What is older lies in an archive." } }
-        table {
+        div.wide.rows role="group" tabindex="0" aria-label="Entries" { table {
             thead { tr { th { "Leaf" } th { "When" } th { "Kind" } th { "What" } } }
             tbody { @for hit in &found.hits {
                 tr {
-                    td { a href=(format!("/log/{}", hit.index)) { (hit.index) } }
-                    td { (time(hit.time_ms)) }
-                    td { (hit.kind) }
-                    td { (in_a_line(hit)) }
+                    td data-what="Leaf" { a href=(format!("/log/{}", hit.index)) { (hit.index) } }
+                    td data-what="When" { (time(hit.time_ms)) }
+                    td data-what="Kind" { (hit.kind) }
+                    td data-what="What" { (in_a_line(hit)) }
                 }
             } }
-        }
+        } }
         @if let Some(rest) = found.rest {
             form method="get" action="/log" {
                 input type="hidden" name="kind" value=(query.kind); input type="hidden" name="text" value=(query.text);
@@ -57,7 +57,7 @@ fn hits(query: &Query, found: &Found) -> Markup {
 }
 
 /// What an entry is about, in a line.
-fn in_a_line(hit: &Hit) -> Markup {
+pub(super) fn in_a_line(hit: &Hit) -> Markup {
     const TOLD: [&str; 12] = [
         "principal",
         "action",

@@ -4,8 +4,10 @@
 //! text. A page that is live has its live part in `Console::live_part`, which is what the stream of events sends anew.
 
 mod break_glass;
+mod drills;
 mod entry;
 mod escalations;
+mod evidence;
 mod front;
 mod hold;
 mod log;
@@ -24,7 +26,9 @@ use super::live::Moment;
 use super::{Console, Visitor, assets};
 use crate::shown::visible;
 
+pub use drills::{drill, drills};
 pub use entry::{entry, no_entry};
+pub use evidence::{not_begun, report};
 pub use front::{enrol, login, sorry};
 pub use hold::{hold, no_hold};
 pub use log::log;
@@ -45,18 +49,21 @@ pub enum Page {
     Escalations,
     /// What decides, and by which key it is signed.
     Policy,
+    /// What auditors look for.
+    Evidence,
     /// A page that shows what does not change by itself: it hears only that the appliance is there.
     Still,
 }
 
 /// Pages that are told live: where each is, and what it is called.
-pub const NAVIGATION: [(Page, &str, &str); 6] = [
+pub const NAVIGATION: [(Page, &str, &str); 7] = [
     (Page::Overview, "/", "Overview"),
     (Page::Holds, "/holds", "Holds"),
     (Page::Queue, "/queue", "Queue"),
     (Page::Breakglass, "/breakglass", "Break-glass"),
     (Page::Escalations, "/escalations", "Escalations"),
     (Page::Policy, "/policy", "Policy and keys"),
+    (Page::Evidence, "/evidence", "Evidence"),
 ];
 
 impl Page {
@@ -69,6 +76,7 @@ impl Page {
             Self::Breakglass => "breakglass",
             Self::Escalations => "escalations",
             Self::Policy => "policy",
+            Self::Evidence => "evidence",
             Self::Still => "still",
         }
     }
@@ -84,6 +92,7 @@ impl Console {
             Page::Breakglass => break_glass::live(self, moment, visitor).await,
             Page::Escalations => escalations::live(self, moment).await,
             Page::Policy => policy::live(self, moment),
+            Page::Evidence => evidence::live(self, moment).await,
             Page::Still => html! {},
         }
     }
@@ -94,7 +103,11 @@ impl Console {
         let live = self.live_part(page, &moment, visitor).await;
         let title =
             NAVIGATION.iter().find(|(known, ..)| *known == page).map_or("Assent", |(_, _, title)| title);
-        frame(title, page, visitor, &moment, &html! { div #live { (live) } })
+        let body = html! {
+            div #live { (live) }
+            @if page == Page::Evidence { (evidence::doors(self, visitor)) }
+        };
+        frame(title, page, visitor, &moment, &body)
     }
 
     /// The newest reading; made now where nobody has looked yet.
@@ -220,7 +233,7 @@ fn document_of_peer(value: &serde_json::Value) -> Markup {
     let is_cut = cut.len() < lines.len();
     html! {
         @for mark in crate::shown::marks(value) { p.warn { b.marked { (mark) } } }
-        pre { code { (cut) } }
+        pre tabindex="0" { code { (cut) } }
         @if is_cut { p.warn { "Cut: all of it has " (text.len()) " bytes." } }
     }
 }

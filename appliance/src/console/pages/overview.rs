@@ -22,7 +22,7 @@ pub(super) fn live(console: &Console, moment: &Moment, visitor: &Visitor) -> Mar
         @if console.awaits_order() {
             section {
                 h2 { "Re-arm" }
-                p { "This opens by operators only, with as many signatures as `hsm.quorum` says." }
+                p { "This opens by operators only, with as many signatures as " code { "hsm.quorum" } " says." }
                 @if visitor.session.may(Act::Rearm) {
                     (act("Order re-arm", "danger", &serde_json::json!({"act": "rearm", "revoke": false}), ""))
                     " "

@@ -30,18 +30,18 @@ pub(super) fn live(console: &Console, moment: &Moment) -> Markup {
         }
         section {
             h2 { "Keys" }
-            table {
+            div.wide role="group" tabindex="0" aria-label="Keys" { table {
                 thead { tr { th { "" } th { "CKA_ID" } th { "Since" } th { "Verifier key" } } }
                 tbody {
                     (key("signs", &moment.status.key))
                     @if let Some(next) = &moment.status.next_key { (key("announced", next)) }
                 }
-            }
+            } }
             p { a href="/log?kind=key" { "Every key of this log" } }
         }
         section {
             h2 { "Operators of the console" }
-            table {
+            div.wide role="group" tabindex="0" aria-label="Operators of the console" { table {
                 thead { tr { th { "Name" } th { "Roles" } th { "Passkeys" } } }
                 tbody { @for operator in console.passkeys().list() {
                     tr {
@@ -55,7 +55,7 @@ pub(super) fn live(console: &Console, moment: &Moment) -> Markup {
                         } }
                     }
                 } }
-            }
+            } }
         }
     }
 }

@@ -33,11 +33,11 @@ pub(super) async fn live(console: &Console, moment: &Moment, visitor: &Visitor) 
             @if tickets.is_empty() {
                 p { "Nothing waits." }
             } @else {
-                table {
+                div.wide.rows role="group" tabindex="0" aria-label="Tickets" { table {
                     caption { "In the order in which they are decided" }
                     thead { tr { th { "Ticket" } th { "Principal" } th { "Priority" } th { "State" } th.number { "Intents" } th { "Since" } th { "Until" } @if may { th { "" } } } }
                     tbody { @for ticket in &tickets { (row(ticket, moment.status.now_ms, may)) } }
-                }
+                } }
                 @if left_out > 0 { p.soft { "And " (left_out) " more." } }
             }
         }
@@ -49,14 +49,14 @@ fn row(ticket: &TicketView, now_ms: u64, may: bool) -> Markup {
     let wish = serde_json::json!({"act": "cancel", "ticket": ticket.ticket, "reason": ""});
     html! {
         tr data-ticket=(ticket.ticket) {
-            td { code title=(ticket.ticket) { (ticket.ticket.chars().take(12).collect::<String>()) } }
-            td { (peers(&ticket.principal, ROW)) }
-            td { (ticket.priority) }
-            td { (ticket.state.replace('_', " ")) }
-            td.number { (ticket.intents) }
-            td { (time(ticket.since_ms)) }
-            td { (until(ticket.until_ms, now_ms)) }
-            @if may { td { (act("Withdraw", "plain ask-reason", &wish, "")) } }
+            td data-what="Ticket" { code title=(ticket.ticket) { (ticket.ticket.chars().take(12).collect::<String>()) } }
+            td data-what="Principal" { (peers(&ticket.principal, ROW)) }
+            td data-what="Priority" { (ticket.priority) }
+            td data-what="State" { (ticket.state.replace('_', " ")) }
+            td.number data-what="Intents" { (ticket.intents) }
+            td data-what="Since" { (time(ticket.since_ms)) }
+            td data-what="Until" { (until(ticket.until_ms, now_ms)) }
+            @if may { td data-what="" { (act("Withdraw", "plain ask-reason", &wish, "")) } }
         }
     }
 }

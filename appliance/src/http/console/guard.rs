@@ -1,5 +1,6 @@
 //! What holds of every request and answer: whose site it is, who asks, and what may run in what is answered.
 
+use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
@@ -8,6 +9,7 @@ use axum::response::{IntoResponse as _, Redirect, Response};
 use super::Shared;
 use super::answers::refused;
 use crate::console::Visitor;
+use crate::limits::{HTTP_REQUEST_DEADLINE, MAX_CONSOLE_BODY_BYTES};
 
 /// The session's cookie: of this host alone, and only ever sent over TLS (RFC 6265bis section 4.1.3.2).
 const COOKIE: &str = "__Host-assent";
@@ -39,6 +41,17 @@ fn foreign(
     let changes = method != Method::GET && method != Method::HEAD;
     let is_foreign = changes && text(header::ORIGIN) != Some(origin);
     is_foreign.then_some((StatusCode::FORBIDDEN, "origin", "this came from another site"))
+}
+
+/// Reads what a request brings, within its time: behind this, a connection may take long for nothing but its answer.
+pub(super) async fn brought(request: Request, next: Next) -> Response {
+    let (head, body) = request.into_parts();
+    let reading = axum::body::to_bytes(body, MAX_CONSOLE_BODY_BYTES);
+    match tokio::time::timeout(HTTP_REQUEST_DEADLINE, reading).await {
+        Ok(Ok(bytes)) => next.run(Request::from_parts(head, Body::from(bytes))).await,
+        Ok(Err(_)) => refused(StatusCode::PAYLOAD_TOO_LARGE, "too_large", "this is more than any page sends"),
+        Err(_) => refused(StatusCode::REQUEST_TIMEOUT, "slow", "this did not come in time; send it again"),
+    }
 }
 
 /// What every answer says of itself.
@@ -97,11 +110,19 @@ pub(super) fn actor(room: &Shared, headers: &HeaderMap) -> Result<(Visitor, Stri
     Ok((Visitor { session, now }, cookie.to_owned()))
 }
 
-/// The same of a form, whose field brings the token; where it does not, the refusal.
+/// The same of a form, whose field brings the token; where nobody is logged in there is nothing to refuse.
 pub(super) fn actor_by_form(room: &Shared, headers: &HeaderMap, form: &str) -> Option<Response> {
-    let now = room.console.now();
-    let session = room.console.passkeys().session(cookie(headers)?, now)?;
+    visitor(room, headers).ok()?;
+    actor_of_form(room, headers, form).err()
+}
+
+/// Who acts by a form: with the session's token in its field.
+#[expect(clippy::result_large_err, reason = "an answer is as large as it is, and is made once")]
+pub(super) fn actor_of_form(room: &Shared, headers: &HeaderMap, form: &str) -> Result<Visitor, Response> {
+    let visitor = visitor(room, headers)?;
     let token = form.split('&').find_map(|field| field.strip_prefix("csrf=")).unwrap_or_default();
-    (!session.accepts(token))
-        .then(|| refused(StatusCode::FORBIDDEN, "csrf", "this did not come from a page of this session"))
+    if !visitor.session.accepts(token) {
+        return Err(refused(StatusCode::FORBIDDEN, "csrf", "this did not come from a page of this session"));
+    }
+    Ok(visitor)
 }

@@ -6,6 +6,7 @@
 
 mod answers;
 mod events;
+mod evidence;
 mod front;
 mod guard;
 mod pages;
@@ -13,7 +14,6 @@ mod pages;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
 use axum::middleware;
 use axum::routing::{get, post};
 use tokio::net::TcpListener;
@@ -23,7 +23,7 @@ use tokio_rustls::TlsAcceptor;
 use super::{ACCEPT_PAUSE, converse};
 use crate::console::Console;
 use crate::console::pages::NAVIGATION;
-use crate::limits::{HANDSHAKE_DEADLINE, MAX_CONSOLE_BODY_BYTES, MAX_CONSOLE_STREAMS, MAX_HTTP_CONNECTIONS};
+use crate::limits::{EVIDENCE_DOWNLOAD_TIME, HANDSHAKE_DEADLINE, MAX_CONSOLE_STREAMS, MAX_HTTP_CONNECTIONS};
 
 /// What every answer is made from.
 #[derive(Debug)]
@@ -33,12 +33,16 @@ pub(super) struct Room {
     followers: Arc<Semaphore>,
     /// Searches of the log at once: each occupies a thread and the disk.
     searches: Arc<Semaphore>,
+    /// Downloads of the log at once: each takes a copy on the disk, and a thread.
+    downloads: Arc<Semaphore>,
 }
 
 type Shared = Arc<Room>;
 
 /// Searches at once.
 const SEARCHES: usize = 2;
+/// Downloads at once.
+const DOWNLOADS: usize = 1;
 
 /// The console's routes.
 #[derive(Debug)]
@@ -52,6 +56,7 @@ impl ConsoleRoutes {
             console,
             followers: Arc::new(Semaphore::new(MAX_CONSOLE_STREAMS)),
             searches: Arc::new(Semaphore::new(SEARCHES)),
+            downloads: Arc::new(Semaphore::new(DOWNLOADS)),
         });
         let live = NAVIGATION.iter().fold(Router::new(), |routes, (page, path, _)| {
             // One table says where each page is, and what leads there.
@@ -62,6 +67,11 @@ impl ConsoleRoutes {
             .route("/log", get(pages::log))
             .route("/log/{index}", get(pages::entry))
             .route("/log/{index}/proof", get(pages::proof))
+            .route("/drills", get(pages::drills))
+            .route("/drills/{index}", get(pages::drill))
+            .route("/evidence/report", get(evidence::report))
+            .route("/evidence/verify", post(evidence::verify))
+            .route("/evidence/download", post(evidence::download))
             .route("/events", get(events::events))
             .route("/act/begin", post(pages::begin))
             .route("/act/finish", post(pages::finish))
@@ -74,7 +84,7 @@ impl ConsoleRoutes {
             .route("/enrol/{token}/finish", post(front::finish_enrolment))
             .route("/assets/{name}", get(front::asset))
             .fallback(front::nothing)
-            .layer(DefaultBodyLimit::max(MAX_CONSOLE_BODY_BYTES))
+            .layer(middleware::from_fn(guard::brought))
             .layer(middleware::from_fn_with_state(Arc::clone(&room), guard::of_our_site))
             .layer(middleware::from_fn(guard::closed))
             .with_state(room);
@@ -94,9 +104,9 @@ pub async fn serve(listener: TcpListener, tls: Option<TlsAcceptor>, ConsoleRoute
         let (routes, tls) = (routes.clone(), tls.clone());
         tokio::spawn(async move {
             match tls {
-                None => converse(stream, routes).await,
+                None => converse(stream, routes, EVIDENCE_DOWNLOAD_TIME).await,
                 Some(tls) => match tokio::time::timeout(HANDSHAKE_DEADLINE, tls.accept(stream)).await {
-                    Ok(Ok(stream)) => converse(stream, routes).await,
+                    Ok(Ok(stream)) => converse(stream, routes, EVIDENCE_DOWNLOAD_TIME).await,
                     Ok(Err(error)) => tracing::debug!(%peer, %error, "console: handshake failed"),
                     Err(_) => tracing::debug!(%peer, "console: handshake took too long"),
                 },

@@ -12,6 +12,7 @@ use super::answers::{document, of_act, page, refused, whole};
 use super::front::stopping;
 use super::guard::{actor, visitor};
 use crate::console::acts::{Asked, Signed};
+use crate::console::drills;
 use crate::console::pages::{self, Page};
 use crate::console::search::{self, Proved, Query};
 use crate::log::store::StoreError;
@@ -98,6 +99,40 @@ pub(super) async fn entry(
         }
         Some(Err(error)) => {
             let why = format!("leaf {index} cannot be read: {error}");
+            whole(StatusCode::SERVICE_UNAVAILABLE, pages::no_entry(&room.console, &why, &visitor))
+        }
+        None => stopping(),
+    }
+}
+
+pub(super) async fn drills(State(room): State<Shared>, headers: HeaderMap) -> Response {
+    let visitor = match visitor(&room, &headers) {
+        Ok(visitor) => visitor,
+        Err(elsewhere) => return elsewhere,
+    };
+    match reading(&room, |room| drills::marks(room.console.reader())).await {
+        Some(found) => page(pages::drills(&room.console, &found, &visitor)),
+        None => stopping(),
+    }
+}
+
+pub(super) async fn drill(
+    State(room): State<Shared>,
+    headers: HeaderMap,
+    Path(index): Path<u64>,
+) -> Response {
+    let visitor = match visitor(&room, &headers) {
+        Ok(visitor) => visitor,
+        Err(elsewhere) => return elsewhere,
+    };
+    match reading(&room, move |room| drills::drill(room.console.reader(), index)).await {
+        Some(Ok(Some(drill))) => page(pages::drill(&room.console, &drill, &visitor)),
+        Some(Ok(None)) => {
+            let why = format!("no drill began at leaf {index}");
+            whole(StatusCode::NOT_FOUND, pages::no_entry(&room.console, &why, &visitor))
+        }
+        Some(Err(error)) => {
+            let why = format!("the log cannot be read: {error}");
             whole(StatusCode::SERVICE_UNAVAILABLE, pages::no_entry(&room.console, &why, &visitor))
         }
         None => stopping(),

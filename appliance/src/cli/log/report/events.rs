@@ -47,7 +47,7 @@ pub(super) fn outages(page: &mut String, gaps: &[&Gap]) {
     }
     page.push_str(
         "<p class=\"soft\">Entries that no checkpoint covered at the time. What is counted here stands in the log; the outage \
-         entry that closes a gap must say the same, or the log does not verify.</p>\n<table><thead><tr><th>from</th><th>until</th>\
+         entry that closes a gap must say the same, or the log does not verify.</p>\n<div class=\"wide\" role=\"group\" tabindex=\"0\"><table><thead><tr><th>from</th><th>until</th>\
          <th class=\"number\">lasted</th><th class=\"number\">entries</th><th class=\"number\">denied</th>\
          <th class=\"number\">held</th><th>causes</th><th>closed by</th></tr></thead><tbody>\n",
     );
@@ -76,7 +76,7 @@ pub(super) fn outages(page: &mut String, gaps: &[&Gap]) {
             escaped(&visible(&gap.causes.join(", "))),
         );
     }
-    page.push_str("</tbody></table>\n");
+    page.push_str("</tbody></table></div>\n");
 }
 
 /// The lists of events.
@@ -92,9 +92,9 @@ pub(super) fn lists(page: &mut String, told: &Told) {
             page.push_str("<p class=\"soft\">None in the period.</p>\n");
             continue;
         }
-        page.push_str("<table class=\"events\"><tbody>\n");
+        page.push_str("<div class=\"wide\" role=\"group\" tabindex=\"0\"><table class=\"events\"><tbody>\n");
         listed.iter().for_each(|(event, proof)| row(page, event, proof.as_deref()));
-        page.push_str("</tbody></table>\n");
+        page.push_str("</tbody></table></div>\n");
         let more = count.saturating_sub(listed.len() as u64);
         if more > 0 {
             let _ = writeln!(

@@ -8,7 +8,7 @@ use assent_proto::number::Timestamp;
 use super::account::Names;
 use super::events::{self, lasted, time};
 use super::histogram::Tally;
-use super::{Told, pictures, warrants};
+use super::{STYLE as OWN_STYLE, Told, pictures, warrants};
 use crate::cli::html::{STYLE, escaped};
 use crate::cli::log::entry::{kind_name, visible};
 use crate::cli::utc;
@@ -18,34 +18,27 @@ use crate::shown::counted;
 /// Names that a table shows.
 const MOST_NAMES: usize = 15;
 
-const OWN_STYLE: &str = "
-.verdict { border-left: .4rem solid var(--open); background: var(--shade); padding: .6rem 1rem; margin: 1rem 0; }
-.verdict.failed { border-color: var(--closed); color: inherit; font-weight: inherit; }
-.figures { display: flex; flex-wrap: wrap; gap: .6rem 2.2rem; margin: 1rem 0; } .figures div { min-width: 5.5rem; }
-.figures b { display: block; font-size: 1.5rem; font-weight: 600; font-variant-numeric: tabular-nums; }
-.figures span { color: var(--soft); }
-i.key { display: inline-block; width: .8em; height: .8em; margin: 0 .35em 0 .8em; }
-svg.share { width: 12rem; height: .7rem; vertical-align: middle; background: var(--shade); }
-td.share { width: 12.5rem; } .events td { vertical-align: top; } .events td:nth-child(-n+3) { white-space: nowrap; width: 6rem; }
-.events td:nth-child(2) { width: 13rem; }
-pre { white-space: pre-wrap; overflow-wrap: anywhere; font-size: 12px; background: var(--shade); padding: .5rem; margin: .3rem 0; }
-code { font-size: 13px; overflow-wrap: anywhere; } td { overflow-wrap: break-word; }
-@media (max-width: 40rem) { table { display: block; overflow-x: auto; } }
-@media print { body { margin: 0; max-width: none; font-size: 11px; } h2 { break-after: avoid; } tr, figure { break-inside: avoid; } }
-";
-
-/// The page.
-pub(super) fn of(told: &Told) -> String {
-    let mut page = String::with_capacity(256 * 1024);
-    let (from_ms, to_ms) = bounds(told);
+/// The page, as a document of its own.
+pub(super) fn document(told: &Told) -> String {
     let origin = escaped(&visible(&told.origin));
-    let _ = write!(
-        page,
+    format!(
         "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
          <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\
-         <title>Log report: {origin}</title><style>{STYLE}{OWN_STYLE}</style></head><body>\n<h1>Log report</h1>\n\
-         <p><b>{origin}</b>, {} to {} (UTC)<br><span class=\"soft\">made {} by assent {}</span></p>\n",
+         <title>Log report: {origin}</title><style>{STYLE}{OWN_STYLE}</style></head><body class=\"report\">\n<h1>Log report</h1>\n\
+         {}</body></html>\n",
+        body(told),
+    )
+}
+
+/// What stands in it.
+pub(super) fn body(told: &Told) -> String {
+    let mut page = String::with_capacity(256 * 1024);
+    let (from_ms, to_ms) = bounds(told);
+    let _ = writeln!(
+        page,
+        "<p><b>{}</b>, {} to {} (UTC)<br><span class=\"soft\">made {} by assent {}</span></p>",
+        escaped(&visible(&told.origin)),
         time(from_ms),
         time(to_ms),
         time(told.made.0),
@@ -66,7 +59,6 @@ pub(super) fn of(told: &Told) -> String {
     liveness(&mut page, told);
     events::lists(&mut page, told);
     checking(&mut page, told);
-    page.push_str("</body></html>\n");
     page
 }
 
@@ -161,7 +153,7 @@ fn refusals(page: &mut String, told: &Told) {
     let most = refusals.values().copied().max().unwrap_or_default();
     let mut sorted: Vec<_> = refusals.iter().collect();
     sorted.sort_by(|(name, count), (other, others)| others.cmp(count).then(name.cmp(other)));
-    page.push_str("<table><tbody>\n");
+    page.push_str("<div class=\"wide\" role=\"group\" tabindex=\"0\"><table><tbody>\n");
     for (name, count) in sorted {
         let tally = match *name {
             "TOKEN_UNAVAILABLE" | "EVALUATION_UNAVAILABLE" => {
@@ -177,7 +169,7 @@ fn refusals(page: &mut String, told: &Told) {
             pictures::share(&tally, most),
         );
     }
-    page.push_str("</tbody></table>\n");
+    page.push_str("</tbody></table></div>\n");
 }
 
 fn names(page: &mut String, title: &str, names: &Names) {
@@ -188,7 +180,7 @@ fn names(page: &mut String, title: &str, names: &Names) {
         return;
     };
     page.push_str(
-        "<table><thead><tr><th></th><th class=\"number\">allowed</th><th class=\"number\">denied</th><th class=\"number\">held\
+        "<div class=\"wide\" role=\"group\" tabindex=\"0\"><table><thead><tr><th></th><th class=\"number\">allowed</th><th class=\"number\">denied</th><th class=\"number\">held\
          </th><th class=\"number\">unavailable</th><th></th></tr></thead><tbody>\n",
     );
     for (name, tally) in &top {
@@ -204,7 +196,7 @@ fn names(page: &mut String, title: &str, names: &Names) {
             pictures::share(tally, first.all()),
         );
     }
-    page.push_str("</tbody></table>\n");
+    page.push_str("</tbody></table></div>\n");
     let more = count.saturating_sub(top.len());
     if more > 0 {
         let others = grouped(names.others.all());

@@ -88,7 +88,7 @@ pub(super) fn over_time(
         ("closed", "unavailable; in the band: no checkpoint was signed"),
         ("soft", "it did not run"),
     ] {
-        let _ = write!(page, "<i class=\"key\" style=\"background:var(--{colour})\"></i>{what} ");
+        let _ = write!(page, "<i class=\"key {colour}\"></i>{what} ");
     }
     page.push_str("</figcaption></figure>\n");
 }

@@ -50,7 +50,7 @@ fn one(page: &mut String, warrant: &WarrantReport) {
         return;
     }
     page.push_str(
-        "<table><thead><tr><th class=\"number\">use</th><th class=\"number\">leaf</th><th>time</th><th>what was done</th>\
+        "<div class=\"wide\" role=\"group\" tabindex=\"0\"><table><thead><tr><th class=\"number\">use</th><th class=\"number\">leaf</th><th>time</th><th>what was done</th>\
          <th>review</th></tr></thead><tbody>\n",
     );
     for used in &warrant.uses {
@@ -63,7 +63,7 @@ fn one(page: &mut String, warrant: &WarrantReport) {
             reviewed(used),
         );
     }
-    page.push_str("</tbody></table>\n");
+    page.push_str("</tbody></table></div>\n");
 }
 
 fn open(warrant: &WarrantReport) -> String {
