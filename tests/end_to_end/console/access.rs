@@ -3,6 +3,7 @@
 //!
 //! axe-core runs in a world of its own ([`Tab::apart`]), so the console's policy stands as it is.
 
+use assent_client::Intent;
 use assent_proto::entry::DrillStage;
 use serde_json::Value;
 
@@ -102,7 +103,14 @@ fn no_page_of_the_console_has_a_serious_finding_in_the_light_the_dark_or_on_a_ph
     let third = site.hold(longest.expect("one of them"));
     tab.goto(&site.at(&format!("/holds/{}", third.id())));
     look(&tab, "long hold", &mut all);
-    mark(&site, DrillStage::Begun);
+    look_at_a_drill(&site, &tab, &transfers, &mut all);
+    assert!(all.is_empty(), "{}", all.join("\n"));
+    site.appliance.stop_and_verify_log();
+}
+
+/// An outage within a drill, and what the pages say of it then and later.
+fn look_at_a_drill(site: &Site, tab: &Tab, transfers: &[Intent], all: &mut Vec<String>) {
+    mark(site, DrillStage::Begun);
     close(&site.appliance);
     let _ = site.agent.preauthorize(&transfers[..1]);
     eventually("it is told closed", || {
@@ -110,13 +118,13 @@ fn no_page_of_the_console_has_a_serious_finding_in_the_light_the_dark_or_on_a_ph
     });
     for path in ["/", "/holds", "/queue", "/breakglass", "/escalations"] {
         tab.goto(&site.at(path));
-        look(&tab, path, &mut all);
+        look(tab, path, all);
     }
     tab.value("document.getElementById('stale').hidden = false");
-    look(&tab, "stale", &mut all);
+    look(tab, "stale", all);
     reopen(&site.appliance);
     let _ = site.agent.preauthorize(&transfers[1..2]);
-    mark(&site, DrillStage::Ended);
+    mark(site, DrillStage::Ended);
     eventually("the end of the drill is in the log", || {
         tab.goto(&site.at("/drills"));
         tab.click("main tbody td:last-child a");
@@ -130,9 +138,7 @@ fn no_page_of_the_console_has_a_serious_finding_in_the_light_the_dark_or_on_a_ph
         assert!(told.contains(what), "{what}: {told}");
     }
     assert_eq!(tab.value("document.querySelectorAll('.drill rect.closed').length"), 1);
-    look(&tab, "drill", &mut all);
+    look(tab, "drill", all);
     tab.goto(&site.at("/drills"));
-    look(&tab, "/drills", &mut all);
-    assert!(all.is_empty(), "{}", all.join("\n"));
-    site.appliance.stop_and_verify_log();
+    look(tab, "/drills", all);
 }
