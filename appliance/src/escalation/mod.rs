@@ -23,6 +23,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 pub use desk::{EscalationAnswer, EscalationDesk, EscalationOrder, Tested};
+pub(crate) use status::is_open;
 pub use status::{EscalationStatus, SinkStatus};
 use watching::Watching;
 

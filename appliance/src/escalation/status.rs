@@ -58,7 +58,7 @@ impl EscalationStatus {
 }
 
 /// Whether an end is still to come.
-pub(super) const fn is_open(incident: &IncidentView) -> bool {
+pub(crate) const fn is_open(incident: &IncidentView) -> bool {
     incident.ended_ms.is_none() && !incident.kind.is_momentary()
 }
 

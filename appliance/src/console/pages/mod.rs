@@ -222,6 +222,8 @@ fn peers(text: &str, most: usize) -> Markup {
 
 /// Characters of a peer's text that a row of a table shows.
 const ROW: usize = 96;
+/// Rows of a table that is told live.
+const ROWS: usize = 200;
 /// And a page about one thing.
 const WHOLE: usize = 16 * 1024;
 
