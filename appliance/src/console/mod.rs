@@ -6,6 +6,7 @@
 //! the command line goes to.
 
 pub mod acts;
+mod asked;
 pub mod assets;
 pub mod drills;
 pub mod evidence;

@@ -42,6 +42,7 @@ fn an_operator_enrols_sees_a_trip_and_a_drain_decides_holds_and_verifies_an_entr
     tab.goto(&site.at("/queue"));
     tab.wait("fifty tickets", "document.querySelectorAll('tr[data-ticket]').length === 50");
     tab.picture("queue");
+    look_at_a_ticket(&site, &tab);
     reopen(&site.appliance);
     tab.wait("the drain", "document.querySelectorAll('tr[data-ticket]').length === 0");
 
@@ -50,6 +51,7 @@ fn an_operator_enrols_sees_a_trip_and_a_drain_decides_holds_and_verifies_an_entr
     tab.goto(&site.at("/holds"));
     tab.wait("two holds", "document.querySelectorAll('#live tbody tr').length === 2");
     tab.picture("holds");
+    assert_rows_differ(&tab, 2);
     tab.goto(&site.at(&format!("/holds/{}", first.id())));
     tab.picture("hold");
     site.answer(&tab, &first, "good", "approved, at leaf");
@@ -74,11 +76,7 @@ fn an_operator_enrols_sees_a_trip_and_a_drain_decides_holds_and_verifies_an_entr
     let (code, out, talk) =
         assent(None, &["log", "check-proof", &file.display().to_string(), "--trust", &trust]);
     assert!(code == 0 && out.contains("verified"), "{out}{talk}");
-    for path in ["/breakglass", "/escalations", "/policy"] {
-        tab.goto(&site.at(path));
-        tab.picture(path.trim_start_matches('/'));
-    }
-    assert_eq!(tab.problems(), Vec::<String>::new());
+    look_around(&site, &tab);
 
     // Somebody who may look sees it and is refused, by the page and behind it.
     let third = site.hold(&waiting[2]);
@@ -96,6 +94,40 @@ fn an_operator_enrols_sees_a_trip_and_a_drain_decides_holds_and_verifies_an_entr
     let _ = tab.problems();
     let report = site.appliance.stop_and_verify_log();
     assert_eq!(report["kinds"]["approval"].as_u64(), Some(2), "{report}");
+}
+
+/// Follows the first row of the queue to its ticket, and comes back.
+fn look_at_a_ticket(site: &Site, tab: &Tab) {
+    assert_rows_differ(tab, 50);
+    tab.click("tr[data-ticket] a");
+    tab.wait(
+        "its page, with what waits in full",
+        "document.querySelector('main pre')?.textContent.includes('cancel_pending_order')",
+    );
+    assert_eq!(tab.value("document.querySelectorAll('main button.act.ask-reason').length"), 1);
+    tab.picture("ticket");
+    tab.goto(&site.at("/queue"));
+}
+
+/// The pages on which nothing is done here. The trip is over, and its incident says so.
+fn look_around(site: &Site, tab: &Tab) {
+    for path in ["/breakglass", "/escalations", "/policy"] {
+        tab.goto(&site.at(path));
+        tab.picture(path.trim_start_matches('/'));
+        assert!(path != "/escalations" || tab.text("main").contains("over since"), "{}", tab.text("main"));
+    }
+    assert_eq!(tab.problems(), Vec::<String>::new());
+}
+
+/// Each row says what is asked, on what, and of which ticket.
+fn assert_rows_differ(tab: &Tab, rows: usize) {
+    let rows_of = |what: &str| {
+        let cells = format!("[...document.querySelectorAll('#live tbody td[data-what={what}]')]");
+        tab.value(&format!("new Set({cells}.map((cell) => cell.textContent)).size"))
+    };
+    assert_eq!(rows_of("Ticket"), rows, "tickets are told apart");
+    assert!(tab.text("#live tbody tr").contains("cancel_pending_order"), "{}", tab.text("#live tbody tr"));
+    assert_ne!(tab.text("#live tbody td[data-what=Resource]"), "", "what it is to be done on");
 }
 
 #[test]

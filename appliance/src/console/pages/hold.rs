@@ -2,14 +2,15 @@
 
 use maud::{Markup, html};
 
-use super::{ROW, Visitor, WHOLE, act, dialog, document_of_peer, peers, still, time, until};
+use super::{ROW, ROWS, Visitor, WHOLE, act, dialog, document_of_peer, end_of, peers, still, time, until};
 use crate::console::Console;
 use crate::console::acts::mark_of_hold;
+use crate::console::asked::Asked;
 use crate::console::live::Moment;
 use crate::console::similar::{self, Similar};
 use crate::passkeys::Act;
 use crate::queue::approving::{ApprovalAnswer, ApprovalOrder, HoldView};
-use crate::queue::desk::IntentView;
+use crate::queue::desk::{IntentView, TicketView};
 
 pub(super) async fn list(console: &Console, moment: &Moment) -> Markup {
     let (holds, left_out) = match console.desk.approvals.carry_out(ApprovalOrder::List).await {
@@ -23,6 +24,9 @@ pub(super) async fn list(console: &Console, moment: &Moment) -> Markup {
         )
         | None => (Vec::new(), 0),
     };
+    let more = left_out + holds.len().saturating_sub(ROWS) as u64;
+    let shown = holds.get(..ROWS).unwrap_or(&holds);
+    let asked = console.asked(shown.iter().map(|hold| hold.ticket.hold).collect()).await;
     html! {
         section {
             @if holds.is_empty() {
@@ -30,23 +34,50 @@ pub(super) async fn list(console: &Console, moment: &Moment) -> Markup {
             } @else {
                 div.wide.rows role="group" tabindex="0" aria-label="Holds" { table {
                     caption { "In the order in which they would be decided" }
-                    thead { tr { th { "Ticket" } th { "Principal" } th { "Priority" } th.number { "Risk" } th { "Policies" } th { "Approved by" } th { "Until" } } }
-                    tbody {
-                        @for hold in &holds {
-                            tr {
-                                td data-what="Ticket" { a href=(format!("/holds/{}", hold.ticket.ticket)) { code { (hold.ticket.ticket.chars().take(12).collect::<String>()) } } }
-                                td data-what="Principal" { (peers(&hold.ticket.principal, ROW)) }
-                                td data-what="Priority" { (hold.ticket.priority) }
-                                td.number data-what="Risk" { (hold.risk) }
-                                td data-what="Policies" { (hold.policies.join(", ")) }
-                                td data-what="Approved by" { (hold.ticket.approved_by.join(", ")) }
-                                td data-what="Until" { (until(hold.ticket.until_ms, moment.status.now_ms)) }
-                            }
-                        }
-                    }
+                    thead { tr { th { "Ticket" } th { "Action" } th { "Resource" } th { "Principal" } th { "Priority" } th.number { "Risk" } th { "Policies" } th { "Approved by" } th { "Until" } } }
+                    tbody { @for (hold, asked) in shown.iter().zip(asked) { (row(hold, asked.as_ref(), moment.status.now_ms)) } }
                 } }
-                @if left_out > 0 { p.soft { "And " (left_out) " more." } }
+                @if more > 0 { p.soft { "And " (more) " more." } }
             }
+        }
+    }
+}
+
+fn row(hold: &HoldView, asked: Option<&Asked>, now_ms: u64) -> Markup {
+    let ticket = &hold.ticket;
+    html! {
+        tr {
+            td data-what="Ticket" { a href=(format!("/holds/{}", ticket.ticket)) { (end_of(&ticket.ticket)) } }
+            (asked_cells(ticket, asked))
+            td data-what="Principal" { (peers(&ticket.principal, ROW)) }
+            td data-what="Priority" { (ticket.priority) }
+            td.number data-what="Risk" { (hold.risk) }
+            td data-what="Policies" { (hold.policies.join(", ")) }
+            td data-what="Approved by" { (ticket.approved_by.join(", ")) }
+            td data-what="Until" { (until(ticket.until_ms, now_ms)) }
+        }
+    }
+}
+
+/// What a ticket asks for, in the two cells of a row: of its first intent, with how many more there are.
+pub(super) fn asked_cells(ticket: &TicketView, asked: Option<&Asked>) -> Markup {
+    let more = ticket.intents.saturating_sub(1);
+    html! {
+        td data-what="Action" {
+            @if let Some(asked) = asked { (peers(&asked.action, ROW)) } @else { span.soft { "not readable now" } }
+            @if more > 0 { " " span.soft { "and " (more) " more" } }
+        }
+        td data-what="Resource" { @if let Some(asked) = asked { (peers(&asked.resource, ROW)) } }
+    }
+}
+
+/// The intents of a ticket, in full.
+pub(super) fn what_is_asked(intents: &[IntentView], left_out: u64) -> Markup {
+    html! {
+        section {
+            h2 { "What is asked" }
+            @for shown in intents { (document_of_peer(&shown.intent)) }
+            @if left_out > 0 { p.warn { "And " (left_out) " more, for which a page has no room: see " code { "assent queue show" } "." } }
         }
     }
 }
@@ -92,10 +123,7 @@ fn in_full(hold: &HoldView, intents: &[IntentView], similar: Option<&Similar>, v
                 dt { "Approved so far by" } dd { @if ticket.approved_by.is_empty() { "nobody" } @else { (ticket.approved_by.join(", ")) } }
             }
         }
-        section {
-            h2 { "What is asked" }
-            @for shown in intents { (document_of_peer(&shown.intent)) }
-        }
+        (what_is_asked(intents, 0))
         section { h2 { "What changed since the last like it" } (changes(similar)) }
         @if visitor.session.may(Act::AnswerHold) {
             section.acts {

@@ -14,6 +14,7 @@ mod log;
 mod overview;
 mod policy;
 mod queue;
+mod ticket;
 
 use std::time::Duration;
 
@@ -32,6 +33,7 @@ pub use evidence::{not_begun, report};
 pub use front::{enrol, login, sorry};
 pub use hold::{hold, no_hold};
 pub use log::log;
+pub use ticket::{no_ticket, ticket};
 
 /// Pages whose content is told live.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -218,6 +220,12 @@ fn peers(text: &str, most: usize) -> Markup {
         bdi.marked[is_marked] title=[is_marked.then_some("holds characters that do not print; they are written out")] { (cut) }
         @if is_cut { span.soft { " ... (" (text.len()) " bytes)" } }
     }
+}
+
+/// Enough of a ticket to tell it from others: it begins with the time, which those of one moment share.
+fn end_of(ticket: &str) -> Markup {
+    let before = ticket.len().saturating_sub(12);
+    html! { code title=(ticket) { ".." (ticket.get(before..).unwrap_or(ticket)) } }
 }
 
 /// Characters of a peer's text that a row of a table shows.

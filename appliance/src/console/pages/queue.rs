@@ -2,8 +2,10 @@
 
 use maud::{Markup, html};
 
-use super::{ROW, Visitor, act, dialog, peers, time, until};
+use super::hold::asked_cells;
+use super::{ROW, ROWS, Visitor, act, dialog, end_of, peers, time, until};
 use crate::console::Console;
+use crate::console::asked::Asked;
 use crate::console::live::Moment;
 use crate::passkeys::Act;
 use crate::queue::desk::{QueueAnswer, QueueOrder, TicketView};
@@ -16,6 +18,9 @@ pub(super) async fn live(console: &Console, moment: &Moment, visitor: &Visitor) 
             (Vec::new(), 0)
         }
     };
+    let more = left_out + tickets.len().saturating_sub(ROWS) as u64;
+    let shown = tickets.get(..ROWS).unwrap_or(&tickets);
+    let asked = console.asked(shown.iter().map(|ticket| ticket.hold).collect()).await;
     let queue = &moment.status.queue;
     let [low, normal, high, critical] = queue.queued;
     let may = visitor.session.may(Act::CancelTicket);
@@ -35,28 +40,34 @@ pub(super) async fn live(console: &Console, moment: &Moment, visitor: &Visitor) 
             } @else {
                 div.wide.rows role="group" tabindex="0" aria-label="Tickets" { table {
                     caption { "In the order in which they are decided" }
-                    thead { tr { th { "Ticket" } th { "Principal" } th { "Priority" } th { "State" } th.number { "Intents" } th { "Since" } th { "Until" } @if may { th { "" } } } }
-                    tbody { @for ticket in &tickets { (row(ticket, moment.status.now_ms, may)) } }
+                    thead { tr { th { "Ticket" } th { "Action" } th { "Resource" } th { "Principal" } th { "Priority" } th { "State" } th.number { "Intents" } th { "Since" } th { "Until" } @if may { th { "" } } } }
+                    tbody { @for (ticket, asked) in shown.iter().zip(asked) { (row(ticket, asked.as_ref(), moment.status.now_ms, may)) } }
                 } }
-                @if left_out > 0 { p.soft { "And " (left_out) " more." } }
+                @if more > 0 { p.soft { "And " (more) " more." } }
             }
         }
         (dialog())
     }
 }
 
-fn row(ticket: &TicketView, now_ms: u64, may: bool) -> Markup {
+/// The button that withdraws it.
+pub(super) fn withdraw(ticket: &TicketView) -> Markup {
     let wish = serde_json::json!({"act": "cancel", "ticket": ticket.ticket, "reason": ""});
+    act("Withdraw", "plain ask-reason", &wish, "")
+}
+
+fn row(ticket: &TicketView, asked: Option<&Asked>, now_ms: u64, may: bool) -> Markup {
     html! {
         tr data-ticket=(ticket.ticket) {
-            td data-what="Ticket" { code title=(ticket.ticket) { (ticket.ticket.chars().take(12).collect::<String>()) } }
+            td data-what="Ticket" { a href=(format!("/queue/{}", ticket.ticket)) { (end_of(&ticket.ticket)) } }
+            (asked_cells(ticket, asked))
             td data-what="Principal" { (peers(&ticket.principal, ROW)) }
             td data-what="Priority" { (ticket.priority) }
             td data-what="State" { (ticket.state.replace('_', " ")) }
             td.number data-what="Intents" { (ticket.intents) }
             td data-what="Since" { (time(ticket.since_ms)) }
             td data-what="Until" { (until(ticket.until_ms, now_ms)) }
-            @if may { td data-what="" { (act("Withdraw", "plain ask-reason", &wish, "")) } }
+            @if may { td data-what="" { (withdraw(ticket)) } }
         }
     }
 }

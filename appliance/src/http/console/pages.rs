@@ -42,6 +42,21 @@ pub(super) async fn hold(
     }
 }
 
+pub(super) async fn ticket(
+    State(room): State<Shared>,
+    headers: HeaderMap,
+    Path(ticket): Path<String>,
+) -> Response {
+    let visitor = match visitor(&room, &headers) {
+        Ok(visitor) => visitor,
+        Err(elsewhere) => return elsewhere,
+    };
+    match pages::ticket(&room.console, &ticket, &visitor).await {
+        Ok(markup) => page(markup),
+        Err(why) => whole(StatusCode::NOT_FOUND, pages::no_ticket(&room.console, &why, &visitor)),
+    }
+}
+
 /// Reads the log on a thread that may wait for the disk. None when we are stopping.
 async fn reading<T: Send + 'static>(
     room: &Shared,
