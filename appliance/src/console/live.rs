@@ -11,6 +11,7 @@ use tokio::sync::watch;
 
 use super::Console;
 use crate::limits::{CONSOLE_BEAT, CONSOLE_LEAST_BEAT, MAX_CONSOLE_SAMPLES};
+use crate::meters::{Bound, Spread};
 use crate::serving::status::Status;
 
 /// What happened between two readings.
@@ -28,6 +29,26 @@ pub struct Sample {
     pub waiting: u64,
     /// Whether all boundaries were open then.
     pub open: bool,
+    /// How long the HSM took for a signature.
+    pub signature: Tail,
+    /// How long from a batch's last byte to its answer.
+    pub answer: Tail,
+}
+
+/// How long something took between two readings; none where it did not happen.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Tail {
+    /// For half of them.
+    pub p50: Option<Bound>,
+    /// For all but one of a hundred.
+    pub p99: Option<Bound>,
+}
+
+impl Tail {
+    fn between(before: &Spread, after: &Spread) -> Self {
+        let at = |of_1000| after.since(before)?.quantile(of_1000);
+        Self { p50: at(500), p99: at(990) }
+    }
 }
 
 /// A reading, with what led to it.
@@ -99,6 +120,8 @@ fn between(before: &Status, after: &Status) -> Sample {
         round: if rounds > 0.0 { entries / rounds } else { 0.0 },
         waiting: after.queue.queued.iter().sum::<u64>() + after.queue.awaiting_approval,
         open: boundaries.intent.open && boundaries.evaluation.open && boundaries.token.open,
+        signature: Tail::between(&before.latency.signature, &after.latency.signature),
+        answer: Tail::between(&before.latency.answer, &after.latency.answer),
     }
 }
 

@@ -80,6 +80,7 @@ pub struct Closed {
 #[derive(Debug)]
 pub struct EvaluationBoundary {
     max_age: Option<Duration>,
+    began: Timestamp,
     state: Mutex<State>,
 }
 
@@ -91,6 +92,8 @@ struct State {
     /// The furthest that the time of day was ahead of the time that the process has run, in milliseconds.
     lead_ms: u64,
     closed: Option<Closed>,
+    /// When it was first seen to be open again; at first, when it came to be.
+    opened: Timestamp,
     /// How often it closed, for each cause: [`Cause::KINDS`].
     trips: [u64; Cause::KINDS.len()],
 }
@@ -102,8 +105,9 @@ impl EvaluationBoundary {
         let age = Duration::from_millis(now.time.0.saturating_sub(confirmed.0));
         // A confirmation that lies ahead of us: the clock went back while nobody looked.
         let lead_ms = lead_of(now).max(confirmed.0.saturating_sub(running_ms(now)));
-        let state = State { confirmed: now, age, lead_ms, closed: None, trips: [0; Cause::KINDS.len()] };
-        Self { max_age, state: Mutex::new(state) }
+        let (began, trips) = (now.time, [0; Cause::KINDS.len()]);
+        let state = State { confirmed: now, age, lead_ms, closed: None, opened: began, trips };
+        Self { max_age, began, state: Mutex::new(state) }
     }
 
     /// Notes that the source was seen, and holds what decides.
@@ -115,6 +119,18 @@ impl EvaluationBoundary {
     /// Notes that an operator took responsibility for this moment: the clock is right from here on.
     pub fn accept_clock(&self, now: Moment) {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).lead_ms = lead_of(now);
+    }
+
+    /// When it came to be, with the catalog and the policies that were loaded then.
+    #[must_use]
+    pub const fn began(&self) -> Timestamp {
+        self.began
+    }
+
+    /// Since when it is open, where [`Self::closed`] says that it is.
+    #[must_use]
+    pub fn opened(&self) -> Timestamp {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).opened
     }
 
     /// When the source was last confirmed.
@@ -152,7 +168,10 @@ impl EvaluationBoundary {
             (None, Some(closed)) => {
                 tracing::error!(kind = closed.cause.kind(), "evaluation boundary closed: {}", closed.cause);
             }
-            (Some(_), None) => tracing::info!("evaluation boundary open"),
+            (Some(_), None) => {
+                state.opened = now.time;
+                tracing::info!("evaluation boundary open");
+            }
             (None, None) | (Some(_), Some(_)) => {}
         }
         state.closed
@@ -216,8 +235,10 @@ mod tests {
         let closed = boundary.closed(after(3601)).unwrap();
         assert_eq!((closed.cause, closed.since), (Cause::Unconfirmed(HOUR), after(3601).time));
         assert_eq!(boundary.closed(after(9999)).unwrap().since, after(3601).time, "since stays");
+        assert_eq!(boundary.opened(), after(0).time);
         boundary.confirm(after(10_000));
         assert_eq!(boundary.closed(after(13_600)), None);
+        assert_eq!((boundary.opened(), boundary.began()), (after(13_600).time, after(0).time));
         assert_eq!(boundary.confirmed(), after(10_000).time);
         assert_eq!(kind(&boundary, after(13_601)), Some("bundle_unconfirmed"));
     }

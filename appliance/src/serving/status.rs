@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use assent_proto::number::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::break_glass::BreakGlassStatus;
@@ -28,15 +29,17 @@ pub struct BoundaryStatus {
     pub class: Option<FaultClass>,
     /// Why not, for people.
     pub message: Option<String>,
-    /// Since when, in milliseconds since 1970.
+    /// Since when it is open, or closed, in milliseconds since 1970. Appliances of before do not say since when one is open.
     pub since_ms: Option<u64>,
 }
 
 impl BoundaryStatus {
-    const OPEN: Self = Self { open: true, cause: None, class: None, message: None, since_ms: None };
+    const fn open_since(since_ms: Option<u64>) -> Self {
+        Self { open: true, cause: None, class: None, message: None, since_ms }
+    }
 
-    fn of_evaluation(closed: Option<Closed>) -> Self {
-        closed.map_or(Self::OPEN, |Closed { cause, since }| Self {
+    fn of_evaluation(closed: Option<Closed>, opened: Timestamp) -> Self {
+        closed.map_or(Self::open_since(Some(opened.0)), |Closed { cause, since }| Self {
             open: false,
             cause: Some(cause.kind().to_owned()),
             class: None,
@@ -171,18 +174,23 @@ impl StatusSource {
     /// How the boundaries are now.
     #[must_use]
     pub fn boundaries(&self) -> Boundaries {
-        let closed = self.sealer.boundary().closed();
-        let token = BoundaryStatus {
-            open: closed.is_none(),
-            cause: closed.as_ref().map(|closed| closed.cause.kind.to_owned()),
-            class: closed.as_ref().map(|closed| closed.cause.class),
-            message: closed.as_ref().map(|closed| closed.cause.message.clone()),
-            since_ms: closed.as_ref().map(|closed| closed.since.0),
+        let boundary = self.sealer.boundary();
+        let token = match boundary.closed() {
+            // What closes between the two looks is told the next time, and no time of opening until then.
+            None => BoundaryStatus::open_since(boundary.opened().map(|opened| opened.0)),
+            Some(closed) => BoundaryStatus {
+                open: false,
+                cause: Some(closed.cause.kind.to_owned()),
+                class: Some(closed.cause.class),
+                message: Some(closed.cause.message),
+                since_ms: Some(closed.since.0),
+            },
         };
-        let evaluation = self.policies.boundary().closed(self.policies.moment(self.clock.now()));
-        let evaluation = BoundaryStatus::of_evaluation(evaluation);
+        let boundary = self.policies.boundary();
+        let closed = boundary.closed(self.policies.moment(self.clock.now()));
+        let evaluation = BoundaryStatus::of_evaluation(closed, boundary.opened());
         // A catalog is loaded before the appliance serves, and stays until a better one replaces it.
-        Boundaries { intent: BoundaryStatus::OPEN, evaluation, token }
+        Boundaries { intent: BoundaryStatus::open_since(Some(boundary.began().0)), evaluation, token }
     }
 
     /// How the appliance is now.

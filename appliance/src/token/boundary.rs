@@ -53,6 +53,8 @@ pub struct TokenBoundary {
 #[derive(Debug)]
 struct Story {
     closed: Closed,
+    /// When it opened last, in this process.
+    opened: Option<Timestamp>,
     lowest_epoch: Epoch,
     /// Whether it was ever open, in this process or before: until then there is nothing that a fault could have spoilt.
     opened_before: bool,
@@ -74,6 +76,7 @@ impl TokenBoundary {
             state: AtomicU64::new(epoch.0 << 1),
             story: Mutex::new(Story {
                 closed,
+                opened: None,
                 lowest_epoch,
                 opened_before,
                 transitions,
@@ -106,6 +109,13 @@ impl TokenBoundary {
     pub fn closed(&self) -> Option<Closed> {
         let story = self.story();
         (!self.is_open()).then(|| story.closed.clone())
+    }
+
+    /// Since when it is open; none when it is closed.
+    #[must_use]
+    pub fn opened(&self) -> Option<Timestamp> {
+        let story = self.story();
+        story.opened.filter(|_| self.is_open())
     }
 
     /// Hears how it stands, now and from now on.
@@ -192,6 +202,7 @@ impl TokenBoundary {
         }
         self.state.store(epoch.0 << 1 | 1, Ordering::SeqCst);
         story.opened_before = true;
+        story.opened = Some(at.time);
         story.lowest_epoch = lowest_epoch;
         story.transitions.opened(epoch, at);
         self.tell(&story);
@@ -232,7 +243,9 @@ mod tests {
         assert!(!boundary.trip(gone(), at(1)), "it starts closed");
         assert!(boundary.arm(Epoch(7), Epoch(0), at(1)));
         assert!(boundary.is_open_in(Epoch(7)));
+        assert_eq!(boundary.opened(), Some(Timestamp(1)));
         assert!(boundary.trip(Cause::bad_signature(), at(2)));
+        assert_eq!(boundary.opened(), None);
         assert!(!boundary.trip(gone(), at(3)));
         assert_eq!(boundary.epoch(), Epoch(8));
         assert_eq!(
