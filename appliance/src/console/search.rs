@@ -7,7 +7,7 @@ use assent_proto::entry::{Entry, Kind};
 use assent_proto::number::LeafIndex;
 use serde_json::Value;
 
-use crate::cli::log::entry::{json as shown_entry, kind_name};
+use crate::cli::log::entry::{about, json as shown_entry, kind_name};
 use crate::clock::Stopwatch;
 use crate::limits::{CONSOLE_SEARCH_TIME, MAX_CONSOLE_HITS, MAX_CONSOLE_SEARCHED};
 use crate::log::SignedCheckpoint;
@@ -39,6 +39,8 @@ pub struct Hit {
     pub kind: String,
     /// All of it.
     pub shown: Value,
+    /// What it is about, in a line, as `assent log show` says it.
+    pub about: String,
 }
 
 /// What a search found.
@@ -111,7 +113,7 @@ fn hit(index: u64, leaf: &[u8], query: &Query, wanted: &str) -> Option<Hit> {
     }
     let shown = shown_entry(index, &entry);
     let fits = wanted.is_empty() || shown.to_string().to_lowercase().contains(wanted);
-    fits.then(|| Hit { index, time_ms: entry.time().0, kind, shown })
+    fits.then(|| Hit { index, time_ms: entry.time().0, kind, shown, about: about(&entry) })
 }
 
 /// The entry of this leaf; none where it is none.

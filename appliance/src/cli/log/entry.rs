@@ -152,7 +152,7 @@ fn told(refusal: Refusal, policies: &Policies<'_>) -> String {
 
 /// What the entry is about, in a line; not yet made visible.
 #[expect(clippy::wildcard_enum_match_arm, reason = "kinds of later versions are shown without details")]
-pub(in crate::cli) fn about(entry: &Entry<'_>) -> String {
+pub(crate) fn about(entry: &Entry<'_>) -> String {
     match entry {
         Entry::Allow(allow) => {
             let under = match allow.grounds {

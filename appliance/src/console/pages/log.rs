@@ -1,6 +1,7 @@
 //! The log, searched.
 
 use maud::{Markup, html};
+use serde_json::Value;
 
 use super::{ROW, Visitor, peers, still, time};
 use crate::console::Console;
@@ -72,10 +73,38 @@ pub(super) fn in_a_line(hit: &Hit) -> Markup {
         "version",
         "epoch",
     ];
-    let told = |name: &&str| {
-        let value = hit.shown.get(*name)?;
-        let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-        (!value.is_null()).then(|| ((*name).to_owned(), text))
-    };
-    html! { @for (name, text) in TOLD.iter().filter_map(told) { span.soft { (name) " " } (peers(&text, ROW)) " " } }
+    let told = |name: &&str| words(hit.shown.get(*name)?).map(|text| ((*name).to_owned(), text));
+    let told: Vec<_> = TOLD.iter().filter_map(told).collect();
+    html! {
+        @for (name, text) in &told { span.soft { (name) " " } (peers(text, ROW)) " " }
+        @if told.is_empty() { (peers(&hit.about, ROW * 2)) }
+    }
+}
+
+/// A value as people say it; none where there is nothing to say.
+fn words(value: &Value) -> Option<String> {
+    match value {
+        Value::Null => None,
+        Value::String(text) => Some(text.clone()),
+        Value::Array(values) => Some(values.iter().filter_map(words).collect::<Vec<_>>().join(", ")),
+        Value::Bool(_) | Value::Number(_) | Value::Object(_) => Some(value.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(shown: Value) -> String {
+        let about = "3 denials from 7 to 10".to_owned();
+        in_a_line(&Hit { index: 1, time_ms: 2, kind: "k".to_owned(), shown, about }).into_string()
+    }
+
+    #[test]
+    fn several_who_acted_are_named_in_words_and_what_has_no_names_is_told_as_the_command_line_does() {
+        let act = line(serde_json::json!({"act": "rearm", "by": ["bob", "ca<rol"], "name": null}));
+        assert!(act.contains("bob, ca&lt;rol") && !act.contains("name") && !act.contains("denials"), "{act}");
+        let outage = line(serde_json::json!({"covered": 7, "reached": 10, "denials": 3}));
+        assert!(outage.contains("3 denials from 7 to 10"), "{outage}");
+    }
 }
