@@ -8,10 +8,16 @@ use crate::limits::TASKS_PER_LOOK_AT_SOCKET;
 use crate::log::OpenError;
 use crate::log::store::StoreError;
 use crate::serving::ServeError;
+use crate::serving::status::Status;
 use crate::traces::Traces;
 
 /// Runs the command. It ends when it is told to stop.
 pub(super) fn run(globals: &Globals) -> anyhow::Result<Exit> {
+    run_and_tell(globals, |_| ())
+}
+
+/// The same, and says how the appliance is when it listens.
+pub(super) fn run_and_tell(globals: &Globals, listening: impl FnOnce(&Status)) -> anyhow::Result<Exit> {
     crate::hsm::signer::protect_memory()?;
     let config = Config::load(&globals.config)?;
     // Ends last: what happens on the way out is traced too.
@@ -19,7 +25,7 @@ pub(super) fn run(globals: &Globals) -> anyhow::Result<Exit> {
     let mut builder = tokio::runtime::Builder::new_multi_thread();
     // A large batch takes milliseconds to decide: the socket is looked at in between, and not behind a row of them.
     let runtime = builder.enable_all().event_interval(TASKS_PER_LOOK_AT_SOCKET).build()?;
-    runtime.block_on(crate::serving::run(&config)).map_err(|error| failed(&error))?;
+    runtime.block_on(crate::serving::run(&config, listening)).map_err(|error| failed(&error))?;
     Ok(Exit::Done)
 }
 
@@ -46,7 +52,8 @@ const fn exit_of(error: &ServeError) -> Exit {
         | ServeError::Tls(_)
         | ServeError::Registry(_)
         | ServeError::Passkeys(_)
-        | ServeError::ConsoleInClear { .. }
+        | ServeError::Console(_)
+        | ServeError::Port(_)
         | ServeError::Signers(_)
         | ServeError::Operators(_)
         | ServeError::Control(_)

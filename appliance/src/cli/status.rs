@@ -52,6 +52,9 @@ fn table(out: &mut impl std::io::Write, status: &Status) -> std::io::Result<()> 
     if let Some(http) = &status.http {
         writeln!(out, "  http        http://{http}")?;
     }
+    if let Some(console) = &status.console {
+        writeln!(out, "  console     {console}")?;
+    }
     witnesses(out, status)?;
     queue(out, status)?;
     break_glass(out, status)?;

@@ -77,7 +77,7 @@ impl Default for TransportLimits {
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
     /// A file cannot be read.
-    #[error("cannot read {}; is the path in [tls] right?", path.display())]
+    #[error("cannot read {}", path.display())]
     Unreadable {
         /// The file.
         path: PathBuf,
@@ -106,7 +106,7 @@ pub enum TlsError {
     #[error("agents cannot be verified against the CA")]
     Verifier(#[from] rustls::server::VerifierBuilderError),
     /// Certificate and key do not go together.
-    #[error("the appliance's certificate and key do not go together")]
+    #[error("certificate and key do not go together")]
     KeyPair(#[source] rustls::Error),
     /// The cipher suites lack what QUIC begins with.
     #[error("no cipher suite to begin QUIC with")]

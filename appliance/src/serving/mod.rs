@@ -4,13 +4,13 @@
 //! what was taken in and has it read, leaves the fence at the end of the log, and ends the signer. When the log's state is unknown nothing
 //! is finished: the process ends with an error, and the next start recovers.
 
-mod console;
+pub(crate) mod console;
 mod opening;
 mod outside;
+pub mod ports;
 mod service;
 pub mod status;
 
-use std::net::UdpSocket;
 use std::sync::Arc;
 
 use assent_doors::outbound::RootsError;
@@ -19,11 +19,13 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 
+pub use self::console::ConsoleError;
 use self::console::{ConsoleRoom, RunningConsole};
 use self::opening::{Opened, open};
 use self::outside::{Outside, Running};
+use self::ports::{AGENTS, PortError};
 use self::service::Service;
-use self::status::StatusSource;
+use self::status::{Status, StatusSource};
 use crate::backup::BackupDesk;
 use crate::break_glass::BreakGlass;
 use crate::break_glass::desk::BreakGlassDesk;
@@ -86,7 +88,7 @@ pub enum ServeError {
     #[error("cannot read the PIN")]
     Pin(#[from] PinError),
     /// The certificates cannot be used.
-    #[error("cannot use the certificates")]
+    #[error("cannot use the certificates; are the paths in [tls] right?")]
     Tls(#[from] TlsError),
     /// The register of agents cannot be read.
     #[error("cannot read the register of agents")]
@@ -94,14 +96,12 @@ pub enum ServeError {
     /// The console's operators cannot be known.
     #[error("cannot know the console's operators")]
     Passkeys(#[from] PasskeysError),
-    /// The console would be reached from elsewhere without TLS.
-    #[error(
-        "`console.origin` is of this machine alone, and `console.listen` is {address}: listen on the loopback address, or give the console an origin with https://"
-    )]
-    ConsoleInClear {
-        /// Where it would listen.
-        address: std::net::SocketAddr,
-    },
+    /// The console cannot open.
+    #[error(transparent)]
+    Console(#[from] ConsoleError),
+    /// A port cannot be had.
+    #[error(transparent)]
+    Port(#[from] PortError),
     /// The witnesses cannot be asked.
     #[error("cannot ask witnesses")]
     Witnesses(#[from] RootsError),
@@ -135,11 +135,11 @@ fn system(doing: &'static str) -> impl FnOnce(std::io::Error) -> ServeError {
     move |source| ServeError::System { doing, source }
 }
 
-/// Builds the rooms, and runs them until a signal or a fatal fault.
+/// Builds the rooms, and runs them until a signal or a fatal fault. When all of them listen it is told how the appliance is.
 ///
 /// # Errors
 /// [`ServeError`].
-pub async fn run(config: &Config) -> Result<(), ServeError> {
+pub async fn run(config: &Config, listening: impl FnOnce(&Status)) -> Result<(), ServeError> {
     let clock = Clock::system();
     let office = config.hsm.office().map_err(ServeError::Operators)?;
     let Opened { sealer, handle, reader, queue, break_glass } = open(config, &clock)?;
@@ -152,7 +152,6 @@ pub async fn run(config: &Config) -> Result<(), ServeError> {
     let endpoint = endpoint(config)?;
     let listen = endpoint.local_addr().map_err(system("listen for agents"))?.to_string();
     let outside = Outside::open(config, reader, &clock).await?;
-    let http = outside.http.clone();
     let (control, word) = control::listen(&config.appliance.data)?;
 
     let (deadline, sealing) = (config.policy.deadline, handle.clone());
@@ -165,8 +164,9 @@ pub async fn run(config: &Config) -> Result<(), ServeError> {
     let desk_of_break_glass = break_glass_desk(&break_glass, rooms, office.as_ref(), config);
     let status = Arc::new(StatusSource {
         origin: config.origin(),
-        listen: listen.clone(),
-        http: http.clone(),
+        listen,
+        http: outside.http.clone(),
+        console: console_origin(config, passkeys.as_deref()),
         witnesses: outside.witnesses.clone(),
         witness: outside.witness.clone(),
         unsigned_max: config.round.unsigned_max,
@@ -197,12 +197,13 @@ pub async fn run(config: &Config) -> Result<(), ServeError> {
     });
     let uses = (break_glass, config.break_glass.review_within);
     let escalation = escalation.watch(&handle, Arc::clone(&policies), clock.clone(), automatic, uses, queue);
-    let console = ConsoleRoom::open(config, &desk).await?;
+    let console = ConsoleRoom::open(config, &desk)?;
+    let shown = desk.status.read();
     let tasks = vec![tokio::spawn(control::serve(control, desk)), tokio::spawn(drainer.run())];
     let ended = start(sealer)?;
-    let outside = outside.run(monitor)?;
-    let tasks = Tasks { tasks, console: console.map(ConsoleRoom::run), outside };
-    tracing::info!(listen, http, origin = config.origin(), "serving");
+    let tasks = Tasks { outside: outside.run(monitor)?, tasks, console: console.map(ConsoleRoom::run) };
+    tracing::info!(listen = shown.listen, http = shown.http, origin = shown.origin, "serving");
+    listening(&shown);
     let outcome = until_stopped(Service::new(&handle, &policies, &clock), server, handle, ended).await;
     escalation.stop(outcome.as_ref().err().map(told)).await;
     tasks.stop().await;
@@ -226,6 +227,11 @@ impl Tasks {
         }
         self.outside.stop().await;
     }
+}
+
+/// Where browsers find the console, where there is one.
+fn console_origin(config: &Config, passkeys: Option<&Passkeys>) -> Option<String> {
+    config.console.listen.and(passkeys).map(|passkeys| passkeys.origin().to_owned())
 }
 
 /// Where operators order charters, sign warrants and review.
@@ -301,7 +307,7 @@ fn endpoint(config: &Config) -> Result<Endpoint, ServeError> {
     let tls = config.tls_settings();
     let server = crate::identity::tls::server_config(&tls)?;
     let known = crate::identity::tls::endpoint_config(&tls)?;
-    let socket = UdpSocket::bind(config.listen.quic).map_err(system("listen for agents"))?;
+    let socket = AGENTS.udp(config.listen.quic)?;
     // What comes while both processors decide is kept by the kernel, or lost and sent again a timeout later. It gives at most
     // `net.core.rmem_max`, which is enough to serve.
     let _ = rustix::net::sockopt::set_socket_recv_buffer_size(&socket, SOCKET_BUFFER_BYTES);

@@ -10,6 +10,7 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
+use super::ports::READERS;
 use super::{ServeError, system};
 use crate::clock::Clock;
 use crate::config::Config;
@@ -42,7 +43,7 @@ impl Outside {
     pub(super) async fn open(config: &Config, reader: Reader, clock: &Clock) -> Result<Self, ServeError> {
         let (origin, asked) = (config.origin(), &config.witness);
         let door = match config.listen.http {
-            Some(address) => Some(http::listen(address).await.map_err(system("listen for HTTP"))?),
+            Some(address) => Some(http::listen(address).await.map_err(READERS.refused(address))?),
             None => None,
         };
         let http =

@@ -127,6 +127,9 @@ pub struct Status {
     pub listen: String,
     /// Where the log is read over HTTP; none where it is not.
     pub http: Option<String>,
+    /// Where browsers find the console; none where there is none.
+    #[serde(default)]
+    pub console: Option<String>,
     /// Those who are asked to cosign this log, and how far each is.
     pub witnesses: Vec<WitnessStatus>,
     /// Logs that are cosigned here, and how far each is.
@@ -148,6 +151,8 @@ pub struct StatusSource {
     pub listen: String,
     /// Where the log is read over HTTP.
     pub http: Option<String>,
+    /// Where browsers find the console.
+    pub console: Option<String>,
     /// Who cosigns this log.
     pub witnesses: Witnesses,
     /// The witness that this appliance is for others.
@@ -228,6 +233,7 @@ impl StatusSource {
             fence_in_hsm: self.sealer.fence_in_hsm(),
             listen: self.listen.clone(),
             http: self.http.clone(),
+            console: self.console.clone(),
             witnesses: self.witnesses.status(),
             witnessed: self.witness.as_ref().map_or_else(Vec::new, |witness| witness.status()),
             queue: self.queue.status(),

@@ -67,6 +67,15 @@ fn port(copy: &Copy) -> u16 {
     line.trim_end_matches('"').rsplit(':').next().and_then(|port| port.parse().ok()).expect("a number")
 }
 
+/// A console with an operator, of these settings.
+fn console(copy: &Copy, settings: &str) {
+    let operator = "[[console.operator]]\nname = \"eve\"\nroles = [\"viewer\"]\n";
+    copy.edit(CONFIG, "[console]\nlisten = \"off\"\n", &format!("[console]\n{settings}\n{operator}"));
+}
+
+/// A site that the appliance's own certificate is for, at a port that nobody has.
+const SITE: &str = "listen = \"127.0.0.1:0\"\norigin = \"https://localhost:7745\"";
+
 const _: () = assert!(SEEDS.len() >= 40, "as many as the README says");
 
 /// Every one.
@@ -172,6 +181,29 @@ pub(crate) const SEEDS: &[Seed] = &[
         } },
     seed!("an address of another machine", "port for agents", "fail", "cannot be had", "an address of this machine",
         |copy| { let port = port(copy); copy.edit(CONFIG, &format!("127.0.0.1:{port}"), "192.0.2.1:7743"); }),
+    // The console.
+    seed!("a certificate of the console that is not there", "console's door", "fail", "cannot read", "`console.certificate`",
+        |copy| console(copy, &format!("{SITE}\ncertificate = \"console.pem\"\nkey = \"console.key\""))),
+    seed!("a key of the console that is the server's", "console's door", "fail", "do not go together", "`console.certificate` and `tls.key`",
+        |copy| {
+            std::fs::copy(copy.path().join("agents/retail-support.pem"), copy.path().join("console.pem")).expect("a copy");
+            console(copy, &format!("{SITE}\ncertificate = \"console.pem\""));
+        }),
+    seed!("an authority of browsers that is not there", "console's door", "fail", "cannot read", "`console.client_ca`",
+        |copy| console(copy, &format!("{SITE}\nclient_ca = \"browsers.pem\""))),
+    seed!("a site of this machine that others reach", "console's origin", "fail", "is of this machine alone", "listen on the loopback address",
+        |copy| console(copy, "listen = \"0.0.0.0:0\"\norigin = \"http://localhost:7745\"")),
+    seed!("a site whose name is an address", "console's origin", "fail", "no passkey can be made", "a host name",
+        |copy| { copy.edit(CONFIG, "name = \"dev\"\n", "name = \"dev\"\nhost = \"127.0.0.1\"\n"); console(copy, "listen = \"127.0.0.1:0\""); }),
+    seed!("a site that the certificate does not name", "console's certificate", "warn", "does not name `console.example`", "`tls.certificate` issued for that host",
+        |copy| console(copy, "listen = \"127.0.0.1:0\"\norigin = \"https://console.example\"")),
+    Seed { name: "a port for operators that somebody else has", check: "port for operators", outcome: "fail", found: "cannot be had", next: "`console.listen`",
+        sow: |copy| {
+            let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
+            let address = taken.local_addr().expect("an address");
+            console(copy, &format!("listen = \"{address}\"\norigin = \"http://localhost:{}\"", address.port()));
+            Some(Box::new(taken))
+        } },
     // The HSM.
     seed!("a module that is not there", "HSM: module loads", "fail", "no PKCS#11 module there", "correct the module's path",
         |copy| copy.edit(CONFIG, "module = \"simulator\"", "module = \"nowhere.so\"")),

@@ -62,7 +62,13 @@ fn reissue(config: &Config, built_in: bool) -> String {
     }
 }
 
-fn examine_end(check: &str, certificate: &[u8], now: Timestamp, next: &str, findings: &mut Findings) {
+pub(super) fn examine_end(
+    check: &str,
+    certificate: &[u8],
+    now: Timestamp,
+    next: &str,
+    findings: &mut Findings,
+) {
     match validity(certificate) {
         Err(error) => findings.fail(check, chain(&error), next),
         Ok((begins, _)) if now < begins => {

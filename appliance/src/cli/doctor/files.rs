@@ -72,7 +72,7 @@ fn folder(data: &Path, findings: &mut Findings) -> bool {
 }
 
 /// Whether a file is its owner's only. One that is missing is for whoever needs it to tell.
-fn private(check: &str, path: &Path, findings: &mut Findings) {
+pub(super) fn private(check: &str, path: &Path, findings: &mut Findings) {
     let mode = match std::fs::metadata(path) {
         Ok(found) => found.permissions().mode() & 0o777,
         Err(error) => {

@@ -8,6 +8,7 @@ mod bundle;
 mod certificates;
 mod clock;
 mod configuration;
+mod console;
 mod disk;
 mod escalation;
 mod files;
@@ -64,6 +65,7 @@ pub(super) fn run(options: &Options, globals: &Globals) -> anyhow::Result<Exit> 
         clock::examine(&subject, &mut findings);
         disk::examine(&subject, &mut findings);
         network::examine(&subject, &mut findings);
+        console::examine(&subject, &mut findings);
         witnesses::examine(&subject, options.online, &mut findings);
         hsm::examine(&subject, &globals.config, options.skip_hsm, &mut findings);
     }

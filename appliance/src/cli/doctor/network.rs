@@ -1,12 +1,13 @@
 //! Sockets: whether the ports are free or ours, and whether the system gives what they need.
 
-use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::net::SocketAddr;
 
 use rustix::process::{Resource, getrlimit};
 
 use super::Subject;
 use super::findings::Findings;
 use crate::limits::{FREE_DESCRIPTORS, MAX_HTTP_CONNECTIONS, SOCKET_BUFFER_BYTES};
+use crate::serving::ports::{AGENTS, PortError, READERS};
 use crate::serving::status::Status;
 
 pub(super) fn examine(subject: &Subject<'_>, findings: &mut Findings) {
@@ -15,9 +16,9 @@ pub(super) fn examine(subject: &Subject<'_>, findings: &mut Findings) {
         (Some(status), _) => examine_served(status, listen.quic, listen.http, findings),
         (None, true) => {}
         (None, false) => {
-            free("port for agents", listen.quic, UdpSocket::bind(listen.quic).map(drop), "-ulpn", findings);
+            free("port for agents", listen.quic, AGENTS.udp(listen.quic).map(drop), findings);
             if let Some(http) = listen.http {
-                free("port for readers", http, TcpListener::bind(http).map(drop), "-tlpn", findings);
+                free("port for readers", http, READERS.tcp(http).map(drop), findings);
             }
         }
     }
@@ -29,20 +30,14 @@ pub(super) fn examine(subject: &Subject<'_>, findings: &mut Findings) {
     examine_descriptors(findings);
 }
 
-fn free(check: &str, address: SocketAddr, bound: std::io::Result<()>, flags: &str, findings: &mut Findings) {
-    use std::io::ErrorKind::{AddrInUse, AddrNotAvailable, PermissionDenied};
-    let Err(error) = bound else { return findings.ok(check, format!("{address} is free")) };
-    let kind = error.kind();
-    let next = if kind == AddrInUse {
-        format!("find who has it (`ss {flags}`), or name another port in `[listen]`")
-    } else if kind == AddrNotAvailable {
-        "name an address of this machine in `[listen]` (`ip address`)".to_owned()
-    } else if kind == PermissionDenied {
-        "name a port above 1023, or give the unit `AmbientCapabilities=CAP_NET_BIND_SERVICE`".to_owned()
-    } else {
-        "correct `[listen]` in the configuration".to_owned()
-    };
-    findings.fail(check, format!("{address} cannot be had: {error}"), next);
+/// Whether a port could be had, as the start would have it.
+pub(super) fn free(check: &str, address: SocketAddr, had: Result<(), PortError>, findings: &mut Findings) {
+    match had {
+        Ok(()) => findings.ok(check, format!("{address} is free")),
+        Err(error) => {
+            findings.fail(check, format!("{address} cannot be had: {}", error.source), error.next());
+        }
+    }
 }
 
 /// A running appliance listens where it did when it started.
