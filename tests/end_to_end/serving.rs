@@ -2,9 +2,10 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
+use std::process::{Command, Stdio};
 
 use crate::support::agent::{Agent, retail};
-use crate::support::{Appliance, Hsm, PATIENCE, assent};
+use crate::support::{ASSENT, Appliance, Hsm, PATIENCE, assent, eventually};
 use appliance::clock::Stopwatch;
 
 /// Sends these bytes, and gives all that comes back until the other side closes.
@@ -139,4 +140,37 @@ fn entries_are_served_only_where_the_configuration_says_so_and_nothing_where_it_
     assert!(code == 1 && talk.contains("listen.http"), "{talk}");
     let (code, _, talk) = assent(None, &["log", "prove", "1", "--url", &url, "--trust", &trust]);
     assert!(code == 5 && talk.contains("cannot reach"), "{talk}");
+}
+
+#[test]
+fn dev_on_any_free_ports_tells_where_it_listens_and_so_does_its_status() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr());
+    let port = taken.expect("a free port").port().to_string();
+    let mut command = Command::new(ASSENT);
+    command.arg("dev").arg("--dir").arg(folder.path());
+    command.args(["--port", "0", "--http-port", "0", "--console-port", &port]);
+    let talk = folder.path().join("talk");
+    let to = std::fs::File::create(&talk).expect("a file");
+    let mut process = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(to).spawn().expect("it runs");
+    let said = eventually("it says what to type", || {
+        std::fs::read_to_string(&talk).ok().filter(|said| said.contains("Ctrl-C"))
+    });
+    let (_, rest) = said.split_once("export ASSENT_ADDR=").expect("where agents connect");
+    let (listen, _) = rest.split_once(' ').expect("and more");
+    let config = folder.path().join("assent.toml");
+    let (_, out, _) = assent(Some(&config), &["status", "-o", "json"]);
+    let (_, table, _) = assent(Some(&config), &["status"]);
+    let pid = rustix::process::Pid::from_child(&process);
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("it is told to stop");
+    assert!(process.wait().expect("it ends").success());
+    let status: serde_json::Value = serde_json::from_str(&out).expect("json");
+    assert_eq!(status["listen"], listen, "{said}");
+    assert!(!listen.ends_with(":0"), "{listen}");
+    let http = status["http"].as_str().expect("it serves its log");
+    assert!(said.contains(&format!("curl http://{http}/checkpoint")), "{said}");
+    let console = format!("http://localhost:{port}");
+    assert_eq!(status["console"], console.as_str());
+    assert!(said.contains(&format!("operator console at {console},")), "{said}");
+    assert!(table.contains(&format!("  console     {console}\n")), "{table}");
 }

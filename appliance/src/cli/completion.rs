@@ -17,9 +17,19 @@ pub(super) struct Options {
 pub(super) fn run(options: &Options) -> anyhow::Result<Exit> {
     // The library panics where it cannot write; into memory it can.
     let mut script = Vec::new();
-    generate(options.shell, &mut command(), "assent", &mut script);
+    generate(options.shell, &mut shown(), "assent", &mut script);
     stdout().write_all(&script)?;
     Ok(Exit::Done)
+}
+
+/// The command line without what nobody types: the library would complete hidden commands too.
+fn shown() -> clap::Command {
+    let whole = command();
+    let nouns = whole.get_subcommands().filter(|noun| !noun.is_hide_set()).cloned();
+    clap::Command::new("assent")
+        .version(env!("CARGO_PKG_VERSION"))
+        .args(whole.get_arguments().cloned())
+        .subcommands(nouns)
 }
 
 #[cfg(test)]
@@ -30,11 +40,13 @@ mod tests {
     fn every_shell_completes_every_noun() {
         for shell in [Shell::Bash, Shell::Zsh, Shell::Fish] {
             let mut script = Vec::new();
-            generate(shell, &mut command(), "assent", &mut script);
+            generate(shell, &mut shown(), "assent", &mut script);
             let script = String::from_utf8(script).unwrap();
             for noun in super::super::examples::NOUNS {
                 assert!(script.contains(noun.noun), "{shell}: {}", noun.noun);
             }
+            assert!(!script.contains("signer"), "{shell}: nobody types it");
+            assert!(script.contains("config") && script.contains("version"), "{shell}: what all take");
         }
     }
 }

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 
 use super::{Exit, Globals};
 use crate::config::Config;
-use crate::provision;
+use crate::provision::{self, Dev};
+use crate::serving::status::Status;
 
 /// Where, and on which port.
 #[derive(Debug, clap::Args)]
@@ -33,25 +34,33 @@ impl Options {
 /// Where the console is, unless another port is said.
 const CONSOLE_PORT: u16 = 7745;
 
+const TRUST: &str = "trust.toml";
+const INTENTS: &str = "intents.jsonl";
+
 /// Runs the command, until Ctrl-C.
 pub(super) fn run(options: &Options, _: &Globals) -> anyhow::Result<Exit> {
     let dev = provision::dev(&options.dir, options.port, options.http_port, options.console())?;
     let config = Config::load(&dev.config)?;
-    let trust = options.dir.join("trust.toml");
+    let trust = options.dir.join(TRUST);
     let now = crate::clock::Clock::system().now();
     std::fs::write(&trust, super::trust::export(&config, now, 30)?)?;
-    let intents = options.dir.join("intents.jsonl");
+    let intents = options.dir.join(INTENTS);
     std::fs::write(&intents, crate::sample::INTENTS)?;
+    let globals = Globals { config: dev.config.clone(), output: super::Format::Table, rows: None };
+    // A port may be any that was free: where to go is known when it listens. Nobody may be there to read it.
+    super::serve::run_and_tell(&globals, |status| drop(tell(options, &dev, status)))
+}
+
+/// What to do in another shell.
+fn tell(options: &Options, dev: &Dev, status: &Status) -> std::io::Result<()> {
+    let (folder, config, agent) = (&options.dir, dev.config.display(), &dev.agent);
+    let [trust, intents] = [TRUST, INTENTS].map(|name| folder.join(name));
     let mut talk = crate::cli::stderr();
-    writeln!(talk, "a development appliance in {}: simulated HSM, throw-away keys", options.dir.display())?;
+    writeln!(talk, "\na development appliance in {}: simulated HSM, throw-away keys", folder.display())?;
     writeln!(talk, "in another shell, as the agent and then as the executor:\n")?;
-    writeln!(talk, "  export ASSENT_ADDR={} ASSENT_CA={}", config.listen.quic, dev.agent.ca.display())?;
-    writeln!(
-        talk,
-        "  export ASSENT_CERT={} ASSENT_KEY={}",
-        dev.agent.certificate.display(),
-        dev.agent.key.display()
-    )?;
+    writeln!(talk, "  export ASSENT_ADDR={} ASSENT_CA={}", status.listen, agent.ca.display())?;
+    let (certificate, key) = (agent.certificate.display(), agent.key.display());
+    writeln!(talk, "  export ASSENT_CERT={certificate} ASSENT_KEY={key}")?;
     writeln!(talk, "  assent intent preauthorize {} --tokens tokens.jsonl | tail", intents.display())?;
     writeln!(
         talk,
@@ -59,24 +68,16 @@ pub(super) fn run(options: &Options, _: &Globals) -> anyhow::Result<Exit> {
         trust.display(),
         crate::sample::AUDIENCE
     )?;
-    writeln!(talk, "  assent --config {} status", dev.config.display())?;
-    // Port 0 is whichever is free: `status` tells it.
-    if let Some(http) = config.listen.http.filter(|http| http.port() != 0) {
+    writeln!(talk, "  assent --config {config} status")?;
+    if let Some(http) = &status.http {
         writeln!(talk, "  curl http://{http}/checkpoint http://{http}/readyz http://{http}/metrics")?;
     }
-    if !config.console.operators.is_empty() {
-        writeln!(
-            talk,
-            "\nand for the operator console at {}, a link to make a passkey by:\n",
-            config.console_origin()
-        )?;
-        writeln!(talk, "  assent --config {} operator invite {}", dev.config.display(), provision::OPERATOR)?;
+    if let Some(console) = &status.console {
+        writeln!(talk, "\nand for the operator console at {console}, a link to make a passkey by:\n")?;
+        writeln!(talk, "  assent --config {config} operator invite {}", provision::OPERATOR)?;
     }
     writeln!(
         talk,
-        "\nCtrl-C stops it; then `assent --config {} log verify` reads what it leaves behind\n",
-        dev.config.display()
-    )?;
-    drop(talk);
-    super::serve::run(&Globals { config: dev.config, output: super::Format::Table, rows: None })
+        "\nCtrl-C stops it; then `assent --config {config} log verify` reads what it leaves behind\n"
+    )
 }
