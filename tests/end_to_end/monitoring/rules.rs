@@ -12,6 +12,9 @@ use serde_json::Value;
 /// Bytes that an exposition stays below, whatever agents do.
 const MOST_BYTES: usize = 64 * 1024;
 
+/// Where the package puts the runbook.
+const RUNBOOK: &str = "/usr/share/doc/assent/OPERATING.md";
+
 /// A file of the appliance's folder.
 fn file(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
@@ -103,7 +106,7 @@ fn every_alert_leads_to_its_entry_in_the_runbook_and_is_fired_by_a_test() {
     assert!(alerts.len() > 20);
     assert_eq!(alerts.iter().collect::<BTreeSet<_>>().len(), alerts.len(), "no name twice");
     let leads: Vec<_> =
-        alerts.iter().map(|alert| format!("appliance/OPERATING.md#{}", alert.to_lowercase())).collect();
+        alerts.iter().map(|alert| format!("file://{RUNBOOK}#{}", alert.to_lowercase())).collect();
     assert_eq!(values(&rules, "runbook:"), leads);
     let entries: Vec<_> = runbook.lines().filter_map(|line| line.strip_prefix("### ")).collect();
     for alert in &alerts {
@@ -122,6 +125,22 @@ fn every_alert_leads_to_its_entry_in_the_runbook_and_is_fired_by_a_test() {
         })
         .collect();
     assert_eq!(fired, alerts.into_iter().collect());
+}
+
+#[test]
+fn the_package_holds_rules_and_dashboard_and_the_runbook_where_alerts_lead() {
+    let manifest: toml::Table = text("Cargo.toml").parse().expect("TOML");
+    let assets = manifest["package"]["metadata"]["deb"]["assets"].as_array().expect("assets");
+    let monitoring = "usr/share/assent/monitoring/";
+    let folder = RUNBOOK.trim_start_matches('/').trim_end_matches("OPERATING.md");
+    for (from, to) in [
+        ("OPERATING.md", folder),
+        ("monitoring/assent.rules.yml", monitoring),
+        ("monitoring/grafana.json", monitoring),
+    ] {
+        let is_it = |asset: &toml::Value| asset[0].as_str() == Some(from) && asset[1].as_str() == Some(to);
+        assert!(assets.iter().any(is_it), "{from} goes to {to}");
+    }
 }
 
 /// Runs promtool, which is Prometheus' own; gives its talk where it is not content.
