@@ -91,6 +91,49 @@ fn a_hold_is_lifted_by_a_passkey_that_the_bundle_lists_and_by_no_other() {
 }
 
 #[test]
+fn a_backup_keeps_the_passkeys_whether_the_appliance_runs_or_not_and_a_restore_brings_them_back() {
+    let mut appliance = Appliance::start(Hsm::Simulator);
+    assert!(appliance.stop());
+    let config = appliance.config();
+    let text = std::fs::read_to_string(&config).expect("a configuration");
+    std::fs::write(&config, text + OPERATORS).expect("a configuration");
+    let eve = Eve::enrolled(appliance.folder.path());
+    let line = eve.line.clone();
+    drop(eve);
+    let listed = || {
+        let (code, out, talk) = assent(Some(&config), &["operator", "list", "-o", "json"]);
+        assert_eq!(code, 0, "{talk}");
+        let list: serde_json::Value = serde_json::from_str(&out).expect("json");
+        list["operators"][0]["keys"][0]["line"].as_str().map(str::to_owned)
+    };
+    appliance.launch();
+    assert_eq!(listed().as_ref(), Some(&line));
+    for name in ["running", "stopped"] {
+        let to = appliance.folder.path().join(name);
+        if name == "stopped" {
+            assert!(appliance.stop());
+        }
+        let made = assent(Some(&config), &["backup", "create", &to.display().to_string()]);
+        assert_eq!(made.0, 0, "{made:?}");
+        // As the start opens it, and apart, for opening changes it.
+        let apart = tempfile::tempdir().expect("a folder");
+        let parsed = Config::parse(OPERATORS, &apart.path().join("assent.toml")).expect("a configuration");
+        std::fs::create_dir_all(&parsed.appliance.data).expect("a folder");
+        std::fs::copy(to.join("data/passkeys.redb"), parsed.appliance.data.join("passkeys.redb"))
+            .expect("it is in the backup");
+        let kept = Passkeys::open(&parsed, |_| ()).expect(name).expect("operators").list();
+        assert!(kept.iter().flat_map(|view| &view.keys).any(|key| key.line == line), "{name}: {kept:?}");
+    }
+    std::fs::remove_dir_all(appliance.data()).expect("the data is lost");
+    let stopped = appliance.folder.path().join("stopped").display().to_string();
+    let (code, out, talk) = assent(Some(&config), &["backup", "restore", &stopped]);
+    assert_eq!(code, 0, "{out}{talk}");
+    appliance.launch();
+    assert_eq!(listed(), Some(line), "nobody enrols anew");
+    appliance.stop_and_verify_log();
+}
+
+#[test]
 fn operators_are_invited_listed_and_revoked_and_the_log_says_so() {
     let mut appliance = Appliance::start(Hsm::Simulator);
     let config = appliance.config();

@@ -183,6 +183,14 @@ impl Shelf {
     }
 }
 
+/// Whether a file is a whole shelf of whichever room: a copy of one that was written meanwhile may not be.
+///
+/// # Errors
+/// What redb says of it.
+pub fn check(path: &Path) -> Result<(), redb::DatabaseError> {
+    builder().open(path).map(drop)
+}
+
 fn access<E: Into<redb::Error>>(label: &Label, doing: &'static str) -> impl FnOnce(E) -> ShelfError {
     let name = label.name;
     move |error| ShelfError::Access { name, doing, source: Box::new(error.into()) }
@@ -289,7 +297,9 @@ mod tests {
         let path = folder.path().join("shelf.redb");
         std::fs::write(path.with_extension("unfinished"), "half").unwrap();
         assert!(Shelf::open(&path, &LABEL).unwrap().value("name").unwrap().is_none());
+        check(&path).unwrap();
         std::fs::write(&path, "damaged").unwrap();
+        assert!(check(&path).is_err());
         assert!(matches!(Shelf::open(&path, &LABEL), Err(ShelfError::Open { .. })));
     }
 

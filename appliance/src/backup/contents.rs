@@ -7,8 +7,12 @@ use std::path::{Path, PathBuf};
 
 use super::{BackupError, CONFIGURATION, DATA, file};
 use crate::config::{Config, Signers};
+use crate::passkeys;
 use crate::policy::{archive, store};
 use crate::provision;
+
+/// Stores that a running appliance may be writing.
+pub(super) const SHELVES: [&str; 2] = [store::FILE, passkeys::FILE];
 
 /// A file or folder of the appliance's.
 #[derive(Clone, Debug)]
@@ -63,7 +67,11 @@ pub(super) fn beside(config: &Config) -> Vec<Item> {
 
 /// What lies in the data folder beside the logs.
 pub(super) fn data(config: &Config) -> Vec<Item> {
-    ["agents.json", store::FILE, archive::FOLDER, "witness"].map(|name| Item::data(config, name)).into()
+    ["agents.json", archive::FOLDER, "witness"]
+        .into_iter()
+        .chain(SHELVES)
+        .map(|name| Item::data(config, name))
+        .collect()
 }
 
 /// Key rings of all logs: copied before the log, for a log may know one hand-over more than its ring, and not the other way.

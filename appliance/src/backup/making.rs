@@ -8,9 +8,10 @@ use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
+use assent_doors::shelf::check;
 use assent_proto::number::Timestamp;
 
-use super::contents::{self, Item};
+use super::contents::{self, Item, SHELVES};
 use super::desk::{self, BackupAnswer};
 use super::examination::{Examined, examine};
 use super::{BackupError, CHECKPOINT, DATA, FACTS, Facts, SCHEMA, file, sums};
@@ -21,7 +22,6 @@ use crate::log::disk::sync_folder_of;
 use crate::log::fence::signed_note;
 use crate::log::keyring::Keyring;
 use crate::log::reader::Reader;
-use crate::policy::store;
 use crate::provision;
 
 /// Makes a backup of the configured appliance at `to`, where there is nothing.
@@ -52,7 +52,7 @@ fn fill(config: &Config, to: &Path, private_keys: bool, now: Timestamp) -> Resul
     copy_log(config, &log)?;
     copy_volumes(config, &log)?;
     put_all(to, contents::older_logs(config)?)?;
-    let is_shelf = |item: &Item| item.place.ends_with(store::FILE);
+    let is_shelf = |item: &Item| SHELVES.iter().any(|file| item.place.ends_with(file));
     let (shelves, others): (Vec<_>, Vec<_>) = contents::data(config).into_iter().partition(is_shelf);
     shelves.iter().filter(|item| item.place.exists()).try_for_each(|item| copy_shelf(to, item))?;
     let beside = contents::beside(config).into_iter().filter(|item| private_keys || !item.is_private);
@@ -131,8 +131,8 @@ fn copy_shelf(backup: &Path, item: &Item) -> Result<(), BackupError> {
     loop {
         std::fs::copy(&item.place, &to).map_err(file("copy", &item.place))?;
         tries += 1;
-        match store::Store::open(&to) {
-            Ok(_) => return Ok(()),
+        match check(&to) {
+            Ok(()) => return Ok(()),
             Err(_) if tries < BACKUP_COPIES => {}
             Err(error) => return Err(BackupError::Refused(format!("{}: {error}", item.place.display()))),
         }
