@@ -224,7 +224,7 @@ fn peers(text: &str, most: usize) -> Markup {
 
 /// Enough of a ticket to tell it from others: it begins with the time, which those of one moment share.
 fn end_of(ticket: &str) -> Markup {
-    let before = ticket.len().saturating_sub(12);
+    let before = ticket.len().saturating_sub(8);
     html! { code title=(ticket) { ".." (ticket.get(before..).unwrap_or(ticket)) } }
 }
 
