@@ -9,8 +9,8 @@ pub use assent_operators::limits::*;
 /// Drafts that wait for the sealer; beyond it connections wait, which is the back-pressure.
 pub const MAX_WAITING_DRAFTS: usize = 1024;
 /// A frame with more bytes takes a place more for each time it has so many: what waits takes about five times its frames' bytes.
-/// All places hold a round and a half of large batches, enough to fill the next while one is made; more would only be memory.
-pub const PLACE_BYTES: usize = 4 * 1024;
+/// All places hold two rounds of large batches: one that is made, however long its signature takes, and one that waits; more would only be memory.
+pub const PLACE_BYTES: usize = 6 * 1024;
 /// Of the places, those that one principal may hold, over all its connections: others find room beside one that floods.
 pub const MAX_PLACES_PER_PRINCIPAL: usize = MAX_WAITING_DRAFTS / 4;
 /// Large frames that are read at once, of different principals; what others have sent waits in their streams' windows.
@@ -317,6 +317,8 @@ pub const MAX_CONSOLE_SAMPLES: usize = 180;
 pub const MAX_CONSOLE_STREAMS: usize = 64;
 /// Bytes of what a page sends.
 pub const MAX_CONSOLE_BODY_BYTES: usize = 64 * 1024;
+/// Intents whose digests stand in the statement by which a ticket is withdrawn.
+pub const MAX_STATED_INTENTS: usize = 8;
 /// An act begins only from a page that has heard of the appliance within this.
 pub const CONSOLE_STALE: Duration = Duration::from_secs(5);
 /// How long an act may take from its statement to its signature, and how long signatures wait for others.
