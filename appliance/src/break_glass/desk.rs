@@ -82,7 +82,7 @@ impl BreakGlassDesk {
             BreakGlassOrder::WarrantActivate { statement, signatures } => {
                 return self.activate(&statement, &signatures).await;
             }
-            BreakGlassOrder::WarrantEnd { reason } => self.end(&reason, by),
+            BreakGlassOrder::WarrantEnd { leaf, reason } => self.end(leaf, &reason, by),
             BreakGlassOrder::ReviewClose { leaf, justified, text, signatures } => {
                 self.review(leaf, justified, &text, &signatures)
             }
@@ -186,8 +186,23 @@ impl BreakGlassDesk {
         Ok((act, by))
     }
 
-    fn end(&self, reason: &str, by: String) -> Result<(Act, Vec<String>), BreakGlassAnswer> {
+    /// The warrant that lives.
+    #[must_use]
+    pub fn active(&self, now: Timestamp) -> Option<super::WarrantView> {
+        self.room.active(now)
+    }
+
+    fn end(
+        &self,
+        leaf: Option<u64>,
+        reason: &str,
+        by: String,
+    ) -> Result<(Act, Vec<String>), BreakGlassAnswer> {
         shown::one_line("reason", reason).map_err(refused)?;
+        let lives = self.room.active(self.clock.now()).and_then(|active| active.leaf);
+        if let Some(leaf) = leaf.filter(|leaf| lives != Some(*leaf)) {
+            return Err(refused(format!("the warrant of leaf {leaf} does not live any more")));
+        }
         let by = vec![by];
         let act = self.room.ending(by.clone(), reason, self.clock.now());
         act.map(|act| (act, by))

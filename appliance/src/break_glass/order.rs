@@ -108,6 +108,9 @@ pub enum BreakGlassOrder {
     WarrantExport,
     /// End the warrant that lives.
     WarrantEnd {
+        /// Only if it is the one that was activated at this leaf.
+        #[serde(default)]
+        leaf: Option<u64>,
         /// Why, in one line.
         reason: String,
     },

@@ -66,7 +66,7 @@ fn a_warrant_is_signed_by_two_used_ended_and_reviewed_by_a_third_each_by_passkey
     ann.picture("phone-warrant");
     assert_eq!(ann.value("document.documentElement.scrollWidth <= innerWidth"), true, "too wide for a phone");
     let ended = site.act(ann, "button.act.danger.ask-reason", Some("enough"), "the warrant has ended");
-    assert!(ended.contains("reason enough"), "{ended}");
+    assert!(ended.contains("\nwarrant ") && ended.contains("reason enough"), "{ended}");
     assert_eq!(site.appliance.status().expect("it answers").break_glass.warrant.map(|_| ()), None);
     reopen(&site.appliance);
 

@@ -3,6 +3,7 @@
 mod access;
 mod acts;
 mod browser;
+mod changed;
 mod doors;
 mod evidence;
 mod site;

@@ -99,7 +99,7 @@ pub(super) fn run(verb: &Verb, globals: &Globals) -> anyhow::Result<Exit> {
             active("warrant.export", answer, out.as_deref(), &data()?, globals)
         }
         Verb::End { reason } => {
-            let answer = ask(&data()?, BreakGlassOrder::WarrantEnd { reason: reason.clone() })?;
+            let answer = ask(&data()?, BreakGlassOrder::WarrantEnd { leaf: None, reason: reason.clone() })?;
             let BreakGlassAnswer::Done { leaf, by } = answer else { return unexpected() };
             done("warrant.end", leaf, &by, globals)?;
             talk!("next: `assent breakglass review list` shows the uses that are to be reviewed");

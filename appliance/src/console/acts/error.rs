@@ -12,7 +12,9 @@ pub enum ActError {
     #[error("this page has not heard of the appliance for too long; look again, then act")]
     Stale,
     /// What it shows is not so any more.
-    #[error("this has changed since you looked; what is shown now is how it stands: look again, then act")]
+    #[error(
+        "this has changed since you looked; nothing was done. What is marked is new: look again, then act"
+    )]
     Changed,
     /// The operator's identity.
     #[error(transparent)]

@@ -17,6 +17,8 @@ pub(super) struct Standing {
     pub(super) by: String,
     pub(super) act: Act,
     pub(super) wish: Wish,
+    /// The mark of what the page showed.
+    pub(super) shown: String,
     pub(super) statement: String,
     pub(super) at: Timestamp,
 }
@@ -119,7 +121,7 @@ mod tests {
     fn standing(by: &str, statement: &str, at: u64) -> Standing {
         let (mark, by, statement) = (statement.to_owned(), by.to_owned(), statement.to_owned());
         let wish = Wish::Rearm { revoke: false };
-        Standing { mark, by, act: Act::Rearm, wish, statement, at: Timestamp(at) }
+        Standing { mark, by, act: Act::Rearm, wish, statement, shown: String::new(), at: Timestamp(at) }
     }
 
     fn signature(name: &str) -> SignatureFile {

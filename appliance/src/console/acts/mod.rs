@@ -1,7 +1,7 @@
 //! Acts: an operator wishes something, is shown the statement, and signs it; the desk that it is for carries it out.
 //!
 //! The rules it keeps: a wish is kept here from its beginning to its end, so that what is signed is what is carried out; it begins
-//! only from a page that shows what is so now, and that has heard of the appliance a moment ago. Signatures of which several are
+//! and ends only from a page that shows what is so now, and that has heard of the appliance a moment ago. Signatures of which several are
 //! needed are collected here, for a while; each stands under the same statement.
 
 mod error;
@@ -22,7 +22,7 @@ use self::kept::Standing;
 use self::wish::break_glass_order;
 use super::{Console, Visitor};
 use crate::break_glass::{BreakGlassAnswer, BreakGlassOrder};
-use crate::limits::CONSOLE_STALE;
+use crate::limits::{CONSOLE_STALE, MAX_STATED_INTENTS};
 use crate::operators::SignatureFile;
 use crate::passkeys::{Act, IdentityError, Options};
 use crate::queue::approving::{ApprovalAnswer, ApprovalOrder, HoldView};
@@ -61,6 +61,8 @@ pub struct Signed {
     pub mark: String,
     /// The credential, as the browser writes it.
     pub response: serde_json::Value,
+    /// When the page has last heard of the appliance, in milliseconds since 1970 by the appliance's clock.
+    pub heard_ms: u64,
 }
 
 /// The mark of a hold as it is shown: another where anything of it is another.
@@ -92,9 +94,7 @@ impl Console {
     /// # Errors
     /// [`ActError`]: then nothing was begun.
     pub async fn begin(&self, cookie: &str, visitor: &Visitor, asked: Asked) -> Result<Begun, ActError> {
-        if u128::from(visitor.now.0.saturating_sub(asked.heard_ms)) > CONSOLE_STALE.as_millis() {
-            return Err(ActError::Stale);
-        }
+        has_heard(visitor, asked.heard_ms)?;
         let act = self.act_of(&asked.wish, visitor)?;
         // Asked first: whoever may not is told no more than that.
         if !visitor.session.may(act) {
@@ -109,6 +109,7 @@ impl Console {
             by,
             act,
             wish: asked.wish,
+            shown: asked.shown,
             statement: statement.clone(),
             at: visitor.now,
         };
@@ -162,10 +163,14 @@ impl Console {
                     other => Err(of_approval(other)),
                 }
             }
-            Wish::Cancel { ticket, reason } => {
-                Ok(self.passkeys.statement(act, &[("ticket", ticket), ("reason", reason)])?)
+            Wish::Cancel { ticket, reason } => self.withdrawal(ticket, reason, visitor).await,
+            Wish::EndWarrant { leaf, reason } => {
+                let lives = self.desk.status.break_glass.active(visitor.now).and_then(|lives| lives.leaf);
+                if lives != Some(*leaf) {
+                    return Err(ActError::Changed);
+                }
+                Ok(self.passkeys.statement(act, &[("warrant", &leaf.to_string()), ("reason", reason)])?)
             }
-            Wish::EndWarrant { reason } => Ok(self.passkeys.statement(act, &[("reason", reason)])?),
             Wish::Rearm { revoke } => match self.desk.orders.order(*revoke, &[]) {
                 Ordered::ToSign { statement, .. } => Ok(statement),
                 other => Err(of_order(other)),
@@ -182,6 +187,42 @@ impl Console {
         }
     }
 
+    /// What is to be signed to withdraw a ticket: with the intents, for their ticket says nothing to a person.
+    async fn withdrawal(&self, ticket: &str, reason: &str, visitor: &Visitor) -> Result<String, ActError> {
+        let order = QueueOrder::Show { ticket: ticket.to_owned() };
+        let by = visitor.session.name.clone();
+        match self.desk.status.queue.carry_out(order, by).await.ok_or(ActError::Stopping)? {
+            QueueAnswer::Shown { ticket, intents, .. } => {
+                let digests = intents.iter().map(|intent| intent.digest.as_str()).collect::<Vec<_>>();
+                let count = ticket.intents.to_string();
+                let mut about =
+                    vec![("ticket", &*ticket.ticket), ("agent", &ticket.principal), ("intents", &count)];
+                about.extend(digests.into_iter().take(MAX_STATED_INTENTS).map(|digest| ("intent", digest)));
+                about.push(("reason", reason));
+                Ok(self.passkeys.statement(Act::CancelTicket, &about)?)
+            }
+            QueueAnswer::Refused(why) => Err(ActError::Refused(why)),
+            QueueAnswer::Listed { .. } | QueueAnswer::Cancelled(_) => Err(ActError::NotBegun),
+        }
+    }
+
+    /// Refuses where what was shown and signed is not so any more: it may have changed while the statement stood there.
+    async fn still_so(&self, standing: &Standing, visitor: &Visitor) -> Result<(), ActError> {
+        match &standing.wish {
+            // Whoever signs as well is held to the statement of those before them.
+            Wish::Join { mark } => self.joined(mark, visitor).map(drop),
+            // Its statement is new each time, and is good as long as the charter is: which the desk sees to.
+            Wish::Warrant { .. } => Ok(()),
+            wish @ (Wish::Answer { .. }
+            | Wish::Cancel { .. }
+            | Wish::Rearm { .. }
+            | Wish::Review { .. }
+            | Wish::EndWarrant { .. }) => {
+                self.statement(wish, &standing.shown, standing.act, visitor).await.map(drop)
+            }
+        }
+    }
+
     /// Takes the browser's answer, and has the act carried out: what became of it, in a line.
     ///
     /// # Errors
@@ -191,8 +232,11 @@ impl Console {
         reason = "any other answer is no answer to this, and one function says what it is"
     )]
     pub async fn finish(&self, cookie: &str, visitor: &Visitor, signed: Signed) -> Result<String, ActError> {
+        has_heard(visitor, signed.heard_ms)?;
         let by = visitor.session.name.clone();
         let standing = self.acts.take(&signed.mark, &by, visitor.now).ok_or(ActError::NotBegun)?;
+        // Before the signature is taken: what is refused leaves no leaf that reads as if it had been done.
+        self.still_so(&standing, visitor).await?;
         let response = signed.response.to_string();
         let (act, statement) = (standing.act, standing.statement.clone());
         let (passkeys, cookie, now) = (self.passkeys.clone(), cookie.to_owned(), visitor.now);
@@ -265,8 +309,8 @@ impl Console {
                     other => Err(of_break_glass(other)),
                 }
             }
-            Wish::EndWarrant { reason } => {
-                let order = BreakGlassOrder::WarrantEnd { reason };
+            Wish::EndWarrant { leaf, reason } => {
+                let order = BreakGlassOrder::WarrantEnd { leaf: Some(leaf), reason };
                 match self.desk.status.break_glass.carry_out(order, by).await.ok_or(ActError::Stopping)? {
                     BreakGlassAnswer::Done { leaf, .. } => {
                         Ok(format!("the warrant has ended, at leaf {leaf}"))
@@ -277,6 +321,12 @@ impl Console {
             Wish::Join { .. } => Err(ActError::NotBegun),
         }
     }
+}
+
+/// Refuses a page that has not heard of the appliance for too long.
+fn has_heard(visitor: &Visitor, heard_ms: u64) -> Result<(), ActError> {
+    let silent = u128::from(visitor.now.0.saturating_sub(heard_ms));
+    if silent > CONSOLE_STALE.as_millis() { Err(ActError::Stale) } else { Ok(()) }
 }
 
 fn answered(approve: bool, leaf: u64, complete: bool) -> String {

@@ -53,8 +53,10 @@ pub enum Wish {
         /// Its number among those that wait for signatures.
         mark: String,
     },
-    /// End the warrant that lives.
+    /// End a warrant.
     EndWarrant {
+        /// The leaf at which it was activated.
+        leaf: u64,
         /// Why.
         reason: String,
     },

@@ -4,9 +4,13 @@
   const find = (id) => document.getElementById(id);
   const main = document.querySelector("main[data-page]");
   const STALE_MS = 3500;
-  let heardAt = Date.now();
-  // The appliance's clock at that moment: acts say when the page has last heard of it.
+  // Whatever does something, a statement that stands open included.
+  const ACTING = "button.act, #sign, #reason-go, main form[method=post] button";
+  // When the page was last heard of, by the appliance's clock: acts say it, too.
   let heardMs = main ? Number(main.dataset.now) : 0;
+  // That clock as it goes on here. What comes late over a slow way is as old as it is, however fresh it looks.
+  let [clockMs, clockAt] = [heardMs, performance.now()];
+  const clock = () => clockMs + (performance.now() - clockAt);
   let isStale = false;
   let isActing = false;
 
@@ -37,11 +41,11 @@
     isStale = stale;
     find("stale").hidden = !stale;
     if (stale) find("since").textContent = new Date(heardMs).toISOString().slice(0, 19).replace("T", " ");
-    document.querySelectorAll("button.act").forEach((button) => { button.disabled = stale; });
+    document.querySelectorAll(ACTING).forEach((button) => { button.disabled = stale; });
   }
 
   function countDown() {
-    const now = heardMs + (Date.now() - heardAt);
+    const now = clock();
     document.querySelectorAll("[data-until]").forEach((place) => {
       const left = Math.floor((Number(place.dataset.until) - now) / 1000);
       const text = left <= 0 ? "over" : left < 120 ? `${left} s left` : left < 7200 ? `${Math.floor(left / 60)} min left`
@@ -50,25 +54,76 @@
     });
   }
 
+  // Makes what stands there as the fresh one is, and leaves alone what is the same: focus, selections and what was opened stay.
+  function become(old, fresh) {
+    if (old.isEqualNode(fresh)) return;
+    // Never the same button or link for something else: whoever is about to press it means what it was for.
+    const leads = (node) => node.nodeType === Node.ELEMENT_NODE && (node.matches("button, a, input") ? node.outerHTML : "");
+    if (old.nodeType !== fresh.nodeType || old.nodeName !== fresh.nodeName || leads(old) !== leads(fresh)) {
+      old.replaceWith(fresh);
+      return;
+    }
+    if (old.nodeType !== Node.ELEMENT_NODE) { old.data = fresh.data; return; }
+    for (const { name } of [...old.attributes]) if (!fresh.hasAttribute(name) && name !== "open") old.removeAttribute(name);
+    for (const { name, value } of [...fresh.attributes]) if (old.getAttribute(name) !== value) old.setAttribute(name, value);
+    becomeAll(old, fresh);
+  }
+
+  function becomeAll(old, fresh) {
+    const [before, after] = [[...old.childNodes], [...fresh.childNodes]];
+    after.forEach((node, at) => { if (at < before.length) become(before[at], node); else old.append(node); });
+    before.slice(after.length).forEach((node) => node.remove());
+  }
+
+  // What the page says, piece by piece, without what only counts the time.
+  function said() {
+    return [...document.querySelectorAll("main dd, main td, main .state, main article")].map((element) => {
+      const copy = element.cloneNode(true);
+      copy.querySelectorAll("[data-until]").forEach((place) => place.remove());
+      return [element, copy.textContent];
+    });
+  }
+
+  // Loads the page as it is now, which tells then what became of the act, and marks what is another.
+  function lookAgain(told) {
+    const before = { path: location.pathname, told, said: said().map(([, text]) => text) };
+    sessionStorage.setItem("before", JSON.stringify(before));
+    location.reload();
+  }
+
+  function tellWhatChanged() {
+    const before = JSON.parse(sessionStorage.getItem("before") || "null");
+    sessionStorage.removeItem("before");
+    if (!before || before.path !== location.pathname) return;
+    tell(before.told, true);
+    const known = new Set(before.said);
+    said().forEach(([element, text]) => { if (!known.has(text) && element.tagName !== "ARTICLE") element.classList.add("changed"); });
+  }
+
   function follow() {
     const events = new EventSource(`/events?page=${encodeURIComponent(main.dataset.page)}`);
     events.addEventListener("beat", (event) => {
-      heardAt = Date.now();
-      heardMs = Number(event.data);
-      setStale(false);
+      heardMs = Math.max(heardMs, Number(event.data));
+      if (heardMs > clock()) [clockMs, clockAt] = [heardMs, performance.now()];
+      setStale(clock() - heardMs > STALE_MS);
     });
     events.addEventListener("page", (event) => {
       const live = find("live");
       const isOpen = live.querySelector("dialog[open]");
       // Whoever reads a statement is not disturbed; what changes meanwhile the server refuses.
       if (isOpen || isActing) return;
-      const focused = document.activeElement && live.contains(document.activeElement) ? document.activeElement.dataset.wish : null;
-      live.innerHTML = event.data;
-      if (focused) live.querySelectorAll("button.act").forEach((button) => { if (button.dataset.wish === focused) button.focus(); });
+      const name = (element) => element.dataset.wish || element.getAttribute("href");
+      const focused = live.contains(document.activeElement) ? name(document.activeElement) : null;
+      const fresh = document.createElement("div");
+      fresh.innerHTML = event.data;
+      becomeAll(live, fresh);
+      if (focused && !live.contains(document.activeElement)) {
+        [...live.querySelectorAll("button.act, a")].find((element) => name(element) === focused)?.focus();
+      }
       listen();
     });
     events.addEventListener("over", () => { location.href = "/login"; });
-    setInterval(() => { setStale(Date.now() - heardAt > STALE_MS); countDown(); }, 500);
+    setInterval(() => { setStale(clock() - heardMs > STALE_MS); countDown(); }, 500);
   }
 
   // Where an act wants a reason, the person gives it first.
@@ -104,28 +159,27 @@
   async function act(button) {
     const wish = JSON.parse(button.dataset.wish);
     if (isActing) return;
+    button.closest("article")?.querySelectorAll("input[data-part]").forEach((part) => { wish[part.dataset.part] = Number(part.value); });
     isActing = true;
     try {
       if (!(await ask(button, wish))) return;
       const begun = await post("/act/begin", { wish, shown: button.dataset.shown, heard_ms: heardMs });
       if (!(await agreed(begun.statement))) return tell("Nothing was done.");
       const credential = await sign(begun.options);
-      const done = await post("/act/finish", { mark: begun.mark, response: credential.toJSON() });
+      const done = await post("/act/finish", { mark: begun.mark, response: credential.toJSON(), heard_ms: heardMs });
       tell(done.told);
       button.closest(".acts")?.querySelectorAll("button").forEach((other) => { other.disabled = true; });
     } catch (error) {
-      tell(error.message, true);
-      if (error.kind === "changed") setTimeout(() => location.reload(), 2500);
+      if (error.kind === "changed" || error.kind === "refused") lookAgain(error.message);
+      else tell(error.message, true);
     } finally {
       isActing = false;
     }
   }
 
   function listen() {
-    document.querySelectorAll("button.act").forEach((button) => {
-      button.disabled = isStale;
-      button.onclick = () => act(button);
-    });
+    document.querySelectorAll(ACTING).forEach((button) => { button.disabled = isStale; });
+    document.querySelectorAll("button.act").forEach((button) => { button.onclick = () => act(button); });
   }
 
   const bytes = (base64) => Uint8Array.from(atob(base64), (c) => c.charCodeAt(0));
@@ -200,7 +254,7 @@
 
   if (find("login")) find("login").onclick = login;
   if (find("enrol")) find("enrol").onclick = (event) => enrol(event.currentTarget);
-  if (main) { listen(); follow(); }
+  if (main) { tellWhatChanged(); listen(); follow(); }
   const proof = find("proof");
   if (proof) verify(proof).catch((error) => { find("verdict").textContent = `This page could not verify it: ${error.message}`; });
 })();

@@ -73,8 +73,10 @@ fn of_warrants(warrants: &[WarrantView], now: u64, visitor: &Visitor) -> Markup 
                     } }
                 } }
             }
-            @if visitor.session.may(Act::EndWarrant) && warrants.iter().any(|warrant| warrant.state == "active") {
-                (act("End the warrant", "danger ask-reason", &serde_json::json!({"act": "end_warrant", "reason": ""}), ""))
+            @if visitor.session.may(Act::EndWarrant) {
+                @for warrant in warrants.iter().filter(|warrant| warrant.state == "active") {
+                    (act("End the warrant", "danger ask-reason", &serde_json::json!({"act": "end_warrant", "leaf": warrant.leaf, "reason": ""}), ""))
+                }
             }
         }
     }
@@ -137,6 +139,10 @@ fn of_charters(charters: &[CharterView], now: u64, visitor: &Visitor) -> Markup 
                         dt { "Ordered by" } dd { (charter.by.join(", ")) ", " a href=(format!("/log/{}", charter.leaf)) { "leaf " (charter.leaf) } }
                     }
                     @if visitor.session.may(Act::Warrant) && charter.state == "in_force" {
+                        p.parts {
+                            label { "Uses " input type="number" data-part="uses" min="1" max=(charter.uses) value=(charter.uses); } " "
+                            label { "Seconds " input type="number" data-part="window_s" min="1" max=(charter.window_s) value=(charter.window_s); }
+                        }
                         (act("Ask for a warrant", "danger ask-reason", &serde_json::json!({
                             "act": "warrant", "charter": charter.name, "reason": "", "uses": charter.uses, "window_s": charter.window_s,
                         }), ""))

@@ -1,0 +1,87 @@
+//! What changes while a person looks, reads a statement or signs it: it is refused, and the page says so; what is the same stays
+//! as they left it.
+
+use rustix::process::{Signal, kill_process};
+use serde_json::json;
+
+use super::browser::Tab;
+use super::site::Site;
+use crate::queue::{close, queueable, reopen};
+use crate::support::assent;
+
+#[test]
+fn a_statement_that_stands_open_is_signed_only_while_the_page_is_heard_and_the_hold_is_as_it_was() {
+    let mut site = Site::open();
+    let tab = Tab::open();
+    let line = site.enrol(&tab, "eve");
+    site.hold_cancellations(&line);
+    let ticket = site.hold(&queueable(1)[0]);
+    site.log_in(&tab);
+    tab.goto(&site.at(&format!("/holds/{}", ticket.id())));
+    tab.click("button.act.good");
+    tab.wait("the statement", "document.querySelector('#statement[open]')");
+    let process = site.appliance.process();
+    kill_process(process, Signal::STOP).expect("it can be stopped");
+    tab.wait("stale", "!document.getElementById('stale').hidden");
+    assert_eq!(tab.value("document.getElementById('sign').disabled"), true);
+    kill_process(process, Signal::CONT).expect("it goes on");
+    tab.wait("heard again", "document.getElementById('stale').hidden");
+    assert_eq!(tab.value("document.getElementById('sign').disabled"), false);
+    let late = tab.post("/act/finish", &json!({"mark": "any", "response": {}, "heard_ms": 1}));
+    assert_eq!(late["kind"], "stale", "{late}");
+
+    // Meanwhile it waits no longer: what was read is not what would be signed.
+    let words = ["queue", "cancel", &ticket.id().to_string(), "--reason", "meanwhile"];
+    let (code, _, talk) = assent(Some(&site.appliance.config()), &words);
+    assert_eq!(code, 0, "{talk}");
+    tab.click("#sign");
+    tab.wait("it is refused", "document.querySelector('#told.bad')?.textContent");
+    assert_eq!(tab.value("document.querySelectorAll('button.act').length"), 0, "the page is loaded anew");
+    let report = site.appliance.stop_and_verify_log();
+    assert_eq!(report["kinds"]["approval"].as_u64().unwrap_or_default(), 0, "{report}");
+}
+
+#[test]
+fn what_is_refused_leaves_no_leaf_and_what_is_live_leaves_the_keyboard_where_it_is() {
+    let mut site = Site::open();
+    let tab = Tab::open();
+    let line = site.enrol(&tab, "eve");
+    site.staff(&[format!("{line} eve")]);
+    site.log_in(&tab);
+    close(&site.appliance);
+    let _ = site.agent.preauthorize(&queueable(2));
+    tab.goto(&site.at("/queue"));
+    let now = site.appliance.status().expect("it answers").now_ms;
+    let wish = json!({"act": "end_warrant", "leaf": 1, "reason": "another one"});
+    let told = tab.post("/act/begin", &json!({"wish": wish, "shown": "", "heard_ms": now}));
+    assert_eq!(told["kind"], "changed", "there is no warrant of that leaf: {told}");
+
+    // A row that goes leaves the others, and the one that has the keyboard, as they are.
+    tab.value("[...document.querySelectorAll('button.act')].at(-1).focus()");
+    let focused = tab.value("document.activeElement.dataset.wish");
+    let gone = tab.value("JSON.parse(document.querySelector('button.act').dataset.wish).ticket");
+    let words = ["queue", "cancel", gone.as_str().expect("a ticket"), "--reason", "one less"];
+    let (code, _, talk) = assent(Some(&site.appliance.config()), &words);
+    assert_eq!(code, 0, "{talk}");
+    tab.wait("one is left", "document.querySelectorAll('button.act').length === 1");
+    assert_eq!(tab.value("document.activeElement.dataset.wish"), focused);
+
+    // Withdrawn by somebody else while the statement stands open.
+    tab.click("button.act.ask-reason");
+    tab.wait("the reason is asked for", "document.querySelector('#reason[open]')");
+    tab.value("document.getElementById('reason-text').value = 'mine'");
+    tab.click("#reason-go");
+    tab.wait("the statement", "document.querySelector('#statement[open]')");
+    let statement = tab.text("#statement-text");
+    assert!(statement.contains("\nintent ") && statement.contains("\nagent spiffe://"), "{statement}");
+    let left: serde_json::Value = serde_json::from_str(focused.as_str().expect("a wish")).expect("JSON");
+    let words = ["queue", "cancel", left["ticket"].as_str().expect("a ticket"), "--reason", "theirs"];
+    let (code, _, talk) = assent(Some(&site.appliance.config()), &words);
+    assert_eq!(code, 0, "{talk}");
+    tab.click("#sign");
+    tab.wait("it is refused", "document.querySelector('#told.bad')?.textContent");
+    reopen(&site.appliance);
+    site.appliance.stop_and_verify_log();
+    let acts = site.entries("operator");
+    assert!(acts.iter().all(|entry| !entry.to_string().contains("mine")), "{acts:?}");
+}
