@@ -45,8 +45,7 @@ fn a_statement_that_stands_open_is_signed_only_while_the_page_is_heard_and_the_h
 fn what_is_refused_leaves_no_leaf_and_what_is_live_leaves_the_keyboard_where_it_is() {
     let mut site = Site::open();
     let tab = Tab::open();
-    let line = site.enrol(&tab, "eve");
-    site.staff(&[format!("{line} eve")]);
+    site.enrol(&tab, "eve");
     site.log_in(&tab);
     close(&site.appliance);
     let _ = site.agent.preauthorize(&queueable(2));
