@@ -48,8 +48,12 @@ fn what_is_refused_leaves_no_leaf_and_what_is_live_leaves_the_keyboard_where_it_
     site.enrol(&tab, "eve");
     site.log_in(&tab);
     close(&site.appliance);
-    let _ = site.agent.preauthorize(&queueable(2));
+    // A batch each, and so a ticket.
+    for intent in &queueable(2) {
+        let _ = site.agent.preauthorize(std::slice::from_ref(intent));
+    }
     tab.goto(&site.at("/queue"));
+    tab.wait("two wait", "document.querySelectorAll('button.act').length === 2");
     let now = site.appliance.status().expect("it answers").now_ms;
     let wish = json!({"act": "end_warrant", "leaf": 1, "reason": "another one"});
     let told = tab.post("/act/begin", &json!({"wish": wish, "shown": "", "heard_ms": now}));
