@@ -10,7 +10,7 @@ pub use assent_operators::limits::*;
 pub const MAX_WAITING_DRAFTS: usize = 1024;
 /// A frame with more bytes takes a place more for each time it has so many: what waits takes about five times its frames' bytes.
 /// All places hold two rounds of large batches: one that is made, however long its signature takes, and one that waits; more would only be memory.
-pub const PLACE_BYTES: usize = 6 * 1024;
+pub const PLACE_BYTES: usize = 7 * 1024;
 /// Of the places, those that one principal may hold, over all its connections: others find room beside one that floods.
 pub const MAX_PLACES_PER_PRINCIPAL: usize = MAX_WAITING_DRAFTS / 4;
 /// Large frames that are read at once, of different principals; what others have sent waits in their streams' windows.
