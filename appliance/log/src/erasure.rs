@@ -8,7 +8,7 @@ use assent_proto::entry::{Entry, Hold};
 use assent_proto::number::LeafIndex;
 
 use crate::reader::Reader;
-use crate::store::{RequestRow, Snapshot, StoreError, StoredRequests, StoredVolume, round};
+use crate::store::{RequestRow, Snapshot, StoreError, StoredRequests, StoredVolume};
 use crate::{Fatal, Log, volume};
 
 /// What the log calls the act: its statement names the principal in a line `principal ID`, and the reason.
@@ -107,7 +107,7 @@ impl Erasure {
     }
 
     /// The rows of the store that change.
-    fn rows(&mut self, reader: &Reader, snapshot: &Snapshot) -> Result<Vec<(u64, Vec<u8>)>, StoreError> {
+    fn rows(&mut self, reader: &Reader, snapshot: &Snapshot) -> Result<Vec<RequestRow>, StoreError> {
         let mut rows = Vec::new();
         for row in snapshot.request_rows(0..u64::MAX)? {
             let RequestRow { round, requests } = row?;
@@ -121,8 +121,7 @@ impl Erasure {
                 }
             }
             if kept.len() < count {
-                let frames: Vec<_> = kept.iter().map(|(first, frame)| (*first, frame.as_slice())).collect();
-                rows.push((round, round::encode_requests(&frames)));
+                rows.push(RequestRow { round, requests: kept });
             }
         }
         Ok(rows)

@@ -48,11 +48,6 @@ impl Leaves {
         self.ends.is_empty()
     }
 
-    /// All their bytes.
-    pub(crate) const fn bytes(&self) -> usize {
-        self.bytes.len()
-    }
-
     /// Their hashes, in order.
     #[must_use]
     pub fn hashes(&self) -> &[Hash] {

@@ -1,4 +1,4 @@
-//! The store: redb on the disk door, two-phase commits only, one blob a round.
+//! The store: redb on the disk door, two-phase commits only.
 //!
 //! It holds the log's state, the rounds since the last volume was bound, and the answers that may be asked for again; so its
 //! size does not grow with the log. What stands in volumes it vouches for by their roots.
@@ -21,6 +21,7 @@ use crate::limits::MAX_VOLUME_HEIGHT;
 
 mod backend;
 mod copy;
+mod pieces;
 pub(crate) mod round;
 mod rows;
 mod snapshot;
@@ -33,13 +34,14 @@ pub(crate) use snapshot::{RequestRow, Snapshot};
 pub use state::{Identity, STORE_VERSION, StoredCheckpoint, StoredHead, StoredRequests, StoredVolume};
 
 use backend::Backend;
+use pieces::Pieces;
 use state::StoredHandOver;
 use writing::put;
 
 /// First leaf index of a round, to its leaves and its checkpoint.
-const ROUNDS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("rounds");
+const ROUNDS: Pieces<'_> = TableDefinition::new("rounds");
 /// First leaf index of a round, to the requests that it answered. May be erased; the tree still verifies.
-const REQUESTS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("requests");
+const REQUESTS: Pieces<'_> = TableDefinition::new("requests");
 /// Batch and principal, to the recorded answer. The oldest are dropped when no id can name them any more.
 const ANSWERS: TableDefinition<'_, [u8; 24], &[u8]> = TableDefinition::new("answers");
 /// Number of a volume, to what the store vouches for.

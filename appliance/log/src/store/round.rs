@@ -7,6 +7,7 @@ use assent_proto::hash::Hash;
 use assent_proto::note::KeyId;
 use assent_proto::number::{LeafIndex, TreeSize};
 
+use super::pieces::Cutter;
 use crate::leaf_bytes::LeafBytes;
 use crate::limits::MAX_ROUND_LEAVES;
 use crate::{KeySignature, Leaves, SignedCheckpoint};
@@ -22,19 +23,18 @@ pub struct StoredRound {
     pub checkpoint: Option<SignedCheckpoint>,
 }
 
-/// Room for what stands around the leaves of a round: their count, and a checkpoint with two signatures.
-const ENDS_BYTES: usize = 256;
-
-pub(super) fn encode(runs: &[&Leaves], checkpoint: Option<&SignedCheckpoint>) -> Vec<u8> {
+pub(super) fn write(
+    mut to: Cutter<'_, '_>,
+    runs: &[&Leaves],
+    checkpoint: Option<&SignedCheckpoint>,
+) -> Result<(), redb::Error> {
     let count: usize = runs.iter().map(|run| run.len()).sum();
-    let bytes: usize = runs.iter().map(|run| run.bytes()).sum();
-    let mut out = Vec::with_capacity(bytes + 3 * count + ENDS_BYTES);
-    codec::append_varint(count as u64, &mut out);
+    to.take(|out| codec::append_varint(count as u64, out))?;
     for leaf in runs.iter().flat_map(|run| run.iter()) {
-        codec::append_bytes(leaf, &mut out);
+        to.take(|out| codec::append_bytes(leaf, out))?;
     }
-    append_signatures(checkpoint, &mut out);
-    out
+    to.take(|out| append_signatures(checkpoint, out))?;
+    to.end()
 }
 
 /// Signatures, and the checkpoint where there are any.
@@ -95,15 +95,18 @@ fn parse_signature(cursor: &mut Cursor<'_>) -> Option<KeySignature> {
     Some(KeySignature { key_id: KeyId(cursor.array().ok()?), signature: cursor.array().ok()? })
 }
 
-pub(crate) fn encode_requests(requests: &[(LeafIndex, &[u8])]) -> Vec<u8> {
-    let bytes: usize = requests.iter().map(|(_, frame)| frame.len()).sum();
-    let mut out = Vec::with_capacity(bytes + 20 * requests.len() + 10);
-    codec::append_varint(requests.len() as u64, &mut out);
+pub(super) fn write_requests<'r>(
+    mut to: Cutter<'_, '_>,
+    requests: impl ExactSizeIterator<Item = (LeafIndex, &'r [u8])>,
+) -> Result<(), redb::Error> {
+    to.take(|out| codec::append_varint(requests.len() as u64, out))?;
     for (first, frame) in requests {
-        codec::append_varint(first.0, &mut out);
-        codec::append_bytes(frame, &mut out);
+        to.take(|out| {
+            codec::append_varint(first.0, out);
+            codec::append_bytes(frame, out);
+        })?;
     }
-    out
+    to.end()
 }
 
 pub(super) fn parse_requests(blob: &[u8]) -> Option<Vec<(LeafIndex, Vec<u8>)>> {

@@ -3,9 +3,10 @@
 use std::ops::Range;
 
 use assent_proto::number::LeafIndex;
-use redb::{ReadTransaction, ReadableDatabase as _, ReadableTable as _};
+use redb::{ReadOnlyTable, ReadTransaction, ReadableDatabase as _, ReadableTable as _};
 use serde::{Deserialize, Serialize};
 
+use super::pieces::{Key, joined, of_rounds};
 use super::state::StoredHandOver;
 use super::{
     HANDED_OVER, HEAD, REQUESTS, ROUNDS, STATE, Store, StoreError, StoredHead, StoredRound, StoredVolume,
@@ -71,10 +72,11 @@ impl Snapshot {
     /// The round that the store holds from the leaf at this index on, or in the middle of which it stands.
     pub(crate) fn round_around(&self, index: u64) -> Result<Option<StoredRound>, StoreError> {
         let table = self.read.open_table(ROUNDS).map_err(access("read"))?;
-        let mut rows = table.range(..=index).map_err(access("read"))?;
-        let Some(row) = rows.next_back() else { return Ok(None) };
-        let (first, blob) = row.map_err(access("read"))?;
-        parse_round(first.value(), blob.value()).map(|round| Some(round).filter(|round| round.end() > index))
+        let Some(first) = last_round(&table, index)? else { return Ok(None) };
+        let mut rounds = joined(&table, of_rounds(first, first), "round")?;
+        let round =
+            rounds.next().transpose()?.map(|(first, bytes)| parse_round(first, &bytes)).transpose()?;
+        Ok(round.filter(|round| round.end() > index))
     }
 
     /// The rounds that the store holds whose first leaf has this index or a higher one.
@@ -83,10 +85,10 @@ impl Snapshot {
         first: u64,
     ) -> Result<impl Iterator<Item = Result<StoredRound, StoreError>> + use<>, StoreError> {
         let table = self.read.open_table(ROUNDS).map_err(access("read"))?;
-        let rows = table.range(first..).map_err(access("read"))?;
-        Ok(rows.map(|row| {
-            let (first, blob) = row.map_err(access("read"))?;
-            parse_round(first.value(), blob.value())
+        let rounds = joined(&table, of_rounds(first, u64::MAX), "round")?;
+        Ok(rounds.map(|round| {
+            let (first, bytes) = round?;
+            parse_round(first, &bytes)
         }))
     }
 
@@ -96,16 +98,20 @@ impl Snapshot {
         range: Range<u64>,
     ) -> Result<impl Iterator<Item = Result<RequestRow, StoreError>> + use<>, StoreError> {
         let table = self.read.open_table(REQUESTS).map_err(access("read"))?;
-        let around = table.range(..=range.start).map_err(access("read"))?.next_back();
-        let around =
-            around.transpose().map_err(access("read"))?.map_or(range.start, |(first, _)| first.value());
-        let rows = table.range(around..range.end).map_err(access("read"))?;
+        let around = last_round(&table, range.start)?.unwrap_or(range.start);
+        let rows = joined(&table, of_rounds(around, range.end.saturating_sub(1)), "request")?;
         Ok(rows.map(|row| {
-            let (first, blob) = row.map_err(access("read"))?;
-            let requests = round::parse_requests(blob.value()).ok_or(StoreError::Unreadable("request"))?;
-            Ok(RequestRow { round: first.value(), requests })
+            let (round, bytes) = row?;
+            let requests = round::parse_requests(&bytes).ok_or(StoreError::Unreadable("request"))?;
+            Ok(RequestRow { round, requests })
         }))
     }
+}
+
+/// The last round that begins no later than at this leaf.
+fn last_round(table: &ReadOnlyTable<Key, &'static [u8]>, index: u64) -> Result<Option<u64>, StoreError> {
+    let row = table.range(of_rounds(0, index)).map_err(access("read"))?.next_back();
+    Ok(row.transpose().map_err(access("read"))?.map(|(key, _)| key.value().0))
 }
 
 fn parse_round(first: u64, blob: &[u8]) -> Result<StoredRound, StoreError> {

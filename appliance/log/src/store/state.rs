@@ -31,7 +31,7 @@ impl Identity {
 }
 
 /// The version of what this code stores.
-pub const STORE_VERSION: u32 = 5;
+pub const STORE_VERSION: u32 = 6;
 
 /// A signed checkpoint as it is stored. A successor's signature is not in it: it stands beside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

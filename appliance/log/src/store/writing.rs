@@ -3,10 +3,11 @@
 use redb::{Durability, ReadableTable as _, Table};
 use serde::Serialize;
 
+use super::pieces::{Cutter, Key, of_rounds};
 use super::state::StoredHandOver;
 use super::{
-    ANSWERS, BatchKey, CLOSED, HANDED_OVER, HEAD, REQUESTS, ROUNDS, STATE, Store, StoreError, StoredHead,
-    StoredVolume, VOLUMES, access, round, rows,
+    ANSWERS, BatchKey, CLOSED, HANDED_OVER, HEAD, REQUESTS, ROUNDS, RequestRow, STATE, Store, StoreError,
+    StoredHead, StoredVolume, VOLUMES, access, round, rows,
 };
 use crate::limits::{MAX_DROPPED_ROUNDS, SPARE_DROPPED_LEAVES};
 use crate::{Commit, SignedCheckpoint};
@@ -22,15 +23,14 @@ impl Store {
         newest: Option<&SignedCheckpoint>,
         bound: Option<(u64, &StoredVolume)>,
     ) -> Result<(), StoreError> {
-        let blob = round::encode(&commit.leaves, commit.checkpoint.as_ref());
-        let requests = round::encode_requests(&commit.requests);
         let head = StoredHead::after(commit, newest);
         self.write("append to", |write| {
             let mut rounds = write.open_table(ROUNDS)?;
-            let mut requests_table = write.open_table(REQUESTS)?;
-            rounds.insert(commit.first.0, blob.as_slice())?;
+            let mut requests = write.open_table(REQUESTS)?;
+            let first = commit.first.0;
+            round::write(Cutter::new(&mut rounds, first), &commit.leaves, commit.checkpoint.as_ref())?;
             if !commit.requests.is_empty() {
-                requests_table.insert(commit.first.0, requests.as_slice())?;
+                round::write_requests(Cutter::new(&mut requests, first), commit.requests.iter().copied())?;
             }
             record_answers(&mut write.open_table(ANSWERS)?, commit)?;
             rows::change(write, &commit.rows)?;
@@ -39,7 +39,7 @@ impl Store {
                 put_volume(&mut volumes, number, volume)?;
             }
             let ends = volumes.last()?.map_or(0, |(last, _)| (last.value() + 1) << self.height());
-            drop_bound(&mut rounds, &mut requests_table, ends, commit.entries())?;
+            drop_bound(&mut rounds, &mut requests, ends, commit.entries())?;
             let mut state = write.open_table(STATE)?;
             if let Some(handed_over) = StoredHandOver::of(commit) {
                 put(&mut state, HANDED_OVER, &handed_over)?;
@@ -57,7 +57,7 @@ impl Store {
     pub(crate) fn amend(
         &self,
         volumes: &[(u64, StoredVolume)],
-        requests: &[(u64, Vec<u8>)],
+        requests: &[RequestRow],
     ) -> Result<(), StoreError> {
         self.write("amend", |write| {
             let mut table = write.open_table(VOLUMES)?;
@@ -65,8 +65,10 @@ impl Store {
                 put_volume(&mut table, *number, volume)?;
             }
             let mut table = write.open_table(REQUESTS)?;
-            for (first, blob) in requests {
-                table.insert(first, blob.as_slice())?;
+            for RequestRow { round, requests } in requests {
+                table.retain_in(of_rounds(*round, *round), |_, _| false)?;
+                let frames = requests.iter().map(|(first, frame)| (*first, frame.as_slice()));
+                round::write_requests(Cutter::new(&mut table, *round), frames)?;
             }
             write.open_table(STATE)?.remove(CLOSED)?;
             Ok(())
@@ -89,30 +91,37 @@ impl Store {
 /// Takes out rounds all of whose leaves stand in volumes: somewhat more leaves than this commit adds, so that the store does not
 /// grow, and no more, for what is taken out is read once more, and no commit is to pay for a whole volume.
 fn drop_bound(
-    rounds: &mut Table<'_, u64, &'static [u8]>,
-    requests: &mut Table<'_, u64, &'static [u8]>,
+    rounds: &mut Table<'_, Key, &'static [u8]>,
+    requests: &mut Table<'_, Key, &'static [u8]>,
     bound: u64,
     added: u64,
 ) -> Result<(), redb::Error> {
     let most = added.saturating_mul(2).saturating_add(SPARE_DROPPED_LEAVES);
-    let mut dropped = 0;
+    let Some(begin) = first_round(rounds, (0, 0), bound)? else { return Ok(()) };
+    let mut end = begin;
     for _ in 0..MAX_DROPPED_ROUNDS {
-        let firsts: Vec<u64> = {
-            let mut rows = rounds.range(..=bound)?;
-            let mut first = || rows.next().transpose().map(|row| row.map(|(first, _)| first.value()));
-            [first()?, first()?].into_iter().flatten().collect()
-        };
         // The next one's first leaf is where this one ends.
-        let [first, next] = firsts.as_slice() else { break };
-        let leaves = next.saturating_sub(*first);
-        if dropped > 0 && dropped + leaves > most {
+        let Some(next) = first_round(rounds, (end, u32::MAX), bound)? else { break };
+        if end > begin && next - begin > most {
             break;
         }
-        dropped += leaves;
-        rounds.remove(first)?;
-        requests.remove(first)?;
+        end = next;
+    }
+    if end > begin {
+        rounds.retain_in(..(end, 0), |_, _| false)?;
+        requests.retain_in(..(end, 0), |_, _| false)?;
     }
     Ok(())
+}
+
+/// The first round behind a key that begins no later than at this leaf.
+fn first_round(
+    rounds: &Table<'_, Key, &'static [u8]>,
+    behind: Key,
+    last: u64,
+) -> Result<Option<u64>, redb::Error> {
+    let row = rounds.range(behind..=(last, u32::MAX))?.next().transpose()?;
+    Ok(row.map(|(key, _)| key.value().0))
 }
 
 fn record_answers(
