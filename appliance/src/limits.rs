@@ -26,7 +26,7 @@ pub const SMALL_BATCH_INTENTS: usize = 64;
 /// and of the intents of large ones a round takes so many where small ones wait: these wait for no longer round than that.
 pub const LARGE_INTENTS_BESIDE_SMALL: usize = 1024;
 /// Behind a round that took any, so many take none while small ones wait.
-pub const ROUNDS_BETWEEN_LARGE: u32 = 2;
+pub const ROUNDS_BETWEEN_LARGE: u32 = 4;
 /// Where none waits any more, so many rounds go on as if one did.
 pub const ROUNDS_BOUNDED_FOR_SMALL: u32 = 16;
 /// Messages that wait for the sealer: every draft that has a place, and what the appliance says of itself.
