@@ -6,6 +6,7 @@ mod browser;
 mod changed;
 mod doors;
 mod evidence;
+mod refused;
 mod site;
 
 use std::io::Write as _;

@@ -7,7 +7,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 
 use axum::body::Body;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use http_body_util::channel::Channel;
@@ -16,6 +16,7 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use super::Shared;
 use super::answers::refused;
+use super::brought::InQuery;
 use super::guard::{cookie, visitor};
 use crate::console::Visitor;
 use crate::console::pages::Page;
@@ -31,10 +32,15 @@ const ON_THE_WAY: usize = 2;
 pub(super) async fn events(
     State(room): State<Shared>,
     headers: HeaderMap,
-    Query(Wanted { page }): Query<Wanted>,
+    wanted: Result<InQuery<Wanted>, Response>,
 ) -> Response {
     let Ok(visitor) = visitor(&room, &headers) else {
         return refused(StatusCode::UNAUTHORIZED, "no_session", "you are not logged in");
+    };
+    // Whoever is not logged in is told no more than that.
+    let page = match wanted {
+        Ok(InQuery(Wanted { page })) => page,
+        Err(refused) => return refused,
     };
     let Ok(place) = Arc::clone(&room.followers).try_acquire_owned() else {
         return refused(StatusCode::SERVICE_UNAVAILABLE, "full", "too many pages follow the appliance");

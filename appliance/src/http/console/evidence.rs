@@ -17,6 +17,7 @@ use tokio::sync::mpsc::{Receiver, Sender, channel};
 
 use super::Shared;
 use super::answers::{page, whole};
+use super::brought::Text;
 use super::front::stopping;
 use super::guard::{actor_of_form, visitor};
 use crate::console::evidence::file_name;
@@ -30,7 +31,7 @@ pub(super) async fn report(State(room): State<Shared>, headers: HeaderMap) -> Re
     }
 }
 
-pub(super) async fn verify(State(room): State<Shared>, headers: HeaderMap, form: String) -> Response {
+pub(super) async fn verify(State(room): State<Shared>, headers: HeaderMap, Text(form): Text) -> Response {
     let visitor = match actor_of_form(&room, &headers, &form) {
         Ok(visitor) => visitor,
         Err(refused) => return refused,
@@ -44,7 +45,7 @@ pub(super) async fn verify(State(room): State<Shared>, headers: HeaderMap, form:
     }
 }
 
-pub(super) async fn download(State(room): State<Shared>, headers: HeaderMap, form: String) -> Response {
+pub(super) async fn download(State(room): State<Shared>, headers: HeaderMap, Text(form): Text) -> Response {
     let visitor = match actor_of_form(&room, &headers, &form) {
         Ok(visitor) => visitor,
         Err(refused) => return refused,

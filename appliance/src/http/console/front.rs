@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse as _, Redirect, Response};
 
 use super::Shared;
 use super::answers::{document, of_identity, page, refused, whole};
+use super::brought::{InPath, Text};
 use super::guard::{actor_by_form, cookie, set_cookie};
 use crate::console::{assets, pages};
 use crate::passkeys::IdentityError;
@@ -27,7 +28,7 @@ pub(super) async fn begin_login(State(room): State<Shared>) -> Response {
     }
 }
 
-pub(super) async fn finish_login(State(room): State<Shared>, response: String) -> Response {
+pub(super) async fn finish_login(State(room): State<Shared>, Text(response): Text) -> Response {
     let (passkeys, now) = (Arc::clone(room.console.passkeys()), room.console.now());
     let finished = tokio::task::spawn_blocking(move || passkeys.finish_login(&response, now)).await;
     match finished {
@@ -39,7 +40,7 @@ pub(super) async fn finish_login(State(room): State<Shared>, response: String) -
     }
 }
 
-pub(super) async fn logout(State(room): State<Shared>, headers: HeaderMap, form: String) -> Response {
+pub(super) async fn logout(State(room): State<Shared>, headers: HeaderMap, Text(form): Text) -> Response {
     if let Some(refused) = actor_by_form(&room, &headers, &form) {
         return refused;
     }
@@ -47,14 +48,14 @@ pub(super) async fn logout(State(room): State<Shared>, headers: HeaderMap, form:
     ([set_cookie(None)], Redirect::to("/login")).into_response()
 }
 
-pub(super) async fn enrol(State(room): State<Shared>, Path(token): Path<String>) -> Response {
+pub(super) async fn enrol(State(room): State<Shared>, InPath(token): InPath<String>) -> Response {
     match room.console.passkeys().invited(&token, room.console.now()) {
         Ok(name) => page(pages::enrol(&name, &token)),
         Err(error) => whole(StatusCode::NOT_FOUND, pages::sorry("No such link", &error.to_string())),
     }
 }
 
-pub(super) async fn begin_enrolment(State(room): State<Shared>, Path(token): Path<String>) -> Response {
+pub(super) async fn begin_enrolment(State(room): State<Shared>, InPath(token): InPath<String>) -> Response {
     match room.console.passkeys().begin_enrolment(&token, room.console.now()) {
         Ok(options) => document(&options),
         Err(error) => of_identity(&error),
@@ -63,8 +64,8 @@ pub(super) async fn begin_enrolment(State(room): State<Shared>, Path(token): Pat
 
 pub(super) async fn finish_enrolment(
     State(room): State<Shared>,
-    Path(token): Path<String>,
-    response: String,
+    InPath(token): InPath<String>,
+    Text(response): Text,
 ) -> Response {
     let (passkeys, now) = (Arc::clone(room.console.passkeys()), room.console.now());
     let finishing = move || passkeys.finish_enrolment(&token, &response, now);
@@ -75,7 +76,7 @@ pub(super) async fn finish_enrolment(
     }
 }
 
-pub(super) async fn asset(Path(name): Path<String>) -> Response {
+pub(super) async fn asset(InPath(name): InPath<String>) -> Response {
     match assets::find(&name) {
         Some(asset) => {
             let headers = [(header::CONTENT_TYPE, asset.content_type), (header::CACHE_CONTROL, FOR_EVER)];

@@ -5,6 +5,7 @@
 //! frame it or keep it. What is shown and done is [`crate::console`]'s.
 
 mod answers;
+mod brought;
 mod events;
 mod evidence;
 mod front;

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Path, Query as InUrl, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{MethodRouter, get};
 
 use super::Shared;
 use super::answers::{document, of_act, page, refused, whole};
+use super::brought::{InPath, InQuery, Text, not_understood};
 use super::front::stopping;
 use super::guard::{actor, visitor};
 use crate::console::acts::{Asked, Signed};
@@ -30,7 +31,7 @@ pub(super) fn live(which: Page) -> MethodRouter<Shared> {
 pub(super) async fn hold(
     State(room): State<Shared>,
     headers: HeaderMap,
-    Path(ticket): Path<String>,
+    InPath(ticket): InPath<String>,
 ) -> Response {
     let visitor = match visitor(&room, &headers) {
         Ok(visitor) => visitor,
@@ -45,7 +46,7 @@ pub(super) async fn hold(
 pub(super) async fn ticket(
     State(room): State<Shared>,
     headers: HeaderMap,
-    Path(ticket): Path<String>,
+    InPath(ticket): InPath<String>,
 ) -> Response {
     let visitor = match visitor(&room, &headers) {
         Ok(visitor) => visitor,
@@ -75,13 +76,13 @@ async fn reading<T: Send + 'static>(
 pub(super) async fn log(
     State(room): State<Shared>,
     headers: HeaderMap,
-    query: Result<InUrl<Query>, axum::extract::rejection::QueryRejection>,
+    query: Result<InQuery<Query>, Response>,
 ) -> Response {
     let visitor = match visitor(&room, &headers) {
         Ok(visitor) => visitor,
         Err(elsewhere) => return elsewhere,
     };
-    let Ok(InUrl(query)) = query else {
+    let Ok(InQuery(query)) = query else {
         let why = "a search has `kind`, `text` and `before`";
         return whole(StatusCode::BAD_REQUEST, pages::no_entry(&room.console, why, &visitor));
     };
@@ -100,7 +101,7 @@ async fn proved(room: &Shared, index: u64) -> Option<Result<Option<Proved>, Stor
 pub(super) async fn entry(
     State(room): State<Shared>,
     headers: HeaderMap,
-    Path(index): Path<u64>,
+    InPath(index): InPath<u64>,
 ) -> Response {
     let visitor = match visitor(&room, &headers) {
         Ok(visitor) => visitor,
@@ -134,7 +135,7 @@ pub(super) async fn drills(State(room): State<Shared>, headers: HeaderMap) -> Re
 pub(super) async fn drill(
     State(room): State<Shared>,
     headers: HeaderMap,
-    Path(index): Path<u64>,
+    InPath(index): InPath<u64>,
 ) -> Response {
     let visitor = match visitor(&room, &headers) {
         Ok(visitor) => visitor,
@@ -158,7 +159,7 @@ pub(super) async fn drill(
 pub(super) async fn proof(
     State(room): State<Shared>,
     headers: HeaderMap,
-    Path(index): Path<u64>,
+    InPath(index): InPath<u64>,
 ) -> Response {
     if let Err(elsewhere) = visitor(&room, &headers) {
         return elsewhere;
@@ -175,7 +176,7 @@ pub(super) async fn proof(
     }
 }
 
-pub(super) async fn begin(State(room): State<Shared>, headers: HeaderMap, body: String) -> Response {
+pub(super) async fn begin(State(room): State<Shared>, headers: HeaderMap, Text(body): Text) -> Response {
     let (visitor, cookie) = match actor(&room, &headers) {
         Ok(actor) => actor,
         Err(refused) => return refused,
@@ -187,7 +188,7 @@ pub(super) async fn begin(State(room): State<Shared>, headers: HeaderMap, body: 
     }
 }
 
-pub(super) async fn finish(State(room): State<Shared>, headers: HeaderMap, body: String) -> Response {
+pub(super) async fn finish(State(room): State<Shared>, headers: HeaderMap, Text(body): Text) -> Response {
     let (visitor, cookie) = match actor(&room, &headers) {
         Ok(actor) => actor,
         Err(refused) => return refused,
@@ -197,12 +198,4 @@ pub(super) async fn finish(State(room): State<Shared>, headers: HeaderMap, body:
         Ok(told) => document(&serde_json::json!({ "told": told })),
         Err(error) => of_act(&error),
     }
-}
-
-fn not_understood() -> Response {
-    refused(
-        StatusCode::BAD_REQUEST,
-        "not_understood",
-        "this is no act that this version understands; load the page again",
-    )
 }
