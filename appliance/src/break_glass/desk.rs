@@ -249,7 +249,7 @@ impl BreakGlassDesk {
     }
 
     fn whole(&self, leaf: u64) -> Result<UseView, String> {
-        self.room.whole(LeafIndex(leaf), self.sealer.reader(), self.review_within, self.clock.now())
+        self.room.whole(LeafIndex(leaf), self.sealer.reader(), self.review_within, &self.moment())
     }
 
     /// A review that is signed; without a signature, what is to be signed, beside the use that it is of.

@@ -225,6 +225,9 @@ pub struct UseView {
     pub missing: Option<String>,
     /// The warrant, with its reason and who signed it.
     pub warrant: Option<WarrantView>,
+    /// The charter that it was signed under. An appliance of before an upgrade in place does not say.
+    #[serde(default)]
+    pub charter: Option<CharterView>,
     /// What its review says; none where it has none.
     pub found: Option<FoundView>,
 }

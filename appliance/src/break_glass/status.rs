@@ -5,10 +5,10 @@ use std::time::Duration;
 use assent_proto::number::{LeafIndex, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::BreakGlass;
 use super::book::Book;
 use super::line::{CharterLine, UseLine, WarrantLine};
 use super::order::{CharterView, WarrantView};
+use super::{BreakGlass, Moment};
 use crate::operators::OperatorKey;
 
 /// How it stands.
@@ -95,16 +95,22 @@ impl BreakGlass {
         state.book.active(now).and_then(|line| warrant_view(&state.book, line, now))
     }
 
-    /// The use at this leaf, and the warrant that it is under.
+    /// The use at this leaf, with the warrant that it is under, and that one's charter.
     pub(super) fn use_under(
         &self,
         leaf: LeafIndex,
-        now: Timestamp,
-    ) -> Option<(UseLine, Option<WarrantView>)> {
+        moment: &Moment,
+    ) -> Option<(UseLine, Option<WarrantView>, Option<CharterView>)> {
         let state = self.lock();
-        let line = *state.book.use_at(leaf)?;
-        let warrant = state.book.warrant(line.warrant);
-        Some((line, warrant.and_then(|warrant| warrant_view(&state.book, warrant, now))))
+        let (book, now) = (&state.book, moment.now);
+        let line = *book.use_at(leaf)?;
+        let warrant = book.warrant(line.warrant);
+        let charter = warrant.and_then(|warrant| book.charter(warrant.charter));
+        Some((
+            line,
+            warrant.and_then(|warrant| warrant_view(book, warrant, now)),
+            charter.and_then(|charter| charter_view(charter, now, moment.covered.0)),
+        ))
     }
 
     /// Uses, those without a review first, each of them oldest first.

@@ -7,14 +7,14 @@ use std::time::Duration;
 
 use assent_proto::entry::{Allow, Entry};
 use assent_proto::limits::MAX_BATCH_INTENTS;
-use assent_proto::number::{LeafIndex, Timestamp};
+use assent_proto::number::LeafIndex;
 use assent_proto::wire::Request;
 
-use super::BreakGlass;
 use super::check::no_use_at;
 use super::line::UseLine;
 use super::order::{AllowedView, FoundView, ReviewView, UseView};
 use super::status::due;
+use super::{BreakGlass, Moment};
 use crate::limits::MAX_LISTED_BYTES;
 use crate::log::reader::Reader;
 use crate::shown;
@@ -52,15 +52,16 @@ impl BreakGlass {
         leaf: LeafIndex,
         reader: &Reader,
         within: Duration,
-        now: Timestamp,
+        moment: &Moment,
     ) -> Result<UseView, String> {
-        let (line, warrant) = self.use_under(leaf, now).ok_or_else(|| no_use_at(leaf))?;
+        let (line, warrant, charter) = self.use_under(leaf, moment).ok_or_else(|| no_use_at(leaf))?;
         let (allowed, missing) = match allowed(reader, leaf) {
             Ok((allowed, missing)) => (Some(allowed), missing),
             Err(why) => (None, Some(why)),
         };
         let used = listed(&line, reader, within);
-        Ok(UseView { used, allowed, missing, warrant, found: line.review.and_then(|at| found(reader, at)) })
+        let found = line.review.and_then(|at| found(reader, at));
+        Ok(UseView { used, allowed, missing, warrant, charter, found })
     }
 }
 

@@ -3,11 +3,14 @@
 //! Whoever answers a hold wants to know whether this is what they have seen a hundred times. Alike: the same principal and action.
 //! It is looked for a bounded way back, and what is not found is not claimed.
 
+use std::sync::Arc;
+
 use assent_proto::entry::{Deny, Entry};
 use assent_proto::limits::MAX_BATCH_INTENTS;
 use assent_proto::wire::Request;
 use serde_json::Value;
 
+use super::Console;
 use crate::limits::MAX_CONSOLE_SIMILAR;
 use crate::log::reader::Reader;
 use crate::shown;
@@ -28,8 +31,16 @@ pub(super) struct Similar {
 /// Leaves that are read at once.
 const STRIDE: u64 = 512;
 
-/// The last one before this leaf, where one is found.
-pub(super) fn before(reader: &Reader, leaf: u64, principal: &str, intent: &Value) -> Option<Similar> {
+impl Console {
+    /// The last one before this leaf, where one is found. Reads on a thread that may wait for the disk.
+    pub(super) async fn similar(&self, leaf: u64, principal: &str, intent: &Value) -> Option<Similar> {
+        let (desk, principal, intent) = (Arc::clone(&self.desk), principal.to_owned(), intent.clone());
+        let reading = move || before(desk.status.sealer.reader(), leaf, &principal, &intent);
+        tokio::task::spawn_blocking(reading).await.ok().flatten()
+    }
+}
+
+fn before(reader: &Reader, leaf: u64, principal: &str, intent: &Value) -> Option<Similar> {
     let action = intent.get("action").and_then(Value::as_str)?;
     let mut end = leaf;
     let first = leaf.saturating_sub(MAX_CONSOLE_SIMILAR);

@@ -29,7 +29,8 @@ fn findings(tab: &Tab) -> Vec<String> {
 const WAYS: [(&str, bool, bool); 4] =
     [("light", false, false), ("dark", true, false), ("phone", false, true), ("dark phone", true, true)];
 
-fn look(tab: &Tab, what: &str, all: &mut Vec<String>) {
+/// Looks at what stands there, in each of these ways: what is wrong with it, and pictures.
+pub(super) fn look(tab: &Tab, what: &str, all: &mut Vec<String>) {
     for (way, dark, phone) in WAYS {
         tab.set_dark(dark);
         tab.set_width(if phone { 390 } else { 1280 }, phone);
@@ -120,6 +121,10 @@ fn look_at_a_drill(site: &Site, tab: &Tab, transfers: &[Intent], all: &mut Vec<S
         tab.goto(&site.at(path));
         look(tab, path, all);
     }
+    tab.goto(&site.at("/queue"));
+    tab.click("tr[data-ticket] a");
+    tab.wait("what waits, in full", "document.querySelector('main pre')");
+    look(tab, "ticket", all);
     tab.value("document.getElementById('stale').hidden = false");
     look(tab, "stale", all);
     reopen(&site.appliance);

@@ -3,10 +3,12 @@
 use assent_client::batch::Batch;
 use serde_json::{Value, json};
 
+use super::access::look;
 use super::browser::Tab;
 use super::site::Site;
 use crate::break_glass::wishing;
-use crate::queue::{close, queueable, reopen};
+use crate::hostile::transfers;
+use crate::queue::{close, reopen};
 use crate::support::agent::batch_id;
 use crate::support::{assent, eventually};
 
@@ -15,7 +17,7 @@ fn charter(site: &Site, operators: &[String]) {
     let folder = site.appliance.folder.path();
     let text = format!(
         "name = \"orders\"\nactions = ['Retail::Action::\"cancel_pending_order\"']\ncategories = [\"services.desk\"]\n\
-         resources = [\"Retail::Order\"]\nclosed = \"0s\"\nwindow = \"1h\"\nuses = 3\noperators = {operators:?}\nthreshold = 2\n\
+         resources = [\"Retail::Order\", \"Retail::Store\"]\nclosed = \"0s\"\nwindow = \"1h\"\nuses = 3\noperators = {operators:?}\nthreshold = 2\n\
          not_after = \"90d\"\n"
     );
     let file = folder.join("orders.toml");
@@ -27,9 +29,14 @@ fn charter(site: &Site, operators: &[String]) {
     assert_eq!(code, 0, "{out}{talk}");
 }
 
-/// Has an agent use the warrant once.
+/// What a reviewer must not be misled by.
+const SUMMARY: &str = "<b>approved by ann</b> refund \u{202e}000,1\u{202c} EUR";
+
+/// Has an agent use the warrant once, for something whose text is the agent's own.
 fn used(site: &Site) {
-    let batch = Batch::new(batch_id(), &wishing(queueable(1))).expect("a batch");
+    let mut intent = transfers().swap_remove(0);
+    intent.context.insert("summary".to_owned(), assent_client::Value::String(SUMMARY.to_owned()));
+    let batch = Batch::new(batch_id(), &wishing([intent])).expect("a batch");
     site.agent.reply(&batch);
     eventually("the use is counted", || {
         let warrant = site.appliance.status()?.break_glass.warrant?;
@@ -71,17 +78,13 @@ fn a_warrant_is_signed_by_two_used_ended_and_reviewed_by_a_third_each_by_passkey
     reopen(&site.appliance);
 
     // Whoever signed it is no reviewer of it; ben is, and finds it wrong.
-    eve.goto(&site.at("/breakglass"));
     refused_review(&site, eve);
-    ben.goto(&site.at("/breakglass"));
-    let found = site.act(ben, "button.act.danger.ask-text", Some("nobody waited"), "it is in the log");
-    assert!(found.starts_with("assent/review/v1") && found.contains("nobody waited"), "{found}");
-    ben.wait("it is shown", "document.querySelector('#live').innerText.includes('reviewed at')");
-    assert_eq!(site.appliance.status().expect("it answers").break_glass.reviews_open, 0);
+    review(&site, ben);
     for (name, tab) in &tabs {
-        // The one refusal is eve's review.
+        // The refusals are eve's review, and one of a page that shows something else.
+        let refused = |problem: &String| problem.contains("422") || problem.contains("409");
         let problems: Vec<String> =
-            tab.problems().into_iter().filter(|problem| !problem.contains("422")).collect();
+            tab.problems().into_iter().filter(|problem| name != &"eve" || !refused(problem)).collect();
         assert_eq!(problems, Vec::<String>::new(), "{name}");
     }
 
@@ -89,26 +92,83 @@ fn a_warrant_is_signed_by_two_used_ended_and_reviewed_by_a_third_each_by_passkey
     told_by_the_log(&site, &report);
 }
 
+/// Follows the row of the use that is to be reviewed to its page: its leaf.
+fn follow(site: &Site, tab: &Tab) -> u64 {
+    tab.goto(&site.at("/breakglass"));
+    assert_eq!(
+        tab.value("document.querySelectorAll('button.ask-text').length"),
+        0,
+        "nobody signs what a row says"
+    );
+    tab.click("#live td[data-what=Review] a");
+    tab.wait("its page", "document.querySelector('main button.act.good.ask-text')");
+    let path = tab.value("location.pathname");
+    let leaf = path.as_str().and_then(|path| path.strip_prefix("/breakglass/")?.parse().ok());
+    leaf.unwrap_or_else(|| panic!("no leaf in {path}"))
+}
+
+/// Eve signed the warrant: the page shows her the use, and nothing that she signs over it is taken.
 fn refused_review(site: &Site, eve: &Tab) {
-    eve.wait("the use", "document.querySelector('button.act.ask-text')");
-    let wish = eve.value("JSON.parse(document.querySelector('button.act.good.ask-text').dataset.wish)");
-    let leaf = wish["leaf"].clone();
+    let leaf = follow(site, eve);
     let now = site.appliance.status().expect("it answers").now_ms;
     let wish = json!({"act": "review", "leaf": leaf, "justified": true, "text": "it was right"});
-    let asked = json!({"wish": wish, "shown": "", "heard_ms": now});
-    let begun = eve.post("/act/begin", &asked);
-    // The statement may be had; nothing that eve signs over it is taken.
-    if begun["kind"].is_null() {
-        let told = "document.getElementById('told')";
-        eve.click("button.act.good.ask-text");
-        eve.wait("the text is asked for", "document.querySelector('#reason[open]')");
-        eve.value("document.getElementById('reason-text').value = 'it was right'");
-        eve.click("#reason-go");
-        eve.wait("the statement", "document.querySelector('#statement[open]')");
-        eve.click("#sign");
-        eve.wait("it is refused", &format!("{told}.classList.contains('bad') && !{told}.hidden"));
+    let unseen = eve.post("/act/begin", &json!({"wish": wish, "shown": "", "heard_ms": now}));
+    assert_eq!(unseen["kind"], "changed", "a page that does not show this use: {unseen}");
+    eve.click("button.act.good.ask-text");
+    eve.wait("the text is asked for", "document.querySelector('#reason[open]')");
+    eve.value("document.getElementById('reason-text').value = 'it was right'");
+    eve.click("#reason-go");
+    eve.wait("the statement", "document.querySelector('#statement[open]')");
+    eve.click("#sign");
+    let told = "document.getElementById('told')";
+    eve.wait("it is refused", &format!("{told}.classList.contains('bad') && !{told}.hidden"));
+    assert_eq!(site.appliance.status().expect("it answers").break_glass.reviews_open, 1);
+}
+
+/// Ben sees all of the use, and finds it wrong.
+fn review(site: &Site, ben: &Tab) {
+    let leaf = follow(site, ben);
+    let shown = ben.text("main");
+    for what in [
+        "<b>approved by ann</b> refund \\u{202e}000,1\\u{202c} EUR",
+        "ESCAPED",
+        "transfer_to_human_agents",
+        "open-services",
+        "customers wait",
+        "eve, ann",
+        "who did not sign the warrant (ben)",
+        "orders, in force",
+        "2 of eve, ann, ben",
+        "alice, bob",
+    ] {
+        assert!(shown.contains(what), "{what}: {shown}");
     }
-    assert_eq!(site.appliance.status().expect("it answers").break_glass.reviews_open, 1, "{begun}");
+    assert!(!shown.contains('\u{202e}'), "it is shown as it is: {shown}");
+    assert_eq!(ben.value("document.querySelectorAll('main pre b').length"), 0, "markup is text");
+    let mut all = Vec::new();
+    look(ben, "use", &mut all);
+    let found = site.act(ben, "button.act.danger.ask-text", Some("nobody waited"), "it is in the log");
+    let said: Vec<&str> = found.lines().collect();
+    assert_eq!(said.first(), Some(&"assent/review/v1"), "{found}");
+    assert!(said.contains(&"text nobody waited"), "{found}");
+    assert!(said.contains(&&*format!("use {leaf}")), "{found}");
+    ben.goto(&site.at(&format!("/breakglass/{leaf}")));
+    let shown = ben.text("main");
+    assert!(shown.contains("unjustified") && shown.contains("nobody waited"), "{shown}");
+    assert_eq!(ben.value("document.querySelectorAll('button.act').length"), 0, "once");
+    look(ben, "reviewed", &mut all);
+    ben.goto(&site.at("/breakglass"));
+    ben.wait("the row says so", "document.querySelector('#live').innerText.includes('reviewed at')");
+    assert_eq!(site.appliance.status().expect("it answers").break_glass.reviews_open, 0);
+    ben.goto(&site.at("/breakglass/1"));
+    look(ben, "no-use", &mut all);
+    assert_eq!(ben.text("h1"), "No such use");
+    assert_eq!(all, Vec::<String>::new());
+    let problems = ben.problems();
+    assert!(
+        problems.iter().all(|problem| problem.contains("404")),
+        "only the last is not there: {problems:?}"
+    );
 }
 
 /// The log holds each act with what was signed, and verifies.

@@ -4,14 +4,14 @@ use std::io::{Result, Write};
 
 use assent_proto::number::Timestamp;
 
-use crate::break_glass::{AllowedView, FoundView, ReviewView, UseView, WarrantView};
+use crate::break_glass::{AllowedView, CharterView, FoundView, ReviewView, UseView, WarrantView};
 use crate::cli::queue::describe_intent;
 use crate::cli::utc;
 use crate::shown::visible;
 
 /// A line for each thing that is known of it, then the intent, with whatever does not print made visible.
 pub(super) fn describe(out: &mut impl Write, view: &UseView) -> Result<()> {
-    let UseView { used, allowed, missing, warrant, found } = view;
+    let UseView { used, allowed, missing, warrant, charter, found } = view;
     let ReviewView { leaf, warrant: warrant_leaf, number, time_ms, .. } = used;
     writeln!(out, "use        {number} of the warrant at leaf {warrant_leaf}; leaf {leaf} of the log")?;
     writeln!(out, "time       {}", utc(Timestamp(*time_ms)))?;
@@ -26,6 +26,9 @@ pub(super) fn describe(out: &mut impl Write, view: &UseView) -> Result<()> {
     }
     if let Some(warrant) = warrant {
         given(out, warrant)?;
+    }
+    if let Some(charter) = charter {
+        chartered(out, charter)?;
     }
     reviewed(out, used, found.as_ref())?;
     if let Some(missing) = missing {
@@ -53,6 +56,15 @@ fn given(out: &mut impl Write, warrant: &WarrantView) -> Result<()> {
     writeln!(out, "reason     {}", visible(&warrant.reason))?;
     writeln!(out, "lived      from {} until {}", utc(from), utc(until))?;
     writeln!(out, "uses       {} of {} were made; it is {}", warrant.used, warrant.uses, warrant.state)
+}
+
+fn chartered(out: &mut impl Write, charter: &CharterView) -> Result<()> {
+    let CharterView { leaf, threshold, operators, by, .. } = charter;
+    let (operators, by) = (visible(&operators.join(", ")), visible(&by.join(", ")));
+    writeln!(
+        out,
+        "charter    at leaf {leaf}, ordered by {by}; warrants are signed by {threshold} of {operators}"
+    )
 }
 
 fn reviewed(out: &mut impl Write, used: &ReviewView, found: Option<&FoundView>) -> Result<()> {
@@ -83,7 +95,7 @@ mod tests {
             due_ms: 86_400_000,
         };
         let missing = Some("the intent cannot be read".to_owned());
-        UseView { used, allowed: None, missing, warrant: None, found: None }
+        UseView { used, allowed: None, missing, warrant: None, charter: None, found: None }
     }
 
     fn told(view: &UseView) -> String {

@@ -21,7 +21,7 @@ pub(super) use self::kept::Acts;
 use self::kept::Standing;
 use self::wish::break_glass_order;
 use super::{Console, Visitor};
-use crate::break_glass::{BreakGlassAnswer, BreakGlassOrder};
+use crate::break_glass::{BreakGlassAnswer, BreakGlassOrder, UseView};
 use crate::limits::{CONSOLE_STALE, MAX_STATED_INTENTS};
 use crate::operators::SignatureFile;
 use crate::passkeys::{Act, IdentityError, Options};
@@ -70,6 +70,17 @@ pub struct Signed {
 pub fn mark_of_hold(hold: &HoldView, intents: &[IntentView]) -> String {
     let shown = serde_json::json!({ "hold": hold, "intents": intents });
     mark_of(&["hold", &shown.to_string()])
+}
+
+/// The mark of a use as it is shown: another where what was allowed, why, or its review is another. The warrant's own course
+/// changes nothing of what one use is.
+#[must_use]
+pub fn mark_of_use(view: &UseView) -> String {
+    let warrant = view.warrant.as_ref().map(|warrant| (warrant.leaf, &warrant.reason, &warrant.by));
+    let shown = serde_json::json!({
+        "use": view.used, "allowed": view.allowed, "missing": view.missing, "warrant": warrant, "found": view.found,
+    });
+    mark_of(&["use", &shown.to_string()])
 }
 
 fn mark_of(parts: &[&str]) -> String {
@@ -179,6 +190,10 @@ impl Console {
                 let by = visitor.session.name.clone();
                 let order = break_glass_order(wish, None).ok_or(ActError::NotBegun)?;
                 match self.desk.status.break_glass.carry_out(order, by).await.ok_or(ActError::Stopping)? {
+                    // A review is signed by who has seen the whole use.
+                    BreakGlassAnswer::ToSign { used: Some(used), .. } if mark_of_use(&used) != shown => {
+                        Err(ActError::Changed)
+                    }
                     BreakGlassAnswer::ToSign { statement, .. } => Ok(statement),
                     other => Err(of_break_glass(other)),
                 }

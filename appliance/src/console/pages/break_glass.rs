@@ -91,7 +91,7 @@ fn of_reviews(uses: &[ReviewView], left_out: u64, now: u64, visitor: &Visitor) -
                     thead { tr { th { "Use" } th { "When" } th { "Principal" } th { "Action" } th { "Resource" } th { "Review" } } }
                     tbody { @for used in uses {
                         tr {
-                            td data-what="Use" { a href=(format!("/log/{}", used.leaf)) { (used.leaf) } }
+                            td data-what="Use" { a href=(format!("/breakglass/{}", used.leaf)) { (used.leaf) } }
                             td data-what="When" { (time(used.time_ms)) }
                             td data-what="Principal" { (peers(&used.principal, ROW)) }
                             td data-what="Action" { (peers(&used.action, ROW)) }
@@ -106,19 +106,22 @@ fn of_reviews(uses: &[ReviewView], left_out: u64, now: u64, visitor: &Visitor) -
     }
 }
 
+/// Whether it was reviewed. Where it was not, the way to the page that shows all of it, where it is.
 fn review(used: &ReviewView, now: u64, visitor: &Visitor) -> Markup {
-    let wish = |justified: bool| serde_json::json!({"act": "review", "leaf": used.leaf, "justified": justified, "text": ""});
     html! {
         @match used.review {
             Some(leaf) => { a href=(format!("/log/{leaf}")) { "reviewed at " (leaf) } }
             None => {
-                @if used.due_ms < now { b.bad { "overdue since " (time(used.due_ms)) } } @else { (until(used.due_ms, now)) }
-                @if visitor.session.may(Act::Review) {
-                    " " (act("Justified", "good ask-text", &wish(true), "")) " " (act("Not justified", "danger ask-text", &wish(false), ""))
-                }
+                (due(used, now))
+                @if visitor.session.may(Act::Review) { " " a href=(format!("/breakglass/{}", used.leaf)) { "review it" } }
             }
         }
     }
+}
+
+/// By when it is to be reviewed, and in red once that is past.
+pub(super) fn due(used: &ReviewView, now: u64) -> Markup {
+    html! { @if used.due_ms < now { b.bad { "overdue since " (time(used.due_ms)) } } @else { "by " (until(used.due_ms, now)) } }
 }
 
 fn of_charters(charters: &[CharterView], now: u64, visitor: &Visitor) -> Markup {
@@ -129,15 +132,7 @@ fn of_charters(charters: &[CharterView], now: u64, visitor: &Visitor) -> Markup 
             @for charter in charters {
                 article.card {
                     h3 { (peers(&charter.name, ROW)) " " span.soft { (charter.state.replace('_', " ")) } }
-                    dl {
-                        dt { "Actions" } dd { (charter.actions.join(", ")) }
-                        dt { "Resources" } dd { (charter.resources.join(", ")) }
-                        dt { "Agents" } dd { @if charter.principals.is_empty() { "any" } @else { (charter.principals.join(", ")) } }
-                        dt { "When closed for" } dd { (charter.closed_s) " s" }
-                        dt { "A warrant" } dd { "at most " (charter.uses) " uses within " (charter.window_s) " s, signed by " (charter.threshold) " of " (charter.operators.join(", ")) }
-                        dt { "Until" } dd { (until(charter.not_after_ms, now)) }
-                        dt { "Ordered by" } dd { (charter.by.join(", ")) ", " a href=(format!("/log/{}", charter.leaf)) { "leaf " (charter.leaf) } }
-                    }
+                    dl { (terms(charter, now)) }
                     @if visitor.session.may(Act::Warrant) && charter.state == "in_force" {
                         p.parts {
                             label { "Uses " input type="number" data-part="uses" min="1" max=(charter.uses) value=(charter.uses); } " "
@@ -150,5 +145,18 @@ fn of_charters(charters: &[CharterView], now: u64, visitor: &Visitor) -> Markup 
                 }
             }
         }
+    }
+}
+
+/// What a charter gives leave for, and who ordered it.
+pub(super) fn terms(charter: &CharterView, now: u64) -> Markup {
+    html! {
+        dt { "Actions" } dd { (charter.actions.join(", ")) }
+        dt { "Resources" } dd { (charter.resources.join(", ")) }
+        dt { "Agents" } dd { @if charter.principals.is_empty() { "any" } @else { (charter.principals.join(", ")) } }
+        dt { "When closed for" } dd { (charter.closed_s) " s" }
+        dt { "A warrant" } dd { "at most " (charter.uses) " uses within " (charter.window_s) " s, signed by " (charter.threshold) " of " (charter.operators.join(", ")) }
+        dt { "Until" } dd { (until(charter.not_after_ms, now)) }
+        dt { "Ordered by" } dd { (charter.by.join(", ")) ", " a href=(format!("/log/{}", charter.leaf)) { "leaf " (charter.leaf) } }
     }
 }

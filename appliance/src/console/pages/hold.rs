@@ -7,7 +7,7 @@ use crate::console::Console;
 use crate::console::acts::mark_of_hold;
 use crate::console::asked::Asked;
 use crate::console::live::Moment;
-use crate::console::similar::{self, Similar};
+use crate::console::similar::Similar;
 use crate::passkeys::Act;
 use crate::queue::approving::{ApprovalAnswer, ApprovalOrder, HoldView};
 use crate::queue::desk::{IntentView, TicketView};
@@ -96,9 +96,10 @@ pub async fn hold(console: &Console, ticket: &str, visitor: &Visitor) -> Result<
         )
         | None => return Err("the appliance is stopping".to_owned()),
     };
-    let similar = intents.first().and_then(|shown| {
-        similar::before(console.reader(), hold.ticket.hold, &hold.ticket.principal, &shown.intent)
-    });
+    let similar = match intents.first() {
+        Some(shown) => console.similar(hold.ticket.hold, &hold.ticket.principal, &shown.intent).await,
+        None => None,
+    };
     Ok(still(console, "Hold", visitor, &in_full(&hold, &intents, similar.as_ref(), visitor)))
 }
 
@@ -124,7 +125,7 @@ fn in_full(hold: &HoldView, intents: &[IntentView], similar: Option<&Similar>, v
             }
         }
         (what_is_asked(intents, 0))
-        section { h2 { "What changed since the last like it" } (changes(similar)) }
+        (changes(similar))
         @if visitor.session.may(Act::AnswerHold) {
             section.acts {
                 h2 { "Your answer" }
@@ -138,10 +139,20 @@ fn in_full(hold: &HoldView, intents: &[IntentView], similar: Option<&Similar>, v
     }
 }
 
-fn changes(similar: Option<&Similar>) -> Markup {
-    let Some(similar) = similar else {
-        return html! { p { "This agent has not asked for this action before, as far back as was looked." } };
-    };
+/// What differs from the last that the same agent asked of the kind.
+pub(super) fn changes(similar: Option<&Similar>) -> Markup {
+    html! {
+        section {
+            h2 { "What changed since the last like it" }
+            @match similar {
+                Some(similar) => { (differs(similar)) }
+                None => { p { "This agent has not asked for this action before, as far back as was looked." } }
+            }
+        }
+    }
+}
+
+fn differs(similar: &Similar) -> Markup {
     html! {
         p { "The last was " b { (similar.outcome) } " at " a href=(format!("/log/{}", similar.index)) { "leaf " (similar.index) } ", " (time(similar.time_ms)) "." }
         @if similar.changes.is_empty() {

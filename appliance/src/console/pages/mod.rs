@@ -15,6 +15,7 @@ mod overview;
 mod policy;
 mod queue;
 mod ticket;
+mod used;
 
 use std::time::Duration;
 
@@ -34,6 +35,7 @@ pub use front::{enrol, login, sorry};
 pub use hold::{hold, no_hold};
 pub use log::log;
 pub use ticket::{no_ticket, ticket};
+pub use used::{no_use, used};
 
 /// Pages whose content is told live.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]

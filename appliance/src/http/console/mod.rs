@@ -66,6 +66,7 @@ impl ConsoleRoutes {
         let routes = live
             .route("/holds/{ticket}", get(pages::hold))
             .route("/queue/{ticket}", get(pages::ticket))
+            .route("/breakglass/{leaf}", get(pages::used))
             .route("/log", get(pages::log))
             .route("/log/{index}", get(pages::entry))
             .route("/log/{index}/proof", get(pages::proof))

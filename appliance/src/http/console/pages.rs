@@ -58,6 +58,21 @@ pub(super) async fn ticket(
     }
 }
 
+pub(super) async fn used(
+    State(room): State<Shared>,
+    headers: HeaderMap,
+    InPath(leaf): InPath<u64>,
+) -> Response {
+    let visitor = match visitor(&room, &headers) {
+        Ok(visitor) => visitor,
+        Err(elsewhere) => return elsewhere,
+    };
+    match pages::used(&room.console, leaf, &visitor).await {
+        Ok(markup) => page(markup),
+        Err(why) => whole(StatusCode::NOT_FOUND, pages::no_use(&room.console, &why, &visitor)),
+    }
+}
+
 /// Reads the log on a thread that may wait for the disk. None when we are stopping.
 async fn reading<T: Send + 'static>(
     room: &Shared,
