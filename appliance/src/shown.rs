@@ -58,6 +58,22 @@ pub(crate) fn lines(text: &str) -> String {
     text.split('\n').map(visible).collect::<Vec<_>>().join("\n")
 }
 
+/// A span as people say it, in the largest unit that says something.
+pub(crate) fn lasting(span: Duration) -> String {
+    let seconds = span.as_secs();
+    match seconds {
+        0..120 => format!("{seconds} s"),
+        120..7_200 => format!("{} min", seconds / 60),
+        7_200..172_800 => format!("{} h", seconds / 3_600),
+        _ => format!("{} d", seconds / 86_400),
+    }
+}
+
+/// How long ago that was, in milliseconds since 1970 both.
+pub(crate) fn age(since_ms: u64, now_ms: u64) -> String {
+    lasting(Duration::from_millis(now_ms.saturating_sub(since_ms)))
+}
+
 /// What whoever reads an intent is to be told of it first: that some of it stands escaped, and that it is longer than a look.
 pub(crate) fn marks(intent: &serde_json::Value) -> Vec<String> {
     let (mut hidden, mut longest) = (0_u64, 0);

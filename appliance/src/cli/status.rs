@@ -10,7 +10,7 @@ use crate::config::Config;
 use crate::control;
 use crate::hsm::FaultClass;
 use crate::serving::status::{BoundaryStatus, KeyStatus, Status};
-use crate::shown::{counted, visible};
+use crate::shown::{age, counted, visible};
 use crate::token::FenceInHsm;
 
 /// Runs the command. Ends with 5 when a boundary is closed, or nobody answers.
@@ -250,15 +250,47 @@ fn policy(out: &mut impl std::io::Write, status: &Status) -> std::io::Result<()>
     Ok(())
 }
 
+/// Whether it is open, since when, and what closed it. Appliances of before an upgrade in place do not say since when one is open.
 fn describe(boundary: &BoundaryStatus, now_ms: u64) -> String {
+    let since = boundary.since_ms.map(|since| {
+        let ago = age(since, now_ms);
+        format!(" since {}, {ago} ago", super::utc(Timestamp(since)))
+    });
+    let since = since.unwrap_or_default();
     if boundary.open {
-        return "open".to_owned();
+        return format!("open{since}");
     }
-    let seconds = boundary.since_ms.map_or(0, |since| now_ms.saturating_sub(since) / 1000);
-    let message = boundary.message.as_deref().unwrap_or("");
+    let (cause, message) =
+        (boundary.cause.as_deref().unwrap_or("unknown"), boundary.message.as_deref().unwrap_or(""));
     let who = match boundary.class {
         Some(FaultClass::Integrity) => "; opens by operators only: `assent hsm rearm`",
         Some(FaultClass::Availability) | None => "",
     };
-    format!("CLOSED for {seconds} s: {}{who}", visible(message))
+    format!("CLOSED{since}, cause `{}`: {}{who}", visible(cause), visible(message))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OPEN: BoundaryStatus =
+        BoundaryStatus { open: true, cause: None, class: None, message: None, since_ms: Some(60_000) };
+
+    #[test]
+    fn a_boundary_says_since_when_and_for_how_long_it_is_open_or_closed_and_why() {
+        assert_eq!(describe(&OPEN, 90_000), "open since 1970-01-01T00:01:00.000Z, 30 s ago");
+        assert_eq!(describe(&BoundaryStatus { since_ms: None, ..OPEN }, 90_000), "open");
+        let closed = BoundaryStatus {
+            open: false,
+            cause: Some("pin_incorrect".to_owned()),
+            class: Some(FaultClass::Integrity),
+            message: Some("the HSM refused \u{202e}the PIN".to_owned()),
+            ..OPEN
+        };
+        assert_eq!(
+            describe(&closed, 90_000 + 3_600_000),
+            "CLOSED since 1970-01-01T00:01:00.000Z, 60 min ago, cause `pin_incorrect`: the HSM refused \\u{202e}the PIN; \
+             opens by operators only: `assent hsm rearm`"
+        );
+    }
 }

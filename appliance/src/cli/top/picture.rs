@@ -15,7 +15,7 @@ use crate::cli::utc;
 use crate::hsm::FaultClass;
 use crate::meters::Spread;
 use crate::serving::status::{BoundaryStatus, Latency, Status};
-use crate::shown::{counted, visible};
+use crate::shown::{age, counted, visible};
 use crate::token::FenceInHsm;
 
 /// Less than this cannot be read.
@@ -171,9 +171,10 @@ fn signer(status: &Status, palette: Palette) -> Span<'static> {
 fn boundary_line(name: &str, boundary: &BoundaryStatus, now_ms: u64, palette: Palette) -> Line<'static> {
     let name = Span::raw(format!("{name:<12}"));
     if boundary.open {
-        return Line::from(vec![name, Span::styled("open", palette.good())]);
+        let since = boundary.since_ms.map(|since| since_when(since, now_ms)).unwrap_or_default();
+        return Line::from(vec![name, Span::styled("open", palette.good()), Span::raw(since)]);
     }
-    let since = boundary.since_ms.unwrap_or(now_ms);
+    let since = since_when(boundary.since_ms.unwrap_or(now_ms), now_ms);
     let who = match boundary.class {
         Some(FaultClass::Integrity) => " [operators re-arm]",
         Some(FaultClass::Availability) | None => "",
@@ -181,9 +182,14 @@ fn boundary_line(name: &str, boundary: &BoundaryStatus, now_ms: u64, palette: Pa
     let (cause, message) =
         (boundary.cause.as_deref().unwrap_or("?"), boundary.message.as_deref().unwrap_or(""));
     // What comes last is what a narrow terminal cuts.
-    let words = format!("CLOSED {} {} since {}", visible(cause), age(since, now_ms), utc(Timestamp(since)));
+    let words = format!("CLOSED {}{since}", visible(cause));
     let why = format!("{who}: {}", visible(message));
     Line::from(vec![name, Span::styled(words, palette.bad()), Span::raw(why)])
+}
+
+/// How long it is so, and since when.
+fn since_when(since_ms: u64, now_ms: u64) -> String {
+    format!(" {} since {}", age(since_ms, now_ms), utc(Timestamp(since_ms)))
 }
 
 fn rate_lines(status: &Status, rates: Option<Rates>) -> Vec<Line<'static>> {
@@ -337,17 +343,6 @@ fn help(frame: &mut Frame<'_>, area: Rect) {
         Layout::horizontal([Constraint::Length(width)]).flex(ratatui::layout::Flex::Center).areas(row);
     frame.render_widget(Clear, middle);
     panel(frame, middle, "keys", lines.into_iter().map(Line::raw).collect());
-}
-
-/// How long ago, in the largest unit that says something.
-fn age(since_ms: u64, now_ms: u64) -> String {
-    let seconds = now_ms.saturating_sub(since_ms) / 1000;
-    match seconds {
-        0..120 => format!("{seconds} s"),
-        120..7_200 => format!("{} min", seconds / 60),
-        7_200..172_800 => format!("{} h", seconds / 3_600),
-        _ => format!("{} d", seconds / 86_400),
-    }
 }
 
 /// A number with a comma between each three of its digits.

@@ -26,7 +26,7 @@ use serde::Deserialize;
 
 use super::live::Moment;
 use super::{Console, Visitor, assets};
-use crate::shown::visible;
+use crate::shown::{lasting, visible};
 
 pub use drills::{drill, drills};
 pub use entry::{entry, no_entry};
@@ -198,17 +198,6 @@ fn left(ms: u64, now_ms: u64) -> String {
     match ms.checked_sub(now_ms) {
         None | Some(0) => "over".to_owned(),
         Some(left) => format!("{} left", lasting(Duration::from_millis(left))),
-    }
-}
-
-/// A span, as people say it.
-fn lasting(span: Duration) -> String {
-    let seconds = span.as_secs();
-    match seconds {
-        0..120 => format!("{seconds} s"),
-        120..7200 => format!("{} min", seconds / 60),
-        7200..172_800 => format!("{} h", seconds / 3600),
-        _ => format!("{} d", seconds / 86_400),
     }
 }
 

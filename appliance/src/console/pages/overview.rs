@@ -5,12 +5,13 @@ use std::fmt::Write as _;
 
 use maud::{Markup, html};
 
-use super::{ROW, Visitor, act, dialog, lasting, peers, raw, time};
+use super::{ROW, Visitor, act, dialog, peers, raw, time};
 use crate::console::Console;
 use crate::console::live::{Moment, Sample, Tail};
 use crate::meters::Bound;
 use crate::passkeys::Act;
 use crate::serving::status::{BoundaryStatus, Status};
+use crate::shown::age;
 
 pub(super) fn live(console: &Console, moment: &Moment, visitor: &Visitor) -> Markup {
     let status = &moment.status;
@@ -46,7 +47,7 @@ pub(super) fn live(console: &Console, moment: &Moment, visitor: &Visitor) -> Mar
             dl {
                 dt { "Epoch" } dd { (status.epoch) }
                 dt { "Log" } dd { (status.counters.log_size) " entries, " (status.counters.rounds) " rounds since start" }
-                dt { "Last checkpoint" } dd { (age(status.counters.last_checkpoint_ms, status.now_ms)) }
+                dt { "Last checkpoint" } dd { (when(status.counters.last_checkpoint_ms, status.now_ms)) }
                 dt { "Unsigned" } dd { (status.counters.unsigned_entries) " of at most " (status.unsigned_max) }
                 dt { "Signatures" } dd { (status.counters.signatures) " verified since start, " (status.counters.slow_signatures) " slow" }
                 dt { "Tokens" } dd { (status.counters.tokens_released) " released since start" }
@@ -66,7 +67,7 @@ fn boundary(name: &str, rule: &str, boundary: &BoundaryStatus, (now_ms, epoch): 
             p.state { @if boundary.open { "Open" } @else { "Closed" } }
             p {
                 @if let Some(since) = boundary.since_ms {
-                    "since " (time(since)) ", " (lasting(std::time::Duration::from_millis(now_ms.saturating_sub(since)))) " ago, "
+                    "since " (time(since)) ", " (age(since, now_ms)) " ago, "
                 }
                 "epoch " (epoch)
             }
@@ -77,11 +78,11 @@ fn boundary(name: &str, rule: &str, boundary: &BoundaryStatus, (now_ms, epoch): 
     }
 }
 
-fn age(at_ms: u64, now_ms: u64) -> Markup {
+fn when(at_ms: u64, now_ms: u64) -> Markup {
     match at_ms {
         0 => html! { "none since start" },
         at => {
-            html! { (time(at)) ", " (lasting(std::time::Duration::from_millis(now_ms.saturating_sub(at)))) " ago" }
+            html! { (time(at)) ", " (age(at, now_ms)) " ago" }
         }
     }
 }
