@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use super::{ROW, Visitor, act, dialog, peers, time, until};
+use super::{ROW, Visitor, act, dialog, elsewhere, peers, time, until};
 use crate::break_glass::{BreakGlassAnswer, BreakGlassOrder, CharterView, ReviewView, WarrantView};
 use crate::console::Console;
 use crate::console::acts::Collected;
@@ -129,6 +129,7 @@ fn of_charters(charters: &[CharterView], now: u64, visitor: &Visitor) -> Markup 
         section {
             h2 { "Charters" }
             @if charters.is_empty() { p { "None: nothing can be done while nothing can be signed." } }
+            (elsewhere("Charters are made and revoked", &["assent breakglass charter create FILE", "assent breakglass charter revoke NAME"]))
             @for charter in charters {
                 article.card {
                     h3 { (peers(&charter.name, ROW)) " " span.soft { (charter.state.replace('_', " ")) } }

@@ -244,6 +244,17 @@ fn act(label: &str, class: &str, wish: &serde_json::Value, shown: &str) -> Marku
     html! { button type="button" class=(format!("act {class}")) data-wish=(wish) data-shown=(shown) { (label) } }
 }
 
+/// Where that is done for which the console has no page.
+fn elsewhere(what: &str, commands: &[&str]) -> Markup {
+    html! {
+        p.soft {
+            (what) " at the appliance's own machine: "
+            @for (at, command) in commands.iter().enumerate() { @if at > 0 { ", " } code { (command) } }
+            "."
+        }
+    }
+}
+
 /// Where the script asks for a reason, and shows what is to be signed.
 fn dialog() -> Markup {
     html! {

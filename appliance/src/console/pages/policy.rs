@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use super::{ROW, peers, time};
+use super::{ROW, elsewhere, peers, time};
 use crate::console::Console;
 use crate::console::live::Moment;
 use crate::serving::status::KeyStatus;
@@ -27,6 +27,7 @@ pub(super) fn live(console: &Console, moment: &Moment) -> Markup {
             }
             @for failing in &policy.errors { p.warn { "Policy " code { (failing.policy) } " failed " (failing.count) " times." } }
             p { a href="/log?kind=bundle" { "Every bundle that was offered" } }
+            (elsewhere("Another bundle is put in force", &["assent policy diff", "assent policy load"]))
         }
         section {
             h2 { "Keys" }
@@ -38,6 +39,7 @@ pub(super) fn live(console: &Console, moment: &Moment) -> Markup {
                 }
             } }
             p { a href="/log?kind=key" { "Every key of this log" } }
+            (elsewhere("Keys are changed", &["assent keys announce", "assent keys rotate", "assent keys retire"]))
         }
         section {
             h2 { "Operators of the console" }
@@ -56,6 +58,7 @@ pub(super) fn live(console: &Console, moment: &Moment) -> Markup {
                     }
                 } }
             } }
+            (elsewhere("Operators come and go", &["assent operator invite NAME", "assent operator revoke NAME"]))
         }
     }
 }
