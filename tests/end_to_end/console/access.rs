@@ -33,9 +33,11 @@ const WAYS: [(&str, bool, bool); 4] =
 pub(super) fn look(tab: &Tab, what: &str, all: &mut Vec<String>) {
     for (way, dark, phone) in WAYS {
         tab.set_dark(dark);
-        tab.set_width(if phone { 390 } else { 1280 }, phone);
+        let width = if phone { 390 } else { 1280 };
+        tab.set_width(width, phone);
         all.extend(findings(tab).into_iter().map(|line| format!("{what}, {way}: {line}")));
-        if tab.value("document.documentElement.scrollWidth <= innerWidth") != true {
+        // Not `innerWidth`: a phone looks at what is too wide from further away.
+        if tab.value(&format!("document.documentElement.scrollWidth <= {width}")) != true {
             all.push(format!("{what}, {way}: wider than the window"));
         }
         tab.picture(&format!(

@@ -1,5 +1,6 @@
 //! A browser as an operator has it: headless Chromium with an authenticator of its own, and ears for whatever goes wrong in it.
 
+use std::cell::Cell;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -31,6 +32,8 @@ pub(super) struct Tab {
     page: Page,
     browser: Browser,
     authenticator: Option<chromiumoxide::cdp::browser_protocol::web_authn::AuthenticatorId>,
+    /// The size that was set: a picture of a whole page takes it away.
+    size: Cell<Option<(i64, bool)>>,
     /// What the browser complained of: errors of scripts, and what its policies forbade.
     problems: Arc<Mutex<Vec<String>>>,
     _profile: TempDir,
@@ -86,7 +89,15 @@ impl Tab {
             page.execute(EnableParams::default()).await.expect("authenticators");
             (browser, page)
         });
-        let mut tab = Self { runtime, page, browser, authenticator: None, problems, _profile: profile };
+        let mut tab = Self {
+            runtime,
+            page,
+            browser,
+            authenticator: None,
+            size: Cell::new(None),
+            problems,
+            _profile: profile,
+        };
         tab.take_authenticator();
         tab
     }
@@ -155,6 +166,7 @@ impl Tab {
     }
 
     pub(super) fn set_width(&self, width: i64, is_phone: bool) {
+        self.size.set(Some((width, is_phone)));
         let metrics = SetDeviceMetricsOverrideParams::new(width, 800, 1.0, is_phone);
         self.runtime.block_on(self.page.execute(metrics)).expect("a size");
     }
@@ -206,6 +218,9 @@ impl Tab {
         let params = ScreenshotParams::builder().full_page(true).build();
         let file = folder.join(format!("{name}.png"));
         let _ = self.runtime.block_on(self.page.save_screenshot(params, file));
+        if let Some((width, is_phone)) = self.size.get() {
+            self.set_width(width, is_phone);
+        }
     }
 
     /// What the browser complained of so far, and not again.
