@@ -92,9 +92,13 @@ fn a_warrant_is_signed_by_two_used_ended_and_reviewed_by_a_third_each_by_passkey
     told_by_the_log(&site, &report);
 }
 
-/// Follows the row of the use that is to be reviewed to its page: its leaf.
+/// Goes from the overview to the use that is to be reviewed, and by its row to its page: its leaf.
 fn follow(site: &Site, tab: &Tab) -> u64 {
-    tab.goto(&site.at("/breakglass"));
+    tab.goto(&site.at("/"));
+    tab.wait("it needs people", "document.querySelector('.attention a[href=\"/breakglass\"]')");
+    assert!(tab.text(".attention").contains("1 use of a warrant is to be reviewed"));
+    tab.click(".attention a[href='/breakglass']");
+    tab.wait("its row", "document.querySelector('#live td[data-what=Review] a')");
     assert_eq!(
         tab.value("document.querySelectorAll('button.ask-text').length"),
         0,

@@ -3,8 +3,9 @@
 use assent_proto::checkpoint::Checkpoint;
 use base64ct::{Base64, Encoding as _};
 use maud::{Markup, html};
+use serde_json::Value;
 
-use super::{Visitor, document_of_peer, still, time};
+use super::{Visitor, in_lines, marks, still, time};
 use crate::console::Console;
 use crate::console::search::Proved;
 
@@ -23,10 +24,29 @@ pub fn entry(console: &Console, proved: &Proved, visitor: &Visitor) -> Markup {
                 b { (proved.hit.kind) } ", " (time(proved.hit.time_ms)) " "
                 a href=(format!("/log/{}", index + 1)) { "leaf " (index + 1) }
             }
-            section { h2 { "Entry" } (document_of_peer(&proved.hit.shown)) }
+            section { h2 { "Entry" } (marks(&unfolded(&proved.hit.shown))) (in_lines(&proved.hit.shown)) }
             (proof(console, proved))
         },
     )
+}
+
+/// The entry with statements and signatures in one line: that these have several is no disguise, and whatever else hides in them is one.
+fn unfolded(entry: &Value) -> Value {
+    let mut unfolded = entry.clone();
+    for of_lines in ["statement", "signature", "signatures"] {
+        match unfolded.get_mut(of_lines) {
+            Some(Value::String(text)) => *text = text.replace('\n', " "),
+            Some(Value::Array(texts)) => {
+                for text in texts {
+                    if let Value::String(text) = text {
+                        *text = text.replace('\n', " ");
+                    }
+                }
+            }
+            Some(Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_)) | None => {}
+        }
+    }
+    unfolded
 }
 
 fn proof(console: &Console, proved: &Proved) -> Markup {
@@ -61,4 +81,24 @@ fn proof(console: &Console, proved: &Proved) -> Markup {
 #[must_use]
 pub fn no_entry(console: &Console, why: &str, visitor: &Visitor) -> Markup {
     still(console, "No such entry", visitor, &html! { p.warn { (why) } p { a href="/log" { "The log" } } })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_of_a_signature_are_no_disguise_and_whatever_else_hides_is() {
+        let told = |entry: Value| marks(&unfolded(&entry)).into_string();
+        let armour = "-----BEGIN SSH SIGNATURE-----\nU1NI\n-----END SSH SIGNATURE-----\n";
+        let honest = serde_json::json!({"statement": "act\nreason why\n", "signature": armour, "signatures": [armour]});
+        assert_eq!(told(honest), "");
+        for hiding in [
+            serde_json::json!({"statement": "act\nreason \u{202e}why\n"}),
+            serde_json::json!({"signatures": [armour, "\u{1b}[2J"]}),
+            serde_json::json!({"reason": "two\nlines"}),
+        ] {
+            assert!(told(hiding.clone()).contains("ESCAPED"), "{hiding}");
+        }
+    }
 }

@@ -22,14 +22,14 @@ pub(super) async fn live(console: &Console, moment: &Moment) -> Markup {
         section {
             h2 { "Who is told" }
             @if escalations.sinks.is_empty() { p.warn { "Nobody: the configuration has no " code { "[[escalation.sink]]" } "." } } @else {
-                div.wide role="group" tabindex="0" aria-label="Who is told" { table {
+                div.wide.rows role="group" tabindex="0" aria-label="Who is told" { table {
                     thead { tr { th { "Sink" } th.number { "Waiting" } th { "Since" } th.number { "Undeliverable" } th { "Why" } } }
                     tbody { @for sink in &escalations.sinks {
                         tr {
-                            td { (sink.name) } td.number { (sink.waiting) }
-                            td { @if let Some(since) = sink.waiting_since_ms { (time(since)) } }
-                            td.number { (sink.undeliverable) }
-                            td { @if let Some(why) = sink.gone.as_ref().or(sink.reason.as_ref()) { (peers(why, ROW)) } }
+                            td data-what="Sink" { (sink.name) } td.number data-what="Waiting" { (sink.waiting) }
+                            td data-what="Since" { @if let Some(since) = sink.waiting_since_ms { (time(since)) } }
+                            td.number data-what="Undeliverable" { (sink.undeliverable) }
+                            td data-what="Why" { @if let Some(why) = sink.gone.as_ref().or(sink.reason.as_ref()) { (peers(why, ROW)) } }
                         }
                     } }
                 } }
@@ -55,7 +55,7 @@ fn incidents(mut found: Vec<IncidentView>, left_out: usize) -> Markup {
     let more = found.len().saturating_sub(ROWS) + left_out;
     html! {
         @if found.is_empty() { p { "None." } } @else {
-            div.wide role="group" tabindex="0" aria-label="Incidents" { table {
+            div.wide.rows role="group" tabindex="0" aria-label="Incidents" { table {
                 thead { tr { th { "Since" } th { "Severity" } th { "Kind" } th { "What" } th { "State" } th { "Told" } } }
                 tbody { @for incident in found.iter().take(ROWS) { (row(incident)) } }
             } }
@@ -67,16 +67,16 @@ fn incidents(mut found: Vec<IncidentView>, left_out: usize) -> Markup {
 fn row(incident: &IncidentView) -> Markup {
     html! {
         tr {
-            td { (time(incident.since_ms.0)) }
-            td { (incident.severity.label()) }
-            td { (incident.kind.label()) }
-            td { (peers(&incident.summary, ROW * 2)) }
-            td {
+            td data-what="Since" { (time(incident.since_ms.0)) }
+            td data-what="Severity" { (incident.severity.label()) }
+            td data-what="Kind" { (incident.kind.label().replace('_', " ")) }
+            td data-what="What" { (peers(&incident.summary, ROW * 2)) }
+            td data-what="State" {
                 @if let Some(over) = incident.ended_ms { "over since " (time(over.0)) }
                 @else if is_open(incident) { b { "open" } }
                 @else { "over at once" }
             }
-            td { @for delivery in &incident.deliveries { (told(delivery)) } }
+            td data-what="Told" { @for delivery in &incident.deliveries { (told(delivery)) } }
         }
     }
 }

@@ -55,8 +55,8 @@ pub(super) async fn live(console: &Console, moment: &Moment) -> Markup {
 fn waits(status: &Status) -> Markup {
     let break_glass = &status.break_glass;
     html! {
-        (status.queue.awaiting_approval) " holds; "
-        (break_glass.reviews_open) " reviews of break-glass uses, "
+        (counted(status.queue.awaiting_approval, "hold", "holds")) "; "
+        (counted(break_glass.reviews_open, "review of a break-glass use", "reviews of break-glass uses")) ", "
         @if break_glass.reviews_overdue > 0 { b.bad { (break_glass.reviews_overdue) " of them overdue" } } @else { "none overdue" }
     }
 }

@@ -158,10 +158,10 @@ fn differs(similar: &Similar) -> Markup {
         @if similar.changes.is_empty() {
             p { "Nothing differs, or what was asked then was erased." }
         } @else {
-            div.wide role="group" tabindex="0" aria-label="What differs" { table {
+            div.wide.rows role="group" tabindex="0" aria-label="What differs" { table {
                 thead { tr { th { "Where" } th { "Then" } th { "Now" } } }
                 tbody { @for (path, then, now) in &similar.changes {
-                    tr { td { (peers(path, ROW)) } td.was { (peers(then, ROW * 4)) } td.is { (peers(now, ROW * 4)) } }
+                    tr { td data-what="Where" { (peers(path, ROW)) } td.was data-what="Then" { (peers(then, ROW * 4)) } td.is data-what="Now" { (peers(now, ROW * 4)) } }
                 } }
             } }
         }

@@ -226,14 +226,22 @@ const ROWS: usize = 200;
 /// And a page about one thing.
 const WHOLE: usize = 16 * 1024;
 
-/// A document of a peer, indented, with what does not print written out.
+/// A document of a peer, indented, with what does not print written out, and marked where there is such.
 fn document_of_peer(value: &serde_json::Value) -> Markup {
+    html! { (marks(value)) (in_lines(value)) }
+}
+
+/// What whoever reads it is to be told first.
+fn marks(value: &serde_json::Value) -> Markup {
+    html! { @for mark in crate::shown::marks(value) { p.warn { b.marked { (mark) } } } }
+}
+
+fn in_lines(value: &serde_json::Value) -> Markup {
     let text = serde_json::to_string_pretty(value).unwrap_or_default();
     let lines = text.lines().map(visible).collect::<Vec<_>>().join("\n");
     let cut: String = lines.chars().take(4 * WHOLE).collect();
     let is_cut = cut.len() < lines.len();
     html! {
-        @for mark in crate::shown::marks(value) { p.warn { b.marked { (mark) } } }
         pre tabindex="0" { code { (cut) } }
         @if is_cut { p.warn { "Cut: all of it has " (text.len()) " bytes." } }
     }

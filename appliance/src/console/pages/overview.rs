@@ -90,18 +90,23 @@ fn when(at_ms: u64, now_ms: u64) -> Markup {
 /// What needs people, each with where to go; nothing where nothing does.
 fn attention(status: &Status) -> Markup {
     let waiting = status.queue.queued.iter().sum::<u64>();
+    let stands = &status.break_glass;
+    let due = stands.reviews_open.saturating_sub(stands.reviews_overdue);
     let items = [
-        (status.queue.awaiting_approval, "/holds", "await approval"),
-        (waiting, "/queue", "wait for the boundaries"),
-        (status.break_glass.reviews_overdue, "/breakglass", "reviews are overdue"),
-        (status.escalations.open, "/escalations", "escalations are open"),
-        (u64::from(status.policy.refused.is_some()), "/policy", "bundle was refused"),
+        (status.queue.awaiting_approval, "/holds", "awaits approval", "await approval"),
+        (waiting, "/queue", "waits for the boundaries", "wait for the boundaries"),
+        (stands.reviews_overdue, "/breakglass", "review is overdue", "reviews are overdue"),
+        (due, "/breakglass", "use of a warrant is to be reviewed", "uses of warrants are to be reviewed"),
+        (status.escalations.open, "/escalations", "escalation is open", "escalations are open"),
+        (u64::from(status.policy.refused.is_some()), "/policy", "bundle was refused", "bundles were refused"),
     ];
     html! {
         @if items.iter().any(|(count, ..)| *count > 0) {
             section {
                 h2 { "Needs people" }
-                ul.attention { @for (count, path, what) in items { @if count > 0 { li { a href=(path) { b { (count) } " " (what) } } } } }
+                ul.attention { @for (count, path, one, several) in items {
+                    @if count > 0 { li { a href=(path) { b { (count) } " " (if count == 1 { one } else { several }) } } }
+                } }
             }
         }
     }
@@ -135,7 +140,7 @@ fn times(title: &str, samples: &VecDeque<Sample>, of: fn(&Sample) -> Tail) -> Ma
     let (half, tail) = (line(|tail| tail.p50), line(|tail| tail.p99));
     html! {
         figure {
-            figcaption { (title) " " b { "p50 " (p50) ", p99 " (p99) } " " span.soft { "p99 at most " (slowest) } }
+            figcaption { (title) " " b { "p50 " (p50) ", p99 " (p99) } " " span.soft { "slowest p99 " (slowest) } }
             (drawn(&words, samples, most, &[(" stroke-dasharray=\"3 3\"", &half), ("", &tail)]))
         }
     }
