@@ -20,7 +20,7 @@ use crate::shown::{counted, visible};
 pub(in crate::cli) enum Verb {
     /// List the uses of warrants: those that are to be reviewed, then the others.
     List,
-    /// Show a use in full: the intent, the warrant with its reason and who signed it, and its review.
+    /// Show a use in full: the intent, the warrant with its reason and who signed it, the charter, and its review.
     Show {
         /// The use's leaf.
         leaf: u64,
