@@ -265,6 +265,13 @@ fn hostile_texts_are_shown_escaped_and_marked_and_pages_read_on_a_phone_in_the_d
             shown.contains("ESCAPED") || shown.contains("LONG") || number == 0,
             "hold {number} is marked: {shown}"
         );
+        // However long a text is, all of it is there, and nothing else is out of sight for it.
+        let whole = tab.value(
+            "((pre) => { pre.querySelectorAll('summary').forEach((s) => s.remove()); return pre.textContent; })(document.querySelector('main pre').cloneNode(true))",
+        );
+        let said = whole.as_str().unwrap_or_default().matches("all is well").count();
+        assert_eq!(said, if shown.contains("LONG") { 64 * 1024 / 12 } else { 0 }, "hold {number}");
+        assert!(shown.contains("\"user\"") && shown.contains("\"audience\""), "hold {number}: {shown}");
         tab.picture(&format!("hostile-{number}"));
     }
     tab.set_width(390, true);

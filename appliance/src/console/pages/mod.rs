@@ -221,6 +221,8 @@ fn end_of(ticket: &str) -> Markup {
 
 /// Characters of a peer's text that a row of a table shows.
 const ROW: usize = 96;
+/// And a line of a document, before it is folded.
+const LINE: usize = 2048;
 /// Rows of a table that is told live.
 const ROWS: usize = 200;
 /// And a page about one thing.
@@ -236,14 +238,18 @@ fn marks(value: &serde_json::Value) -> Markup {
     html! { @for mark in crate::shown::marks(value) { p.warn { b.marked { (mark) } } } }
 }
 
+/// All of it, indented, with what does not print written out. Long lines are folded, so that they push nothing out of sight.
 fn in_lines(value: &serde_json::Value) -> Markup {
     let text = serde_json::to_string_pretty(value).unwrap_or_default();
-    let lines = text.lines().map(visible).collect::<Vec<_>>().join("\n");
-    let cut: String = lines.chars().take(4 * WHOLE).collect();
-    let is_cut = cut.len() < lines.len();
+    html! { pre tabindex="0" { code { @for line in text.lines() { (folded(&visible(line))) "\n" } } } }
+}
+
+fn folded(line: &str) -> Markup {
+    let cut = line.char_indices().nth(LINE).map_or(line.len(), |(at, _)| at);
+    let (head, rest) = line.split_at_checked(cut).unwrap_or((line, ""));
     html! {
-        pre tabindex="0" { code { (cut) } }
-        @if is_cut { p.warn { "Cut: all of it has " (text.len()) " bytes." } }
+        (head)
+        @if !rest.is_empty() { details { summary { (rest.chars().count()) " more characters" } (rest) } }
     }
 }
 
