@@ -99,6 +99,11 @@ pub enum StoreError {
     /// What is stored is not what this version stores.
     #[error("the log holds a {0} that this version cannot read")]
     Unreadable(&'static str),
+    /// Another version of this program wrote it.
+    #[error(
+        "the log is of format {0}, and this version reads format {STORE_VERSION}; serve it with the version that wrote it, and found a log anew for this one"
+    )]
+    Version(u32),
     /// A volume is not what the store vouches for.
     #[error("the log's volume {} is damaged: {what}; restore it from a backup or from the archive", path.display())]
     Damaged {
@@ -315,7 +320,11 @@ impl Store {
     /// [`StoreError`].
     pub fn identity(&self) -> Result<Identity, StoreError> {
         let identity: Identity = self.state(IDENTITY)?;
-        if identity.version == STORE_VERSION { Ok(identity) } else { Err(StoreError::Unreadable("version")) }
+        if identity.version == STORE_VERSION {
+            Ok(identity)
+        } else {
+            Err(StoreError::Version(identity.version))
+        }
     }
 
     /// The state after the last commit.

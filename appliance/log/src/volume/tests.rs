@@ -14,8 +14,9 @@ use super::*;
 use crate::binding::Binding;
 use crate::disk::system;
 use crate::keyring::Keyring;
+use crate::limits::STORED_PIECE_BYTES;
 use crate::reader::Reader;
-use crate::store::{Identity, Store, StoreError};
+use crate::store::{Identity, RequestRow, STORE_VERSION, Store};
 use crate::{Commit, LeafBytes, Leaves, Log, OpenError, Place, SignedCheckpoint, Unsigned};
 
 const ORIGIN: &str = "localhost/test/log/1";
@@ -30,12 +31,15 @@ struct Shelf {
     /// Size behind each round, and whether it was signed.
     ends: Vec<(u64, bool)>,
     requests: Vec<(LeafIndex, Vec<u8>)>,
+    /// As how many bytes more a request goes on: with many, its round lies in several pieces.
+    more: usize,
 }
 
 impl Shelf {
     fn new() -> Self {
         let (folder, signing) = (tempfile::tempdir().unwrap(), SigningKey::from_bytes(&[1; 32]));
-        let shelf = Self { folder, signing, leaves: Vec::new(), ends: Vec::new(), requests: Vec::new() };
+        let shelf =
+            Self { folder, signing, leaves: Vec::new(), ends: Vec::new(), requests: Vec::new(), more: 0 };
         let identity = Identity { volume_height: HEIGHT, ..Identity::new(ORIGIN, &shelf.key().to_string()) };
         Store::create(&shelf.log(), &identity).unwrap();
         shelf
@@ -67,7 +71,8 @@ impl Shelf {
         }
         let mut frontier = log.frontier().clone();
         leaves.hashes().iter().for_each(|hash| frontier.append(*hash).unwrap());
-        let frame = format!("request of {first}").into_bytes();
+        let mut frame = format!("request of {first}").into_bytes();
+        frame.resize(frame.len() + self.more, b'.');
         let commit = Commit {
             first: LeafIndex(first),
             leaves: vec![&leaves],
@@ -210,6 +215,90 @@ fn rounds_that_stand_in_volumes_leave_the_store() {
     }
     let kept = log.store.snapshot().unwrap().rounds_from(0).unwrap().count();
     assert!(kept <= 12, "{kept} rounds are still in the store");
+}
+
+/// Rounds of one piece and of several, in turn.
+fn filled_in_pieces() -> Shelf {
+    let mut shelf = Shelf::new();
+    let mut log = shelf.open().unwrap();
+    for (turn, count) in LENGTHS.into_iter().enumerate() {
+        shelf.more = if turn % 3 == 1 { 0 } else { turn * STORED_PIECE_BYTES / 2 };
+        shelf.append(&mut log, count, true);
+    }
+    log.advance_fence().unwrap();
+    shelf
+}
+
+#[test]
+fn rounds_of_several_pieces_are_bound_and_leave_the_store_with_their_requests() {
+    let mut shelf = filled_in_pieces();
+    let mut log = shelf.open().unwrap();
+    shelf.check(&log.reader());
+    for _ in 0..40 {
+        shelf.append(&mut log, 1, true);
+    }
+    shelf.check(&log.reader());
+    let snapshot = log.store.snapshot().unwrap();
+    let kept = snapshot.rounds_from(0).unwrap().count();
+    assert!(kept <= 12, "{kept} rounds are still in the store");
+    let first = snapshot.rounds_from(0).unwrap().next().unwrap().unwrap().first.0;
+    let rows: Vec<u64> = snapshot.request_rows(0..u64::MAX).unwrap().map(|row| row.unwrap().round).collect();
+    assert_eq!((rows.len(), rows[0]), (kept, first), "requests stay as long as their rounds, and no longer");
+}
+
+#[test]
+fn a_commit_takes_out_no_more_than_it_may() {
+    let mut shelf = Shelf::new();
+    let mut log = shelf.open().unwrap();
+    // Nothing is bound while nothing is signed; then one signature covers two volumes.
+    for _ in 0..70 {
+        shelf.append(&mut log, 1, false);
+    }
+    shelf.append(&mut log, 1, true);
+    let first =
+        |log: &Log| log.store.snapshot().unwrap().rounds_from(0).unwrap().next().unwrap().unwrap().first.0;
+    assert_eq!(first(&log), 0);
+    let mut before = 0;
+    for _ in 0..9 {
+        shelf.append(&mut log, 1, true);
+        let now = first(&log);
+        assert!((1..=18).contains(&(now - before)) || now % 8 == 0, "from {before} to {now}");
+        assert!(now - before <= 18, "from {before} to {now}");
+        before = now;
+    }
+    assert!(before >= 56, "the store holds from {before} on");
+    shelf.check(&log.reader());
+}
+
+#[test]
+fn a_round_of_which_requests_are_erased_keeps_the_others_and_no_piece_more() {
+    let shelf = filled_in_pieces();
+    let log = shelf.open().unwrap();
+    let row = |round: u64| {
+        let rows = log.store.snapshot().unwrap().request_rows(round..round + 1).unwrap();
+        rows.map(|row| row.unwrap()).find(|row| row.round == round).unwrap()
+    };
+    let (last, frame) = shelf.requests.last().cloned().unwrap();
+    assert!(frame.len() > 3 * STORED_PIECE_BYTES);
+    assert_eq!(row(last.0).requests, [(last, frame.clone())]);
+    for kept in [frame.len() - STORED_PIECE_BYTES, STORED_PIECE_BYTES, 5] {
+        let requests = vec![(last, frame[..kept].to_vec())];
+        log.store.amend(&[], &[RequestRow { round: last.0, requests: requests.clone() }]).unwrap();
+        assert_eq!(row(last.0).requests, requests);
+    }
+    log.store.amend(&[], &[RequestRow { round: last.0, requests: Vec::new() }]).unwrap();
+    assert_eq!(row(last.0).requests, []);
+}
+
+#[test]
+fn a_log_of_another_format_says_which_and_what_to_do() {
+    let shelf = Shelf::new();
+    let path = shelf.folder.path().join("older.redb");
+    let identity = Identity { version: STORE_VERSION - 1, ..Identity::new(ORIGIN, &shelf.key().to_string()) };
+    Store::create(&path, &identity).unwrap();
+    let told = Store::open(&path).and_then(|store| store.identity().map(drop)).unwrap_err().to_string();
+    assert!(told.contains(&format!("format {}", STORE_VERSION - 1)), "{told}");
+    assert!(told.contains(&format!("reads format {STORE_VERSION};")), "{told}");
 }
 
 #[test]

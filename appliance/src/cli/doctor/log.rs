@@ -114,6 +114,7 @@ fn open(
             let next = match &error {
                 StoreError::Missing(_) => "`assent init` makes the first; else restore it from a backup",
                 StoreError::Busy => "another process holds it: find it with `fuser` or `lsof`",
+                StoreError::Version(_) => "serve it with the version that wrote it",
                 StoreError::Exists(_)
                 | StoreError::Open(_)
                 | StoreError::Access { .. }

@@ -145,6 +145,7 @@ fn unreadable(error: &StoreError) -> anyhow::Error {
         StoreError::Open(_)
         | StoreError::Access { .. }
         | StoreError::Unreadable(_)
+        | StoreError::Version(_)
         | StoreError::Damaged { .. } => Exit::Invalid,
         StoreError::Missing(_)
         | StoreError::Exists(_)
