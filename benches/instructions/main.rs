@@ -7,6 +7,9 @@
 #![forbid(unsafe_code)]
 
 mod count;
+#[cfg(test)]
+#[path = "../src/lone_bytes.rs"]
+mod lone_bytes;
 mod record;
 #[path = "../src/sample.rs"]
 mod sample;

@@ -10,6 +10,7 @@ mod bed;
 mod children;
 mod evaluators;
 mod figures;
+mod lone_bytes;
 mod measure;
 mod options;
 mod page;

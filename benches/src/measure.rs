@@ -62,21 +62,58 @@ impl Times {
 ///
 /// The best, not the mean: whatever else the machine does only adds.
 pub(crate) fn nanoseconds<T>(mut work: impl FnMut() -> T) -> f64 {
-    const SPAN: Duration = Duration::from_millis(20);
-    const SPANS: usize = 15;
-    let mut timed = |count: u64| {
+    let mut spans = Spans::of(&mut work);
+    (0..SPANS).for_each(|_| spans.time(&mut work));
+    spans.nanoseconds()
+}
+
+/// The same of two works in turn, so that what the machine does meanwhile is done to both.
+pub(crate) fn nanoseconds_in_turn<T, U>(
+    mut one: impl FnMut() -> T,
+    mut other: impl FnMut() -> U,
+) -> (f64, f64) {
+    let (mut spans, mut of_other) = (Spans::of(&mut one), Spans::of(&mut other));
+    for _ in 0..SPANS {
+        spans.time(&mut one);
+        of_other.time(&mut other);
+    }
+    (spans.nanoseconds(), of_other.nanoseconds())
+}
+
+const SPAN: Duration = Duration::from_millis(20);
+const SPANS: usize = 15;
+
+/// Spans of so many repetitions each, and the best of them.
+struct Spans {
+    count: u64,
+    best: Duration,
+}
+
+impl Spans {
+    /// Finds out how many repetitions fill one.
+    fn of<T>(work: &mut impl FnMut() -> T) -> Self {
+        let mut spans = Self { count: 1, best: Duration::MAX };
+        while spans.once(work) < SPAN {
+            spans.count *= 2;
+        }
+        spans
+    }
+
+    fn once<T>(&self, work: &mut impl FnMut() -> T) -> Duration {
         let watch = Stopwatch::start();
-        for _ in 0..count {
+        for _ in 0..self.count {
             std::hint::black_box(work());
         }
         watch.elapsed()
-    };
-    let mut count = 1;
-    while timed(count) < SPAN {
-        count *= 2;
     }
-    let best = (0..SPANS).map(|_| timed(count)).min().unwrap_or_default();
-    best.as_secs_f64() * 1e9 / as_f64(usize::try_from(count).unwrap_or(usize::MAX))
+
+    fn time<T>(&mut self, work: &mut impl FnMut() -> T) {
+        self.best = self.best.min(self.once(work));
+    }
+
+    fn nanoseconds(&self) -> f64 {
+        self.best.as_secs_f64() * 1e9 / as_f64(usize::try_from(self.count).unwrap_or(usize::MAX))
+    }
 }
 
 /// The middle one of some figures; of an even number, the mean of the two in the middle.

@@ -1,7 +1,7 @@
 //! The run: everything that is asked, as often as it is asked, one piece of work after the other.
 
 use std::io::{IsTerminal as _, Write as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -38,12 +38,8 @@ pub(crate) const AGENTS: [usize; 3] = [1, 8, 64];
 /// Runs it, and tells whether every target that was measured is kept.
 pub(crate) fn run(options: &Options) -> anyhow::Result<bool> {
     let began = Utc(Clock::system().now()).to_string();
-    // What would be found out behind minutes of measuring is found out before.
-    write_page(&options.page, "")?;
-    if let Some(binary) = &options.cerbos {
-        std::fs::metadata(binary).with_context(|| format!("--cerbos: there is no {}", binary.display()))?;
-    }
     let mut bench = Bench::new(options);
+    bench.look_ahead()?;
     if bench.hsm == Hsm::Simulator {
         bench.warn("the simulator signs: the targets are those of SoftHSM2 (apt-get install softhsm2)");
     }
@@ -53,18 +49,24 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<bool> {
         bench.number = runs.len() + 1;
         outcome = bench.run().map(|run| runs.push(run));
     }
-    let outcome = outcome.and_then(|()| bench.end());
+    // Figures of work that was not true are none: where the log does not verify, nothing is told.
+    let verified = bench.end();
+    if let Err(unverified) = verified {
+        return Err(outcome.err().unwrap_or(unverified));
+    }
     let cores = std::thread::available_parallelism().map_or(0, usize::from);
     let report = Report { hsm: bench.hsm.name().to_owned(), cores, began, runs };
     // Whole runs are told, whatever became of the last.
     if !report.runs.is_empty() {
-        write_page(&options.page, &page(&report))?;
-        bench.warn(&format!("the page with the plots: {}", options.page.display()));
         let mut out = std::io::stdout().lock();
         match options.output {
             Output::Table => table::print(&report, &mut out)?,
             Output::Json => writeln!(out, "{}", table::json(&report))?,
         }
+        let file = unfinished(&options.page);
+        write_page(&file, &page(&report))?;
+        std::fs::rename(&file, &options.page).with_context(|| cannot_write(&options.page))?;
+        bench.warn(&format!("the page with the plots: {}", options.page.display()));
     }
     outcome?;
     Ok(TARGETS.iter().all(|target| report.outcome(target).is_none_or(|outcome| outcome.holds)))
@@ -84,14 +86,21 @@ pub(crate) fn help(helper: &Helper) -> anyhow::Result<()> {
     }
 }
 
+/// Where the page lies until it is whole: the last one stays until there is another.
+fn unfinished(page: &Path) -> PathBuf {
+    page.with_extension("unfinished")
+}
+
 fn write_page(file: &Path, page: &str) -> anyhow::Result<()> {
     let write = || {
         std::fs::create_dir_all(file.parent().unwrap_or(Path::new("")))?;
         std::fs::write(file, page)
     };
-    write().with_context(|| {
-        format!("the page cannot be written to {}; say with --page where it can", file.display())
-    })
+    write().with_context(|| cannot_write(file))
+}
+
+fn cannot_write(file: &Path) -> String {
+    format!("the page cannot be written to {}; say with --page where it can", file.display())
 }
 
 /// A piece of work: what is asked for, what it is called while it runs, and what it does.
@@ -114,6 +123,22 @@ impl<'o> Bench<'o> {
         Self { options, hsm, bed: None, echo: None, tokens: None, number: 1, began: Stopwatch::start() }
     }
 
+    /// Finds out before what would else be found out behind minutes of measuring.
+    fn look_ahead(&self) -> anyhow::Result<()> {
+        let file = unfinished(&self.options.page);
+        write_page(&file, "")?;
+        std::fs::remove_file(&file).with_context(|| cannot_write(&file))?;
+        self.hsm.is_there()?;
+        if self.options.wants(Work::Cerbos) {
+            let binary = self.options.cerbos.as_ref().context("say with --cerbos where its binary is")?;
+            std::fs::metadata(binary)
+                .with_context(|| format!("--cerbos: there is no {}", binary.display()))?;
+            Cerbos::start(binary)
+                .with_context(|| format!("--cerbos: {} does not serve", binary.display()))?;
+        }
+        Ok(())
+    }
+
     /// One run: everything once, so that what a ratio is made of lies close together.
     fn run(&mut self) -> anyhow::Result<Run> {
         let mut run = Run::default();
@@ -130,6 +155,9 @@ impl<'o> Bench<'o> {
             (Work::Evaluator, "the evaluator beside Cedar", Self::evaluator),
             (Work::Tokens, "tokens beside those of others", Self::tokens),
         ];
+        if let Some(bed) = &self.bed {
+            bed.forget_peak()?;
+        }
         let wanted = pieces.into_iter().filter(|(work, ..)| self.options.wants(*work)).collect::<Vec<_>>();
         for (number, (_, what, measure)) in (1..).zip(&wanted) {
             self.tell(&format!("{number} of {}, {what}", wanted.len()));
@@ -224,7 +252,7 @@ impl<'o> Bench<'o> {
 
     fn flood(&mut self, run: &mut Run) -> anyhow::Result<()> {
         let span = self.options.span;
-        let agents = self.connect(FLEET)?;
+        let agents = self.connect(FLEET)?.before_a_flood();
         let (_, calm) = agents.in_calm(span)?;
         let (others_a_second, flood, own_a_second) = agents.beside_a_flood(span)?;
         run.note("calm_p50_us", calm.p50_us());
@@ -285,11 +313,11 @@ impl<'o> Bench<'o> {
         self.tokens.as_ref().context("it was made")?.measure(run)
     }
 
-    /// The most memory that was held, where there was a load that fills it.
+    /// The most memory that was held in this run, where there were all the loads that fill it.
     fn resident(&self, run: &mut Run) -> anyhow::Result<()> {
         let loads = [Work::Batches, Work::Grid, Work::Flood];
         if let Some(bed) = &self.bed
-            && loads.into_iter().any(|load| self.options.wants(load))
+            && loads.into_iter().all(|load| self.options.wants(load))
         {
             run.note("resident_peak_mb", bed.resident_peak_mb()?);
         }

@@ -35,6 +35,21 @@ impl Hsm {
         if Path::new(SOFTHSM).exists() { Self::SoftHsm } else { Self::Simulator }
     }
 
+    /// Whether it is installed.
+    ///
+    /// # Errors
+    /// What to install, where it is not.
+    pub(crate) fn is_there(self) -> anyhow::Result<()> {
+        match self {
+            Self::SoftHsm => {
+                std::fs::metadata(SOFTHSM).map(drop).context("install SoftHSM2 (apt-get install softhsm2)")
+            }
+            Self::Simulator => {
+                provision::simulator().map(drop).context("the simulator is not beside this program")
+            }
+        }
+    }
+
     /// For people.
     pub(crate) const fn name(self) -> &'static str {
         match self {

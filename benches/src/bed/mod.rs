@@ -96,15 +96,26 @@ impl Bed {
         self.hsm.module(self.folder.path())
     }
 
-    /// The most memory that it and its signer have held at once, in megabytes.
+    /// The most memory that it has held since [`Self::forget_peak`], and the most that its signer has, together in megabytes.
     pub(crate) fn resident_peak_mb(&self) -> anyhow::Result<f64> {
-        let process = self.process.as_ref().context("the appliance runs")?;
-        let id = process.id();
+        self.processes()?.iter().map(|id| high_water_mb(id)).sum()
+    }
+
+    /// What was held so far counts no more.
+    pub(crate) fn forget_peak(&self) -> anyhow::Result<()> {
+        // 5: the peak becomes what is held now (proc(5), clear_refs).
+        let forget = |id: &String| std::fs::write(format!("/proc/{id}/clear_refs"), "5");
+        self.processes()?.iter().try_for_each(forget).context("the kernel does not forget a peak of memory")
+    }
+
+    /// The appliance, and its signer.
+    fn processes(&self) -> anyhow::Result<Vec<String>> {
+        let id = self.process.as_ref().context("the appliance runs")?.id();
         let signers = children_of(id)?;
         if signers.is_empty() {
             bail!("the appliance has no signer, whose memory counts too");
         }
-        std::iter::once(id.to_string()).chain(signers).map(|id| high_water_mb(&id)).sum()
+        Ok(std::iter::once(id.to_string()).chain(signers).collect())
     }
 
     /// Connects so many of the enrolled agents, each over its own socket.

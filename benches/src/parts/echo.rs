@@ -16,13 +16,11 @@ use tokio::task::JoinSet;
 
 use crate::bed::runtime;
 use crate::children::{Running, helper};
+use crate::lone_bytes::{ANSWERED, ASKED};
 use crate::measure::{Times, as_f64};
 
 /// The word that makes this program the server.
 const VERB: &str = "echo";
-/// Bytes of a lone intent's frame and of its answer, as ours has them.
-const ASKED: usize = 190;
-const ANSWERED: usize = 640;
 /// How long agents ask before it counts.
 const WARM_UP: Duration = Duration::from_millis(300);
 

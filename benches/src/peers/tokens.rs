@@ -5,6 +5,7 @@
 //! `verify_strict` alone, the floor of the cold case. The peers verify as their users would, and every verification compares
 //! what the token allows with what is about to be done.
 
+use std::cell::RefCell;
 use std::hint::black_box;
 use std::time::Duration;
 
@@ -29,7 +30,7 @@ use pasetors::version4::V4;
 use pasetors::{Public, public};
 
 use crate::figures::Run;
-use crate::measure::nanoseconds;
+use crate::measure::{nanoseconds, nanoseconds_in_turn};
 
 /// Leaves in the log before the round, and in the round.
 const BEFORE: u64 = 1_000_000;
@@ -96,7 +97,6 @@ impl Scene {
     /// Measures every kind of verification; one that fails ends the benchmark.
     pub(crate) fn measure(&self, run: &mut Run) -> anyhow::Result<()> {
         self.assent(run)?;
-        self.strict(run)?;
         jwt(run)?;
         paseto(run)?;
         biscuit(run)
@@ -122,47 +122,58 @@ impl Scene {
         let mut places = (0..ROUND).map(|step| step * STRIDE % ROUND).cycle();
         let mut next =
             || places.next().and_then(|place| self.tokens.get(place)).map_or(&[][..], Vec::as_slice);
-        let cold = checked("a token of ours", || {
-            verify(black_box(next()), &expected, &mut CheckpointCache::new()).map(|token| token.identity())
-        })?;
+        let (verifying, text) = (self.signing.verifying_key(), self.checkpoint.as_bytes());
+        let (cold, strict) = in_turn(
+            ("a token of ours", || {
+                verify(black_box(next()), &expected, &mut CheckpointCache::new())
+                    .map(|token| token.identity())
+            }),
+            ("a bare signature", || verifying.verify_strict(black_box(text), &self.signature)),
+        )?;
         let mut cache = CheckpointCache::new();
         let cached = checked("a token of ours", || {
             verify(black_box(next()), &expected, &mut cache).map(|token| token.identity())
         })?;
         run.note("token_cold_ns", cold);
         run.note("token_cached_ns", cached);
-        Ok(())
-    }
-
-    fn strict(&self, run: &mut Run) -> anyhow::Result<()> {
-        let verifying = self.signing.verifying_key();
-        let text = self.checkpoint.as_bytes();
-        let strict =
-            checked("a bare signature", || verifying.verify_strict(black_box(text), &self.signature))?;
         run.note("verify_strict_ns", strict);
         Ok(())
     }
 }
 
 /// How long a verification takes, in nanoseconds; each time it must succeed.
-fn checked<T, E>(what: &'static str, mut verification: impl FnMut() -> Result<T, E>) -> anyhow::Result<f64>
-where
-    E: Into<anyhow::Error>,
-{
-    let mut failed = None;
-    let mut once = || match verification() {
-        Ok(verified) => Some(verified),
-        Err(why) => {
-            failed = Some(why);
-            None
-        }
-    };
+fn checked<T, E: Into<anyhow::Error>>(
+    what: &'static str,
+    mut verification: impl FnMut() -> Result<T, E>,
+) -> anyhow::Result<f64> {
+    let failed = RefCell::new(None);
+    let mut once = || noted(&failed, what, verification());
     // A first one by itself: what never succeeds need not be timed.
     let time = once().map(|_| nanoseconds(once)).unwrap_or_default();
-    match failed {
-        Some(why) => Err(why.into().context(format!("{what} does not verify"))),
-        None => Ok(time),
-    }
+    failed.into_inner().map_or(Ok(time), Err)
+}
+
+/// The same of two, timed in turn.
+fn in_turn<T, U, E: Into<anyhow::Error>, F: Into<anyhow::Error>>(
+    (what, mut verification): (&'static str, impl FnMut() -> Result<T, E>),
+    (other_what, mut other): (&'static str, impl FnMut() -> Result<U, F>),
+) -> anyhow::Result<(f64, f64)> {
+    let failed = RefCell::new(None);
+    let mut once = || noted(&failed, what, verification());
+    let mut other_once = || noted(&failed, other_what, other());
+    let both = once().is_some() && other_once().is_some();
+    let times = if both { nanoseconds_in_turn(once, other_once) } else { Default::default() };
+    failed.into_inner().map_or(Ok(times), Err)
+}
+
+/// What succeeded; why it did not is kept.
+fn noted<T, E: Into<anyhow::Error>>(
+    failed: &RefCell<Option<anyhow::Error>>,
+    what: &'static str,
+    outcome: Result<T, E>,
+) -> Option<T> {
+    let failure = |why: E| failed.replace(Some(why.into().context(format!("{what} does not verify"))));
+    outcome.map_err(failure).ok()
 }
 
 fn act_bytes() -> Vec<u8> {
