@@ -30,6 +30,8 @@ const PATIENCE: Duration = Duration::from_secs(20);
 pub(super) struct Tab {
     runtime: Runtime,
     page: Page,
+    /// Others of the same browser, in the order in which they were left.
+    others: Vec<Page>,
     browser: Browser,
     authenticator: Option<chromiumoxide::cdp::browser_protocol::web_authn::AuthenticatorId>,
     /// The size that was set: a picture of a whole page takes it away.
@@ -65,33 +67,14 @@ impl Tab {
             let (browser, mut handler) = Browser::launch(config).await.expect("chromium starts");
             tokio::spawn(async move { while handler.next().await.is_some() {} });
             let page = browser.new_page("about:blank").await.expect("a tab");
-            page.execute(LogEnable::default()).await.expect("its log");
-            let mut entries = page.event_listener::<EventEntryAdded>().await.expect("entries");
-            let mut thrown = page.event_listener::<EventExceptionThrown>().await.expect("exceptions");
-            let heard = Arc::clone(&problems);
-            tokio::spawn(async move {
-                loop {
-                    let told = tokio::select! {
-                        Some(entry) = entries.next() => {
-                            format!("{:?}: {} {:?}", entry.entry.level, entry.entry.text, entry.entry.url)
-                        }
-                        Some(thrown) = thrown.next() => format!("thrown: {:?}", thrown.exception_details),
-                        else => break,
-                    };
-                    // Only keys that OpenSSH knows as security keys may sign, and RS256 is none: we mean it.
-                    if !told.contains(
-                        "pubKeyCredParams is missing at least one of the default algorithm identifiers",
-                    ) {
-                        heard.lock().expect("nobody panicked").push(told);
-                    }
-                }
-            });
+            hear(&page, &problems).await;
             page.execute(EnableParams::default()).await.expect("authenticators");
             (browser, page)
         });
         let mut tab = Self {
             runtime,
             page,
+            others: Vec::new(),
             browser,
             authenticator: None,
             size: Cell::new(None),
@@ -100,6 +83,35 @@ impl Tab {
         };
         tab.take_authenticator();
         tab
+    }
+
+    /// Opens another in the same browser, in front of this one.
+    pub(super) fn open_beside(&mut self, url: &str) {
+        let page = self.runtime.block_on(async {
+            let page = self.browser.new_page("about:blank").await.expect("a tab");
+            hear(&page, &self.problems).await;
+            page.bring_to_front().await.expect("it comes to the front");
+            page
+        });
+        self.others.push(std::mem::replace(&mut self.page, page));
+        self.goto(url);
+    }
+
+    /// Comes back to another, which was left as this one is now.
+    pub(super) fn turn_to(&mut self, other: usize) {
+        let page = self.others.get_mut(other).expect("it is open");
+        std::mem::swap(page, &mut self.page);
+        self.runtime.block_on(self.page.bring_to_front()).expect("it comes to the front");
+    }
+
+    /// How many others are open.
+    pub(super) const fn others(&self) -> usize {
+        self.others.len()
+    }
+
+    /// What an expression gives in another, which stays where it is.
+    pub(super) fn value_behind(&self, other: usize, expression: &str) -> serde_json::Value {
+        self.value_of(self.others.get(other).expect("it is open"), expression)
     }
 
     /// Lays the authenticator aside, with its keys, and takes a new one.
@@ -129,9 +141,12 @@ impl Tab {
 
     /// What an expression gives. A promise is waited for.
     pub(super) fn value(&self, expression: &str) -> serde_json::Value {
-        let asked = async {
-            self.page.evaluate(expression).await?.into_value::<serde_json::Value>().map_err(Into::into)
-        };
+        self.value_of(&self.page, expression)
+    }
+
+    fn value_of(&self, page: &Page, expression: &str) -> serde_json::Value {
+        let asked =
+            async { page.evaluate(expression).await?.into_value::<serde_json::Value>().map_err(Into::into) };
         let told: Result<serde_json::Value, chromiumoxide::error::CdpError> = self.runtime.block_on(asked);
         told.unwrap_or(serde_json::Value::Null)
     }
@@ -236,4 +251,28 @@ impl Drop for Tab {
             let _ = self.browser.wait().await;
         });
     }
+}
+
+/// Keeps what a page complains of from now on.
+async fn hear(page: &Page, problems: &Arc<Mutex<Vec<String>>>) {
+    page.execute(LogEnable::default()).await.expect("its log");
+    let mut entries = page.event_listener::<EventEntryAdded>().await.expect("entries");
+    let mut thrown = page.event_listener::<EventExceptionThrown>().await.expect("exceptions");
+    let heard = Arc::clone(problems);
+    tokio::spawn(async move {
+        loop {
+            let told = tokio::select! {
+                Some(entry) = entries.next() => {
+                    format!("{:?}: {} {:?}", entry.entry.level, entry.entry.text, entry.entry.url)
+                }
+                Some(thrown) = thrown.next() => format!("thrown: {:?}", thrown.exception_details),
+                else => break,
+            };
+            // Only keys that OpenSSH knows as security keys may sign, and RS256 is none: we mean it.
+            if !told.contains("pubKeyCredParams is missing at least one of the default algorithm identifiers")
+            {
+                heard.lock().expect("nobody panicked").push(told);
+            }
+        }
+    });
 }

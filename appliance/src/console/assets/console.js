@@ -13,6 +13,12 @@
   const clock = () => clockMs + (performance.now() - clockAt);
   let isStale = false;
   let isActing = false;
+  // The stream of events, while somebody looks: a browser has six connections for a host, and tabs that nobody sees leave them to others.
+  let events = null;
+  // Whether the stream that is open has told anything: until then what stands here is as it was when the one before was left.
+  let isTold = true;
+  // What the live part is to be, once nobody reads a statement any more.
+  let fresh = null;
 
   function tell(text, bad) {
     const told = find("told");
@@ -35,13 +41,16 @@
     return navigator.credentials.get({ publicKey });
   }
 
-  // What stands on the page is for looking at only, while nobody tells whether it is still so.
-  function setStale(stale) {
-    if (stale === isStale) return;
-    isStale = stale;
-    find("stale").hidden = !stale;
-    if (stale) find("since").textContent = new Date(heardMs).toISOString().slice(0, 19).replace("T", " ");
-    document.querySelectorAll(ACTING).forEach((button) => { button.disabled = stale; });
+  // What stands on the page is for looking at only, while nobody tells whether it is still so: what is old is marked, too.
+  function judge() {
+    const isOld = clock() - heardMs > STALE_MS;
+    if (find("stale").hidden === isOld) {
+      find("stale").hidden = !isOld;
+      find("since").textContent = new Date(heardMs).toISOString().slice(0, 19).replace("T", " ");
+    }
+    if (isStale === (isOld || !isTold)) return;
+    isStale = isOld || !isTold;
+    document.querySelectorAll(ACTING).forEach((button) => { button.disabled = isStale; });
   }
 
   function countDown() {
@@ -100,30 +109,46 @@
     said().forEach(([element, text]) => { if (!known.has(text) && element.tagName !== "ARTICLE") element.classList.add("changed"); });
   }
 
+  function showFresh() {
+    const live = find("live");
+    // Whoever reads a statement is not disturbed; what changes meanwhile the server refuses.
+    if (fresh === null || isActing || live.querySelector("dialog[open]")) return;
+    const name = (element) => element.dataset.wish || element.getAttribute("href");
+    const focused = live.contains(document.activeElement) ? name(document.activeElement) : null;
+    const told = document.createElement("div");
+    told.innerHTML = fresh;
+    fresh = null;
+    becomeAll(live, told);
+    if (focused && !live.contains(document.activeElement)) {
+      [...live.querySelectorAll("button.act, a")].find((element) => name(element) === focused)?.focus();
+    }
+    listen();
+  }
+
   function follow() {
-    const events = new EventSource(`/events?page=${encodeURIComponent(main.dataset.page)}`);
+    if (events || document.hidden) return;
+    events = new EventSource(`/events?page=${encodeURIComponent(main.dataset.page)}`);
     events.addEventListener("beat", (event) => {
       heardMs = Math.max(heardMs, Number(event.data));
       if (heardMs > clock()) [clockMs, clockAt] = [heardMs, performance.now()];
-      setStale(clock() - heardMs > STALE_MS);
+      isTold = true;
+      judge();
     });
-    events.addEventListener("page", (event) => {
-      const live = find("live");
-      const isOpen = live.querySelector("dialog[open]");
-      // Whoever reads a statement is not disturbed; what changes meanwhile the server refuses.
-      if (isOpen || isActing) return;
-      const name = (element) => element.dataset.wish || element.getAttribute("href");
-      const focused = live.contains(document.activeElement) ? name(document.activeElement) : null;
-      const fresh = document.createElement("div");
-      fresh.innerHTML = event.data;
-      becomeAll(live, fresh);
-      if (focused && !live.contains(document.activeElement)) {
-        [...live.querySelectorAll("button.act, a")].find((element) => name(element) === focused)?.focus();
-      }
-      listen();
-    });
+    events.addEventListener("page", (event) => { fresh = event.data; showFresh(); });
     events.addEventListener("over", () => { location.href = "/login"; });
-    setInterval(() => { setStale(clock() - heardMs > STALE_MS); countDown(); }, 500);
+  }
+
+  function leave() {
+    events?.close();
+    [events, isTold] = [null, false];
+    judge();
+  }
+
+  // An authenticator may cover the page: an act that is under way goes on hearing.
+  function look() {
+    if (document.hidden && !isActing) leave();
+    follow();
+    judge();
   }
 
   // Where an act wants a reason, the person gives it first.
@@ -174,6 +199,8 @@
       else tell(error.message, true);
     } finally {
       isActing = false;
+      showFresh();
+      look();
     }
   }
 
@@ -254,7 +281,13 @@
 
   if (find("login")) find("login").onclick = login;
   if (find("enrol")) find("enrol").onclick = (event) => enrol(event.currentTarget);
-  if (main) { tellWhatChanged(); listen(); follow(); }
+  if (main) {
+    tellWhatChanged();
+    listen();
+    follow();
+    document.addEventListener("visibilitychange", look);
+    setInterval(() => { judge(); countDown(); }, 500);
+  }
   const proof = find("proof");
   if (proof) verify(proof).catch((error) => { find("verdict").textContent = `This page could not verify it: ${error.message}`; });
 })();
