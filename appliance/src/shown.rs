@@ -58,6 +58,24 @@ pub(crate) fn lines(text: &str) -> String {
     text.split('\n').map(visible).collect::<Vec<_>>().join("\n")
 }
 
+/// A line of a text, as it is shown.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub(crate) struct Line {
+    /// What is shown.
+    pub(crate) text: String,
+    /// Whether some of it stands escaped.
+    pub(crate) is_marked: bool,
+}
+
+/// As [`lines`], each with whether it is to be marked. What ends the last one begins none.
+pub(crate) fn lines_of(text: &str) -> Vec<Line> {
+    let shown = |line: &str| {
+        let text = visible(line);
+        Line { is_marked: text != line, text }
+    };
+    text.strip_suffix('\n').unwrap_or(text).split('\n').map(shown).collect()
+}
+
 /// A span as people say it, in the largest unit that says something.
 pub(crate) fn lasting(span: Duration) -> String {
     let seconds = span.as_secs();

@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use super::{ROW, Visitor, act, dialog, elsewhere, peers, time, until};
+use super::{ROW, Visitor, act, dialog, elsewhere, peers, statement, time, until};
 use crate::break_glass::{BreakGlassAnswer, BreakGlassOrder, CharterView, ReviewView, WarrantView};
 use crate::console::Console;
 use crate::console::acts::Collected;
@@ -43,7 +43,7 @@ pub(super) fn waiting(collected: &[Collected], visitor: &Visitor) -> Markup {
             @for kept in collected {
                 article.card {
                     p { b { (kept.act.label()) } ", signed by " (kept.by.join(", ")) ", since " (time(kept.since.0)) }
-                    pre { code { (crate::shown::visible(&kept.statement).replace("\\n", "\n")) } }
+                    pre { code { (statement(&kept.statement)) } }
                     @if visitor.session.may(kept.act) && !kept.by.contains(&visitor.session.name) {
                         (act("Sign it, too", "danger", &serde_json::json!({"act": "join", "mark": kept.mark}), ""))
                     }

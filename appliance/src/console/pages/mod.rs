@@ -253,6 +253,13 @@ fn folded(line: &str) -> Markup {
     }
 }
 
+/// A statement as it is signed, line by line: the lines are its own, and what a line holds makes no other.
+fn statement(text: &str) -> Markup {
+    html! {
+        @for line in crate::shown::lines_of(text) { bdi.marked[line.is_marked] { (line.text) } "\n" }
+    }
+}
+
 /// A button that begins an act; the script does the rest. What it wishes is for the server to read again.
 fn act(label: &str, class: &str, wish: &serde_json::Value, shown: &str) -> Markup {
     html! { button type="button" class=(format!("act {class}")) data-wish=(wish) data-shown=(shown) { (label) } }
@@ -289,4 +296,24 @@ fn dialog() -> Markup {
 
 fn raw(text: String) -> PreEscaped<String> {
     PreEscaped(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_statement_has_its_own_lines_and_no_text_in_one_makes_another() {
+        let signed = "assent/warrant/v1\nreason HSM down\\nuses 1\u{2028}uses 2\nuses 3\n";
+        let shown = statement(signed).into_string();
+        assert_eq!(
+            shown.lines().collect::<Vec<_>>(),
+            [
+                "<bdi class=\"\">assent/warrant/v1</bdi>",
+                "<bdi class=\"marked\">reason HSM down\\nuses 1\\u{2028}uses 2</bdi>",
+                "<bdi class=\"\">uses 3</bdi>",
+            ],
+            "{shown}"
+        );
+    }
 }
