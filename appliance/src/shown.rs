@@ -144,13 +144,20 @@ pub(crate) fn counted(count: u64, one: &str, several: &str) -> String {
     format!("{count} {}", if count == 1 { one } else { several })
 }
 
-/// Whether a text that an operator writes can stand in a statement, which has a line for each of its parts.
+/// Whether a text that an operator writes can stand in a statement, which has a line for each of its parts and shows all of it.
 ///
 /// # Errors
 /// What is wrong with it.
 pub(crate) fn one_line(what: &str, text: &str) -> Result<(), String> {
     if text.trim().is_empty() || text.len() > MAX_REASON_BYTES || text.chars().any(char::is_control) {
         return Err(format!("the {what} is to be one line of text, of at most {MAX_REASON_BYTES} bytes"));
+    }
+    // What is signed is what was read, byte for byte.
+    let shown = visible(text);
+    if shown != text {
+        return Err(format!(
+            "the {what} holds what does not print, or turns the direction of text: `{shown}`"
+        ));
     }
     Ok(())
 }
@@ -240,6 +247,22 @@ mod tests {
         let long = marked(serde_json::json!({"a": "x".repeat(LONG_TEXT_BYTES + 1)}));
         assert_eq!(long, [format!("LONG       its longest text has {} bytes", LONG_TEXT_BYTES + 1)]);
         assert_eq!(lines("a\u{1b}\nb\r"), "a\\u{1b}\nb\\r");
+    }
+
+    #[test]
+    fn a_line_of_a_statement_says_all_that_it_holds() {
+        for plain in ["HSM down", "HSM down\\nuses 1", "gr\u{fc}n \"quoted\" <b>"] {
+            assert_eq!(one_line("reason", plain), Ok(()), "{plain}");
+        }
+        for hidden in ["\u{202e}000,1", "a\u{2028}uses 9", "a\u{200b}b", "a\u{ad}b", "\u{feff}a"] {
+            let told = one_line("reason", hidden).unwrap_err();
+            assert!(told.contains("turns the direction of text") && visible(&told) == told, "{told}");
+        }
+        for none in ["", " ", "a\nb", "a\u{7f}"] {
+            assert!(one_line("reason", none).unwrap_err().contains("one line of text"), "{none:?}");
+        }
+        let marked: Vec<bool> = lines_of("a\nb\u{202e}\n\nc\n").iter().map(|line| line.is_marked).collect();
+        assert_eq!(marked, [false, true, false, false]);
     }
 
     #[test]

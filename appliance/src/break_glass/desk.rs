@@ -87,7 +87,9 @@ impl BreakGlassDesk {
                 self.review(leaf, justified, &text, &signatures)
             }
             BreakGlassOrder::WarrantPrepare { charter, reason, uses, window_s } => {
-                let prepared = self.room.prepare(&charter, reason, (uses, window_s), &self.moment());
+                let plain = shown::one_line("reason", &reason);
+                let prepared = plain
+                    .and_then(|()| self.room.prepare(&charter, reason, (uses, window_s), &self.moment()));
                 Err(prepared.unwrap_or_else(refused))
             }
             BreakGlassOrder::CharterList => {
@@ -260,6 +262,9 @@ impl BreakGlassDesk {
         text: &str,
         signatures: &[SignatureFile],
     ) -> Result<(Act, Vec<String>), BreakGlassAnswer> {
+        if signatures.is_empty() {
+            shown::one_line("text", text).map_err(refused)?;
+        }
         let finding = if justified { Finding::Justified } else { Finding::Unjustified };
         match self.room.review(LeafIndex(leaf), finding, text, signatures).map_err(invalid)? {
             Reviewed::Signed(act, by) => Ok((act, vec![by])),

@@ -8,6 +8,7 @@ mod doors;
 mod evidence;
 mod refused;
 mod site;
+mod statements;
 mod tabs;
 
 use std::io::Write as _;

@@ -27,6 +27,7 @@ use crate::operators::SignatureFile;
 use crate::passkeys::{Act, IdentityError, Options};
 use crate::queue::approving::{ApprovalAnswer, ApprovalOrder, HoldView};
 use crate::queue::desk::{IntentView, QueueAnswer, QueueOrder};
+use crate::shown::{Line, lines_of};
 use crate::token::rearm::Ordered;
 
 /// How a page asks.
@@ -49,6 +50,8 @@ pub struct Begun {
     pub mark: String,
     /// The statement, byte for byte.
     pub statement: String,
+    /// What is shown of it, where no line passes for another, nor for what it is not.
+    pub(crate) lines: Vec<Line>,
     /// What the browser is given.
     pub options: Options,
 }
@@ -125,7 +128,7 @@ impl Console {
             at: visitor.now,
         };
         self.acts.begin(standing);
-        Ok(Begun { mark, statement, options })
+        Ok(Begun { mark, lines: lines_of(&statement), statement, options })
     }
 
     fn act_of(&self, wish: &Wish, visitor: &Visitor) -> Result<Act, ActError> {

@@ -168,10 +168,16 @@
     });
   }
 
-  // Shows the statement, and waits for the person.
-  function agreed(statement) {
+  // Shows the statement as the server says that it is shown, and waits for the person.
+  function agreed(lines) {
     const dialog = find("statement");
-    find("statement-text").textContent = statement;
+    find("statement-text").replaceChildren(...lines.flatMap((line) => {
+      const place = document.createElement("bdi");
+      place.textContent = line.text;
+      place.classList.toggle("marked", line.is_marked);
+      return [place, "\n"];
+    }));
+    find("statement-marked").hidden = !lines.some((line) => line.is_marked);
     dialog.showModal();
     return new Promise((resolve) => {
       const end = (yes) => { dialog.close(); resolve(yes); };
@@ -189,7 +195,7 @@
     try {
       if (!(await ask(button, wish))) return;
       const begun = await post("/act/begin", { wish, shown: button.dataset.shown, heard_ms: heardMs });
-      if (!(await agreed(begun.statement))) return tell("Nothing was done.");
+      if (!(await agreed(begun.lines))) return tell("Nothing was done.");
       const credential = await sign(begun.options);
       const done = await post("/act/finish", { mark: begun.mark, response: credential.toJSON(), heard_ms: heardMs });
       tell(done.told);

@@ -288,6 +288,7 @@ fn dialog() -> Markup {
         }
         dialog #statement aria-labelledby="statement-title" {
             h2 #statement-title { "You sign this" }
+            p #statement-marked.warn hidden { "What is marked holds characters that do not print, or turn the direction of text; they are written out." }
             pre { code #statement-text {} }
             p { button type="button" #sign { "Sign with your passkey" } " " button.plain type="button" #leave { "Do nothing" } }
         }
