@@ -7,6 +7,7 @@ mod changed;
 mod doors;
 mod evidence;
 mod refused;
+mod restarted;
 mod site;
 mod statements;
 mod tabs;

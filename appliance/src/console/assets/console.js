@@ -17,6 +17,9 @@
   let events = null;
   // Whether the stream that is open has told anything: until then what stands here is as it was when the one before was left.
   let isTold = true;
+  // How long until the stream is asked for again that was refused, and why nothing is heard.
+  const [PAUSE_MS, LONGEST_PAUSE_MS, SILENCE] = [500, 30000, "the appliance is not heard"];
+  let pauseMs = PAUSE_MS;
   // What the live part is to be, once nobody reads a statement any more.
   let fresh = null;
 
@@ -127,15 +130,29 @@
 
   function follow() {
     if (events || document.hidden) return;
-    events = new EventSource(`/events?page=${encodeURIComponent(main.dataset.page)}`);
-    events.addEventListener("beat", (event) => {
+    const stream = new EventSource(`/events?page=${encodeURIComponent(main.dataset.page)}`);
+    events = stream;
+    stream.addEventListener("beat", (event) => {
       heardMs = Math.max(heardMs, Number(event.data));
       if (heardMs > clock()) [clockMs, clockAt] = [heardMs, performance.now()];
-      isTold = true;
+      [isTold, pauseMs] = [true, PAUSE_MS];
+      find("why").textContent = SILENCE;
       judge();
     });
-    events.addEventListener("page", (event) => { fresh = event.data; showFresh(); });
-    events.addEventListener("over", () => { location.href = "/login"; });
+    stream.addEventListener("page", (event) => { fresh = event.data; showFresh(); });
+    stream.addEventListener("over", () => { location.href = "/login"; });
+    // What breaks off the browser takes up again; what was refused it does not.
+    stream.addEventListener("error", () => { if (stream === events && stream.readyState === EventSource.CLOSED) followLater(stream.url); });
+  }
+
+  // After a restart nobody is logged in; whatever else refuses may come to an end.
+  async function followLater(url) {
+    leave();
+    const answer = await fetch(url, { method: "HEAD", redirect: "manual", cache: "no-store" }).catch(() => null);
+    if (answer?.status === 401 || answer?.type === "opaqueredirect") { location.href = "/login"; return; }
+    find("why").textContent = answer && !answer.ok ? `what is asked is answered with status ${answer.status}` : SILENCE;
+    setTimeout(follow, pauseMs);
+    pauseMs = Math.min(2 * pauseMs, LONGEST_PAUSE_MS);
   }
 
   function leave() {

@@ -143,7 +143,7 @@ fn frame(title: &str, page: Page, visitor: &Visitor, moment: &Moment, body: &Mar
                     button.plain { "Log out" }
                 }
             }
-            p #stale role="alert" hidden { "Stale since " span #since {} ": the appliance is not heard. Acting is off." }
+            p #stale role="alert" hidden { "Stale since " span #since {} ": " span #why { "the appliance is not heard" } ". Acting is off." }
             p #told role="status" hidden {}
             main data-page=(page.name()) data-csrf=(session.csrf()) data-now=(status.now_ms) {
                 h1 { (title) }

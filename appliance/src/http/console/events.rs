@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use http_body_util::channel::Channel;
 use hyper::body::{Bytes, Frame};
@@ -31,6 +31,7 @@ const ON_THE_WAY: usize = 2;
 
 pub(super) async fn events(
     State(room): State<Shared>,
+    method: Method,
     headers: HeaderMap,
     wanted: Result<InQuery<Wanted>, Response>,
 ) -> Response {
@@ -42,13 +43,18 @@ pub(super) async fn events(
         Ok(InQuery(Wanted { page })) => page,
         Err(refused) => return refused,
     };
+    let form = [(header::CONTENT_TYPE, "text/event-stream")];
+    // Asked only whether it would be told anything: a browser does not say why a stream was refused.
+    if method == Method::HEAD {
+        return form.into_response();
+    }
     let Ok(place) = Arc::clone(&room.followers).try_acquire_owned() else {
         return refused(StatusCode::SERVICE_UNAVAILABLE, "full", "too many pages follow the appliance");
     };
     let cookie = cookie(&headers).unwrap_or_default().to_owned();
     let (sender, body) = Channel::<Bytes, Infallible>::new(ON_THE_WAY);
     tokio::spawn(async move { tell(&room, page, (visitor, cookie), sender, place).await });
-    ([(header::CONTENT_TYPE, "text/event-stream")], Body::new(body)).into_response()
+    (form, Body::new(body)).into_response()
 }
 
 async fn tell(
