@@ -266,6 +266,8 @@ pub const MAX_HTTP_CONNECTIONS: usize = 128;
 pub const HTTP_HEADER_DEADLINE: Duration = Duration::from_secs(5);
 /// How long the answer to one request may take.
 pub const HTTP_REQUEST_DEADLINE: Duration = Duration::from_secs(10);
+/// How long a peer of the console may read nothing of an answer that is under way; a pause of its network is shorter.
+pub const HTTP_STALL_DEADLINE: Duration = Duration::from_secs(60);
 /// How long one connection to the HTTP door may last.
 pub const HTTP_CONNECTION_LIFETIME: Duration = Duration::from_secs(60);
 /// Header fields of one HTTP request.
@@ -315,6 +317,8 @@ pub const CONSOLE_LEAST_BEAT: Duration = Duration::from_millis(200);
 pub const MAX_CONSOLE_SAMPLES: usize = 180;
 /// Pages that follow the appliance at once.
 pub const MAX_CONSOLE_STREAMS: usize = 64;
+/// Of them, those of one operator; another ends their oldest. A browser has six connections for one host, and acts need some of them.
+pub const MAX_CONSOLE_STREAMS_PER_OPERATOR: usize = 4;
 /// Bytes of what a page sends.
 pub const MAX_CONSOLE_BODY_BYTES: usize = 64 * 1024;
 /// Intents whose digests stand in the statement by which a ticket is withdrawn.
@@ -361,6 +365,10 @@ const _: () = assert!(
 const _: () = assert!(
     ESCALATION_START_GRACE.as_secs() > SIGNER_START_DEADLINE.as_secs(),
     "a start that is merely slow alarms nobody"
+);
+const _: () = assert!(
+    MAX_CONSOLE_STREAMS_PER_OPERATOR < MAX_CONSOLE_STREAMS && 2 * MAX_CONSOLE_STREAMS <= MAX_HTTP_CONNECTIONS,
+    "whoever follows the appliance leaves connections to those who log in and act"
 );
 const _: () = assert!(OUTAGE_BOUND_NEAR_PERCENT < 100, "what is near is told before it is there");
 const _: () = assert!(

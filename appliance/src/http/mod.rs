@@ -7,6 +7,7 @@
 
 pub mod client;
 pub mod console;
+mod flowing;
 mod monitoring;
 pub mod remote;
 mod tiles;

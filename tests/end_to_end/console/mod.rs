@@ -4,6 +4,7 @@ mod access;
 mod acts;
 mod browser;
 mod changed;
+mod crowds;
 mod doors;
 mod evidence;
 mod refused;

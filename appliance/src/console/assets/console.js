@@ -141,6 +141,11 @@
     });
     stream.addEventListener("page", (event) => { fresh = event.data; showFresh(); });
     stream.addEventListener("over", () => { location.href = "/login"; });
+    // Newer pages of this operator have the places. It asks for one when somebody turns to it.
+    stream.addEventListener("elsewhere", () => {
+      leave();
+      find("why").textContent = "you follow it on as many newer pages as one may; touch this page, or a key, to follow it here";
+    });
     // What breaks off the browser takes up again; what was refused it does not.
     stream.addEventListener("error", () => { if (stream === events && stream.readyState === EventSource.CLOSED) followLater(stream.url); });
   }
@@ -309,6 +314,7 @@
     listen();
     follow();
     document.addEventListener("visibilitychange", look);
+    for (const turned of ["focus", "pointerdown", "keydown"]) addEventListener(turned, look);
     setInterval(() => { judge(); countDown(); }, 500);
   }
   const proof = find("proof");

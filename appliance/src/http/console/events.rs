@@ -1,7 +1,8 @@
 //! Server-sent events: the live part of a page whenever it is another, and a beat with every reading.
 //!
 //! Whoever does not read is told nothing more until they do, and then only what is newest; whoever is gone costs nothing. A page
-//! that stays open does not keep its session alive: people do.
+//! that stays open does not keep its session alive: people do. A page whose place went to another is told so, and is not to ask
+//! for one by itself.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -12,7 +13,6 @@ use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use http_body_util::channel::Channel;
 use hyper::body::{Bytes, Frame};
-use tokio::sync::OwnedSemaphorePermit;
 
 use super::Shared;
 use super::answers::refused;
@@ -48,12 +48,19 @@ pub(super) async fn events(
     if method == Method::HEAD {
         return form.into_response();
     }
-    let Ok(place) = Arc::clone(&room.followers).try_acquire_owned() else {
-        return refused(StatusCode::SERVICE_UNAVAILABLE, "full", "too many pages follow the appliance");
-    };
+    let mut place = Arc::clone(&room.followers).enter(&visitor.session.name);
     let cookie = cookie(&headers).unwrap_or_default().to_owned();
-    let (sender, body) = Channel::<Bytes, Infallible>::new(ON_THE_WAY);
-    tokio::spawn(async move { tell(&room, page, (visitor, cookie), sender, place).await });
+    let (mut sender, body) = Channel::<Bytes, Infallible>::new(ON_THE_WAY);
+    tokio::spawn(async move {
+        let is_given_up = tokio::select! {
+            () = place.given_up() => true,
+            () = tell(&room, page, (visitor, cookie), &mut sender) => false,
+        };
+        if is_given_up {
+            // Whoever does not read is not waited for.
+            let _ = sender.try_send(Frame::data(Bytes::from_static(b"event: elsewhere\ndata:\n\n")));
+        }
+    });
     (form, Body::new(body)).into_response()
 }
 
@@ -61,8 +68,7 @@ async fn tell(
     room: &Shared,
     page: Page,
     (mut visitor, cookie): (Visitor, String),
-    mut sender: http_body_util::channel::Sender<Bytes, Infallible>,
-    _place: OwnedSemaphorePermit,
+    sender: &mut http_body_util::channel::Sender<Bytes, Infallible>,
 ) {
     let mut readings = room.console.live().subscribe();
     let mut told = String::new();

@@ -8,6 +8,7 @@ mod answers;
 mod brought;
 mod events;
 mod evidence;
+mod followers;
 mod front;
 mod guard;
 mod pages;
@@ -21,17 +22,19 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio_rustls::TlsAcceptor;
 
+use self::followers::Followers;
+use super::flowing::Flowing;
 use super::{ACCEPT_PAUSE, converse};
 use crate::console::Console;
 use crate::console::pages::NAVIGATION;
-use crate::limits::{EVIDENCE_DOWNLOAD_TIME, HANDSHAKE_DEADLINE, MAX_CONSOLE_STREAMS, MAX_HTTP_CONNECTIONS};
+use crate::limits::{EVIDENCE_DOWNLOAD_TIME, HANDSHAKE_DEADLINE, HTTP_STALL_DEADLINE, MAX_HTTP_CONNECTIONS};
 
 /// What every answer is made from.
 #[derive(Debug)]
 pub(super) struct Room {
     console: Arc<Console>,
     /// Places for those who follow the appliance.
-    followers: Arc<Semaphore>,
+    followers: Arc<Followers>,
     /// Searches of the log at once: each occupies a thread and the disk.
     searches: Arc<Semaphore>,
     /// Downloads of the log at once: each takes a copy on the disk, and a thread.
@@ -55,7 +58,7 @@ impl ConsoleRoutes {
     pub fn new(console: Arc<Console>) -> Self {
         let room = Arc::new(Room {
             console,
-            followers: Arc::new(Semaphore::new(MAX_CONSOLE_STREAMS)),
+            followers: Arc::default(),
             searches: Arc::new(Semaphore::new(SEARCHES)),
             downloads: Arc::new(Semaphore::new(DOWNLOADS)),
         });
@@ -105,6 +108,7 @@ pub async fn serve(listener: TcpListener, tls: Option<TlsAcceptor>, ConsoleRoute
             continue;
         };
         let (routes, tls) = (routes.clone(), tls.clone());
+        let stream = Flowing::new(stream, HTTP_STALL_DEADLINE);
         tokio::spawn(async move {
             match tls {
                 None => converse(stream, routes, EVIDENCE_DOWNLOAD_TIME).await,
