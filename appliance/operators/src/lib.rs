@@ -134,6 +134,12 @@ pub enum QuorumError {
     /// Those who are named are not those who signed, or there are other signatures beside theirs.
     #[error("the signatures are not those of the operators who are named")]
     Named,
+    /// It is by a key that is not listed.
+    #[error("the key of this signature is not listed for this; the keys of {} are", .operators.join(", "))]
+    Unlisted {
+        /// Whose are.
+        operators: Vec<String>,
+    },
     /// Too few operators signed.
     #[error("signed by {} of the {threshold} operators that must sign{}", .signers.len(), told(.signers, .stale, .unknown))]
     TooFew {
@@ -281,6 +287,24 @@ impl Quorum {
         let signers = self.signed_by(1, namespace, statement, std::slice::from_ref(signature))?;
         // INVARIANT: a threshold of one that is reached leaves somebody who reached it.
         Ok(signers.positions.first().copied().unwrap_or(usize::MAX))
+    }
+
+    /// Whether a signature is one of those that are asked for, however many more must be: by a listed key, over this statement.
+    ///
+    /// # Errors
+    /// [`QuorumError`].
+    pub fn admits(
+        &self,
+        namespace: &str,
+        statement: &[u8],
+        signature: &SignatureFile,
+    ) -> Result<(), QuorumError> {
+        let given = parse(signature, namespace)?;
+        if !self.keys.iter().any(|key| given.is_by(key)) {
+            let operators = self.keys.iter().map(|key| key.name().to_owned()).collect();
+            return Err(QuorumError::Unlisted { operators });
+        }
+        self.verify_one(namespace, statement, signature).map(drop)
     }
 
     fn signed_by(

@@ -86,6 +86,20 @@ fn two_signatures_by_one_key_count_once() {
 }
 
 #[test]
+fn one_signature_is_admitted_by_a_listed_key_over_this_statement_however_many_must_sign() {
+    let office = Office::open();
+    let quorum = quorum(&office.lines, 2).unwrap();
+    let admits = |statement: &[u8], name: &str| {
+        quorum.admits(NAMESPACE, statement, &office.signature(name)).map_err(|error| error.to_string())
+    };
+    assert_eq!(admits(STATEMENT, "bob"), Ok(()));
+    assert!(admits(b"another", "bob").unwrap_err().contains("over another statement: bob.sig"));
+    key(office.folder.path(), "mallory", "ed25519");
+    let unlisted = "the key of this signature is not listed for this; the keys of alice, bob are";
+    assert_eq!(admits(STATEMENT, "mallory"), Err(unlisted.to_owned()));
+}
+
+#[test]
 fn a_key_that_is_not_listed_does_not_count() {
     let office = Office::open();
     key(office.folder.path(), "mallory", "ed25519");

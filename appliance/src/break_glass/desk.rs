@@ -188,6 +188,14 @@ impl BreakGlassDesk {
         Ok((act, by))
     }
 
+    /// Whether a signature under the statement of a warrant that was prepared here is one of those that activate it.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn admits(&self, statement: &str, signature: &SignatureFile) -> Result<(), String> {
+        self.room.admits(statement, signature)
+    }
+
     /// The warrant that lives.
     #[must_use]
     pub fn active(&self, now: Timestamp) -> Option<super::WarrantView> {

@@ -11,6 +11,7 @@ use super::act::{Act, Kind, encoded};
 use super::charter::named;
 use super::check::{Moment, is_in_force};
 use super::key::{Prepared, Wanted};
+use super::line::CharterLine;
 use super::order::BreakGlassAnswer;
 use super::signed::Signed;
 use super::{BreakGlass, State};
@@ -88,6 +89,30 @@ impl BreakGlass {
         })
     }
 
+    /// What was prepared here under this statement, and its charter.
+    fn prepared<'s>(
+        &self,
+        state: &'s State,
+        signed_statement: &str,
+    ) -> Result<(&'s Prepared, &'s CharterLine, String), String> {
+        let unknown =
+            "no warrant that was prepared here has this statement, or it is over: prepare another one";
+        let found = state.keys.all().find_map(|prepared| {
+            let line = state.book.charter(prepared.wanted.charter)?;
+            let text = statement(prepared, &self.origin, line.hash());
+            (text == signed_statement).then_some((&**prepared, line, text))
+        });
+        found.ok_or_else(|| unknown.to_owned())
+    }
+
+    /// Whether a signature under a warrant that was prepared here is one of those that activate it, however many more must.
+    pub(super) fn admits(&self, statement: &str, signature: &SignatureFile) -> Result<(), String> {
+        let state = self.lock();
+        let (_, line, text) = self.prepared(&state, statement)?;
+        let quorum = quorum(&line.charter().ok_or("the charter cannot be read")?)?;
+        quorum.admits(WARRANT_NAMESPACE, text.as_bytes(), signature).map_err(|error| error.to_string())
+    }
+
     /// Whether operators of its charter signed a warrant that was prepared here.
     pub(super) fn signed_warrant(
         &self,
@@ -95,17 +120,7 @@ impl BreakGlass {
         signatures: &[SignatureFile],
     ) -> Result<Signature, String> {
         let state = self.lock();
-        let unknown =
-            "no warrant that was prepared here has this statement, or it is over: prepare another one";
-        let (prepared, line, text) = state
-            .keys
-            .all()
-            .find_map(|prepared| {
-                let line = state.book.charter(prepared.wanted.charter)?;
-                let text = statement(prepared, &self.origin, line.hash());
-                (text == signed_statement).then_some((prepared, line, text))
-            })
-            .ok_or(unknown)?;
+        let (prepared, line, text) = self.prepared(&state, signed_statement)?;
         if let Some(known) = state.book.of_key(prepared.key.public()) {
             return Ok(Signature::Known(known.leaf));
         }

@@ -93,6 +93,14 @@ pub enum Ordered {
     },
 }
 
+/// What orders re-arm as it is closed now.
+struct Wanted<'o> {
+    quorum: &'o Quorum,
+    epoch: Epoch,
+    cause: Cause,
+    statement: String,
+}
+
 /// Takes orders.
 #[derive(Debug)]
 pub struct Orders {
@@ -112,24 +120,42 @@ impl Orders {
     /// With signatures, orders re-arm; without, tells what is to be signed.
     #[must_use]
     pub fn order(&self, revoke: bool, signatures: &[SignatureFile]) -> Ordered {
-        let boundary = self.sealer.boundary();
-        let epoch = boundary.epoch();
-        let Some(closed) = boundary.closed() else { return Ordered::NotClosed };
-        let Some(office) = &self.office else { return Ordered::NoOperators };
-        if closed.cause.class == FaultClass::Availability && self.automatic {
-            return Ordered::ByItself { cause: closed.cause.message };
-        }
-        let quorum = office.quorum(&closed);
-        let cause = closed.cause.kind.to_owned();
-        let statement = Statement { origin: self.origin.clone(), epoch, cause, revoke }.to_string();
+        let Wanted { quorum, epoch, cause, statement } = match self.wanted(revoke) {
+            Ok(wanted) => wanted,
+            Err(answer) => return answer,
+        };
         if signatures.is_empty() {
             let operators = quorum.keys().iter().map(|key| key.name().to_owned()).collect();
             return Ordered::ToSign { statement, operators, threshold: quorum.threshold() };
         }
-        match self.verified(quorum, (epoch, &closed.cause), statement, signatures) {
+        match self.verified(quorum, (epoch, &cause), statement, signatures) {
             Ok(by) => Ordered::Trying { epoch: epoch.0, by },
             Err(reason) => Ordered::Refused { reason },
         }
+    }
+
+    /// Whether a signature is one of those that order re-arm now, however many more must.
+    ///
+    /// # Errors
+    /// What an order with it would be answered.
+    pub fn admits(&self, revoke: bool, signature: &SignatureFile) -> Result<(), Ordered> {
+        let Wanted { quorum, statement, .. } = self.wanted(revoke)?;
+        let admitted = quorum.admits(NAMESPACE, statement.as_bytes(), signature);
+        admitted.map_err(|error| Ordered::Refused { reason: error.to_string() })
+    }
+
+    /// What would order it now, unless nothing does.
+    fn wanted(&self, revoke: bool) -> Result<Wanted<'_>, Ordered> {
+        let boundary = self.sealer.boundary();
+        let epoch = boundary.epoch();
+        let Some(closed) = boundary.closed() else { return Err(Ordered::NotClosed) };
+        let Some(office) = &self.office else { return Err(Ordered::NoOperators) };
+        if closed.cause.class == FaultClass::Availability && self.automatic {
+            return Err(Ordered::ByItself { cause: closed.cause.message });
+        }
+        let cause = closed.cause.kind.to_owned();
+        let statement = Statement { origin: self.origin.clone(), epoch, cause, revoke }.to_string();
+        Ok(Wanted { quorum: office.quorum(&closed), epoch, statement, cause: closed.cause })
     }
 
     fn verified(

@@ -13,7 +13,7 @@ use crate::support::agent::batch_id;
 use crate::support::{assent, eventually};
 
 /// A charter for cancellations whose warrants two of these must sign, ordered by alice and bob.
-fn charter(site: &Site, operators: &[String]) {
+pub(super) fn charter(site: &Site, operators: &[String]) {
     let folder = site.appliance.folder.path();
     let text = format!(
         "name = \"orders\"\nactions = ['Retail::Action::\"cancel_pending_order\"']\ncategories = [\"services.desk\"]\n\

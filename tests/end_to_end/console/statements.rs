@@ -2,9 +2,12 @@
 
 use serde_json::json;
 
+use super::acts::charter;
 use super::browser::Tab;
 use super::site::Site;
-use crate::queue::{close, queueable};
+use crate::operators::{inject, is_closed_for_operators};
+use crate::queue::{close, queueable, reopen};
+use crate::support::eventually;
 
 #[test]
 fn a_statement_is_shown_by_its_lines_and_a_reason_that_hides_something_is_refused() {
@@ -56,4 +59,56 @@ fn a_statement_is_shown_by_its_lines_and_a_reason_that_hides_something_is_refuse
     tab.click("#leave");
     site.appliance.stop_and_verify_log();
     assert_eq!(site.entries("operator").iter().filter(|entry| entry["act"] == "cancel-ticket").count(), 0);
+}
+
+#[test]
+fn a_signature_by_a_key_that_is_not_listed_is_refused_and_what_waits_for_another_is_told_with_its_end() {
+    let mut site = Site::open();
+    let (eve, mut other) = (Tab::open(), Tab::open());
+    let lines =
+        [("eve", &eve), ("ann", &other)].map(|(name, tab)| format!("{} {name}", site.enrol(tab, name)));
+    // The third of the charter need not sign, and is here only so that somebody could review.
+    other.take_authenticator();
+    let max = format!("{} max", site.enrol(&other, "max"));
+    charter(&site, &[lines.as_slice(), &[max]].concat());
+    site.staff(&lines);
+
+    // Ben may sign warrants, but none under this charter.
+    close(&site.appliance);
+    other.take_authenticator();
+    site.enrol(&other, "ben");
+    site.log_in(&other);
+    other.goto(&site.at("/breakglass"));
+    site.act(&other, "button.act.ask-reason", Some("customers wait"), "is not listed for this");
+    assert!(!other.text("#live").contains("signed by ben"), "{}", other.text("#live"));
+    other.click("form.who button");
+    other.wait("logged out", "location.pathname === '/login'");
+    reopen(&site.appliance);
+
+    // And max may order re-arm where he is listed, and is not here.
+    inject(&site.appliance, "corrupt --times 1");
+    eventually("it is closed for operators", || is_closed_for_operators(&site.appliance).then_some(()));
+    other.take_authenticator();
+    site.enrol(&other, "max");
+    site.log_in(&other);
+    let told = "is not listed for this; the keys of eve, ann are";
+    site.act(&other, "button.act.danger", None, told);
+    assert!(!other.text("#live").contains("igned by"), "{}", other.text("#live"));
+
+    site.log_in(&eve);
+    site.act(&eve, "button.act.danger", None, "your signature is kept");
+    other.goto(&site.at("/"));
+    let waits = "document.querySelector('.attention a[href=\"/breakglass\"]')?.innerText";
+    other.wait("it needs people", &format!("{waits}?.includes('1 statement waits for more signatures')"));
+    let signed = other.text("#live p.signed");
+    assert!(signed.contains("Signed by eve") && signed.contains(" left)"), "{signed}");
+    other.picture("rearm-waits");
+    other.goto(&site.at("/breakglass"));
+    let card = other.text("#live article.card");
+    assert!(
+        card.contains("signed by eve") && card.contains("waits until") && card.contains(" left)"),
+        "{card}"
+    );
+    let problems = other.problems();
+    assert!(problems.iter().all(|problem| problem.contains("422")), "{problems:?}");
 }

@@ -40,6 +40,21 @@ pub struct Collected {
     signatures: Vec<SignatureFile>,
 }
 
+impl Collected {
+    /// When it waits no longer, in milliseconds since 1970.
+    #[must_use]
+    pub fn until_ms(&self) -> u64 {
+        let lifetime = u64::try_from(CONSOLE_ACT_LIFETIME.as_millis()).unwrap_or(u64::MAX);
+        self.since.plus_ms(lifetime).0
+    }
+
+    /// Whether it also has executors refuse what was decided before.
+    #[must_use]
+    pub const fn revokes(&self) -> bool {
+        matches!(self.wish, Wish::Rearm { revoke: true })
+    }
+}
+
 /// What was begun, and what waits for more signatures.
 #[derive(Debug, Default)]
 pub(in crate::console) struct Acts(Mutex<(VecDeque<Standing>, VecDeque<Collected>)>);
@@ -146,7 +161,7 @@ mod tests {
 
     #[test]
     fn signatures_over_one_statement_are_collected_and_nobody_counts_twice() {
-        let acts = Acts::default();
+        let (acts, late) = (Acts::default(), u64::try_from(CONSOLE_ACT_LIFETIME.as_millis()).unwrap());
         acts.collect(&standing("alice", "s", 0), signature("a"), Timestamp(0));
         acts.collect(&standing("alice", "s", 0), signature("a2"), Timestamp(0));
         assert_eq!(
@@ -157,7 +172,12 @@ mod tests {
             acts.collect(&standing("bob", "other", 0), signature("b"), Timestamp(0)),
             [signature("b")]
         );
-        assert_eq!(acts.collected(Timestamp(0)).len(), 2);
+        let kept = acts.collected(Timestamp(late));
+        assert_eq!(
+            kept.iter().map(Collected::until_ms).collect::<Vec<_>>(),
+            [late, late],
+            "until its very end"
+        );
         acts.forget("s");
         assert_eq!(
             acts.collected(Timestamp(0)).iter().map(|kept| kept.statement.as_str()).collect::<Vec<_>>(),

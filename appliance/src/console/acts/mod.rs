@@ -297,6 +297,7 @@ impl Console {
                 }
             }
             Wish::Rearm { revoke } => {
+                self.desk.orders.admits(revoke, &signature).map_err(of_order)?;
                 let all = self.acts.collect(&standing, signature, now);
                 match self.desk.orders.order(revoke, &all) {
                     Ordered::Trying { by, .. } => {
@@ -315,6 +316,8 @@ impl Console {
                 }
             }
             Wish::Warrant { .. } => {
+                let admitted = self.desk.status.break_glass.admits(&standing.statement, &signature);
+                admitted.map_err(ActError::Refused)?;
                 let signatures = self.acts.collect(&standing, signature, now);
                 let order =
                     BreakGlassOrder::WarrantActivate { statement: standing.statement.clone(), signatures };

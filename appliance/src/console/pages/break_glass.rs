@@ -27,7 +27,7 @@ pub(super) async fn live(console: &Console, moment: &Moment, visitor: &Visitor) 
     };
     let collected = console.collected(visitor.now);
     html! {
-        @if !collected.is_empty() { (waiting(&collected, visitor)) }
+        @if !collected.is_empty() { (waiting(&collected, now, visitor)) }
         (of_warrants(&warrants, now, visitor))
         (of_reviews(&uses, left_out, now, visitor))
         (of_charters(&charters, now, visitor))
@@ -36,13 +36,13 @@ pub(super) async fn live(console: &Console, moment: &Moment, visitor: &Visitor) 
 }
 
 /// What others have signed, for whoever signs next.
-pub(super) fn waiting(collected: &[Collected], visitor: &Visitor) -> Markup {
+fn waiting(collected: &[Collected], now: u64, visitor: &Visitor) -> Markup {
     html! {
         section {
             h2 { "Waits for more signatures" }
             @for kept in collected {
                 article.card {
-                    p { b { (kept.act.label()) } ", signed by " (kept.by.join(", ")) ", since " (time(kept.since.0)) }
+                    p { b { (kept.act.label()) } ", signed by " (kept.by.join(", ")) ", since " (time(kept.since.0)) ", waits until " (until(kept.until_ms(), now)) }
                     pre { code { (statement(&kept.statement)) } }
                     @if visitor.session.may(kept.act) && !kept.by.contains(&visitor.session.name) {
                         (act("Sign it, too", "danger", &serde_json::json!({"act": "join", "mark": kept.mark}), ""))

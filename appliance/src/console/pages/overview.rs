@@ -5,8 +5,9 @@ use std::fmt::Write as _;
 
 use maud::{Markup, html};
 
-use super::{ROW, Visitor, act, dialog, peers, raw, time};
+use super::{ROW, Visitor, act, dialog, peers, raw, time, until};
 use crate::console::Console;
+use crate::console::acts::Collected;
 use crate::console::live::{Moment, Sample, Tail};
 use crate::meters::Bound;
 use crate::passkeys::Act;
@@ -16,6 +17,7 @@ use crate::shown::age;
 pub(super) fn live(console: &Console, moment: &Moment, visitor: &Visitor) -> Markup {
     let status = &moment.status;
     let at = (status.now_ms, status.epoch);
+    let collected = console.collected(visitor.now);
     html! {
         section aria-label="Boundaries" .boundaries {
             (boundary("Intent", "an intent that the catalog does not know is refused", &status.boundaries.intent, at))
@@ -26,6 +28,7 @@ pub(super) fn live(console: &Console, moment: &Moment, visitor: &Visitor) -> Mar
             section {
                 h2 { "Re-arm" }
                 p { "This opens by operators only, with as many signatures as " code { "hsm.quorum" } " says." }
+                @for kept in collected.iter().filter(|kept| kept.act == Act::Rearm) { (signed(kept, status.now_ms)) }
                 @if visitor.session.may(Act::Rearm) {
                     (act("Order re-arm", "danger", &serde_json::json!({"act": "rearm", "revoke": false}), ""))
                     " "
@@ -33,7 +36,7 @@ pub(super) fn live(console: &Console, moment: &Moment, visitor: &Visitor) -> Mar
                 }
             }
         }
-        (attention(status))
+        (attention(status, collected.len() as u64))
         section aria-label="Rates and times" .charts {
             (chart("Tokens released a second", &moment.samples, |sample| sample.tokens))
             (chart("Entries a second", &moment.samples, |sample| sample.entries))
@@ -78,6 +81,16 @@ fn boundary(name: &str, rule: &str, boundary: &BoundaryStatus, (now_ms, epoch): 
     }
 }
 
+/// An order of re-arm that others have signed: who, and until when it waits for the next.
+fn signed(kept: &Collected, now_ms: u64) -> Markup {
+    html! {
+        p.signed {
+            b { "Signed by " (kept.by.join(", ")) } @if kept.revokes() { ", revoking older tokens" }
+            ": waits for others until " (until(kept.until_ms(), now_ms)) ". Whoever orders the same signs it, too."
+        }
+    }
+}
+
 fn when(at_ms: u64, now_ms: u64) -> Markup {
     match at_ms {
         0 => html! { "none since start" },
@@ -88,11 +101,17 @@ fn when(at_ms: u64, now_ms: u64) -> Markup {
 }
 
 /// What needs people, each with where to go; nothing where nothing does.
-fn attention(status: &Status) -> Markup {
+fn attention(status: &Status, collected: u64) -> Markup {
     let waiting = status.queue.queued.iter().sum::<u64>();
     let stands = &status.break_glass;
     let due = stands.reviews_open.saturating_sub(stands.reviews_overdue);
     let items = [
+        (
+            collected,
+            "/breakglass",
+            "statement waits for more signatures",
+            "statements wait for more signatures",
+        ),
         (status.queue.awaiting_approval, "/holds", "awaits approval", "await approval"),
         (waiting, "/queue", "waits for the boundaries", "wait for the boundaries"),
         (stands.reviews_overdue, "/breakglass", "review is overdue", "reviews are overdue"),
