@@ -202,6 +202,10 @@ fn a_page_that_is_stale_or_shows_what_has_changed_acts_no_more() {
         tab.value("[...document.querySelectorAll('button.act')].every((button) => button.disabled)"),
         true
     );
+    let banner = tab.text("#stale");
+    let since = banner.strip_prefix("Stale since ").and_then(|rest| rest.split_once(": "));
+    assert!(since.is_some_and(|(since, _)| since.starts_with("20") && since.ends_with(" UTC")), "{banner}");
+    assert!(tab.text("footer").ends_with("All times here are UTC."), "{}", tab.text("footer"));
     tab.picture("stale");
     kill_process(process, Signal::CONT).expect("it goes on");
     tab.wait("heard again", "document.getElementById('stale').hidden");

@@ -143,14 +143,14 @@ fn frame(title: &str, page: Page, visitor: &Visitor, moment: &Moment, body: &Mar
                     button.plain { "Log out" }
                 }
             }
-            p #stale role="alert" hidden { "Stale since " span #since {} ": " span #why { "the appliance is not heard" } ". Acting is off." }
+            p #stale role="alert" hidden { "Stale since " span #since {} " UTC: " span #why { "the appliance is not heard" } ". Acting is off." }
             p #told role="status" hidden {}
             main data-page=(page.name()) data-csrf=(session.csrf()) data-now=(status.now_ms) {
                 h1 { (title) }
                 noscript { p.soft { "Without a script this page can be read. It does not follow the appliance: load it again; and acting takes a passkey, and so a script." } }
                 (body)
             }
-            footer.soft { (visible(&status.origin)) ", assent " (status.version) ", " (time(status.now_ms)) }
+            footer.soft { (visible(&status.origin)) ", assent " (status.version) ", " (time(status.now_ms)) ". All times here are UTC." }
         },
     )
 }
