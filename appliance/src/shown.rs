@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use assent_client::{Datetime, Decimal, Intent, Value, extension};
+use assent_client::{Datetime, Decimal, Intent, Uid, Value, extension};
 use assent_proto::codec::CodecError;
 use assent_proto::context::{Event, Ip};
 use assent_proto::intent::Intent as Parsed;
@@ -38,6 +38,18 @@ pub(crate) fn visible(text: &str) -> String {
         _ => c.escape_debug().to_string(),
     };
     text.chars().map(shown).collect()
+}
+
+/// Whether the text is not what it shows.
+pub(crate) fn hides(text: &str) -> bool {
+    visible(text) != text
+}
+
+/// As [`hides`], of an entity as Cedar writes it, in which what does not print stands escaped already: it is decided on the
+/// type and the id that were written.
+pub(crate) fn uid_hides(written: &str) -> bool {
+    let hides_in = |uid: Uid| hides(&uid.type_name) || hides(&uid.id);
+    hides(written) || written.parse().is_ok_and(hides_in)
 }
 
 /// A JSON document of the same meaning, with what does not print or turns the direction of text escaped: for terminals.
@@ -92,25 +104,50 @@ pub(crate) fn age(since_ms: u64, now_ms: u64) -> String {
     lasting(Duration::from_millis(now_ms.saturating_sub(since_ms)))
 }
 
-/// What whoever reads an intent is to be told of it first: that some of it stands escaped, and that it is longer than a look.
+/// Fields of intents and entries that hold an entity as Cedar writes it, or several.
+const UIDS: [&str; 4] = ["action", "resource", "actions", "resources"];
+
+/// Whether this value of an intent's, in a field of this name, is not what it shows.
+pub(crate) fn hides_in(field: &str, value: &serde_json::Value) -> bool {
+    let (mut hidden, mut longest) = (0_u64, 0);
+    weigh(value, &mut hidden, &mut longest);
+    hidden > 0 || (UIDS.contains(&field) && hiding_uids(value) > 0)
+}
+
+/// What whoever reads an intent or an entry is to be told of it first: that some of it stands escaped, and that it is longer than a look.
 pub(crate) fn marks(intent: &serde_json::Value) -> Vec<String> {
     let (mut hidden, mut longest) = (0_u64, 0);
     weigh(intent, &mut hidden, &mut longest);
-    let mut marks = Vec::new();
-    if hidden > 0 {
-        let texts = counted(hidden, "text holds", "texts hold");
-        marks.push(format!("ESCAPED    {texts} what does not print, or turns the direction of text"));
-    }
+    hidden += UIDS.iter().filter_map(|field| intent.get(field)).map(hiding_uids).sum::<u64>();
+    let mut marks: Vec<_> = escaped(hidden).into_iter().collect();
     if longest > LONG_TEXT_BYTES {
         marks.push(format!("LONG       its longest text has {longest} bytes"));
     }
     marks
 }
 
+/// The mark of so many texts that are not what they show.
+pub(crate) fn escaped(hidden: u64) -> Option<String> {
+    let texts = counted(hidden, "text holds", "texts hold");
+    (hidden > 0).then(|| format!("ESCAPED    {texts} what does not print, or turns the direction of text"))
+}
+
+/// How many entities are not what they show, though the text that names them is.
+fn hiding_uids(value: &serde_json::Value) -> u64 {
+    match value {
+        serde_json::Value::String(written) => u64::from(!hides(written) && uid_hides(written)),
+        serde_json::Value::Array(values) => values.iter().map(hiding_uids).sum(),
+        serde_json::Value::Object(_)
+        | serde_json::Value::Null
+        | serde_json::Value::Bool(_)
+        | serde_json::Value::Number(_) => 0,
+    }
+}
+
 /// Counts the texts that are not what they show, and measures the longest.
 fn weigh(value: &serde_json::Value, hidden: &mut u64, longest: &mut usize) {
     let mut text = |text: &str| {
-        *hidden += u64::from(visible(text) != text);
+        *hidden += u64::from(hides(text));
         *longest = text.len().max(*longest);
     };
     match value {
@@ -225,10 +262,14 @@ mod tests {
 
     #[test]
     fn json_for_terminals_means_the_same_and_prints_all_of_it() {
-        let document = serde_json::json!({"name": "gr\u{fc}n \u{202e}dno\u{7f} \u{e0041} \"\\ \u{1b}[2J"});
+        let document =
+            serde_json::json!({"name": "gr\u{fc}n \u{202e}dno\u{7f} \u{e0041} \"\\ \u{1b}[2J"});
         let shown = json(&document);
         assert_eq!(serde_json::from_str::<serde_json::Value>(&shown).unwrap(), document);
-        assert_eq!(shown, "{\"name\":\"gr\u{fc}n \\u202edno\\u007f \\udb40\\udc41 \\\"\\\\ \\u001b[2J\"}");
+        assert_eq!(
+            shown,
+            "{\"name\":\"gr\u{fc}n \\u202edno\\u007f \\udb40\\udc41 \\\"\\\\ \\u001b[2J\"}"
+        );
     }
 
     #[test]
@@ -238,7 +279,9 @@ mod tests {
             marked(serde_json::json!({"a": ["plain", {"b": "gr\u{fc}n \"quoted\" \\ <b>"}], "n": 1}))
                 .is_empty()
         );
-        for hostile in ["\u{202e}", "a\nb", "\u{1b}[2J", "\u{7f}", "\u{200b}"] {
+        for hostile in
+            ["\u{202e}", "a\nb", "\u{1b}[2J", "\u{7f}", "\u{200b}"]
+        {
             let (inside, key) =
                 (serde_json::json!({"a": [{"b": hostile}]}), serde_json::json!({ (hostile): 1 }));
             assert!(marked(inside)[0].starts_with("ESCAPED    1 text holds"), "{hostile:?}");
@@ -263,6 +306,30 @@ mod tests {
         }
         let marked: Vec<bool> = lines_of("a\nb\u{202e}\n\nc\n").iter().map(|line| line.is_marked).collect();
         assert_eq!(marked, [false, true, false, false]);
+    }
+
+    #[test]
+    fn an_entity_that_hides_something_is_marked_though_cedar_writes_it_escaped() {
+        for hostile in
+            ["\u{202e}", "a\nb", "\u{1b}[2J", "\u{7f}", "\u{200b}"]
+        {
+            let uid = Uid::new("Retail::Order", hostile);
+            let plain = "Retail::Action::\"cancel\"".parse::<Uid>().unwrap();
+            for asked in [Intent::new(plain.clone(), uid.clone(), "x"), Intent::new(uid.clone(), plain, "x")]
+            {
+                let encoded = asked.encode().unwrap();
+                let shown = intent(&Parsed::parse(encoded.bytes()).unwrap()).unwrap();
+                assert!(marks(&shown)[0].starts_with("ESCAPED    1 text holds"), "{shown}");
+            }
+            let (written, charter) = (uid.to_string(), serde_json::json!({"resources": [uid.to_string()]}));
+            assert!(uid_hides(&written), "{written}");
+            assert!(marks(&charter)[0].starts_with("ESCAPED    1 text"), "{charter}");
+        }
+        for honest in ["Retail::Order::\"#W1 \\\\u{202e} \\\" gr\u{fc}n\"", "Retail::Order", ""] {
+            assert!(!uid_hides(honest), "{honest}");
+        }
+        let said = serde_json::json!({"context": {"action": "A::\"\\u{202e}\""}});
+        assert!(marks(&said).is_empty(), "a text that only looks like one is what it shows");
     }
 
     #[test]

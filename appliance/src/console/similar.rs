@@ -24,8 +24,28 @@ pub(super) struct Similar {
     pub(super) time_ms: u64,
     /// How: `allow`, `deny` or `hold`.
     pub(super) outcome: &'static str,
-    /// What differs: a path, what it was, what it is.
-    pub(super) changes: Vec<(String, String, String)>,
+    /// What differs.
+    pub(super) changes: Vec<Change>,
+}
+
+/// A value that is another.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Change {
+    /// Where.
+    pub(super) path: String,
+    /// What it was.
+    pub(super) then: Told,
+    /// What it is.
+    pub(super) now: Told,
+}
+
+/// A value of an agent's.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Told {
+    /// As JSON, with what does not print escaped.
+    pub(super) text: String,
+    /// Whether that is not what was written.
+    pub(super) hides: bool,
 }
 
 /// Leaves that are read at once.
@@ -87,18 +107,13 @@ fn asked(reader: &Reader, index: u64) -> Option<Value> {
 }
 
 /// Every value that is another, is new or is gone, by its path.
-fn differences(before: &Value, after: &Value) -> Vec<(String, String, String)> {
+fn differences(before: &Value, after: &Value) -> Vec<Change> {
     let mut changes = Vec::new();
     compare("", Some(before), Some(after), &mut changes);
     changes
 }
 
-fn compare(
-    path: &str,
-    before: Option<&Value>,
-    after: Option<&Value>,
-    changes: &mut Vec<(String, String, String)>,
-) {
+fn compare(path: &str, before: Option<&Value>, after: Option<&Value>, changes: &mut Vec<Change>) {
     if let (Some(Value::Object(old)), Some(Value::Object(new))) = (before, after) {
         let added = new.keys().filter(|key| !old.contains_key(*key));
         for key in old.keys().chain(added) {
@@ -106,8 +121,11 @@ fn compare(
             compare(&path, old.get(key), new.get(key), changes);
         }
     } else if before != after {
-        let told = |value: Option<&Value>| value.map_or_else(|| "-".to_owned(), shown::json);
-        changes.push((path.to_owned(), told(before), told(after)));
+        let told = |value: Option<&Value>| Told {
+            text: value.map_or_else(|| "-".to_owned(), shown::json),
+            hides: value.is_some_and(|value| shown::hides_in(path, value)),
+        };
+        changes.push(Change { path: path.to_owned(), then: told(before), now: told(after) });
     }
 }
 
@@ -117,17 +135,25 @@ mod tests {
 
     #[test]
     fn differences_are_told_by_their_paths() {
-        let before = serde_json::json!({"action": "a", "context": {"amount": 1, "gone": true}, "uses": 1});
-        let after =
-            serde_json::json!({"action": "a", "context": {"amount": 2, "new": "x\u{202e}"}, "uses": 1});
+        let before = serde_json::json!({
+            "action": "a", "context": {"amount": 1, "gone": true}, "resource": "A::\"1\"", "uses": 1,
+        });
+        let hidden = assent_proto::intent::Uid { type_name: "A", id: "\u{202e}1" }.to_string();
+        let after = serde_json::json!({
+            "action": "a", "context": {"amount": 2, "new": "x\u{202e}"}, "resource": hidden, "uses": 1,
+        });
         let told = differences(&before, &after);
         let expected = [
-            ("context.amount", "1", "2"),
-            ("context.gone", "true", "-"),
-            ("context.new", "-", "\"x\\u202e\""),
+            ("context.amount", "1", "2", false),
+            ("context.gone", "true", "-", false),
+            ("context.new", "-", "\"x\\u202e\"", true),
+            ("resource", "\"A::\\\"1\\\"\"", "\"A::\\\"\\\\u{202e}1\\\"\"", true),
         ];
-        let told: Vec<_> =
-            told.iter().map(|(path, old, new)| (path.as_str(), old.as_str(), new.as_str())).collect();
+        assert!(told.iter().all(|change| !change.then.hides), "{told:?}");
+        let told: Vec<_> = told
+            .iter()
+            .map(|Change { path, then, now }| (&**path, &*then.text, &*now.text, now.hides))
+            .collect();
         assert_eq!(told, expected);
         assert!(differences(&after, &after).is_empty());
     }

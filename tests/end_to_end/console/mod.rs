@@ -5,6 +5,7 @@ mod acts;
 mod browser;
 mod changed;
 mod crowds;
+mod disguised;
 mod doors;
 mod evidence;
 mod refused;

@@ -7,7 +7,7 @@ use assent_proto::number::Timestamp;
 use crate::break_glass::{AllowedView, CharterView, FoundView, ReviewView, UseView, WarrantView};
 use crate::cli::queue::describe_intent;
 use crate::cli::utc;
-use crate::shown::visible;
+use crate::shown::{escaped, uid_hides, visible};
 
 /// A line for each thing that is known of it, then the intent, with whatever does not print made visible.
 pub(super) fn describe(out: &mut impl Write, view: &UseView) -> Result<()> {
@@ -36,9 +36,18 @@ pub(super) fn describe(out: &mut impl Write, view: &UseView) -> Result<()> {
     }
     match allowed {
         Some(AllowedView { digest, intent: Some(intent), .. }) => describe_intent(out, digest, intent),
-        Some(AllowedView { digest, intent: None, .. }) => writeln!(out, "intent     {digest}"),
-        None => Ok(()),
+        Some(AllowedView { digest, intent: None, .. }) => {
+            writeln!(out, "intent     {digest}")?;
+            marked(out, used)
+        }
+        None => marked(out, used),
     }
+}
+
+/// That what stands above is not all that was written, where no intent below says so.
+fn marked(out: &mut impl Write, used: &ReviewView) -> Result<()> {
+    let hidden = [&used.action, &used.resource].into_iter().filter(|written| uid_hides(written)).count();
+    escaped(hidden as u64).map_or(Ok(()), |mark| writeln!(out, "{mark}"))
 }
 
 fn decided(out: &mut impl Write, allowed: &AllowedView) -> Result<()> {
@@ -90,7 +99,7 @@ mod tests {
             time_ms: 0,
             principal: "spiffe://shop/agent/a\u{202e}".to_owned(),
             action: "Shop::Action::\"cancel\"".to_owned(),
-            resource: "Shop::Order::\"\u{1b}[2J\"".to_owned(),
+            resource: assent_client::Uid::new("Shop::Order", "\u{1b}[2J").to_string(),
             review: None,
             due_ms: 86_400_000,
         };
@@ -110,6 +119,7 @@ mod tests {
         assert!(text.contains("MISSING    the intent cannot be read"), "{text}");
         assert!(text.contains("OPEN, due 1970-01-02T00:00:00.000Z"), "{text}");
         assert!(text.contains("\\u{202e}") && text.contains("\\u{1b}[2J"), "{text}");
+        assert!(text.contains("\nESCAPED    1 text holds"), "{text}");
     }
 
     #[test]

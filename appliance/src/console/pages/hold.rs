@@ -7,10 +7,11 @@ use crate::console::Console;
 use crate::console::acts::mark_of_hold;
 use crate::console::asked::Asked;
 use crate::console::live::Moment;
-use crate::console::similar::Similar;
+use crate::console::similar::{Change, Similar, Told};
 use crate::passkeys::Act;
 use crate::queue::approving::{ApprovalAnswer, ApprovalOrder, HoldView};
 use crate::queue::desk::{IntentView, TicketView};
+use crate::shown::{hides, uid_hides};
 
 pub(super) async fn list(console: &Console, moment: &Moment) -> Markup {
     let (holds, left_out) = match console.desk.approvals.carry_out(ApprovalOrder::List).await {
@@ -64,11 +65,26 @@ pub(super) fn asked_cells(ticket: &TicketView, asked: Option<&Asked>) -> Markup 
     let more = ticket.intents.saturating_sub(1);
     html! {
         td data-what="Action" {
-            @if let Some(asked) = asked { (peers(&asked.action, ROW)) } @else { span.soft { "not readable now" } }
+            @if let Some(asked) = asked { (uid(&asked.action, ROW)) } @else { span.soft { "not readable now" } }
             @if more > 0 { " " span.soft { "and " (more) " more" } }
         }
-        td data-what="Resource" { @if let Some(asked) = asked { (peers(&asked.resource, ROW)) } }
+        td data-what="Resource" { @if let Some(asked) = asked { (uid(&asked.resource, ROW)) } }
     }
+}
+
+/// An entity as Cedar writes it: what does not print stands escaped in it already, so that the mark is decided on what was written.
+pub(super) fn uid(written: &str, most: usize) -> Markup {
+    written_out(&peers(written, most), !hides(written) && uid_hides(written))
+}
+
+/// What was written out before, and so is marked here where it was.
+fn written_out(shown: &Markup, is_marked: bool) -> Markup {
+    const HIDES: &str = "holds characters that do not print; they are written out";
+    html! { @if is_marked { bdi.marked title=(HIDES) { (shown) } } @else { (shown) } }
+}
+
+fn value(told: &Told) -> Markup {
+    written_out(&peers(&told.text, ROW * 4), told.hides)
 }
 
 /// The intents of a ticket, in full.
@@ -160,8 +176,8 @@ fn differs(similar: &Similar) -> Markup {
         } @else {
             div.wide.rows role="group" tabindex="0" aria-label="What differs" { table {
                 thead { tr { th { "Where" } th { "Then" } th { "Now" } } }
-                tbody { @for (path, then, now) in &similar.changes {
-                    tr { td data-what="Where" { (peers(path, ROW)) } td.was data-what="Then" { (peers(then, ROW * 4)) } td.is data-what="Now" { (peers(now, ROW * 4)) } }
+                tbody { @for Change { path, then, now } in &similar.changes {
+                    tr { td data-what="Where" { (peers(path, ROW)) } td.was data-what="Then" { (value(then)) } td.is data-what="Now" { (value(now)) } }
                 } }
             } }
         }

@@ -3,6 +3,7 @@
 use maud::{Markup, html};
 use serde_json::Value;
 
+use super::hold::uid;
 use super::{ROW, Visitor, peers, still, time};
 use crate::console::Console;
 use crate::console::search::{Found, Hit, Query, kinds};
@@ -73,10 +74,15 @@ pub(super) fn in_a_line(hit: &Hit) -> Markup {
         "version",
         "epoch",
     ];
-    let told = |name: &&str| words(hit.shown.get(*name)?).map(|text| ((*name).to_owned(), text));
+    const UIDS: [&str; 2] = ["action", "resource"];
+    let told = |name: &&'static str| words(hit.shown.get(*name)?).map(|text| (*name, text));
     let told: Vec<_> = TOLD.iter().filter_map(told).collect();
     html! {
-        @for (name, text) in &told { span.soft { (name) " " } (peers(text, ROW)) " " }
+        @for (name, text) in &told {
+            span.soft { (name) " " }
+            @if UIDS.contains(name) { (uid(text, ROW)) } @else { (peers(text, ROW)) }
+            " "
+        }
         @if told.is_empty() { (peers(&hit.about, ROW * 2)) }
     }
 }
@@ -98,6 +104,16 @@ mod tests {
     fn line(shown: Value) -> String {
         let about = "3 denials from 7 to 10".to_owned();
         in_a_line(&Hit { index: 1, time_ms: 2, kind: "k".to_owned(), shown, about }).into_string()
+    }
+
+    #[test]
+    fn an_entity_that_hides_something_is_marked_in_a_line() {
+        let of = |id: &str| assent_proto::intent::Uid { type_name: "Shop::Order", id }.to_string();
+        let told =
+            |id: &str| line(serde_json::json!({"action": "Shop::Action::\"buy\"", "resource": of(id)}));
+        let hostile = told("7\u{202e}");
+        assert!(hostile.contains("class=\"marked\"") && hostile.contains("7\\u{202e}"), "{hostile}");
+        assert!(!told("7").contains("marked"), "{}", told("7"));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use super::break_glass::{due, terms};
-use super::hold::changes;
+use super::hold::{changes, uid};
 use super::{Visitor, WHOLE, act, dialog, document_of_peer, peers, still, time};
 use crate::break_glass::{
     AllowedView, BreakGlassAnswer, BreakGlassOrder, CharterView, FoundView, UseView, WarrantView,
@@ -59,7 +59,7 @@ fn in_full(view: &UseView, differs: &Markup, visitor: &Visitor) -> Markup {
             @if let Some(missing) = &view.missing { p.warn { "Missing: " (peers(missing, WHOLE)) } }
             @match view.allowed.as_ref().and_then(|allowed| allowed.intent.as_ref()) {
                 Some(intent) => { (document_of_peer(intent)) }
-                None => { dl { dt { "Action" } dd { (peers(&used.action, WHOLE)) } dt { "Resource" } dd { (peers(&used.resource, WHOLE)) } } }
+                None => { dl { dt { "Action" } dd { (uid(&used.action, WHOLE)) } dt { "Resource" } dd { (uid(&used.resource, WHOLE)) } } }
             }
         }
         @if let Some(allowed) = &view.allowed { (decided(allowed)) }
