@@ -1,6 +1,6 @@
 //! What people are shown of texts that peers wrote, and intents as agents write them.
 //!
-//! The rule it keeps: whatever does not print, moves the cursor or turns the direction of text is made visible, so that no
+//! The rule it keeps: whatever does not print, is shown as nothing, moves the cursor or turns the direction of text is made visible, so that no
 //! peer's text can pass for ours, or for another's.
 
 use std::collections::BTreeMap;
@@ -11,6 +11,7 @@ use assent_client::{Datetime, Decimal, Intent, Uid, Value, extension};
 use assent_proto::codec::CodecError;
 use assent_proto::context::{Event, Ip};
 use assent_proto::intent::Intent as Parsed;
+use assent_proto::visible;
 
 use crate::limits::{LONG_TEXT_BYTES, MAX_REASON_BYTES};
 
@@ -33,16 +34,14 @@ pub(crate) fn intent(intent: &Parsed<'_>) -> Result<serde_json::Value, CodecErro
 
 /// The same text, with what does not print or turns the direction of text escaped.
 pub(crate) fn visible(text: &str) -> String {
-    let shown = |c: char| match c {
-        '"' | '\'' | '\\' => c.to_string(),
-        _ => c.escape_debug().to_string(),
-    };
-    text.chars().map(shown).collect()
+    let mut shown = String::with_capacity(text.len());
+    text.chars().for_each(|c| visible::append(c, &mut shown));
+    shown
 }
 
 /// Whether the text is not what it shows.
 pub(crate) fn hides(text: &str) -> bool {
-    visible(text) != text
+    !text.chars().all(visible::prints)
 }
 
 /// As [`hides`], of an entity as Cedar writes it, in which what does not print stands escaped already: it is decided on the
@@ -165,8 +164,8 @@ fn weigh(value: &serde_json::Value, hidden: &mut u64, longest: &mut usize) {
 fn printable(json: &str) -> String {
     let mut shown = String::with_capacity(json.len());
     for c in json.chars() {
-        let prints = c.is_ascii() || c.escape_debug().len() == 1;
-        if prints && c != '\u{7f}' {
+        // What is ASCII and does not print, JSON escapes by itself.
+        if (c.is_ascii() || visible::prints(c)) && c != '\u{7f}' {
             shown.push(c);
             continue;
         }
@@ -263,12 +262,12 @@ mod tests {
     #[test]
     fn json_for_terminals_means_the_same_and_prints_all_of_it() {
         let document =
-            serde_json::json!({"name": "gr\u{fc}n \u{202e}dno\u{7f} \u{e0041} \"\\ \u{1b}[2J"});
+            serde_json::json!({"name": "gr\u{fc}n\u{3164} \u{202e}dno\u{7f} \u{e0041} \"\\ \u{1b}[2J"});
         let shown = json(&document);
         assert_eq!(serde_json::from_str::<serde_json::Value>(&shown).unwrap(), document);
         assert_eq!(
             shown,
-            "{\"name\":\"gr\u{fc}n \\u202edno\\u007f \\udb40\\udc41 \\\"\\\\ \\u001b[2J\"}"
+            "{\"name\":\"gr\u{fc}n\\u3164 \\u202edno\\u007f \\udb40\\udc41 \\\"\\\\ \\u001b[2J\"}"
         );
     }
 
@@ -280,7 +279,7 @@ mod tests {
                 .is_empty()
         );
         for hostile in
-            ["\u{202e}", "a\nb", "\u{1b}[2J", "\u{7f}", "\u{200b}"]
+            ["\u{202e}", "a\nb", "\u{1b}[2J", "\u{7f}", "\u{200b}", "\u{3164}", "\u{2800}", "\u{fe0f}"]
         {
             let (inside, key) =
                 (serde_json::json!({"a": [{"b": hostile}]}), serde_json::json!({ (hostile): 1 }));
@@ -311,7 +310,7 @@ mod tests {
     #[test]
     fn an_entity_that_hides_something_is_marked_though_cedar_writes_it_escaped() {
         for hostile in
-            ["\u{202e}", "a\nb", "\u{1b}[2J", "\u{7f}", "\u{200b}"]
+            ["\u{202e}", "a\nb", "\u{1b}[2J", "\u{7f}", "\u{200b}", "\u{3164}", "\u{2800}", "\u{fe0f}"]
         {
             let uid = Uid::new("Retail::Order", hostile);
             let plain = "Retail::Action::\"cancel\"".parse::<Uid>().unwrap();

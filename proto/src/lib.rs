@@ -28,4 +28,5 @@ pub mod refusal;
 pub mod token;
 pub mod tree;
 pub mod verify;
+pub mod visible;
 pub mod wire;

@@ -3,6 +3,8 @@
 //! Whatever does not print is written as an escape (`\u{202e}`), once, where a text enters this room; so every sink shows
 //! the same. It does not know markup: what a sink's own language would take for more than text, that sink escapes.
 
+use assent_proto::visible::append;
+
 /// The same text on one line, with what does not print or turns the direction of text escaped; at most `most` bytes of it.
 ///
 /// A text that was cut ends in `...`.
@@ -16,10 +18,7 @@ pub fn visible(text: &str, most: usize) -> String {
         if shown.len() + CUT.len() <= most {
             cut = shown.len();
         }
-        match c {
-            '"' | '\'' | '\\' => shown.push(c),
-            _ => shown.extend(c.escape_debug()),
-        }
+        append(c, &mut shown);
         if shown.len() > most {
             shown.truncate(cut);
             shown.push_str(CUT);
@@ -45,6 +44,11 @@ mod tests {
         for c in ('\u{202a}'..='\u{202e}').chain('\u{2066}'..='\u{2069}').chain(['\u{200e}', '\u{61c}']) {
             assert_eq!(visible(&c.to_string(), 99), format!("\\u{{{:x}}}", u32::from(c)));
         }
+    }
+
+    #[test]
+    fn what_is_shown_as_nothing_is_written_out() {
+        assert_eq!(visible("a\u{3164}b\u{2800}\u{fe0f}", 99), "a\\u{3164}b\\u{2800}\\u{fe0f}");
     }
 
     #[test]

@@ -119,7 +119,7 @@ impl<W: Write> Writer<W> {
                             .insert("leaf_hash".to_owned(), Hash::of_leaf(selected.leaf).to_string().into());
                     }
                 }
-                writeln!(self.out, "{json}")
+                writeln!(self.out, "{}", crate::shown::json(&json))
             }
             Look::Table => {
                 writeln!(self.out, "{}", entry::line(selected.index, &selected.entry))?;

@@ -86,7 +86,7 @@ fn shadow_table(out: &mut impl Write, shadow: &ShadowStatus) -> std::io::Result<
     }
     for last in &shadow.latest {
         let [ours, theirs] = [&last.our_policies, &last.their_policies].map(|ids| visible(&ids.join(", ")));
-        let (action, resource) = (last.action.escape_debug(), last.resource.escape_debug());
+        let (action, resource) = (visible(&last.action), visible(&last.resource));
         writeln!(out, "    {} {action} on {resource}", utc(Timestamp(last.at_ms)))?;
         writeln!(out, "      {} ({ours}) -> {} ({theirs})", last.ours, last.theirs)?;
     }

@@ -22,7 +22,7 @@ use crate::cli::progress::Progress;
 use crate::cli::{Exit, failure, utc};
 use crate::log::reader::Reader;
 use crate::log::store::{StoreError, StoredRound};
-use crate::shown::counted;
+use crate::shown::{counted, visible};
 
 /// What a bundle decides on an intent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -283,7 +283,7 @@ impl Change {
             false => format!("{} by {}", decided.words(), decided.policies.join(", ")),
         };
         let about = format!("{action} on {resource} by {principal}");
-        writeln!(out, "{index:>10}  {}  {}", utc(self.time), about.escape_debug())?;
+        writeln!(out, "{index:>10}  {}  {}", utc(self.time), visible(&about))?;
         writeln!(out, "            {} -> {}", by(before), by(after))
     }
 }
