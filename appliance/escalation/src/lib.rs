@@ -38,7 +38,7 @@ pub use assent_doors::outbound::RootsError;
 pub use assent_doors::shelf::ShelfError;
 pub use clock::{Clock, SystemClock};
 pub use deliverer::{Deliverer, StartError, TestError};
-pub use incident::{DRILL_MARK, Detail, End, Event, Incident, IncidentKey, Kind, Severity};
+pub use incident::{DRILL_MARK, Detail, ESCAPED, End, Event, Incident, IncidentKey, Kind, Severity};
 pub use message::{Message, Phase};
 pub use outbox::{
     DeliveryView, IncidentView, Next, Outbox, OutboxView, Outcome, ProgressView, Raised, Retry, Route,

@@ -4,7 +4,7 @@
 
 use std::io::Write as _;
 
-use assent_escalation::{IncidentView, OutboxView, StageView};
+use assent_escalation::{ESCAPED, IncidentView, OutboxView, StageView};
 use clap::Subcommand;
 use serde_json::json;
 
@@ -68,6 +68,12 @@ pub(super) fn run(verb: &Verb, globals: &Globals) -> anyhow::Result<Exit> {
     }
 }
 
+/// What it is about, and whether some text of it stands escaped.
+fn marked(incident: &IncidentView) -> String {
+    let hides = incident.details.iter().any(|detail| detail.name == ESCAPED);
+    format!("{}{}", if hides { "ESCAPED " } else { "" }, incident.summary)
+}
+
 fn list(outbox: &OutboxView, left_out: usize, format: Format) -> anyhow::Result<Exit> {
     let mut out = crate::cli::stdout();
     match format {
@@ -114,7 +120,7 @@ fn row(incident: &IncidentView) -> [String; 7] {
         utc(incident.since_ms),
         incident.ended_ms.map_or_else(|| "-".to_owned(), utc),
         sinks(incident),
-        incident.summary.clone(),
+        marked(incident),
     ]
 }
 

@@ -5,6 +5,7 @@
 
 use assent_proto::hash::Hash;
 use assent_proto::number::{Epoch, Timestamp};
+use assent_proto::visible::prints;
 use serde::{Deserialize, Serialize};
 
 use crate::limits::{
@@ -165,6 +166,9 @@ impl IncidentKey {
     }
 }
 
+/// The detail that tells that some text of an incident is not what was written: what does not print stands escaped in it.
+pub const ESCAPED: &str = "escaped";
+
 /// One more thing to know of an incident.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Detail {
@@ -205,13 +209,25 @@ impl Incident {
             details: Vec::new(),
             drill: false,
         }
+        .marked([origin, summary])
+    }
+
+    /// With the mark that a text of it is not what was written, where that is so: it comes before a detail for which there is no room.
+    fn marked<const N: usize>(mut self, texts: [&str; N]) -> Self {
+        let hides = texts.iter().any(|text| !text.chars().all(prints));
+        if hides && !self.details.iter().any(|detail| detail.name == ESCAPED) {
+            self.details.truncate(MAX_DETAILS - 1);
+            let value = "what does not print, or turns the direction of text, is written out";
+            self.details.push(Detail { name: ESCAPED.to_owned(), value: value.to_owned() });
+        }
+        self
     }
 
     /// With the label of what caused it.
     #[must_use]
     pub fn caused_by(mut self, cause: &str) -> Self {
         self.cause = visible(cause, MAX_CAUSE_BYTES);
-        self
+        self.marked([cause])
     }
 
     /// With another severity than its kind's.
@@ -230,15 +246,16 @@ impl Incident {
 
     /// With one more detail, in place of one of the same name. Beyond [`MAX_DETAILS`] nothing is added.
     #[must_use]
-    pub fn with_detail(mut self, name: &str, value: &str) -> Self {
+    pub fn with_detail(self, name: &str, value: &str) -> Self {
+        let mut marked = self.marked([name, value]);
         let name = visible(name, MAX_DETAIL_NAME_BYTES);
         let value = visible(value, MAX_DETAIL_BYTES);
-        if let Some(known) = self.details.iter_mut().find(|known| known.name == name) {
+        if let Some(known) = marked.details.iter_mut().find(|known| known.name == name) {
             known.value = value;
-        } else if self.details.len() < MAX_DETAILS {
-            self.details.push(Detail { name, value });
+        } else if marked.details.len() < MAX_DETAILS {
+            marked.details.push(Detail { name, value });
         }
-        self
+        marked
     }
 
     /// As a part of a drill: marked at every sink, so that nobody pages on it by mistake.

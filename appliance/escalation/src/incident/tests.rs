@@ -45,7 +45,8 @@ fn texts_are_bounded_and_visible() {
     }
     let end = End::new(incident.key().clone(), Timestamp(2)).because(&long);
     assert_eq!(incident.details().len(), MAX_DETAILS);
-    let detail = &incident.details()[0];
+    assert_eq!(incident.details()[0].name, ESCAPED, "it is told that it is not what was written");
+    let detail = &incident.details()[1];
     for (text, most) in [
         (incident.origin(), MAX_ORIGIN_BYTES),
         (incident.summary(), MAX_SUMMARY_BYTES),
@@ -56,7 +57,29 @@ fn texts_are_bounded_and_visible() {
     ] {
         assert!(text.len() <= most && text.is_ascii(), "{text}");
     }
-    assert_eq!(incident.clone().with_detail("0", "2").details()[1].value, "2", "one of each name");
+    assert_eq!(incident.clone().with_detail("0", "2").details()[2].value, "2", "one of each name");
+}
+
+#[test]
+fn an_incident_is_marked_where_some_text_of_it_hides_something() {
+    let named = |summary: &str, cause: &str, value: &str| {
+        let incident = Incident::new(Kind::DiskLow, "a/b", "", summary, Timestamp(1)).caused_by(cause);
+        incident.with_detail("policy", value).details().iter().filter(|detail| detail.name == ESCAPED).count()
+    };
+    assert_eq!(named("gr\u{fc}n \"a\" \\", "b", "c"), 0);
+    for (summary, cause, value) in
+        [("a\nb", "c", "d"), ("a", "b\u{3164}", "c"), ("a", "b", "\u{202e}c\u{1b}")]
+    {
+        assert_eq!(named(summary, cause, value), 1, "{summary:?} {cause:?} {value:?}");
+    }
+    let full =
+        (0..MAX_DETAILS).fold(incident(), |incident, number| incident.with_detail(&number.to_string(), "1"));
+    let marked = full.with_detail("late", "\u{202e}");
+    assert_eq!(
+        marked.details().last().map(|detail| &*detail.name),
+        Some(ESCAPED),
+        "it has room where none was"
+    );
 }
 
 #[test]

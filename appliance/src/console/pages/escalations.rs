@@ -2,7 +2,7 @@
 
 use std::cmp::Reverse;
 
-use assent_escalation::{DeliveryView, IncidentView, ProgressView, StageView};
+use assent_escalation::{DeliveryView, ESCAPED, IncidentView, ProgressView, StageView};
 use maud::{Markup, html};
 
 use super::{ROW, ROWS, peers, time};
@@ -70,7 +70,7 @@ fn row(incident: &IncidentView) -> Markup {
             td data-what="Since" { (time(incident.since_ms.0)) }
             td data-what="Severity" { (incident.severity.label()) }
             td data-what="Kind" { (incident.kind.label().replace('_', " ")) }
-            td data-what="What" { (peers(&incident.summary, ROW * 2)) }
+            td data-what="What" { (peers(&incident.summary, ROW * 2)) @if hides(incident) { " " b.marked { "ESCAPED" } } }
             td data-what="State" {
                 @if let Some(over) = incident.ended_ms { "over since " (time(over.0)) }
                 @else if is_open(incident) { b { "open" } }
@@ -79,6 +79,11 @@ fn row(incident: &IncidentView) -> Markup {
             td data-what="Told" { @for delivery in &incident.deliveries { (told(delivery)) } }
         }
     }
+}
+
+/// Whether some text of it is not what was written: all of them came in with what does not print written out.
+fn hides(incident: &IncidentView) -> bool {
+    incident.details.iter().any(|detail| detail.name == ESCAPED)
 }
 
 /// How far it has come at a sink, its end included where there is one.
@@ -128,7 +133,7 @@ fn transitions(console: &Console) -> Markup {
 
 #[cfg(test)]
 mod tests {
-    use assent_escalation::{IncidentKey, Kind};
+    use assent_escalation::{Detail, IncidentKey, Kind};
     use assent_proto::number::Timestamp;
 
     use super::*;
@@ -169,6 +174,14 @@ mod tests {
         assert!(open.contains("<b>open</b>") && !open.contains("over"), "{open}");
         let at_once = row(&incident(3, Kind::WarrantUsed, None)).into_string();
         assert!(!at_once.contains("<b>open</b>"), "{at_once}");
+    }
+
+    #[test]
+    fn what_hides_something_is_marked() {
+        let mut incident = incident(1, Kind::BundleRefused, None);
+        assert!(!row(&incident).into_string().contains("ESCAPED"));
+        incident.details.push(Detail { name: ESCAPED.to_owned(), value: String::new() });
+        assert!(row(&incident).into_string().contains("<b class=\"marked\">ESCAPED</b>"));
     }
 
     #[test]
