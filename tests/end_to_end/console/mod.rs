@@ -10,6 +10,7 @@ mod doors;
 mod evidence;
 mod refused;
 mod restarted;
+mod searched;
 mod site;
 mod statements;
 mod tabs;

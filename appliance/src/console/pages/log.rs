@@ -1,7 +1,6 @@
 //! The log, searched.
 
 use maud::{Markup, html};
-use serde_json::Value;
 
 use super::hold::uid;
 use super::{ROW, Visitor, peers, still, time};
@@ -26,11 +25,17 @@ pub fn log(console: &Console, query: &Query, found: &Result<Found, StoreError>, 
                 button { "Search" }
             }
             @match found {
+                _ if query.unknown_kind().is_some() => { p.warn { (no_kind(query)) } }
                 Err(error) => { p.warn { "The log cannot be read: " (error) } }
                 Ok(found) => { (hits(query, found)) }
             }
         },
     )
+}
+
+/// That there is no such kind, and which there are, as the command line says it.
+fn no_kind(query: &Query) -> Markup {
+    html! { "There is no kind " (peers(&query.kind, ROW)) ": the kinds are " (kinds().join(", ")) "." }
 }
 
 fn hits(query: &Query, found: &Found) -> Markup {
@@ -60,23 +65,8 @@ fn hits(query: &Query, found: &Found) -> Markup {
 
 /// What an entry is about, in a line.
 pub(super) fn in_a_line(hit: &Hit) -> Markup {
-    const TOLD: [&str; 12] = [
-        "principal",
-        "action",
-        "resource",
-        "refusal",
-        "cause",
-        "act",
-        "by",
-        "answer",
-        "name",
-        "after",
-        "version",
-        "epoch",
-    ];
     const UIDS: [&str; 2] = ["action", "resource"];
-    let told = |name: &&'static str| words(hit.shown.get(*name)?).map(|text| (*name, text));
-    let told: Vec<_> = TOLD.iter().filter_map(told).collect();
+    let told = hit.told();
     html! {
         @for (name, text) in &told {
             span.soft { (name) " " }
@@ -87,18 +77,10 @@ pub(super) fn in_a_line(hit: &Hit) -> Markup {
     }
 }
 
-/// A value as people say it; none where there is nothing to say.
-fn words(value: &Value) -> Option<String> {
-    match value {
-        Value::Null => None,
-        Value::String(text) => Some(text.clone()),
-        Value::Array(values) => Some(values.iter().filter_map(words).collect::<Vec<_>>().join(", ")),
-        Value::Bool(_) | Value::Number(_) | Value::Object(_) => Some(value.to_string()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use serde_json::Value;
+
     use super::*;
 
     fn line(shown: Value) -> String {
