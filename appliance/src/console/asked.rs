@@ -6,6 +6,7 @@ use assent_proto::entry::Entry;
 
 use super::Console;
 use crate::log::reader::Reader;
+use crate::queue::desk::TicketView;
 
 /// What a ticket's first intent asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,9 +15,16 @@ pub(super) struct Asked {
     pub(super) action: String,
     /// On what.
     pub(super) resource: String,
+    /// The digest of that intent.
+    pub(super) digest: String,
 }
 
 impl Console {
+    /// What this ticket's first intent asks for.
+    pub(super) async fn asked_of(&self, ticket: &TicketView) -> Option<Asked> {
+        self.asked(vec![ticket.hold]).await.into_iter().next().flatten()
+    }
+
     /// What is asked at these holds, each by itself; none where it cannot be read. Reads on a thread that may wait for the disk.
     pub(super) async fn asked(&self, holds: Vec<u64>) -> Vec<Option<Asked>> {
         let (desk, count) = (Arc::clone(&self.desk), holds.len());
@@ -34,7 +42,7 @@ fn asked_at(reader: &Reader, hold: u64) -> Option<Asked> {
     match Entry::parse(leaves.get(0)?).ok()? {
         Entry::Hold(hold) => {
             let (action, resource) = (hold.denial.action.to_string(), hold.denial.resource.to_string());
-            Some(Asked { action, resource })
+            Some(Asked { action, resource, digest: hold.denial.intent.to_string() })
         }
         _ => None,
     }

@@ -42,6 +42,57 @@ fn a_statement_that_stands_open_is_signed_only_while_the_page_is_heard_and_the_h
 }
 
 #[test]
+fn a_ticket_is_withdrawn_only_as_it_was_shown() {
+    let mut site = Site::open();
+    let (tab, other) = (Tab::open(), Tab::open());
+    let line = site.enrol(&tab, "eve");
+    site.enrol(&other, "max");
+    site.hold_cancellations(&line);
+    let ticket = site.hold(&queueable(1)[0]);
+    close(&site.appliance);
+    site.log_in(&tab);
+    site.log_in(&other);
+    let id = ticket.id().to_string();
+    // It awaits approval as both look; then one approves, and it waits for the boundary.
+    other.goto(&site.at(&format!("/queue/{id}")));
+    tab.goto(&site.at("/queue"));
+    tab.wait("it is listed", "document.querySelector('button.act')");
+    let in_row = tab.value("document.querySelector('button.act').dataset.shown");
+    let shown = other.value("document.querySelector('button.act').dataset.shown");
+    assert!(shown.as_str().is_some_and(|mark| !mark.is_empty()) && in_row == shown, "{shown} {in_row}");
+    let begin = || {
+        other.click("button.act.ask-reason");
+        other.wait("the reason is asked for", "document.querySelector('#reason[open]')");
+        other.value("document.getElementById('reason-text').value = 'as it was'");
+        other.click("#reason-go");
+    };
+    begin();
+    other.wait("the statement", "document.querySelector('#statement[open]')");
+    site.answer(&tab, &ticket, "good", "approved, at leaf");
+    other.click("#sign");
+    let told = "document.querySelector('#told.bad')?.textContent.includes('changed since you looked')";
+    other.wait("it is refused", told);
+    let state = other.text("main");
+    assert!(state.contains("approved") && !state.contains("awaiting approval"), "{state}");
+    let marked = other.value("[...document.querySelectorAll('.changed')].map((e) => e.textContent).join()");
+    assert!(marked.as_str().is_some_and(|text| text.contains("eve")), "what is new is marked: {marked}");
+
+    // Neither begins what another state showed; as it is shown now it is withdrawn.
+    let now = site.appliance.status().expect("it answers").now_ms;
+    let wish = json!({"act": "cancel", "ticket": id, "reason": "as it was"});
+    for mark in [&shown, &json!("")] {
+        let told = other.post("/act/begin", &json!({"wish": wish, "shown": mark, "heard_ms": now}));
+        assert_eq!(told["kind"], "changed", "{mark}: {told}");
+    }
+    site.act(&other, "button.act.ask-reason", Some("as it is"), "is withdrawn");
+    reopen(&site.appliance);
+    site.appliance.stop_and_verify_log();
+    let acts = site.entries("operator");
+    assert!(acts.iter().all(|entry| !entry.to_string().contains("as it was")), "{acts:?}");
+    assert!(acts.iter().any(|entry| entry.to_string().contains("as it is")), "{acts:?}");
+}
+
+#[test]
 fn what_is_refused_leaves_no_leaf_and_what_is_live_leaves_the_keyboard_where_it_is() {
     let mut site = Site::open();
     let tab = Tab::open();

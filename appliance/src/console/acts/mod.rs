@@ -20,13 +20,14 @@ use self::error::{of_approval, of_break_glass, of_order};
 pub(super) use self::kept::Acts;
 use self::kept::Standing;
 use self::wish::break_glass_order;
+use super::asked::Asked as AskedFor;
 use super::{Console, Visitor};
 use crate::break_glass::{BreakGlassAnswer, BreakGlassOrder, UseView};
 use crate::limits::{CONSOLE_STALE, MAX_STATED_INTENTS};
 use crate::operators::SignatureFile;
 use crate::passkeys::{Act, IdentityError, Options};
 use crate::queue::approving::{ApprovalAnswer, ApprovalOrder, HoldView};
-use crate::queue::desk::{IntentView, QueueAnswer, QueueOrder};
+use crate::queue::desk::{IntentView, QueueAnswer, QueueOrder, TicketView};
 use crate::shown::{Line, lines_of};
 use crate::token::rearm::Ordered;
 
@@ -73,6 +74,14 @@ pub struct Signed {
 pub fn mark_of_hold(hold: &HoldView, intents: &[IntentView]) -> String {
     let shown = serde_json::json!({ "hold": hold, "intents": intents });
     mark_of(&["hold", &shown.to_string()])
+}
+
+/// The mark of a ticket as it is shown: another where it waits for something else, or more people have approved it, or it asks for
+/// something else.
+#[must_use]
+pub(super) fn mark_of_ticket(ticket: &TicketView, asked: Option<&AskedFor>) -> String {
+    let shown = serde_json::json!({ "ticket": ticket, "intent": asked.map(|asked| &asked.digest) });
+    mark_of(&["ticket", &shown.to_string()])
 }
 
 /// The mark of a use as it is shown: another where what was allowed, why, or its review is another. The warrant's own course
@@ -177,7 +186,7 @@ impl Console {
                     other => Err(of_approval(other)),
                 }
             }
-            Wish::Cancel { ticket, reason } => self.withdrawal(ticket, reason, visitor).await,
+            Wish::Cancel { ticket, reason } => self.withdrawal(ticket, reason, shown, visitor).await,
             Wish::EndWarrant { leaf, reason } => {
                 let lives = self.desk.status.break_glass.active(visitor.now).and_then(|lives| lives.leaf);
                 if lives != Some(*leaf) {
@@ -206,11 +215,21 @@ impl Console {
     }
 
     /// What is to be signed to withdraw a ticket: with the intents, for their ticket says nothing to a person.
-    async fn withdrawal(&self, ticket: &str, reason: &str, visitor: &Visitor) -> Result<String, ActError> {
+    async fn withdrawal(
+        &self,
+        ticket: &str,
+        reason: &str,
+        shown: &str,
+        visitor: &Visitor,
+    ) -> Result<String, ActError> {
         let order = QueueOrder::Show { ticket: ticket.to_owned() };
         let by = visitor.session.name.clone();
         match self.desk.status.queue.carry_out(order, by).await.ok_or(ActError::Stopping)? {
             QueueAnswer::Shown { ticket, intents, .. } => {
+                let asked = self.asked_of(&ticket).await;
+                if mark_of_ticket(&ticket, asked.as_ref()) != shown {
+                    return Err(ActError::Changed);
+                }
                 let digests = intents.iter().map(|intent| intent.digest.as_str()).collect::<Vec<_>>();
                 let count = ticket.intents.to_string();
                 let mut about =

@@ -5,6 +5,7 @@ use maud::{Markup, html};
 use super::hold::asked_cells;
 use super::{ROW, ROWS, Visitor, act, dialog, end_of, peers, time, until};
 use crate::console::Console;
+use crate::console::acts::mark_of_ticket;
 use crate::console::asked::Asked;
 use crate::console::live::Moment;
 use crate::passkeys::Act;
@@ -51,9 +52,9 @@ pub(super) async fn live(console: &Console, moment: &Moment, visitor: &Visitor) 
 }
 
 /// The button that withdraws it.
-pub(super) fn withdraw(ticket: &TicketView) -> Markup {
+pub(super) fn withdraw(ticket: &TicketView, asked: Option<&Asked>) -> Markup {
     let wish = serde_json::json!({"act": "cancel", "ticket": ticket.ticket, "reason": ""});
-    act("Withdraw", "plain ask-reason", &wish, "")
+    act("Withdraw", "plain ask-reason", &wish, &mark_of_ticket(ticket, asked))
 }
 
 fn row(ticket: &TicketView, asked: Option<&Asked>, now_ms: u64, may: bool) -> Markup {
@@ -67,7 +68,7 @@ fn row(ticket: &TicketView, asked: Option<&Asked>, now_ms: u64, may: bool) -> Ma
             td.number data-what="Intents" { (ticket.intents) }
             td data-what="Since" { (time(ticket.since_ms)) }
             td data-what="Until" { (until(ticket.until_ms, now_ms)) }
-            @if may { td data-what="" { (withdraw(ticket)) } }
+            @if may { td data-what="" { (withdraw(ticket, asked)) } }
         }
     }
 }

@@ -22,10 +22,17 @@ pub async fn ticket(console: &Console, ticket: &str, visitor: &Visitor) -> Resul
             return Err("the appliance is stopping".to_owned());
         }
     };
-    Ok(still(console, "Ticket", visitor, &in_full(&ticket, &intents, left_out, visitor)))
+    let asked = console.asked_of(&ticket).await;
+    let withdrawn = withdraw(&ticket, asked.as_ref());
+    Ok(still(console, "Ticket", visitor, &in_full(&ticket, (&intents, left_out), &withdrawn, visitor)))
 }
 
-fn in_full(ticket: &TicketView, intents: &[IntentView], left_out: u64, visitor: &Visitor) -> Markup {
+fn in_full(
+    ticket: &TicketView,
+    (intents, left_out): (&[IntentView], u64),
+    withdrawn: &Markup,
+    visitor: &Visitor,
+) -> Markup {
     html! {
         section {
             dl {
@@ -48,7 +55,7 @@ fn in_full(ticket: &TicketView, intents: &[IntentView], left_out: u64, visitor: 
             section.acts {
                 h2 { "Withdraw it" }
                 p.soft { "It waits no longer, and its agent hears so. You give a reason, and sign it with your passkey." }
-                (withdraw(ticket))
+                (withdrawn)
             }
         }
         (dialog())
