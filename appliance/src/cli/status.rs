@@ -124,10 +124,11 @@ fn queue(out: &mut impl std::io::Write, status: &Status) -> std::io::Result<()> 
         counted(queue.awaiting_approval, "awaits", "await"),
         queue.intents_max
     )?;
-    match queue.oldest_ms {
-        Some(oldest) => writeln!(out, "  oldest      waits since {}", super::utc(Timestamp(oldest))),
+    let oldest = [("oldest     ", queue.oldest_ms), ("oldest hold", queue.oldest_hold_ms)];
+    oldest.into_iter().try_for_each(|(what, since)| match since {
+        Some(since) => writeln!(out, "  {what} waits since {}", super::utc(Timestamp(since))),
         None => Ok(()),
-    }
+    })
 }
 
 /// The warrant that lives, and what is to be reviewed.

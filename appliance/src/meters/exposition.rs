@@ -308,7 +308,7 @@ fn queue(sheet: &mut Sheet<'_>, status: &Status) -> Result {
     sheet.gauge("assent_queue_max_bytes", "Bytes that may wait: queue.bytes_max", queue.bytes_max)?;
     sheet.gauge_if(
         "assent_queue_oldest_timestamp_seconds",
-        "Since when the oldest waits",
+        "Since when the oldest of them waits: an intent that awaits approval is none",
         queue.oldest_ms.map(seconds),
     )?;
     sheet.gauge("assent_approvals_pending", "Intents that await approval", queue.awaiting_approval)

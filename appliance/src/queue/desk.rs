@@ -80,8 +80,11 @@ pub struct QueueStatus {
     pub intents_max: u64,
     /// Bytes that may.
     pub bytes_max: u64,
-    /// Since when the oldest waits, in milliseconds since 1970.
+    /// Since when the oldest waits that waits for the boundaries, in milliseconds since 1970.
     pub oldest_ms: Option<u64>,
+    /// Since when the oldest waits that waits for operators.
+    #[serde(default)]
+    pub oldest_hold_ms: Option<u64>,
 }
 
 /// What became of it.
@@ -135,8 +138,16 @@ impl QueueStatus {
     pub fn of(queue: &Queue) -> Self {
         let (queued, awaiting_approval) = queue.depths();
         let QueueLimits { intents: intents_max, bytes: bytes_max, .. } = queue.limits();
-        let oldest_ms = queue.oldest().map(|oldest| oldest.0);
-        Self { queued, awaiting_approval, bytes: queue.counts().bytes, intents_max, bytes_max, oldest_ms }
+        let (oldest, oldest_hold) = queue.oldest();
+        Self {
+            queued,
+            awaiting_approval,
+            bytes: queue.counts().bytes,
+            intents_max,
+            bytes_max,
+            oldest_ms: oldest.map(|since| since.0),
+            oldest_hold_ms: oldest_hold.map(|since| since.0),
+        }
     }
 }
 

@@ -215,8 +215,13 @@ impl Index {
         held.map(|(_, held)| &held.line).filter(|line| line.ticket() == ticket)
     }
 
-    pub(super) fn oldest(&self) -> Option<Timestamp> {
-        self.held.values().map(|held| held.line.since).min()
+    /// Since when the oldest waits of those that can be decided, and of those that await approval.
+    pub(super) fn oldest(&self) -> (Option<Timestamp>, Option<Timestamp>) {
+        let of = |is_meant: fn(&Line) -> bool| {
+            let lines = self.held.values().map(|held| &held.line);
+            lines.filter(|line| is_meant(line)).map(|line| line.since).min()
+        };
+        (of(Line::is_ready), of(Line::awaits_approval))
     }
 
     pub(super) fn depths(&self) -> ([u64; 4], u64) {
@@ -299,6 +304,19 @@ mod tests {
         assert!(watch.try_recv() == Err(oneshot::error::TryRecvError::Closed), "it hears of the change");
         assert_eq!(index.depths(), ([0, 0, 2, 0], 0));
         assert_eq!(drained(&mut index), [7]);
+    }
+
+    #[test]
+    fn the_oldest_that_can_be_decided_is_told_apart_from_the_oldest_hold() {
+        let mut index = Index::default();
+        assert_eq!(index.oldest(), (None, None));
+        let hold = Line { state: State::AwaitingApproval(Vec::new()), ..line(3, Priority::High, 900) };
+        index.insert(hold.clone());
+        assert_eq!(index.oldest(), (None, Some(Timestamp(3))), "0 are queued");
+        index.insert(line(8, Priority::Low, 900));
+        assert_eq!(index.oldest(), (Some(Timestamp(8)), Some(Timestamp(3))));
+        index.replace(Line { state: State::Approved(Vec::new()), ..hold });
+        assert_eq!(index.oldest(), (Some(Timestamp(3)), None), "it can be decided now");
     }
 
     #[test]

@@ -221,9 +221,9 @@ impl Queue {
         self.lock().depths()
     }
 
-    /// When the oldest of them began to wait.
+    /// When the oldest of those that can be decided began to wait, and of those that await approval.
     #[must_use]
-    pub fn oldest(&self) -> Option<Timestamp> {
+    pub fn oldest(&self) -> (Option<Timestamp>, Option<Timestamp>) {
         self.lock().oldest()
     }
 

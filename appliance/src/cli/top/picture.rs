@@ -228,7 +228,9 @@ fn latency_lines(latency: Option<&Latency>) -> [Line<'static>; 2] {
 fn people_lines(status: &Status, palette: Palette) -> Vec<Line<'static>> {
     let queue = &status.queue;
     let [low, normal, high, critical] = queue.queued;
-    let oldest = queue.oldest_ms.map(|oldest| format!(", oldest {}", age(oldest, status.now_ms)));
+    let oldest = |since: Option<u64>| {
+        since.map(|oldest| format!(", oldest {}", age(oldest, status.now_ms))).unwrap_or_default()
+    };
     let stands = &status.break_glass;
     let reviews = format!("reviews     {} open, {} OVERDUE", stands.reviews_open, stands.reviews_overdue);
     let warrant = match &stands.warrant {
@@ -243,11 +245,12 @@ fn people_lines(status: &Status, palette: Palette) -> Vec<Line<'static>> {
     vec![
         Line::raw(format!(
             "queue       {critical} crit {high} high {normal} norm {low} low{}",
-            oldest.unwrap_or_default()
+            oldest(queue.oldest_ms)
         )),
         Line::raw(format!(
-            "holds       {} of at most {}",
+            "holds       {}{} of at most {}",
             queue.awaiting_approval,
+            oldest(queue.oldest_hold_ms),
             grouped(queue.intents_max)
         )),
         if stands.reviews_overdue > 0 {

@@ -87,7 +87,7 @@ fn an_outage_is_drawn_with_its_cause_and_since_when() {
     (status.counters.unsigned_entries, status.counters.refused_unlogged) = (4321, 7);
     status.queue.queued = [1, 20, 300, 4];
     status.queue.oldest_ms = Some(status.now_ms - 90_000);
-    status.queue.awaiting_approval = 5;
+    (status.queue.awaiting_approval, status.queue.oldest_hold_ms) = (5, Some(status.now_ms - 10_800_000));
     (status.break_glass.reviews_open, status.break_glass.reviews_overdue) = (3, 1);
     (status.escalations.open, status.escalations.lost) = (2, 1);
     status.now_ms += 1000;

@@ -36,6 +36,7 @@ pub(super) async fn live(console: &Console, moment: &Moment, visitor: &Visitor) 
                 div { dt { "room" } dd { (queue.intents_max) } }
             }
             @if let Some(oldest) = queue.oldest_ms { p { "The oldest waits since " (time(oldest)) "." } }
+            @if let Some(oldest) = queue.oldest_hold_ms { p { "The oldest hold waits since " (time(oldest)) "." } }
             @if tickets.is_empty() {
                 p { "Nothing waits." }
             } @else {
