@@ -378,7 +378,7 @@ fn about(key: &Enrolled) -> String {
 fn view(key: &Enrolled) -> PasskeyView {
     PasskeyView {
         fingerprint: key.fingerprint(),
-        line: key.line.clone(),
+        line: format!("{} {}", key.line, key.name),
         since_ms: key.since.0,
         used_ms: key.used.map(|used| used.0),
         revoked_ms: key.revoked.map(|revoked| revoked.0),

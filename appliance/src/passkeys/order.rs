@@ -32,7 +32,7 @@ pub enum OperatorOrder {
 pub struct PasskeyView {
     /// As `ssh-keygen -l` shows it.
     pub fingerprint: String,
-    /// The SSH public key: type and key, as the bundle's `operators.toml` and other lists take it.
+    /// The SSH public key: type, key and the operator's name, as every list of operators takes it.
     pub line: String,
     /// When it was enrolled, in milliseconds since 1970.
     pub since_ms: u64,

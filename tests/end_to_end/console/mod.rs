@@ -149,11 +149,7 @@ fn assert_rows_differ(tab: &Tab, rows: usize) {
 fn what_waits_is_withdrawn_with_a_reason_and_two_passkeys_open_what_must_not_open_by_itself() {
     let mut site = Site::open();
     let (first, second) = (Tab::open(), Tab::open());
-    let lines = [site.enrol(&first, "eve"), site.enrol(&second, "max")]
-        .into_iter()
-        .zip(["eve", "max"])
-        .map(|(line, name)| format!("{line} {name}"))
-        .collect::<Vec<_>>();
+    let lines = [site.enrol(&first, "eve"), site.enrol(&second, "max")];
     site.staff(&lines);
     site.log_in(&first);
     site.log_in(&second);

@@ -18,8 +18,8 @@ fn what_an_operator_signs_is_an_ssh_signature_of_their_key_over_that_statement()
     let leaves = console.acts().len();
     let Assented { by, key, signature } =
         console.sign((&mut authenticator, &cookie), Act::AnswerHold, STATEMENT).unwrap();
-    assert_eq!((by.as_str(), &key), ("alice", &console.passkeys.list()[0].keys[0].line));
-    let line = format!("{key} alice");
+    let line = console.passkeys.list()[0].keys[0].line.clone();
+    assert_eq!((by.as_str(), format!("{key} alice")), ("alice", line.clone()));
     let quorum = Quorum::of_lines([line.as_str()], 1).unwrap();
     assert_eq!(quorum.verify_one("assent-approval@v1", STATEMENT.as_bytes(), &signature), Ok(0));
     assert!(quorum.verify_one("assent-approval@v1", OTHER.as_bytes(), &signature).is_err());

@@ -11,7 +11,16 @@ fn a_link_enrols_one_passkey_and_is_spent() {
     let mut first = Authenticator::new(ORIGIN);
     let view = console.enrol_with(&mut first, &token).unwrap();
     let expected = OperatorKey::of_passkey(first.point(), "console.example.org", "alice").unwrap();
-    assert_eq!((view.line.as_str(), &view.fingerprint), (&*expected.line(), &expected.fingerprint()));
+    assert_eq!(
+        (&view.line, &view.fingerprint),
+        (&format!("{} alice", expected.line()), &expected.fingerprint())
+    );
+    let listed = OperatorKey::parse(&view.line).unwrap();
+    assert_eq!(
+        (listed.name(), listed.line()),
+        ("alice", expected.line()),
+        "a list takes it as it is printed"
+    );
     let mut second = Authenticator::new(ORIGIN);
     assert_eq!(refused(console.enrol_with(&mut second, &token)), "link");
     assert_eq!(refused(console.passkeys.begin_enrolment("nonsense", console.now())), "link");
