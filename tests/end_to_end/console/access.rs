@@ -147,5 +147,7 @@ fn look_at_a_drill(site: &Site, tab: &Tab, transfers: &[Intent], all: &mut Vec<S
     assert_eq!(tab.value("document.querySelectorAll('.drill rect.closed').length"), 1);
     look(tab, "drill", all);
     tab.goto(&site.at("/drills"));
+    let told = tab.text("main");
+    assert!(told.contains("assent drill run --live") && told.contains("scratch appliances"), "{told}");
     look(tab, "/drills", all);
 }

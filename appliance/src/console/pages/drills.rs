@@ -1,4 +1,4 @@
-//! Drills: which there were, and the timeline of one, drawn and as a list.
+//! Drills that ran against this appliance: which there were, and the timeline of one, drawn and as a list.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -20,7 +20,7 @@ pub fn drills(console: &Console, found: &Result<Found, StoreError>, visitor: &Vi
         "Drills",
         visitor,
         &html! {
-            p { "A drill rehearses a failure. It is marked in the log where the HSM is a simulator; " code { "assent drill run" } " writes a report of its own beside." }
+            (which())
             @match found {
                 Err(error) => p.warn { "The log cannot be read: " (error) },
                 Ok(found) if found.hits.is_empty() => p { "None in the last " (found.searched) " entries." },
@@ -28,6 +28,14 @@ pub fn drills(console: &Console, found: &Result<Found, StoreError>, visitor: &Vi
             }
         },
     )
+}
+
+/// Which drills are here, and where the others are.
+fn which() -> Markup {
+    html! {
+        p { "A drill rehearses a failure. Here are those that ran against this appliance, with " code { "assent drill run --live" } ": its log is marked at the beginning and the end of each." }
+        p.soft { "What " code { "assent drill run" } " rehearses without that runs on scratch appliances, and is not here: it writes its report, " code { "drills.html" } ", where it ran." }
+    }
 }
 
 fn marks(found: &Found) -> Markup {
