@@ -69,6 +69,38 @@ fn links_between_files_lead_somewhere() {
     hold("let the link lead to a file that exists", &breaches);
 }
 
+/// The programs of the package that are on nobody's path, by where it puts them.
+fn out_of_path(manifest: &File) -> Vec<(String, String)> {
+    let assets = manifest.lines().filter(|(_, line)| line.contains("\"usr/lib/assent/\", \"755\""));
+    let name =
+        |line: &str| line.split('"').nth(1).and_then(|built| built.rsplit('/').next()).map(str::to_owned);
+    let names = assets.filter_map(|(_, line)| name(line));
+    names.map(|name| (format!("/usr/lib/assent/{name}"), name)).collect()
+}
+
+#[test]
+fn the_runbook_names_what_is_on_no_path_by_where_the_package_puts_it() {
+    let tree = Tree::read();
+    let named = |path: &str| tree.ending(path).into_iter().find(|file| file.path == path);
+    let manifest =
+        named("appliance/Cargo.toml").unwrap_or_else(|| panic!("the package's manifest is missing"));
+    let runbook = named("appliance/OPERATING.md").unwrap_or_else(|| panic!("the runbook is missing"));
+    let programs = out_of_path(manifest);
+    assert!(programs.iter().any(|(_, name)| name == "firmware-sim"), "the package has none: {programs:?}");
+    let mut breaches = Vec::new();
+    for (number, line) in runbook.lines() {
+        for (path, name) in &programs {
+            let is_bare = |typed: &str| typed.starts_with(&format!("{name} "));
+            if spans(line).chain([line]).any(is_bare) {
+                breaches.push(format!(
+                    "OPERATING.md:{number}: `{name}` is {path} where the package is installed"
+                ));
+            }
+        }
+    }
+    hold("write where the package puts it", &breaches);
+}
+
 #[test]
 fn links_and_spans_are_found() {
     let line = "see [a](b.md#c), [d](https://e/f) and `g/h`, `i`";
