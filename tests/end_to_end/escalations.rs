@@ -11,6 +11,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::operators::{clear, inject, staffed};
+use crate::support::ports::free_port;
 use crate::support::{Appliance, assent, eventually};
 
 /// What a receiver was sent: ids of events, and what they say.
@@ -72,7 +73,7 @@ fn kind(event: &Value) -> &str {
 }
 
 pub(crate) fn free_address() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port")
+    SocketAddr::from(([127, 0, 0, 1], free_port()))
 }
 
 pub(crate) fn webhook(name: &str, address: SocketAddr) -> String {

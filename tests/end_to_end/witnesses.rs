@@ -4,6 +4,7 @@ use std::path::Path;
 
 use crate::support::agent::{Agent, retail};
 use crate::support::go::Auditor;
+use crate::support::ports::free_port;
 use crate::support::{Appliance, Hsm, assent, eventually};
 use appliance::http::client::{Client, Reply};
 use appliance::serving::status::Status;
@@ -23,11 +24,6 @@ fn told(appliance: &Appliance, arguments: &[&str]) -> String {
     let (code, out, talk) = assent(Some(&appliance.config()), arguments);
     assert_eq!(code, 0, "assent {arguments:?}: {talk}");
     out.trim_end().to_owned()
-}
-
-fn free_port() -> u16 {
-    let free = std::net::TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr());
-    free.expect("a free port").port()
 }
 
 impl Party {

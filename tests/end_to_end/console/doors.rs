@@ -16,6 +16,7 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 
 use crate::queue::open_shop;
 use crate::support::Appliance;
+use crate::support::ports::free_port;
 
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -52,8 +53,7 @@ fn open(authority: &Authority) -> (Appliance, SocketAddr) {
     let (mut appliance, agent) = open_shop("");
     drop(agent);
     assert!(appliance.stop(), "it stops");
-    let free = std::net::TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr());
-    let address = free.expect("a free port");
+    let address = SocketAddr::from(([127, 0, 0, 1], free_port()));
     let ca = appliance.folder.path().join("browsers.pem");
     std::fs::write(&ca, &authority.1).expect("a file");
     let console = format!(

@@ -7,6 +7,7 @@ use super::browser::Tab;
 use crate::approvals::{FACTS, load};
 use crate::queue::{kinds, open_shop};
 use crate::support::agent::Agent;
+use crate::support::ports::free_port;
 use crate::support::{Appliance, assent};
 
 /// An appliance with a console. Its operators: eve, who may do all, max, who keeps it running, ann and ben, who are security, and
@@ -22,8 +23,7 @@ impl Site {
         let (mut appliance, agent) = open_shop("");
         drop(agent);
         assert!(appliance.stop(), "it stops");
-        let free = std::net::TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr());
-        let origin = format!("http://localhost:{}", free.expect("a free port").port());
+        let origin = format!("http://localhost:{}", free_port());
         let listen = origin.replace("http://localhost", "127.0.0.1");
         let console = format!(
             "[console]\nlisten = \"{listen}\"\norigin = \"{origin}\"\n[[console.operator]]\nname = \"eve\"\nroles = [\"viewer\", \"approver\", \"sre\", \"security\"]\n[[console.operator]]\nname = \"max\"\nroles = [\"viewer\", \"sre\"]\n[[console.operator]]\nname = \"ann\"\nroles = [\"security\"]\n[[console.operator]]\nname = \"ben\"\nroles = [\"security\"]\n[[console.operator]]\nname = \"vic\"\nroles = [\"viewer\"]\n"

@@ -6,6 +6,7 @@
 use std::path::Path;
 use std::process::Command;
 
+use crate::support::ports::free_port;
 use crate::support::{ASSENT, softhsm};
 
 /// The sections that are run.
@@ -69,8 +70,7 @@ fn every_command_of_the_ceremony_works_as_written() {
     std::fs::create_dir(folder.join("tokens")).expect("a folder");
     let softhsm = format!("directories.tokendir = {}/tokens\nobjectstore.backend = file\n", folder.display());
     std::fs::write(folder.join("softhsm2.conf"), softhsm).expect("a file");
-    let free = std::net::UdpSocket::bind("127.0.0.1:0").and_then(|socket| socket.local_addr());
-    let script = script(&document, folder, free.expect("a free port").port());
+    let script = script(&document, folder, free_port());
     let programs = Path::new(ASSENT).parent().expect("a folder").display().to_string();
     let path = std::env::var("PATH").unwrap_or_default();
     let output = Command::new("sh")

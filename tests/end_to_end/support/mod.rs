@@ -7,6 +7,7 @@
 
 pub(crate) mod agent;
 pub(crate) mod go;
+pub(crate) mod ports;
 pub(crate) mod raw;
 pub(crate) mod softhsm;
 
@@ -86,8 +87,7 @@ impl Appliance {
     /// One that has a folder, and on the simulator nothing in it.
     pub(crate) fn unfounded(hsm: Hsm) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
-        let free = std::net::UdpSocket::bind("127.0.0.1:0").and_then(|socket| socket.local_addr());
-        let port = free.expect("a free port").port();
+        let port = ports::free_port();
         if hsm == Hsm::SoftHsm {
             softhsm::provision(folder.path(), port);
         }
