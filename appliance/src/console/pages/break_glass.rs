@@ -94,8 +94,8 @@ fn of_reviews(uses: &[ReviewView], left_out: u64, now: u64, visitor: &Visitor) -
                             td data-what="Use" { a href=(format!("/breakglass/{}", used.leaf)) { (used.leaf) } }
                             td data-what="When" { (time(used.time_ms)) }
                             td data-what="Principal" { (peers(&used.principal, ROW)) }
-                            td data-what="Action" { (peers(&used.action, ROW)) }
-                            td data-what="Resource" { (peers(&used.resource, ROW)) }
+                            td data-what="Action" { (super::hold::uid(&used.action, ROW)) }
+                            td data-what="Resource" { (super::hold::uid(&used.resource, ROW)) }
                             td data-what="Review" { (review(used, now, visitor)) }
                         }
                     } }
