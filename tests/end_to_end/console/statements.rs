@@ -20,10 +20,11 @@ fn a_statement_is_shown_by_its_lines_and_a_reason_that_hides_something_is_refuse
     tab.goto(&site.at("/queue"));
     tab.wait("one waits", "document.querySelector('button.act')");
     let ticket = tab.value("JSON.parse(document.querySelector('button.act').dataset.wish).ticket");
+    let shown = tab.value("document.querySelector('button.act').dataset.shown");
     let begin = |reason: &str| {
         let now = site.appliance.status().expect("it answers").now_ms;
         let wish = json!({"act": "cancel", "ticket": ticket, "reason": reason});
-        tab.post("/act/begin", &json!({"wish": wish, "shown": "", "heard_ms": now}))
+        tab.post("/act/begin", &json!({"wish": wish, "shown": shown, "heard_ms": now}))
     };
     for hidden in ["paid \u{202e}000,1", "down\u{2028}ticket another", "a\u{200b}b"] {
         let told = begin(hidden);
@@ -65,11 +66,10 @@ fn a_statement_is_shown_by_its_lines_and_a_reason_that_hides_something_is_refuse
 fn a_signature_by_a_key_that_is_not_listed_is_refused_and_what_waits_for_another_is_told_with_its_end() {
     let mut site = Site::open();
     let (eve, mut other) = (Tab::open(), Tab::open());
-    let lines =
-        [("eve", &eve), ("ann", &other)].map(|(name, tab)| format!("{} {name}", site.enrol(tab, name)));
+    let lines = [("eve", &eve), ("ann", &other)].map(|(name, tab)| site.enrol(tab, name));
     // The third of the charter need not sign, and is here only so that somebody could review.
     other.take_authenticator();
-    let max = format!("{} max", site.enrol(&other, "max"));
+    let max = site.enrol(&other, "max");
     charter(&site, &[lines.as_slice(), &[max]].concat());
     site.staff(&lines);
 
