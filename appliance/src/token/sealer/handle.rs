@@ -30,6 +30,17 @@ impl Default for Share {
     }
 }
 
+impl Share {
+    /// A place out of this share and of all places.
+    async fn place(&self, bytes: usize, places: &Arc<Semaphore>) -> Option<Place> {
+        let room = u32::try_from((1 + bytes / PLACE_BYTES).min(MAX_PLACES_PER_PRINCIPAL)).ok()?;
+        // The share first: whoever has used theirs up stands in nobody's way.
+        let of_share = Arc::clone(&self.0).acquire_many_owned(room).await.ok()?;
+        let of_all = Arc::clone(places).acquire_many_owned(room).await.ok()?;
+        Some(Place { _of_share: of_share, _of_all: of_all })
+    }
+}
+
 /// A place among the drafts that wait, until it is dropped.
 #[derive(Debug)]
 pub struct Place {
@@ -55,11 +66,7 @@ impl SealerHandle {
     /// A place among the drafts that wait, for a frame of so many bytes, out of the share of whoever asks. While there is none
     /// the caller waits, and its peer with it.
     pub async fn place(&self, bytes: usize, share: &Share) -> Option<Place> {
-        let room = u32::try_from((1 + bytes / PLACE_BYTES).min(MAX_PLACES_PER_PRINCIPAL)).ok()?;
-        // The share first: whoever has used theirs up stands in nobody's way.
-        let of_share = Arc::clone(&share.0).acquire_many_owned(room).await.ok()?;
-        let of_all = Arc::clone(&self.places).acquire_many_owned(room).await.ok()?;
-        Some(Place { _of_share: of_share, _of_all: of_all })
+        share.place(bytes, &self.places).await
     }
 
     /// Hears whether the disk hangs: then whoever waits is to be refused, and nothing more is taken in.
@@ -124,5 +131,56 @@ impl SealerHandle {
     #[must_use]
     pub const fn gauges(&self) -> &Arc<Gauges> {
         &self.gauges
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::limits::MAX_WAITING_DRAFTS;
+
+    /// As many places as are to be had at once, for frames of so many bytes.
+    fn all_that_are_had(share: &Share, places: &Arc<Semaphore>, bytes: usize) -> Vec<Place> {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let had = |_| {
+            let place = std::pin::pin!(share.place(bytes, places));
+            // Polled once: what has to wait is none.
+            runtime.block_on(async { at_once(place).await })
+        };
+        (0..=MAX_WAITING_DRAFTS).map_while(had).collect()
+    }
+
+    async fn at_once(mut place: std::pin::Pin<&mut impl Future<Output = Option<Place>>>) -> Option<Place> {
+        std::future::poll_fn(|context| match place.as_mut().poll(context) {
+            std::task::Poll::Ready(place) => std::task::Poll::Ready(place),
+            std::task::Poll::Pending => std::task::Poll::Ready(None),
+        })
+        .await
+    }
+
+    #[test]
+    fn whoever_floods_has_its_share_of_the_places_and_others_find_room() {
+        let places = Arc::new(Semaphore::new(MAX_WAITING_DRAFTS));
+        let (flood, other) = (Share::default(), Share::default());
+        let taken = all_that_are_had(&flood, &places, 100);
+        assert_eq!(taken.len(), MAX_PLACES_PER_PRINCIPAL);
+        assert_eq!(all_that_are_had(&other, &places, 100).len(), MAX_PLACES_PER_PRINCIPAL);
+        assert!(all_that_are_had(&flood, &places, 100).is_empty());
+        drop(taken);
+        assert_eq!(all_that_are_had(&flood, &places, 100).len(), MAX_PLACES_PER_PRINCIPAL);
+    }
+
+    #[test]
+    fn large_frames_take_as_many_places_as_they_fill_and_the_largest_no_more_than_a_share() {
+        let places = Arc::new(Semaphore::new(MAX_WAITING_DRAFTS));
+        let large = all_that_are_had(&Share::default(), &places, 63 * PLACE_BYTES);
+        assert_eq!(large.len(), MAX_PLACES_PER_PRINCIPAL / 64);
+        drop(large);
+        assert_eq!(all_that_are_had(&Share::default(), &places, usize::MAX / 2).len(), 1);
+        // However many flood, what waits is bounded.
+        let shares: Vec<Share> = (0..9).map(|_| Share::default()).collect();
+        let taken: Vec<Place> =
+            shares.iter().flat_map(|share| all_that_are_had(share, &places, 100)).collect();
+        assert_eq!((taken.len(), places.available_permits()), (MAX_WAITING_DRAFTS, 0));
     }
 }
