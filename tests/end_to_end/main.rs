@@ -65,6 +65,8 @@ mod tampering;
 #[cfg(test)]
 mod traces;
 #[cfg(test)]
+mod unread;
+#[cfg(test)]
 mod unsigned;
 #[cfg(test)]
 mod walk;

@@ -165,7 +165,11 @@ impl Exposition {
             .iter()
             .zip(door.frames())
             .map(|(refusal, count)| ([("reason", refusal.name())], count));
-        sheet.counters("assent_frames_refused_total", "Frames that were refused as a whole", frames)
+        sheet.counters(
+            "assent_frames_refused_total",
+            "Frames that were refused as a whole, and replies that were taken back",
+            frames,
+        )
     }
 
     fn signing(&self, sheet: &mut Sheet<'_>, status: &Status) -> Result {

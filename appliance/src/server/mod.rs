@@ -9,6 +9,7 @@ mod counts;
 mod drain;
 mod frame;
 pub mod record;
+mod replies;
 
 use std::sync::Arc;
 
@@ -23,6 +24,7 @@ pub use self::drain::Stage;
 use self::drain::{Drain, UnderWay};
 use self::frame::{Arrived, Unread};
 use self::record::Record;
+use self::replies::Replies;
 use crate::clock::Clock;
 use crate::identity::{Peer, Registry, SpiffeId};
 use crate::limits::{
@@ -37,16 +39,23 @@ use crate::token::Answer;
 #[derive(Debug)]
 pub struct Server {
     endpoint: Endpoint,
-    pipeline: Arc<Pipeline>,
+    door: Arc<Door>,
     registry: Arc<Registry>,
     accept_unregistered: bool,
     clock: Clock,
     notices: Notices,
     connections: Connections,
     lanes: Lanes,
+    drain: Drain,
+}
+
+/// What each stream needs to be answered.
+#[derive(Debug)]
+struct Door {
+    pipeline: Arc<Pipeline>,
+    replies: Replies,
     record: Arc<Record>,
     counts: Arc<SocketCounts>,
-    drain: Drain,
 }
 
 impl Server {
@@ -61,25 +70,25 @@ impl Server {
         notices: Notices,
     ) -> Self {
         let connections = Connections::new(streams);
+        let counts = Arc::new(SocketCounts::new(connections.clone()));
+        let door = Door { pipeline, replies: Replies::default(), record: Arc::default(), counts };
         Self {
             endpoint,
-            pipeline,
+            door: Arc::new(door),
             registry,
             accept_unregistered,
             clock,
             notices,
-            counts: Arc::new(SocketCounts::new(connections.clone())),
             connections,
             lanes: Lanes::default(),
-            record: Arc::default(),
             drain: Drain::default(),
         }
     }
 
     /// What left the socket.
     #[must_use]
-    pub const fn record(&self) -> &Arc<Record> {
-        &self.record
+    pub fn record(&self) -> &Arc<Record> {
+        &self.door.record
     }
 
     /// Which certificates are good.
@@ -90,8 +99,8 @@ impl Server {
 
     /// What was counted at the socket.
     #[must_use]
-    pub const fn counts(&self) -> &Arc<SocketCounts> {
-        &self.counts
+    pub fn counts(&self) -> &Arc<SocketCounts> {
+        &self.door.counts
     }
 
     /// Runs until its stage is to close; then waits for those who are being answered, and closes. An answer that a peer has not
@@ -128,7 +137,7 @@ impl Server {
         if !self.drain.takes() {
             incoming.refuse();
         } else if open >= MAX_CONNECTIONS {
-            self.counts.turned_away(Unwelcome::Full);
+            self.counts().turned_away(Unwelcome::Full);
             incoming.refuse();
         } else if open >= MAX_UNVALIDATED_CONNECTIONS && !incoming.remote_address_validated() {
             // Retry fails only where the address is validated already.
@@ -144,24 +153,24 @@ impl Server {
         let connection = match tokio::time::timeout(HANDSHAKE_DEADLINE, incoming).await {
             Ok(Ok(connection)) => connection,
             Ok(Err(error)) => {
-                self.counts.turned_away(Unwelcome::Handshake);
+                self.counts().turned_away(Unwelcome::Handshake);
                 return tracing::debug!(%peer, %error, "handshake failed");
             }
             Err(_) => {
-                self.counts.turned_away(Unwelcome::Handshake);
+                self.counts().turned_away(Unwelcome::Handshake);
                 return tracing::debug!(%peer, "handshake took too long");
             }
         };
         let peer = match crate::identity::peer(&connection) {
             Ok(peer) => peer,
             Err(error) => {
-                self.counts.turned_away(Unwelcome::Unnamed);
+                self.counts().turned_away(Unwelcome::Unnamed);
                 tracing::warn!(%error, "peer refused");
                 return connection.close(code(Refusal::Unauthenticated), b"certificate names no agent");
             }
         };
         if !self.registry.admits(&peer, self.accept_unregistered) {
-            self.counts.turned_away(Unwelcome::Unenrolled);
+            self.counts().turned_away(Unwelcome::Unenrolled);
             tracing::warn!(principal = %peer.id, "agent is revoked or not enrolled");
             return connection.close(code(Refusal::Unauthenticated), b"agent is revoked or not enrolled");
         }
@@ -186,11 +195,9 @@ impl Server {
                 drop(send.reset(code(Refusal::ShuttingDown)));
                 continue;
             };
-            let (pipeline, principal) = (Arc::clone(&self.pipeline), Arc::clone(&principal));
-            let door = (Arc::clone(&self.record), Arc::clone(&self.counts));
-            let lane = Arc::clone(&lane);
+            let (door, principal, lane) = (Arc::clone(&self.door), Arc::clone(&principal), Arc::clone(&lane));
             tokio::spawn(async move {
-                answer(&pipeline, &door, (&principal, &lane), under_way, (send, receive)).await;
+                door.answer((&principal, &lane), under_way, (send, receive)).await;
             });
         }
     }
@@ -214,62 +221,99 @@ impl Server {
     }
 }
 
-/// Reads one frame, has it answered, and sends the reply.
-async fn answer(
-    pipeline: &Pipeline,
-    (record, counts): &(Arc<Record>, Arc<SocketCounts>),
-    (principal, lane): (&SpiffeId, &Lane),
-    mut under_way: UnderWay,
-    (mut send, mut receive): (SendStream, RecvStream),
-) {
-    let reply = match frame::read(&mut receive, pipeline, lane).await {
-        Ok(Arrived { frame, turn, trace }) => tokio::select! {
-            biased;
-            answer = pipeline.answer(principal, (lane, turn), (frame, trace)) => {
-                answer.map(|answer| leaving(answer, pipeline, record))
-            }
-            // Nobody decides any more: whoever waits for a place or a ticket is told to come back.
-            () = under_way.closes() => None,
-        },
-        Err(unread @ (Unread::TooLong | Unread::Untraceable(_))) => {
-            tracing::debug!(%principal, ?unread, "frame refused");
-            let _ = receive.stop(code(Refusal::FrameInvalid));
-            Some(Answer::refused(Refusal::FrameInvalid))
-        }
-        Err(Unread::Gone) => return,
-        Err(Unread::Late) => {
-            let _ = receive.stop(code(Refusal::FrameInvalid));
-            return drop(send.reset(code(Refusal::FrameInvalid)));
-        }
-    };
-    match reply {
-        Some(Answer { frame: reply, tokens, refused }) => {
-            refused.into_iter().for_each(|refusal| counts.refused(refusal));
-            let mut standing = pipeline.boundary().subscribe();
-            let closes = async { standing.wait_for(|standing| !standing.open).await.is_ok() };
-            tokio::select! {
+impl Door {
+    /// Reads one frame, has it answered, and sends the reply.
+    async fn answer(
+        &self,
+        (principal, lane): (&SpiffeId, &Lane),
+        mut under_way: UnderWay,
+        (mut send, mut receive): (SendStream, RecvStream),
+    ) {
+        let answer = match frame::read(&mut receive, &self.pipeline, lane).await {
+            Ok(Arrived { frame, turn, trace }) => tokio::select! {
                 biased;
-                // What has not left when it closes stays here; the log keeps it, and asking again fetches it.
-                true = closes, if tokens > 0 => drop(send.reset(code(Refusal::TokenUnavailable))),
-                // A peer that is gone, or does not read, loses only its own answer, which the log keeps.
-                _ = tokio::time::timeout(FRAME_DEADLINE, send.write_all(&reply)) => drop(send.finish()),
+                answer = self.pipeline.answer(principal, (lane, turn), (frame, trace)) => {
+                    answer.map(|answer| self.leaving(answer))
+                }
+                // Nobody decides any more: whoever waits for a place or a ticket is told to come back.
+                () = under_way.closes() => None,
+            },
+            Err(unread @ (Unread::TooLong | Unread::Untraceable(_))) => {
+                tracing::debug!(%principal, ?unread, "frame refused");
+                let _ = receive.stop(code(Refusal::FrameInvalid));
+                Some(Answer::refused(Refusal::FrameInvalid))
             }
-            if under_way.is_last() {
-                // What closes would take back what has not arrived.
-                let _ = tokio::time::timeout(DRAIN_PATIENCE, send.stopped()).await;
+            Err(Unread::Gone) => return,
+            Err(Unread::Late) => {
+                let _ = receive.stop(code(Refusal::FrameInvalid));
+                return drop(send.reset(code(Refusal::FrameInvalid)));
+            }
+        };
+        match answer {
+            Some(answer) => self.send(answer, &under_way, send).await,
+            None => drop(send.reset(code(Refusal::ShuttingDown))),
+        }
+    }
+
+    /// The frame that leaves. Tokens that the sealer let out stay here when the boundary has closed since: they are
+    /// recorded, and asking again after re-arm fetches them.
+    fn leaving(&self, answer: Answer) -> Answer {
+        if answer.tokens == 0 || self.record.admit(answer.tokens, self.pipeline.boundary()) {
+            answer
+        } else {
+            Answer::refused(Refusal::TokenUnavailable)
+        }
+    }
+
+    /// Sends a reply, whole or not at all: what cannot leave whole has its stream reset. A large one is followed until its
+    /// peer has it.
+    async fn send(&self, answer: Answer, under_way: &UnderWay, mut send: SendStream) {
+        let Answer { frame, tokens, refused, place } = answer;
+        refused.into_iter().for_each(|refusal| self.counts.refused(refusal));
+        let mut way = self.replies.set_out(frame.len());
+        drop(place);
+        let mut standing = self.pipeline.boundary().subscribe();
+        let closes = async { standing.wait_for(|standing| !standing.open).await.is_ok() };
+        let stays = tokio::select! {
+            biased;
+            // What has not left when it closes stays here; the log keeps it, and asking again fetches it.
+            true = closes, if tokens > 0 => Some(Refusal::TokenUnavailable),
+            () = way.given_up() => Some(Refusal::QuotaExceeded),
+            stays = written(&mut send, frame) => stays,
+        };
+        if let Some(refusal) = stays {
+            return self.take_back(send, refusal);
+        }
+        // It fails where the peer wants no more of it.
+        let _ = send.finish();
+        if under_way.is_last() {
+            // What closes would take back what has not arrived.
+            let _ = tokio::time::timeout(DRAIN_PATIENCE, send.stopped()).await;
+        } else if way.takes_room() {
+            let was_given_up = tokio::select! {
+                _ = send.stopped() => false,
+                () = way.given_up() => true,
+            };
+            if was_given_up {
+                self.take_back(send, Refusal::QuotaExceeded);
             }
         }
-        None => drop(send.reset(code(Refusal::ShuttingDown))),
+    }
+
+    fn take_back(&self, mut send: SendStream, refusal: Refusal) {
+        self.counts.refused(refusal);
+        // It fails where the connection has ended.
+        let _ = send.reset(code(refusal));
     }
 }
 
-/// The frame that leaves. Tokens that the sealer let out stay here when the boundary has closed since: they are recorded,
-/// and asking again after re-arm fetches them.
-fn leaving(answer: Answer, pipeline: &Pipeline, record: &Record) -> Answer {
-    if answer.tokens == 0 || record.admit(answer.tokens, pipeline.boundary()) {
-        answer
-    } else {
-        Answer::refused(Refusal::TokenUnavailable)
+/// Hands a reply to QUIC, whole; or says why its stream is to be reset.
+async fn written(send: &mut SendStream, reply: Vec<u8>) -> Option<Refusal> {
+    match tokio::time::timeout(FRAME_DEADLINE, send.write_all_chunks(&mut [reply.into()])).await {
+        // A peer that is gone, or wants it no more, loses only its own answer, which the log keeps.
+        Ok(Ok(()) | Err(_)) => None,
+        // One that gives no room for it, too; but of what it has it must not believe that it is all.
+        Err(_) => Some(Refusal::QuotaExceeded),
     }
 }
 

@@ -12,8 +12,7 @@ use assent_proto::wire::{Head, Reply, Ruling, Verdict, append_refused, begin_dec
 use tokio::sync::oneshot;
 
 use super::parking::{Parked, Wishes};
-use super::sealer::Place;
-use crate::limits::SMALL_BATCH_INTENTS;
+use super::sealer::{Place, Seen};
 use crate::log::store::BatchKey;
 use crate::log::{Leaves, request_digest};
 use crate::meters::Tally;
@@ -32,13 +31,15 @@ pub struct Answer {
     pub tokens: u64,
     /// Why the frame was refused as a whole, where it was: then there are no decisions in the answer.
     pub refused: Option<Refusal>,
+    /// The place that its draft had, if there was one: it bounds what is answered and has not set out yet.
+    pub place: Option<Place>,
 }
 
 impl Answer {
     /// Decisions, in a frame that carries so many tokens.
     #[must_use]
     pub const fn decided(frame: Vec<u8>, tokens: u64) -> Self {
-        Self { frame, tokens, refused: None }
+        Self { frame, tokens, refused: None, place: None }
     }
 
     /// The frame was refused as a whole.
@@ -46,7 +47,7 @@ impl Answer {
     pub fn refused(refusal: Refusal) -> Self {
         let mut frame = Vec::with_capacity(2);
         append_refused(refusal, &mut frame);
-        Self { frame, tokens: 0, refused: Some(refusal) }
+        Self { frame, tokens: 0, refused: Some(refusal), place: None }
     }
 }
 
@@ -113,8 +114,8 @@ pub struct Draft {
     /// What of it is allowed under a warrant.
     pub(super) uses: Vec<Use>,
     answer: oneshot::Sender<Answer>,
-    /// Its place among those that wait; given back when it is answered.
-    _place: Place,
+    /// Its place among those that wait; its answer takes it along.
+    place: Place,
 }
 
 /// What was decided on a batch, as entries and as the beginning of its reply.
@@ -195,7 +196,7 @@ impl Draft {
             parked,
             uses,
             answer,
-            _place: place,
+            place,
         }
     }
 
@@ -205,15 +206,16 @@ impl Draft {
         Self { asked_by, ..self }
     }
 
-    /// Whether small ones should not have to wait for a row of its like.
-    pub(super) const fn is_large(&self) -> bool {
-        self.leaves.len() > SMALL_BATCH_INTENTS
+    /// What whoever chooses the drafts of a round looks at.
+    pub(super) const fn seen(&self) -> Seen {
+        Seen { key: self.key, asked_by: self.asked_by, intents: self.leaves.len() }
     }
 
     /// Answers with a frame that carries so many tokens. The peer may be gone, which changes nothing: the answer is
     /// recorded.
     pub(super) fn answer(self, frame: Vec<u8>, tokens: u64) {
-        let _ = self.answer.send(Answer::decided(frame, tokens));
+        let answer = Answer { place: Some(self.place), ..Answer::decided(frame, tokens) };
+        let _ = self.answer.send(answer);
     }
 
     /// Refuses the frame as a whole.

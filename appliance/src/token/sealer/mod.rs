@@ -5,6 +5,7 @@
 //! seal it turns into denials and logs without a signature. A commit that reports an error ends it, and the process.
 
 mod archive;
+mod choice;
 mod erasure;
 mod fence;
 mod gauges;
@@ -24,6 +25,7 @@ use assent_proto::note::{NoteError, VerifierKey};
 use assent_proto::number::{Epoch, LeafIndex, Timestamp, TreeSize};
 use tokio::sync::{Semaphore, oneshot, watch};
 
+pub(super) use choice::Seen;
 pub use erasure::{ErasureAnswer, ErasureOrder};
 pub use fence::{FenceInHsm, HsmFenceSettings};
 pub use gauges::{Gauges, Reading};
@@ -151,12 +153,8 @@ pub struct Sealer {
     /// Where the act stands that was written last.
     acted: Option<LeafIndex>,
     drafts: Vec<Draft>,
-    /// Whether the last round took drafts of the queue.
-    queue_had_its_turn: bool,
-    /// Since when no large batch was taken beside small ones.
-    rounds_without_large: u32,
-    /// Since when no small batch has waited.
-    rounds_without_small: u32,
+    /// Whose turn it is among them.
+    turns: choice::Turns,
     operations: Vec<Operation>,
     /// Intents of this outage that were refused without an entry since the last commit, which counts them.
     unlogged: u64,
@@ -232,9 +230,7 @@ impl Sealer {
             keys,
             queue,
             drafts: Vec::new(),
-            queue_had_its_turn: false,
-            rounds_without_large: u32::MAX,
-            rounds_without_small: u32::MAX,
+            turns: choice::Turns::default(),
             operations: Vec::new(),
             unlogged: 0,
             attempts: outage::Attempts::new(),

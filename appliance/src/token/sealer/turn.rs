@@ -13,9 +13,6 @@ use super::{Sealer, SealerError};
 use crate::break_glass::{Leave, UnderWarrant};
 use crate::clock::Stopwatch;
 use crate::disk::Room;
-use crate::limits::{
-    LARGE_INTENTS_BESIDE_SMALL, QUEUE_INTENTS_A_ROUND, ROUNDS_BETWEEN_LARGE, ROUNDS_BOUNDED_FOR_SMALL,
-};
 use crate::log::{Leaves, SignedCheckpoint};
 use crate::token::arming::Watched;
 use crate::token::cause::Cause;
@@ -48,46 +45,20 @@ impl Sealer {
         if self.boundary.is_open_in(epoch) { self.seal(drafts, epoch, key) } else { self.deny(drafts) }
     }
 
-    /// Takes drafts up to the limit of a round. One whose batch was decided before is answered from the log instead; a
-    /// second of the same batch in one round waits for the next, where it finds the first one's answer.
-    ///
-    /// Of the queue's there are only so many in a round, and none in the round behind one that had any, where agents wait:
-    /// so neither starves the other. The same holds of large batches where small ones wait.
+    /// Takes the drafts whose turn it is. One whose batch was decided before is answered from the log instead.
     fn next_drafts(&mut self) -> Result<Vec<Draft>, SealerError> {
-        let (mut chosen, mut entries, mut later): (Vec<Draft>, usize, Vec<Draft>) =
-            (Vec::new(), 0, Vec::new());
-        let yields = std::mem::take(&mut self.queue_had_its_turn)
-            && self.drafts.iter().any(|draft| draft.asked_by == AskedBy::Agent);
-        // Once one of the queue's waits for the next round, those behind it do, too: the queue has an order.
-        let (mut of_queue, mut queue_is_over) = (0, yields);
-        let small_wait = self.drafts.iter().any(|draft| !draft.is_large());
-        // Small ones that come while a round is made wait for it: where there were some, there will be more.
-        self.rounds_without_small = if small_wait { 0 } else { self.rounds_without_small.saturating_add(1) };
-        let bounds_large = self.rounds_without_small < ROUNDS_BOUNDED_FOR_SMALL;
-        let large_must_wait = self.rounds_without_large < ROUNDS_BETWEEN_LARGE && small_wait;
-        let mut of_large = 0;
+        let mut choice = self.turns.choose(self.settings.entries_max, self.drafts.iter().map(Draft::seen));
+        let (mut chosen, mut later) = (Vec::new(), Vec::new());
         for draft in std::mem::take(&mut self.drafts) {
-            let leaves = draft.leaves.len();
-            let is_fresh = draft.asked_by == AskedBy::Agent;
-            let has_turn =
-                is_fresh || (!queue_is_over && (of_queue == 0 || of_queue + leaves <= QUEUE_INTENTS_A_ROUND));
-            let large = if bounds_large && draft.is_large() { leaves } else { 0 };
-            let is_too_large = large > 0
-                && (large_must_wait || (of_large > 0 && of_large + large > LARGE_INTENTS_BESIDE_SMALL));
-            let fits = chosen.is_empty() || entries + leaves <= self.settings.entries_max;
-            if !fits || !has_turn || is_too_large || chosen.iter().any(|first| first.key == draft.key) {
-                queue_is_over |= !is_fresh;
+            let seen = draft.seen();
+            if !choice.may_take(&seen) {
                 later.push(draft);
             } else if let Some(draft) = self.answer_from_the_log(draft)? {
-                entries += leaves;
-                of_large += large;
-                of_queue += if is_fresh { 0 } else { leaves };
+                choice.take(&seen);
                 chosen.push(draft);
             }
         }
-        self.queue_had_its_turn = of_queue > 0;
-        self.rounds_without_large =
-            if of_large > 0 { 0 } else { self.rounds_without_large.saturating_add(1) };
+        self.turns = choice.end();
         self.drafts = later;
         Ok(chosen)
     }
