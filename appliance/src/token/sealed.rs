@@ -25,7 +25,7 @@ use crate::queue::Queue;
 ///
 /// ```compile_fail
 /// fn skip(sealed: appliance::token::Sealed, boundary: &appliance::token::TokenBoundary) {
-///     sealed.release(boundary, todo!());
+///     sealed.release(boundary, todo!(), |_| ());
 /// }
 /// ```
 #[derive(Debug)]
@@ -71,20 +71,25 @@ impl Sealed {
     /// Lets the answers out, which takes the receipt of the very commit that made them durable. Where the boundary closed
     /// meanwhile nothing goes out; the answers are recorded, and asking again after re-arm fetches them.
     ///
-    /// Gives how many tokens went out.
-    pub fn release(mut self, receipt: &Receipt, boundary: &TokenBoundary, queue: &Queue) -> u64 {
+    /// How many tokens go out is told before the first of them does: whoever has an answer finds it counted.
+    pub fn release(
+        mut self,
+        receipt: &Receipt,
+        boundary: &TokenBoundary,
+        queue: &Queue,
+        count: impl FnOnce(u64),
+    ) {
         assert_eq!(receipt.size(), self.checkpoint.size, "the receipt is for this round");
-        let tokens = self.round.allows();
         tell(&mut self.round, queue);
         if !boundary.is_open_in(self.epoch) {
-            self.round.drafts.into_iter().for_each(|draft| draft.refuse(Refusal::TokenUnavailable));
-            return 0;
+            count(0);
+            return self.round.drafts.into_iter().for_each(|draft| draft.refuse(Refusal::TokenUnavailable));
         }
+        count(self.round.allows());
         for (draft, reply) in self.round.drafts.into_iter().zip(self.replies) {
             let tokens = draft.counts.allows;
             draft.answer(reply, tokens);
         }
-        tokens
     }
 }
 
@@ -143,15 +148,14 @@ impl Unsigned {
     }
 
     /// Lets the answers out, which takes the receipt of the very commit that made them durable. Tokens under a warrant need no
-    /// open boundary, and count as none that do. Gives how many of them went out.
-    pub(super) fn release(mut self, receipt: &Receipt, queue: &Queue) -> u64 {
+    /// open boundary, and count as none that do. How many of them go out is told before the first does.
+    pub(super) fn release(mut self, receipt: &Receipt, queue: &Queue, count: impl FnOnce(u64)) {
         assert_eq!(receipt.size(), self.round.after.size(), "the receipt is for this round");
-        let warranted = self.round.warranted();
         tell(&mut self.round, queue);
+        count(self.round.warranted());
         for (draft, reply) in self.round.drafts.into_iter().zip(self.replies) {
             draft.answer(reply, 0);
         }
-        warranted
     }
 }
 

@@ -123,9 +123,9 @@ impl Sealer {
         self.keep(sealed.take_kept());
         self.operations.clear();
         self.checkpoints.send_replace(Some(checkpoint));
-        let tokens = sealed.release(&receipt, &self.boundary, &self.queue);
-        self.gauges.round(entries, tokens, &tally);
         self.show_size();
+        let count = |tokens| self.gauges.round(entries, tokens, &tally);
+        sealed.release(&receipt, &self.boundary, &self.queue, count);
         Ok(())
     }
 
@@ -208,9 +208,8 @@ impl Sealer {
         self.keep(written.take_kept());
         self.operations.clear();
         self.unlogged = 0;
-        let tokens = written.release(&receipt, &self.queue);
-        self.gauges.round(entries, tokens, &tally);
         self.show_size();
+        written.release(&receipt, &self.queue, |tokens| self.gauges.round(entries, tokens, &tally));
         Ok(())
     }
 
