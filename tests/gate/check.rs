@@ -12,6 +12,7 @@
 )]
 
 use std::collections::BTreeSet;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -42,9 +43,27 @@ fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/gate")
 }
 
+/// The gate as it was built with one feature. Nobody builds it with another while this is looked at: they all are one file.
+struct Library {
+    path: PathBuf,
+    _alone: File,
+}
+
+impl std::ops::Deref for Library {
+    type Target = Path;
+
+    fn deref(&self) -> &Path {
+        &self.path
+    }
+}
+
 /// Builds the gate with one feature and returns the library.
-fn library(feature: &str) -> PathBuf {
+fn library(feature: &str) -> Library {
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("../gate");
+    std::fs::create_dir_all(&target).unwrap();
+    // Each test may be a process of its own.
+    let alone = File::create(target.join("looked-at")).unwrap();
+    alone.lock().unwrap();
     let built = Command::new(env!("CARGO"))
         .args(["build", "--release", "--locked", "--offline", "--quiet", "--features", feature])
         .arg("--manifest-path")
@@ -54,7 +73,7 @@ fn library(feature: &str) -> PathBuf {
         .output()
         .unwrap();
     assert!(built.status.success(), "gate `{feature}`: {}", String::from_utf8_lossy(&built.stderr));
-    target.join("release/libgate.a")
+    Library { path: target.join("release/libgate.a"), _alone: alone }
 }
 
 fn output(program: &str, arguments: &[&str], library: &Path) -> String {
