@@ -19,8 +19,8 @@ pub const VOLUME_HEIGHT: u8 = 16;
 pub const MAX_VOLUME_HEIGHT: u8 = 20;
 /// Leaves of an entry bundle (C2SP tlog-tiles).
 pub const BUNDLE_LEAVES: u64 = 256;
-/// Bytes of a row with a piece of a round: with what redb adds to it, sixteen of its pages.
-pub const STORED_PIECE_BYTES: usize = 64 * 1024 - 64;
+/// Bytes of a row with a piece of a round: with what redb adds to it, 64 of its pages. In smaller ones a commit takes longer.
+pub const STORED_PIECE_BYTES: usize = 256 * 1024 - 64;
 /// Rounds that one commit takes out of the store because they stand in a volume,
 pub const MAX_DROPPED_ROUNDS: usize = 1024;
 /// and leaves that it takes out with them beyond twice as many as it adds.
