@@ -73,6 +73,8 @@ pub(crate) struct Appliance {
     pub(crate) folder: TempDir,
     /// Where agents connect; the same after a restart.
     port: u16,
+    /// What is started: `assent`, unless a test has it run otherwise.
+    pub(crate) program: OsString,
     process: Option<Child>,
 }
 
@@ -91,7 +93,7 @@ impl Appliance {
         if hsm == Hsm::SoftHsm {
             softhsm::provision(folder.path(), port);
         }
-        Self { folder, port, process: None }
+        Self { folder, port, program: ASSENT.into(), process: None }
     }
 
     /// Starts the process again on what the last one left behind.
@@ -132,7 +134,7 @@ impl Appliance {
 
     fn spawn(&mut self, words: &[OsString], arguments: &[&OsStr]) {
         let mut all = words.to_vec();
-        all.push(ASSENT.into());
+        all.push(self.program.clone());
         let (program, before) = all.split_first().expect("a program");
         let mut command = Command::new(program);
         command.args(before).args(arguments);
