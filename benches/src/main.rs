@@ -18,6 +18,7 @@ mod parts;
 mod peers;
 mod run;
 mod sample;
+mod scratch;
 mod table;
 
 use std::ffi::OsStr;

@@ -91,6 +91,9 @@ pub(crate) enum Helper {
     /// The straightforward peer.
     #[command(hide = true)]
     PlainPeer { module: PathBuf, pin_file: PathBuf, folder: PathBuf },
+    /// Removes a folder when its parent has ended.
+    #[command(hide = true)]
+    Sweep { folder: PathBuf },
     /// Becomes another program, which ends when its parent does.
     #[command(hide = true)]
     Tied {

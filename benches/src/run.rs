@@ -19,6 +19,7 @@ use crate::parts::{commit, echo, sign};
 use crate::peers::cerbos::Cerbos;
 use crate::peers::plain::{self, PlainPeer};
 use crate::peers::tokens::Scene;
+use crate::scratch::{Scratch, sweep};
 use crate::table;
 
 /// Agents of the fleet, and of a batch that fills rounds.
@@ -40,6 +41,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<bool> {
     let began = Utc(Clock::system().now()).to_string();
     let mut bench = Bench::new(options);
     bench.look_ahead()?;
+    let scratch = Scratch::begin()?;
     if bench.hsm == Hsm::Simulator {
         bench.warn("the simulator signs: the targets are those of SoftHSM2 (apt-get install softhsm2)");
     }
@@ -68,6 +70,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<bool> {
         std::fs::rename(&file, &options.page).with_context(|| cannot_write(&options.page))?;
         bench.warn(&format!("the page with the plots: {}", options.page.display()));
     }
+    scratch.end()?;
     outcome?;
     Ok(TARGETS.iter().all(|target| report.outcome(target).is_none_or(|outcome| outcome.holds)))
 }
@@ -82,6 +85,7 @@ pub(crate) fn help(helper: &Helper) -> anyhow::Result<()> {
             Ok(())
         }
         Helper::PlainPeer { module, pin_file, folder } => plain::serve(module, pin_file, folder),
+        Helper::Sweep { folder } => sweep(folder),
         Helper::Tied { program, words } => become_tied(program, words).map(|never| match never {}),
     }
 }

@@ -3,9 +3,14 @@
 //! What it measures here is of no worth, since other tests run beside it; that it measures, and what it tells, is tested.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
+use appliance::clock::Stopwatch;
+
+/// How long a condition may take to come true.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The appliance's own program, which the same build puts beside the benchmark.
 fn assent() -> anyhow::Result<PathBuf> {
@@ -79,4 +84,32 @@ fn short_run_ends_with_a_line_of_json_and_writes_the_page() {
     assert!(json.get("batch_1024_over_cerbos").is_none(), "its binary was not named: {json}");
     assert!(said.contains(page.to_str().unwrap()), "{said}");
     assert!(std::fs::read_to_string(&page).unwrap().ends_with("</html>\n"));
+}
+
+#[test]
+fn whoever_kills_it_has_nothing_left_to_sweep_up() {
+    let temporary = tempfile::tempdir().unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_assent-bench"));
+    command.args(["bench", "--only", "batches", "--span", "30"]).env("TMPDIR", temporary.path());
+    let mut bench = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let entries = |folder: &Path| -> Vec<PathBuf> {
+        let entries = std::fs::read_dir(folder).into_iter().flatten();
+        entries.map(|entry| entry.unwrap().path()).collect()
+    };
+    let serves = |folder: &PathBuf| folder.join("data/control.sock").exists();
+    eventually("an appliance serves", || {
+        entries(temporary.path()).iter().any(|all| entries(all).iter().any(serves))
+    });
+    bench.kill().unwrap();
+    bench.wait().unwrap();
+    eventually("it is swept up", || entries(temporary.path()).is_empty());
+}
+
+/// Waits until it is so.
+fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
+    let watch = Stopwatch::start();
+    while !is_so() {
+        assert!(watch.elapsed() < PATIENCE, "{what}: not within {PATIENCE:?}");
+        std::thread::sleep(Duration::from_millis(20)); // WAIT: for the condition, up to PATIENCE
+    }
 }

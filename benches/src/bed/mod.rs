@@ -20,6 +20,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 use crate::children::tied;
+use crate::scratch;
 
 pub(crate) use agents::{Agents, runtime};
 pub(crate) use hsm::{Hsm, LABEL, Module};
@@ -43,7 +44,7 @@ impl Bed {
     /// Provisions one with this HSM, enrols so many agents, and starts it. `pace`: that of a real device, which the simulator
     /// is to keep.
     pub(crate) fn start(hsm: Hsm, agents: usize, pace: Option<&str>) -> anyhow::Result<Self> {
-        let folder = tempfile::tempdir().context("no folder for the appliance can be made")?;
+        let folder = scratch::folder()?;
         let path = folder.path();
         hsm.prepare(path)?;
         agents::write_bundle(&path.join("bundle"), agents)?;

@@ -3,6 +3,7 @@
 use redb::{Database, TableDefinition};
 
 use crate::measure::Times;
+use crate::scratch;
 
 const TABLE: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("rounds");
 const COMMITS: usize = 1000;
@@ -11,7 +12,7 @@ const BLOB: [u8; 512] = [7; 512];
 
 /// Two-phase commits of one blob each, one after the other.
 pub(crate) fn measure() -> anyhow::Result<Times> {
-    let folder = tempfile::tempdir()?;
+    let folder = scratch::folder()?;
     let database = Database::create(folder.path().join("bench.redb"))?;
     let mut round = 0;
     Times::each(COMMITS, || {

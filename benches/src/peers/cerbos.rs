@@ -20,6 +20,7 @@ use serde_json::{Value, json};
 use super::plain::{client, counted_a_second};
 use crate::children::{Running, tied};
 use crate::sample::allowed_lines;
+use crate::scratch;
 
 /// Resources of a batch: 500 is the most that Cerbos can be told to take.
 const SIZES: [usize; 4] = [1, 50, 200, 500];
@@ -87,7 +88,7 @@ pub(crate) struct Cerbos {
 impl Cerbos {
     /// Starts this binary on ports of its own, and waits until it answers.
     pub(crate) fn start(binary: &Path) -> anyhow::Result<Self> {
-        let folder = tempfile::tempdir()?;
+        let folder = scratch::folder()?;
         let policies = folder.path().join("policies");
         std::fs::create_dir(&policies)?;
         std::fs::write(policies.join("order.yaml"), POLICY)?;

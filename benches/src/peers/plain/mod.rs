@@ -13,6 +13,7 @@ use serde::Deserialize;
 use crate::bed::Module;
 use crate::children::{Running, helper};
 use crate::sample::allowed_lines;
+use crate::scratch;
 
 pub(crate) use load::{client, counted_a_second};
 pub(crate) use server::serve;
@@ -35,7 +36,7 @@ impl PlainPeer {
     /// Starts it over a log of its own that is empty.
     pub(crate) fn start(module: &Module) -> anyhow::Result<Self> {
         let Module { module, pin_file, environment: (name, value) } = module;
-        let folder = tempfile::tempdir()?;
+        let folder = scratch::folder()?;
         let mut command = helper(VERB)?;
         command.env(name, value).args([module, pin_file]).arg(folder.path());
         let (process, address) = Running::listening(&mut command)?;
