@@ -40,8 +40,8 @@ pub(crate) const AGENTS: [usize; 3] = [1, 8, 64];
 pub(crate) fn run(options: &Options) -> anyhow::Result<bool> {
     let began = Utc(Clock::system().now()).to_string();
     let mut bench = Bench::new(options);
-    bench.look_ahead()?;
     let scratch = Scratch::begin()?;
+    bench.look_ahead()?;
     if bench.hsm == Hsm::Simulator {
         bench.warn("the simulator signs: the targets are those of SoftHSM2 (apt-get install softhsm2)");
     }

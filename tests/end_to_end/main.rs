@@ -29,6 +29,8 @@ mod escalations;
 #[cfg(test)]
 mod fail_open;
 #[cfg(test)]
+mod fairness;
+#[cfg(test)]
 mod fences;
 #[cfg(test)]
 mod foreign;

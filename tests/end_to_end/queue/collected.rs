@@ -8,7 +8,7 @@ use assent_client::{BatchId, ClientError, Outcome, Refusal, ReplyError, Ticket, 
 
 use super::{close, collect, kinds, open_shop, queueable, reopen};
 use crate::support::agent::{Agent, Credentials, now};
-use crate::support::{ASSENT, Appliance, assent, eventually};
+use crate::support::{ASSENT, Appliance, assent};
 
 fn refusal(outcome: Result<Collected, ClientError>) -> Refusal {
     match outcome {
@@ -17,29 +17,10 @@ fn refusal(outcome: Result<Collected, ClientError>) -> Refusal {
     }
 }
 
-/// A second agent, enrolled with the appliance's own command.
-fn second_agent(appliance: &Appliance) -> Agent {
-    let (config, folder) = (appliance.config(), appliance.folder.path());
-    let (code, _, talk) = assent(
-        Some(&config),
-        &["agent", "enroll", "other", "--out", &folder.join("agents").display().to_string()],
-    );
-    assert_eq!(code, 0, "{talk}");
-    let credentials = Credentials {
-        ca: folder.join("tls/ca.pem"),
-        certificate: folder.join("agents/other.pem"),
-        key: folder.join("agents/other.key"),
-    };
-    eventually("the register is read", || {
-        let agent = Agent::connect_with(appliance, &credentials).ok()?;
-        agent.runtime.block_on(agent.client.preauthorize(&queueable(1))).is_ok().then_some(agent)
-    })
-}
-
 #[test]
 fn a_ticket_is_of_use_to_its_own_agent_only() {
     let (mut appliance, agent) = open_shop("");
-    let other = second_agent(&appliance);
+    let other = Agent::enrolled(&appliance, "other");
     close(&appliance);
     let [ticket]: [Ticket; 1] = agent.preauthorize(&queueable(2)).tickets().try_into().expect("one ticket");
     assert_eq!(refusal(other.runtime.block_on(other.client.collect(&ticket))), Refusal::TicketUnknown);

@@ -12,7 +12,7 @@ use assent_proto::number::Timestamp;
 use assent_proto::wire::BatchId;
 use tokio::runtime::Runtime;
 
-use super::Appliance;
+use super::{Appliance, assent, eventually};
 
 /// The intents of the retail sample, each to be done once; the catalog would grant some of them more uses.
 pub(crate) fn retail() -> Vec<Intent> {
@@ -95,6 +95,24 @@ impl Agent {
         let credentials = Credentials::of_sample(appliance);
         Self::connect_as(appliance, &credentials, |config| config.trusting(trust(appliance)))
             .expect("the agent connects")
+    }
+
+    /// Enrols another agent with the appliance's own command, and connects it.
+    pub(crate) fn enrolled(appliance: &Appliance, name: &str) -> Self {
+        let (config, folder) = (appliance.config(), appliance.folder.path());
+        let agents = folder.join("agents");
+        let out = agents.display().to_string();
+        let (code, _, talk) = assent(Some(&config), &["agent", "enroll", name, "--out", &out]);
+        assert_eq!(code, 0, "{talk}");
+        let credentials = Credentials {
+            ca: folder.join("tls/ca.pem"),
+            certificate: agents.join(format!("{name}.pem")),
+            key: agents.join(format!("{name}.key")),
+        };
+        eventually("the register is read", || {
+            let agent = Self::connect_with(appliance, &credentials).ok()?;
+            agent.runtime.block_on(agent.client.preauthorize(&[allowed()])).is_ok().then_some(agent)
+        })
     }
 
     /// Connects with any credentials.
