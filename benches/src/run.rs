@@ -70,8 +70,9 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<bool> {
         std::fs::rename(&file, &options.page).with_context(|| cannot_write(&options.page))?;
         bench.warn(&format!("the page with the plots: {}", options.page.display()));
     }
-    scratch.end()?;
+    let swept = scratch.end();
     outcome?;
+    swept?;
     Ok(TARGETS.iter().all(|target| report.outcome(target).is_none_or(|outcome| outcome.holds)))
 }
 

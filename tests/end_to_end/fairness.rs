@@ -8,7 +8,7 @@ use assent_client::batch::Batch;
 use crate::support::agent::{Agent, allowed, allowed_batch, batch_id};
 use crate::support::{Appliance, Hsm, eventually};
 
-/// Large batches that the flood has in flight, as many as it is granted streams for.
+/// Large batches that the flood has in flight; it is granted streams for all of them.
 const FLOOD: usize = 96;
 /// Intents of each of them.
 const INTENTS: usize = 1024;

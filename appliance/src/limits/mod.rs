@@ -141,7 +141,7 @@ pub const MAX_UNREAD_BYTES_PER_STREAM: u32 = 128 * 1024;
 pub const MAX_UNSENT_BYTES_PER_CONNECTION: u32 = 8 * 1024 * 1024;
 /// A reply with more bytes is large, and takes room until its peer has acknowledged it: of small ones there are no more than streams.
 pub const SMALL_REPLY_BYTES: usize = 2 * 1024;
-/// Bytes of all large replies that were sent and not acknowledged; for one more, the oldest is given up.
+/// Bytes of all large replies that were sent and not acknowledged; for one more, whoever has most loses their oldest.
 pub const MAX_UNREAD_REPLY_BYTES: usize = 32 * 1024 * 1024;
 // One reply alone must fit, or nothing that is given up would make room for it.
 const _: () = assert!(MAX_UNREAD_REPLY_BYTES >= 2 * assent_proto::limits::MAX_REPLY_BYTES);

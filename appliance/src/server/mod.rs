@@ -250,7 +250,7 @@ impl Door {
             }
         };
         match answer {
-            Some(answer) => self.send(answer, &under_way, send).await,
+            Some(answer) => self.send(answer, principal, &under_way, send).await,
             None => drop(send.reset(code(Refusal::ShuttingDown))),
         }
     }
@@ -267,10 +267,10 @@ impl Door {
 
     /// Sends a reply, whole or not at all: what cannot leave whole has its stream reset. A large one is followed until its
     /// peer has it.
-    async fn send(&self, answer: Answer, under_way: &UnderWay, mut send: SendStream) {
+    async fn send(&self, answer: Answer, principal: &SpiffeId, under_way: &UnderWay, mut send: SendStream) {
         let Answer { frame, tokens, refused, place } = answer;
         refused.into_iter().for_each(|refusal| self.counts.refused(refusal));
-        let mut way = self.replies.set_out(frame.len());
+        let mut way = self.replies.set_out(principal.as_str(), frame.len());
         drop(place);
         let mut standing = self.pipeline.boundary().subscribe();
         let closes = async { standing.wait_for(|standing| !standing.open).await.is_ok() };
@@ -286,17 +286,23 @@ impl Door {
         }
         // It fails where the peer wants no more of it.
         let _ = send.finish();
-        if under_way.is_last() {
-            // What closes would take back what has not arrived.
-            let _ = tokio::time::timeout(DRAIN_PATIENCE, send.stopped()).await;
-        } else if way.takes_room() {
-            let was_given_up = tokio::select! {
-                _ = send.stopped() => false,
-                () = way.given_up() => true,
-            };
-            if was_given_up {
-                self.take_back(send, Refusal::QuotaExceeded);
+        if !under_way.is_last() && !way.takes_room() {
+            return;
+        }
+        let arrives = async {
+            if under_way.is_last() {
+                // What closes would take back what has not arrived.
+                let _ = tokio::time::timeout(DRAIN_PATIENCE, send.stopped()).await;
+            } else {
+                let _ = send.stopped().await;
             }
+        };
+        let was_given_up = tokio::select! {
+            () = arrives => false,
+            () = way.given_up() => true,
+        };
+        if was_given_up {
+            self.take_back(send, Refusal::QuotaExceeded);
         }
     }
 

@@ -1,11 +1,11 @@
 //! Replies on their way: what all peers together may leave unread.
 //!
 //! A reply takes memory until its peer has acknowledged it, and a peer may ask and never read. So large replies have one room
-//! for all of them, and where one more does not fit, the oldest is given up: its stream is reset, and its agent asks again
-//! under the batch's id, for the log keeps the answer. Whoever reads is never the oldest for long. Small ones are not counted:
-//! there are no more of them than streams. The one rule: what is in the room never takes more than the limit.
+//! for all of them, and where one more does not fit, whoever has most in it loses their oldest: its stream is reset, and its
+//! agent asks again under the batch's id, for the log keeps the answer. Small ones are not counted: there are no more of them
+//! than streams. The one rule: what counts as being in the room never takes more than the limit.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::oneshot;
@@ -22,7 +22,15 @@ struct Room {
     bytes: usize,
     /// The number of the next that comes in.
     next: u64,
-    /// What lies in it, oldest first.
+    /// Whose they are; nobody without any.
+    principals: HashMap<Arc<str>, Share>,
+}
+
+/// What one principal has in it.
+#[derive(Debug, Default)]
+struct Share {
+    bytes: usize,
+    /// Oldest first.
     replies: BTreeMap<u64, Lying>,
 }
 
@@ -36,15 +44,22 @@ struct Lying {
 /// A reply that has set out; its room is free again when this is dropped.
 #[derive(Debug)]
 pub(super) struct OnItsWay {
-    /// Its number in the room, where it is large enough to take some.
-    in_room: Option<(u64, oneshot::Receiver<()>)>,
+    /// Where it is in the room, if it is large enough to take some.
+    in_room: Option<InRoom>,
     replies: Replies,
 }
 
+#[derive(Debug)]
+struct InRoom {
+    principal: Arc<str>,
+    number: u64,
+    kept: oneshot::Receiver<()>,
+}
+
 impl Replies {
-    /// Takes in a reply of so many bytes. For a large one older ones are given up until it fits.
-    pub(super) fn set_out(&self, bytes: usize) -> OnItsWay {
-        let in_room = (bytes > SMALL_REPLY_BYTES).then(|| self.lock().take_in(bytes));
+    /// Takes in a reply of so many bytes to this principal. For a large one others are given up until it fits.
+    pub(super) fn set_out(&self, principal: &str, bytes: usize) -> OnItsWay {
+        let in_room = (bytes > SMALL_REPLY_BYTES).then(|| self.lock().take_in(principal.into(), bytes));
         OnItsWay { in_room, replies: self.clone() }
     }
 
@@ -54,18 +69,39 @@ impl Replies {
 }
 
 impl Room {
-    fn take_in(&mut self, bytes: usize) -> (u64, oneshot::Receiver<()>) {
-        while self.bytes + bytes > MAX_UNREAD_REPLY_BYTES
-            && let Some((_, oldest)) = self.replies.pop_first()
-        {
-            self.bytes -= oldest.bytes;
-        }
+    fn take_in(&mut self, principal: Arc<str>, bytes: usize) -> InRoom {
+        while self.bytes + bytes > MAX_UNREAD_REPLY_BYTES && self.give_up_one() {}
         let (keeps, kept) = oneshot::channel();
         let number = self.next;
         self.next += 1;
         self.bytes += bytes;
-        self.replies.insert(number, Lying { bytes, _keeps: keeps });
-        (number, kept)
+        let share = self.principals.entry(Arc::clone(&principal)).or_default();
+        share.bytes += bytes;
+        share.replies.insert(number, Lying { bytes, _keeps: keeps });
+        InRoom { principal, number, kept }
+    }
+
+    /// The oldest of whoever has most. False where there is none.
+    fn give_up_one(&mut self) -> bool {
+        let most = self.principals.iter().max_by_key(|(_, share)| share.bytes);
+        let Some((principal, number)) = most.and_then(|(principal, share)| {
+            share.replies.keys().next().map(|number| (Arc::clone(principal), *number))
+        }) else {
+            return false;
+        };
+        self.remove(&principal, number);
+        true
+    }
+
+    fn remove(&mut self, principal: &Arc<str>, number: u64) {
+        let Some(share) = self.principals.get_mut(principal) else { return };
+        if let Some(left) = share.replies.remove(&number) {
+            share.bytes -= left.bytes;
+            self.bytes -= left.bytes;
+        }
+        if share.replies.is_empty() {
+            self.principals.remove(principal);
+        }
     }
 }
 
@@ -79,7 +115,7 @@ impl OnItsWay {
     pub(super) async fn given_up(&mut self) {
         match &mut self.in_room {
             // Nothing is ever sent: what keeps it is gone.
-            Some((_, kept)) => drop(kept.await),
+            Some(InRoom { kept, .. }) => drop(kept.await),
             None => std::future::pending().await,
         }
     }
@@ -87,10 +123,8 @@ impl OnItsWay {
 
 impl Drop for OnItsWay {
     fn drop(&mut self) {
-        let Some((number, _)) = self.in_room else { return };
-        let mut room = self.replies.lock();
-        if let Some(left) = room.replies.remove(&number) {
-            room.bytes -= left.bytes;
+        if let Some(InRoom { principal, number, .. }) = &self.in_room {
+            self.replies.lock().remove(principal, *number);
         }
     }
 }
@@ -112,11 +146,11 @@ mod tests {
     async fn the_oldest_gives_way_and_no_more_than_must() {
         let replies = Replies::default();
         let third = MAX_UNREAD_REPLY_BYTES / 3;
-        let mut sent: Vec<OnItsWay> = (0..3).map(|_| replies.set_out(third)).collect();
+        let mut sent: Vec<OnItsWay> = (0..3).map(|_| replies.set_out("agent", third)).collect();
         for reply in &mut sent {
             assert!(!is_given_up(reply).await, "all three fit");
         }
-        sent.push(replies.set_out(third));
+        sent.push(replies.set_out("agent", third));
         let mut given_up = Vec::new();
         for reply in &mut sent {
             given_up.push(is_given_up(reply).await);
@@ -128,27 +162,42 @@ mod tests {
     #[tokio::test]
     async fn what_was_read_makes_room_and_is_not_counted_twice() {
         let replies = Replies::default();
-        let read = replies.set_out(MAX_UNREAD_REPLY_BYTES / 2);
-        let mut unread = replies.set_out(MAX_UNREAD_REPLY_BYTES / 2);
+        let read = replies.set_out("agent", MAX_UNREAD_REPLY_BYTES / 2);
+        let mut unread = replies.set_out("agent", MAX_UNREAD_REPLY_BYTES / 2);
         drop(read);
-        let mut fits = replies.set_out(MAX_UNREAD_REPLY_BYTES / 2);
+        let mut fits = replies.set_out("agent", MAX_UNREAD_REPLY_BYTES / 2);
         assert!(!is_given_up(&mut unread).await && !is_given_up(&mut fits).await);
         // The room of what was given up was free before its task comes to drop it.
-        let whole = replies.set_out(MAX_UNREAD_REPLY_BYTES);
+        let whole = replies.set_out("agent", MAX_UNREAD_REPLY_BYTES);
         assert!(is_given_up(&mut unread).await && is_given_up(&mut fits).await);
         drop((unread, fits));
         assert_eq!(replies.lock().bytes, MAX_UNREAD_REPLY_BYTES);
         drop(whole);
         let room = replies.lock();
-        assert_eq!((room.bytes, room.replies.len()), (0, 0));
+        assert_eq!((room.bytes, room.principals.len()), (0, 0));
     }
 
     #[tokio::test]
     async fn small_ones_take_no_room_and_are_never_given_up() {
         let replies = Replies::default();
-        let mut small = replies.set_out(SMALL_REPLY_BYTES);
-        let _whole = replies.set_out(MAX_UNREAD_REPLY_BYTES);
+        let mut small = replies.set_out("agent", SMALL_REPLY_BYTES);
+        let _whole = replies.set_out("agent", MAX_UNREAD_REPLY_BYTES);
         assert!(!small.takes_room() && !is_given_up(&mut small).await);
         assert_eq!(replies.lock().bytes, MAX_UNREAD_REPLY_BYTES);
+    }
+
+    #[tokio::test]
+    async fn whoever_reads_nothing_of_much_loses_it_and_not_those_who_have_little() {
+        let replies = Replies::default();
+        let mut older = replies.set_out("reads slowly", 2 * SMALL_REPLY_BYTES);
+        let quarter = MAX_UNREAD_REPLY_BYTES / 4;
+        let mut hoard: Vec<OnItsWay> = (0..4).map(|_| replies.set_out("hoards", quarter)).collect();
+        let mut newer = replies.set_out("asks later", quarter);
+        assert!(!is_given_up(&mut older).await && !is_given_up(&mut newer).await);
+        let mut given_up = Vec::new();
+        for reply in &mut hoard {
+            given_up.push(is_given_up(reply).await);
+        }
+        assert_eq!(given_up, [true, true, false, false], "the fourth did not fit, and the last one");
     }
 }

@@ -31,7 +31,7 @@ pub struct Answer {
     pub tokens: u64,
     /// Why the frame was refused as a whole, where it was: then there are no decisions in the answer.
     pub refused: Option<Refusal>,
-    /// The place that its draft had, if there was one: it bounds what is answered and has not set out yet.
+    /// The place that its draft had, where an agent waits: it bounds what is answered and has not set out yet.
     pub place: Option<Place>,
 }
 
@@ -114,7 +114,7 @@ pub struct Draft {
     /// What of it is allowed under a warrant.
     pub(super) uses: Vec<Use>,
     answer: oneshot::Sender<Answer>,
-    /// Its place among those that wait; its answer takes it along.
+    /// Its place among those that wait; the answer to an agent takes it along.
     place: Place,
 }
 
@@ -214,7 +214,9 @@ impl Draft {
     /// Answers with a frame that carries so many tokens. The peer may be gone, which changes nothing: the answer is
     /// recorded.
     pub(super) fn answer(self, frame: Vec<u8>, tokens: u64) {
-        let answer = Answer { place: Some(self.place), ..Answer::decided(frame, tokens) };
+        // The queue's answers are kept until somebody collects them: with their places they would hold up what waits behind.
+        let place = (self.asked_by == AskedBy::Agent).then_some(self.place);
+        let answer = Answer { place, ..Answer::decided(frame, tokens) };
         let _ = self.answer.send(answer);
     }
 

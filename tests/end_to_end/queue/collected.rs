@@ -7,6 +7,8 @@ use assent_client::connection::Collected;
 use assent_client::{BatchId, ClientError, Outcome, Refusal, ReplyError, Ticket, TicketId, Timestamp};
 
 use super::{close, collect, kinds, open_shop, queueable, reopen};
+use appliance::limits::MAX_PLACES_PER_PRINCIPAL;
+
 use crate::support::agent::{Agent, Credentials, now};
 use crate::support::{ASSENT, Appliance, assent};
 
@@ -125,5 +127,22 @@ fn what_waits_for_too_long_expires_and_the_log_says_so() {
     assert!(expired.time() > ticket.until(), "not before its time");
     reopen(&appliance);
     assert_eq!(kinds(&collect(&agent, &ticket)), ["expired", "expired"]);
+    appliance.stop_and_verify_log();
+}
+
+#[test]
+fn more_tickets_than_the_queue_has_places_are_all_decided() {
+    let (mut appliance, agent) = open_shop("");
+    close(&appliance);
+    let one = queueable(1);
+    let tickets: Vec<Ticket> =
+        (0..MAX_PLACES_PER_PRINCIPAL + 20).flat_map(|_| agent.preauthorize(&one).tickets()).collect();
+    assert_eq!(tickets.len(), MAX_PLACES_PER_PRINCIPAL + 20);
+    reopen(&appliance);
+    for ticket in &tickets {
+        let outcomes = collect(&agent, ticket);
+        assert!(matches!(outcomes.at(0), Some(Outcome::Allowed(_))), "{:?}", kinds(&outcomes));
+    }
+    drop(agent);
     appliance.stop_and_verify_log();
 }
