@@ -53,7 +53,7 @@ use self::disk::Disk;
 use self::fence::Fence;
 use self::keyring::{KeyRefusal, Keyring, KeyringError};
 use self::reader::Reader;
-use self::store::{Answer, BatchKey, Store, StoreError};
+use self::store::{Answer, Answers, BatchKey, Store, StoreError};
 
 /// Our own state is unknown. Nothing handles it: the process stops, and start-up finds out what is so.
 #[derive(Debug, thiserror::Error)]
@@ -284,6 +284,14 @@ impl Log {
     /// When the store cannot be read.
     pub fn answer(&self, key: &BatchKey) -> Result<Option<Answer>, Fatal> {
         Ok(self.store.answer(key)?)
+    }
+
+    /// The answers that are recorded by now, for whoever looks for several.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn answers(&self) -> Result<Answers, Fatal> {
+        Ok(self.store.answers()?)
     }
 
     /// Makes a round durable.

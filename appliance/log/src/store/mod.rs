@@ -13,12 +13,13 @@ use std::sync::Arc;
 use assent_proto::hash::Hash;
 use assent_proto::number::Timestamp;
 use assent_proto::wire::BatchId;
-use redb::{Database, ReadableDatabase as _, TableDefinition};
+use redb::{Database, TableDefinition};
 use serde::{Deserialize, Serialize};
 
 use crate::disk::{Disk, DiskFile, Open, Overlay, folder_of, system};
 use crate::limits::MAX_VOLUME_HEIGHT;
 
+mod answers;
 mod backend;
 mod copy;
 mod pieces;
@@ -28,6 +29,7 @@ mod snapshot;
 mod state;
 mod writing;
 
+pub use answers::{Answer, Answers};
 pub use round::StoredRound;
 pub use rows::{Room, Row};
 pub(crate) use snapshot::{RequestRow, Snapshot};
@@ -165,17 +167,6 @@ impl BatchKey {
         let oldest = now.minus_ms(assent_proto::limits::MAX_BATCH_AGE_MS + ANSWER_MARGIN_MS);
         Self::first_of(BatchId::new(oldest, [0; 10]))
     }
-}
-
-/// A recorded answer.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Answer {
-    /// Digest of the request that it answers.
-    pub request: Hash,
-    /// Whether it carries tokens.
-    pub allows: bool,
-    /// The reply frame.
-    pub reply: Vec<u8>,
 }
 
 /// The log's database, and where its volumes lie.
@@ -357,21 +348,5 @@ impl Store {
     /// Whether the log was closed in order, and nothing was written since.
     pub(crate) fn closed_in_order(&self, head: &StoredHead) -> Result<bool, StoreError> {
         Ok(self.state_if_any::<u64>(CLOSED)? == Some(head.size))
-    }
-
-    /// The recorded answer of a batch.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub fn answer(&self, key: &BatchKey) -> Result<Option<Answer>, StoreError> {
-        let read = self.database.begin_read().map_err(access("read"))?;
-        let table = read.open_table(ANSWERS).map_err(access("read"))?;
-        let Some(value) = table.get(&key.0).map_err(access("read"))? else {
-            return Ok(None);
-        };
-        let (request, rest) =
-            value.value().split_first_chunk::<32>().ok_or(StoreError::Unreadable("answer"))?;
-        let (allows, reply) = rest.split_first().ok_or(StoreError::Unreadable("answer"))?;
-        Ok(Some(Answer { request: Hash(*request), allows: *allows != 0, reply: reply.to_vec() }))
     }
 }

@@ -13,7 +13,8 @@ use super::{Sealer, SealerError};
 use crate::break_glass::{Leave, UnderWarrant};
 use crate::clock::Stopwatch;
 use crate::disk::Room;
-use crate::log::{Leaves, SignedCheckpoint};
+use crate::log::store::Answers;
+use crate::log::{Fatal, Leaves, SignedCheckpoint};
 use crate::token::arming::Watched;
 use crate::token::cause::Cause;
 use crate::token::draft::{AskedBy, Draft, tokens_in};
@@ -49,11 +50,17 @@ impl Sealer {
     fn next_drafts(&mut self) -> Result<Vec<Draft>, SealerError> {
         let mut choice = self.turns.choose(self.settings.entries_max, self.drafts.iter().map(Draft::seen));
         let (mut chosen, mut later) = (Vec::new(), Vec::new());
-        for draft in std::mem::take(&mut self.drafts) {
+        let drafts = std::mem::take(&mut self.drafts);
+        if drafts.is_empty() {
+            self.turns = choice.end();
+            return Ok(chosen);
+        }
+        let answers = self.disk.over(|| self.log.answers())?;
+        for draft in drafts {
             let seen = draft.seen();
             if !choice.may_take(&seen) {
                 later.push(draft);
-            } else if let Some(draft) = self.answer_from_the_log(draft)? {
+            } else if let Some(draft) = self.answer_from_the_log(draft, &answers)? {
                 choice.take(&seen);
                 chosen.push(draft);
             }
@@ -64,8 +71,8 @@ impl Sealer {
     }
 
     /// Gives the draft back where its batch is new.
-    fn answer_from_the_log(&self, draft: Draft) -> Result<Option<Draft>, SealerError> {
-        let Some(recorded) = self.disk.over(|| self.log.answer(&draft.key))? else {
+    fn answer_from_the_log(&self, draft: Draft, answers: &Answers) -> Result<Option<Draft>, SealerError> {
+        let Some(recorded) = self.disk.over(|| answers.get(&draft.key)).map_err(Fatal::from)? else {
             return Ok(Some(draft));
         };
         if draft.asked_by != AskedBy::Agent {
