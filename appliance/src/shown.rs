@@ -35,13 +35,13 @@ pub(crate) fn intent(intent: &Parsed<'_>) -> Result<serde_json::Value, CodecErro
 /// The same text, with what does not print or turns the direction of text escaped.
 pub(crate) fn visible(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
-    text.chars().for_each(|c| visible::append(c, &mut shown));
+    visible::append(text, &mut shown);
     shown
 }
 
 /// Whether the text is not what it shows.
 pub(crate) fn hides(text: &str) -> bool {
-    !text.chars().all(visible::prints)
+    !visible::prints(text)
 }
 
 /// As [`hides`], of an entity as Cedar writes it, in which what does not print stands escaped already: it is decided on the
@@ -163,9 +163,9 @@ fn weigh(value: &serde_json::Value, hidden: &mut u64, longest: &mut usize) {
 /// The text of a JSON document, escaped as JSON escapes.
 fn printable(json: &str) -> String {
     let mut shown = String::with_capacity(json.len());
-    for c in json.chars() {
+    for (c, prints) in visible::read(json) {
         // What is ASCII and does not print, JSON escapes by itself.
-        if (c.is_ascii() || visible::prints(c)) && c != '\u{7f}' {
+        if (c.is_ascii() || prints) && c != '\u{7f}' {
             shown.push(c);
             continue;
         }
@@ -293,7 +293,7 @@ mod tests {
 
     #[test]
     fn a_line_of_a_statement_says_all_that_it_holds() {
-        for plain in ["HSM down", "HSM down\\nuses 1", "gr\u{fc}n \"quoted\" <b>"] {
+        for plain in ["HSM down", "HSM down\\nuses 1", "gr\u{fc}n \"quoted\" <b>", "\u{e1b}\u{e34}\u{e14}"] {
             assert_eq!(one_line("reason", plain), Ok(()), "{plain}");
         }
         for hidden in ["\u{202e}000,1", "a\u{2028}uses 9", "a\u{200b}b", "a\u{ad}b", "\u{feff}a"] {

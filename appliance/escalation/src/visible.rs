@@ -3,7 +3,7 @@
 //! Whatever does not print is written as an escape (`\u{202e}`), once, where a text enters this room; so every sink shows
 //! the same. It does not know markup: what a sink's own language would take for more than text, that sink escapes.
 
-use assent_proto::visible::append;
+use assent_proto::visible::{append_read, read};
 
 /// The same text on one line, with what does not print or turns the direction of text escaped; at most `most` bytes of it.
 ///
@@ -14,11 +14,11 @@ pub fn visible(text: &str, most: usize) -> String {
     let mut shown = String::with_capacity(text.len().min(most));
     // Where the text can be cut so that the mark of the cut fits.
     let mut cut = 0;
-    for c in text.chars() {
+    for read in read(text) {
         if shown.len() + CUT.len() <= most {
             cut = shown.len();
         }
-        append(c, &mut shown);
+        append_read(read, &mut shown);
         if shown.len() > most {
             shown.truncate(cut);
             shown.push_str(CUT);

@@ -214,7 +214,7 @@ impl Incident {
 
     /// With the mark that a text of it is not what was written, where that is so: it comes before a detail for which there is no room.
     fn marked<const N: usize>(mut self, texts: [&str; N]) -> Self {
-        let hides = texts.iter().any(|text| !text.chars().all(prints));
+        let hides = texts.iter().any(|text| !prints(text));
         if hides && !self.details.iter().any(|detail| detail.name == ESCAPED) {
             self.details.truncate(MAX_DETAILS - 1);
             let value = "what does not print, or turns the direction of text, is written out";
