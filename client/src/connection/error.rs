@@ -140,6 +140,10 @@ impl ClientError {
     pub(super) fn of_reset(addr: &str, code: VarInt) -> Self {
         match refusal(code) {
             Some(Refusal::ShuttingDown) => Self::ShuttingDown { addr: addr.to_owned() },
+            // FORMAT section 5: the log keeps it, and asking again fetches it.
+            Some(Refusal::QuotaExceeded) => {
+                Self::Lost("the appliance gave up its reply, for which there was no room".to_owned())
+            }
             Some(refusal) => Self::Reply(ReplyError::Refused(refusal)),
             None => Self::Lost(format!("stream was reset with code {code}")),
         }
@@ -186,4 +190,19 @@ fn refusal(code: VarInt) -> Option<Refusal> {
 /// The TLS alert in a QUIC error code (RFC 9001 section 4.8).
 fn alert(code: u64) -> Option<u8> {
     u8::try_from(code.checked_sub(0x100)?).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reply_that_was_given_up_is_asked_for_again_and_one_that_stays_behind_a_closed_boundary_is_not() {
+        let of = |refusal: Refusal| {
+            ClientError::of_reset("a:1", VarInt::from_u32(u32::from(refusal.number()))).can_be_repeated()
+        };
+        assert!(of(Refusal::QuotaExceeded) && of(Refusal::ShuttingDown));
+        assert!(!of(Refusal::TokenUnavailable) && !of(Refusal::FrameInvalid));
+        assert!(ClientError::of_reset("a:1", VarInt::MAX).can_be_repeated(), "nobody says why");
+    }
 }
