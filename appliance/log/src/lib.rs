@@ -53,7 +53,7 @@ use self::disk::Disk;
 use self::fence::Fence;
 use self::keyring::{KeyRefusal, Keyring, KeyringError};
 use self::reader::Reader;
-use self::store::{Answer, Answers, BatchKey, Store, StoreError};
+use self::store::{Answers, Store, StoreError};
 
 /// Our own state is unknown. Nothing handles it: the process stops, and start-up finds out what is so.
 #[derive(Debug, thiserror::Error)]
@@ -278,15 +278,7 @@ impl Log {
         self.frontier.size().0.saturating_sub(covered)
     }
 
-    /// The answer that was recorded for a batch.
-    ///
-    /// # Errors
-    /// When the store cannot be read.
-    pub fn answer(&self, key: &BatchKey) -> Result<Option<Answer>, Fatal> {
-        Ok(self.store.answer(key)?)
-    }
-
-    /// The answers that are recorded by now, for whoever looks for several.
+    /// The answers that are recorded by now.
     ///
     /// # Errors
     /// When the store cannot be read.

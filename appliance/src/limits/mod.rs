@@ -137,13 +137,13 @@ pub const MAX_CONTROL_BYTES: u64 = 512 * 1024;
 pub const HSM_COMMAND_DEADLINE: Duration = Duration::from_secs(30);
 /// Bytes that one stream may have sent and we not yet read: a small frame, and of a large one what arrives while it waits to be read.
 pub const MAX_UNREAD_BYTES_PER_STREAM: u32 = 128 * 1024;
-/// Bytes that we have sent on one connection and the peer not yet acknowledged: two replies at their longest.
+/// Bytes that we have sent on one connection and the peer not yet acknowledged: of the longest reply, the rest waits until some are.
 pub const MAX_UNSENT_BYTES_PER_CONNECTION: u32 = 8 * 1024 * 1024;
 /// A reply with more bytes is large, and takes room until its peer has acknowledged it: of small ones there are no more than streams.
 pub const SMALL_REPLY_BYTES: usize = 2 * 1024;
 /// Bytes of all large replies that were sent and not acknowledged; for one more, whoever has most loses their oldest.
 pub const MAX_UNREAD_REPLY_BYTES: usize = 32 * 1024 * 1024;
-// One reply alone must fit, or nothing that is given up would make room for it.
+// Two at their longest: one alone must fit, or nothing that is given up would make room for it, and the other may be somebody else's.
 const _: () = assert!(MAX_UNREAD_REPLY_BYTES >= 2 * assent_proto::limits::MAX_REPLY_BYTES);
 /// Bytes kept of a handshake that waits to be looked at.
 pub const MAX_HANDSHAKE_BYTES: u64 = 32 * 1024;

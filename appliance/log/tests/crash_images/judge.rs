@@ -136,12 +136,13 @@ fn hold_answers(log: &Log, model: &Model, crash: usize, rounds: usize) -> Result
     let now = rounds.checked_sub(1).map_or(Timestamp(0), |last| live[last].time);
     let gone = model.rounds.iter().filter(|round| !round.span.is_live(crash));
     let others = gone.map(|round| (usize::MAX, round));
+    let answers = log.answers().map_err(|error| error.to_string())?;
     for (number, round) in others.chain(live.iter().copied().enumerate().rev()) {
         if number < rounds && round.time.0 + ANSWERED_FOR_MS < now.0 {
             break;
         }
         for answered in &round.answers {
-            let found = log.answer(&answered.key).map_err(|error| error.to_string())?;
+            let found = answers.get(&answered.key).map_err(|error| error.to_string())?;
             let same = found.as_ref().is_some_and(|found| {
                 (found.request, found.allows) == (answered.request, answered.allows)
                     && found.reply == answered.reply

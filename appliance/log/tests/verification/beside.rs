@@ -96,7 +96,9 @@ fn an_answer_that_does_not_lead_to_its_entries_does_not_verify() {
         log.seal(&[batch], true);
         let reply = log
             .log()
-            .answer(&BatchKey::new(id, PRINCIPAL))
+            .answers()
+            .expect("they can be read")
+            .get(&BatchKey::new(id, PRINCIPAL))
             .expect("it can be read")
             .expect("an answer")
             .reply;
