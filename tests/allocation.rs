@@ -3,10 +3,7 @@
 //!
 //! The count is this thread's own, so that the harness may do as it likes. A positive control proves that it counts.
 
-#![expect(unsafe_code, reason = "a global allocator cannot be written without")]
-
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
+mod counting;
 
 use appliance::clock::Stopwatch;
 use appliance::evaluation::{Asserted, evaluate};
@@ -22,42 +19,14 @@ use assent_proto::entry::Grounds;
 use assent_proto::number::{Epoch, Timestamp};
 use assent_proto::wire::{BatchId, Request, Verdict};
 
+use crate::counting::within;
+
 /// Intents that are decided.
 const INTENTS: usize = 1_000_000;
 
-thread_local! {
-    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
-}
-
-struct Counting;
-
-// SAFETY: everything is handed to the system's allocator as it came.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ALLOCATIONS.with(|count| count.set(count.get() + 1));
-        // SAFETY: the caller's promise.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: the caller's promise.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
-
-/// How often `work` allocates.
-fn allocations(work: impl FnOnce()) -> u64 {
-    let before = ALLOCATIONS.with(Cell::get);
-    work();
-    ALLOCATIONS.with(Cell::get) - before
-}
-
 #[test]
 fn the_count_counts() {
-    assert_eq!(allocations(|| drop(std::hint::black_box(Box::new(7)))), 1);
+    assert_eq!(within(|| drop(std::hint::black_box(Box::new(7)))), 1);
 }
 
 #[test]
@@ -76,7 +45,7 @@ fn a_million_retail_intents_are_decided_without_an_allocation() {
     let (mut decided, mut allowed) = (0, 0);
     let watch = Stopwatch::start();
     let view = snapshot.bundle().view();
-    let count = allocations(|| {
+    let count = within(|| {
         let mut reading = Reading::new(&view);
         while decided < INTENTS {
             for (intent, _) in request.intents() {
@@ -111,7 +80,7 @@ fn a_batch_allocates_at_most_once_for_ten_intents() {
         Asserted { now: Timestamp(1), epoch: Epoch(1), degraded: false, approvals: 0, rate_before: 0 };
     let limits = Limits { is_closed: false, has_shadow: false, grounds: Grounds::Policy, is_late: || false };
     let mut leaves = 0;
-    let count = allocations(|| {
+    let count = within(|| {
         let asked = Asked::parse(batch.frame()).unwrap();
         let decided = asked.decide(&snapshot, &principal, asserted, limits).unwrap();
         leaves = decided.written.leaves().len();

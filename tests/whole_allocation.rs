@@ -4,7 +4,6 @@
 //! that starts it so and asks it for batches. What a round costs once, however large it is, is told and not bounded: what
 //! is bounded is what each intent adds. So the same work is measured with small batches and with large ones.
 
-#![expect(unsafe_code, reason = "a global allocator cannot be written without")]
 #![expect(
     clippy::expect_used,
     clippy::panic,
@@ -12,19 +11,19 @@
     reason = "a test, which its own main makes look like a product"
 )]
 
-use std::alloc::{GlobalAlloc, Layout, System};
 use std::ffi::OsString;
 use std::io::{Read as _, Write as _};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use assent_client::Outcome;
 
+use crate::counting::of_all_threads;
 use crate::support::agent::{Agent, allowed_batch};
 use crate::support::{Appliance, Hsm};
 
+mod counting;
 #[path = "end_to_end/support/mod.rs"]
 mod support;
 
@@ -34,33 +33,6 @@ const TEST: &str = "each_intent_of_a_batch_adds_at_most_a_tenth_of_an_allocation
 const SIZES: [usize; 2] = [1024, 4096];
 /// Batches of each size that are asked before they count, and that count: volumes are bound all the while.
 const BATCHES: [usize; 2] = [32, 128];
-
-static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
-
-struct Counting;
-
-// SAFETY: everything is handed to the system's allocator as it came.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
-        // SAFETY: the caller's promise.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: the caller's promise.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-
-    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
-        // SAFETY: the caller's promise.
-        unsafe { System.realloc(pointer, layout, size) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
 
 fn main() -> ExitCode {
     let words: Vec<OsString> = std::env::args_os().skip(1).collect();
@@ -104,7 +76,7 @@ fn tell_count(path: &Path) {
     let listener = UnixListener::bind(path).expect("a socket");
     let tell = move || {
         for stream in listener.incoming() {
-            let count = ALLOCATIONS.load(Ordering::Relaxed);
+            let count = of_all_threads();
             let _ = stream.expect("a connection").write_all(count.to_string().as_bytes());
         }
     };

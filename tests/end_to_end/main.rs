@@ -41,6 +41,8 @@ mod keeping;
 #[cfg(test)]
 mod latch;
 #[cfg(test)]
+mod memory;
+#[cfg(test)]
 mod monitoring;
 #[cfg(test)]
 mod notices;

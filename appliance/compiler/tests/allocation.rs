@@ -3,48 +3,16 @@
 //!
 //! The count is this thread's own, so that the harness may do as it likes. A positive control proves that it counts.
 
-#![expect(unsafe_code, reason = "a global allocator cannot be written without")]
 #![expect(clippy::panic, reason = "what stands beside the tests may fail as loudly as a test")]
 
+#[path = "../../../tests/counting/mod.rs"]
+mod counting;
 mod instructions;
 
 use assent_compiler::{Bundle, Document, Rules, Sources};
 use assent_evaluator::{Cause, Facts, Intent, Uid, Verdict};
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
 
-thread_local! {
-    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
-}
-
-struct Counting;
-
-// SAFETY: everything is handed to the system's allocator as it came.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ALLOCATIONS.with(|count| count.set(count.get() + 1));
-        // SAFETY: the caller's promise.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: the caller's promise.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-
-    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        ALLOCATIONS.with(|count| count.set(count.get() + 1));
-        // SAFETY: the caller's promise.
-        unsafe { System.realloc(pointer, layout, size) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
-
-fn allocations() -> u64 {
-    ALLOCATIONS.with(Cell::get)
-}
+use crate::counting::of_this_thread;
 
 const CATALOG: &str = r#"
 type Assent = { now: datetime, risk: Long, approvals: Long, degraded: Bool, agent_rate: Long, epoch: Long };
@@ -129,11 +97,11 @@ fn decide(bundle: &Bundle, amount: i64, resource: &str) -> Option<(Verdict, i64)
 #[test]
 fn a_million_evaluations_allocate_nothing() {
     let bundle = bundle();
-    let before = allocations();
+    let before = of_this_thread();
     drop(std::hint::black_box(Box::new(1_u8)));
-    assert_eq!(allocations(), before + 1, "the allocator counts");
+    assert_eq!(of_this_thread(), before + 1, "the allocator counts");
 
-    let before = allocations();
+    let before = of_this_thread();
     let (mut allowed, mut held, mut invalid) = (0, 0, 0);
     for round in 0..1_000_000_u32 {
         let amount = if round % 3 == 0 { 1_200_000 } else { 500_000 };
@@ -144,7 +112,7 @@ fn a_million_evaluations_allocate_nothing() {
             other => panic!("{other:?}"),
         }
     }
-    assert_eq!(allocations(), before);
+    assert_eq!(of_this_thread(), before);
     assert_eq!((allowed, held, invalid), (571_428, 285_714, 142_858));
 }
 
@@ -186,7 +154,7 @@ fn use_every_operator(bundle: &Bundle, scale: i64) -> Option<(Verdict, usize, us
 #[test]
 fn a_million_evaluations_of_every_operator_allocate_nothing() {
     let (bundle, holding) = instructions::bundle();
-    let before = allocations();
+    let before = of_this_thread();
     for round in 0..1_000_000_i64 {
         let overflows = round % 3 == 0;
         let decided = use_every_operator(&bundle, if overflows { i64::MAX } else { 2 });
@@ -196,5 +164,5 @@ fn a_million_evaluations_of_every_operator_allocate_nothing() {
         };
         assert_eq!(decided, Some(expected));
     }
-    assert_eq!(allocations(), before);
+    assert_eq!(of_this_thread(), before);
 }
