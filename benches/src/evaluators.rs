@@ -15,7 +15,7 @@ use crate::figures::Run;
 use crate::measure::nanoseconds;
 
 /// How many policies there are.
-const COUNTS: [usize; 3] = [1, 10, 100];
+pub(crate) const POLICIES: [usize; 3] = [1, 10, 100];
 
 const SCHEMA: &str = r#"
 entity Team;
@@ -33,7 +33,7 @@ const CONTEXT: &str = r#"{"amount":100,"reason":"it arrived broken","owner":"u7"
 
 /// Measures both, where they decide the same.
 pub(crate) fn measure(run: &mut Run) -> anyhow::Result<()> {
-    for count in COUNTS {
+    for count in POLICIES {
         at(run, count).with_context(|| format!("{count} policies"))?;
     }
     Ok(())
@@ -138,7 +138,7 @@ mod tests {
         measure(&mut run).unwrap();
         for name in ["cedar", "evaluator", "intent"] {
             assert!(
-                COUNTS.iter().all(|count| run.get(&format!("{name}_{count}_ns")).unwrap() > 0.0),
+                POLICIES.iter().all(|count| run.get(&format!("{name}_{count}_ns")).unwrap() > 0.0),
                 "{name}"
             );
         }

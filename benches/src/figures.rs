@@ -162,7 +162,11 @@ pub(crate) struct Outcome {
 pub(crate) struct Report {
     /// Which HSM signs, for people.
     pub(crate) hsm: String,
-    /// Processors, shared with the load generator.
+    /// Whether the targets are of that HSM; else figures are told and nothing is missed.
+    pub(crate) is_judged: bool,
+    /// What the processors are.
+    pub(crate) processor: String,
+    /// How many there are, shared with the load generator.
     pub(crate) cores: usize,
     /// When it began, as RFC 3339 writes it.
     pub(crate) began: String,
@@ -185,6 +189,11 @@ impl Report {
         Some(Outcome { figure, least, most, holds: target.bound.holds(figure) })
     }
 
+    /// Whether it was measured, and is not what was asked for.
+    pub(crate) fn misses(&self, target: &Target) -> bool {
+        self.is_judged && self.outcome(target).is_some_and(|outcome| !outcome.holds)
+    }
+
     /// The names of all figures that any run measured.
     pub(crate) fn names(&self) -> Vec<&str> {
         let mut names: Vec<&str> =
@@ -205,11 +214,26 @@ mod tests {
         run
     }
 
+    fn report(runs: Vec<Run>) -> Report {
+        let (hsm, processor, began) = Default::default();
+        Report { hsm, is_judged: true, processor, cores: 2, began, runs }
+    }
+
+    #[test]
+    fn a_target_is_of_one_hsm() {
+        let slow = run(&[("paced_114_ms_a_second", 1.0)]);
+        let target = TARGETS.iter().find(|target| target.name == "tokens_per_second_at_114_ms").unwrap();
+        let judged = report(vec![slow]);
+        assert!(judged.misses(target));
+        assert!(!Report { is_judged: false, ..judged }.misses(target));
+        assert!(!report(Vec::new()).misses(target), "it was not measured");
+    }
+
     #[test]
     fn ratio_is_made_in_each_run_and_told_as_the_median() {
         let one = |tokens, signs| run(&[("batch_1024_a_second", tokens), ("raw_sign_a_second", signs)]);
         let runs = vec![one(300.0, 5.0), one(200.0, 2.0), one(100.0, 2.0)];
-        let report = Report { hsm: String::new(), cores: 2, began: String::new(), runs };
+        let report = report(runs);
         let outcome = report.outcome(&TARGETS[0]).unwrap();
         assert_eq!((outcome.figure, outcome.least, outcome.most, outcome.holds), (60.0, 50.0, 100.0, true));
         assert_eq!(report.median("batch_1024_a_second"), Some(200.0));
@@ -217,12 +241,7 @@ mod tests {
 
     #[test]
     fn what_was_not_measured_is_not_told() {
-        let report = Report {
-            hsm: String::new(),
-            cores: 2,
-            began: String::new(),
-            runs: vec![run(&[("cedar_1_ns", 1.0)])],
-        };
+        let report = report(vec![run(&[("cedar_1_ns", 1.0)])]);
         assert!(TARGETS.iter().all(|target| report.outcome(target).is_none()));
         assert_eq!(report.names(), ["cedar_1_ns"]);
     }

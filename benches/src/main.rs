@@ -11,6 +11,7 @@ mod children;
 mod evaluators;
 mod figures;
 mod lone_bytes;
+mod machine;
 mod measure;
 mod options;
 mod page;

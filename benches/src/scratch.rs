@@ -18,6 +18,8 @@ use crate::children::helper;
 
 /// The word that makes this program the one that sweeps.
 const VERB: &str = "sweep";
+/// What the name of a scratch folder begins with: nothing else is ever removed.
+const PREFIX: &str = "assent-bench-";
 /// How long what ran here may take to end: an appliance has what it answered read.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -34,7 +36,7 @@ pub(crate) struct Scratch {
 impl Scratch {
     /// Makes it, once a process.
     pub(crate) fn begin() -> anyhow::Result<Self> {
-        let all = tempfile::Builder::new().prefix("assent-bench-").tempdir();
+        let all = tempfile::Builder::new().prefix(PREFIX).tempdir();
         let all =
             all.context("no folder can be made where temporary files lie; TMPDIR says where that is")?;
         let mut command = helper(VERB)?;
@@ -64,6 +66,8 @@ pub(crate) fn folder() -> anyhow::Result<TempDir> {
 
 /// Waits until whoever started this has ended, and removes what it left.
 pub(crate) fn sweep(folder: &Path) -> anyhow::Result<()> {
+    let name = folder.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    anyhow::ensure!(name.starts_with(PREFIX), "{} is no scratch folder", folder.display());
     // Nothing is ever sent: it ends.
     std::io::stdin().lock().read_to_end(&mut Vec::new())?;
     let watch = Stopwatch::start();

@@ -10,10 +10,10 @@ use crate::run::{AGENTS, SIZES};
 
 /// Prints the table: what is asked first, then every figure.
 pub(crate) fn print(report: &Report, out: &mut impl Write) -> std::io::Result<()> {
-    let Report { hsm, cores, began, runs } = report;
+    let Report { hsm, is_judged: _, processor, cores, began, runs } = report;
     writeln!(
         out,
-        "{began}, {hsm}, {cores} processors shared with the load generator; {}\n",
+        "{began}, {hsm}, {cores} processors ({processor}) shared with the load generator; {}\n",
         match runs.len() {
             1 => "one run".to_owned(),
             runs => format!("medians of {runs} runs"),
@@ -30,7 +30,7 @@ pub(crate) fn print(report: &Report, out: &mut impl Write) -> std::io::Result<()
             continue;
         };
         let span = format!("{} to {}", number(outcome.least), number(outcome.most));
-        let missed = if outcome.holds { "" } else { "   MISSED" };
+        let missed = if report.misses(target) { "   MISSED" } else { "" };
         writeln!(
             out,
             "{:<58} {:>11} {span:>23}   {word} {}{missed}",
@@ -102,7 +102,7 @@ fn grid(report: &Report, out: &mut impl Write) -> std::io::Result<()> {
         write!(out, " {size:>9}")?;
     }
     for agents in AGENTS {
-        write!(out, "\n{:<27}", format!("  {agents} agents"))?;
+        write!(out, "\n{:<27}", format!("  {agents} agent{}", if agents == 1 { "" } else { "s" }))?;
         for size in SIZES {
             write!(out, " {:>9}", rate(&agents, &size).map_or_else(String::new, number))?;
         }
@@ -116,6 +116,7 @@ pub(crate) fn json(report: &Report) -> Value {
     all.insert("schema".to_owned(), "assent.v1.bench".into());
     all.insert("began".to_owned(), report.began.as_str().into());
     all.insert("hsm".to_owned(), report.hsm.as_str().into());
+    all.insert("processor".to_owned(), report.processor.as_str().into());
     all.insert("cores".to_owned(), report.cores.into());
     all.insert("runs".to_owned(), report.runs.len().into());
     let targets = TARGETS.iter().filter_map(|target| Some((target.name, report.outcome(target)?.figure)));
@@ -124,7 +125,7 @@ pub(crate) fn json(report: &Report) -> Value {
         all.insert(name.to_owned(), figure.into());
     }
     let outcomes = || TARGETS.iter().filter_map(|target| Some((target.name, report.outcome(target)?)));
-    let missed = outcomes().filter(|(_, outcome)| !outcome.holds).map(|(name, _)| name.into());
+    let missed = TARGETS.iter().filter(|target| report.misses(target)).map(|target| target.name.into());
     all.insert("missed".to_owned(), Value::Array(missed.collect()));
     let spread = outcomes().map(|(name, outcome)| (name.to_owned(), [outcome.least, outcome.most].into()));
     all.insert("least_to_most".to_owned(), Value::Object(spread.collect()));
@@ -140,7 +141,14 @@ mod tests {
     fn missed_target_is_marked_and_one_that_was_not_measured_has_no_key() {
         let mut run = Run::default();
         run.note("paced_114_ms_a_second", 99_000.0);
-        let report = Report { hsm: "x".to_owned(), cores: 2, began: String::new(), runs: vec![run] };
+        let report = Report {
+            hsm: "x".to_owned(),
+            is_judged: true,
+            processor: "y".to_owned(),
+            cores: 2,
+            began: String::new(),
+            runs: vec![run],
+        };
         let mut out = Vec::new();
         print(&report, &mut out).unwrap();
         let text = String::from_utf8(out).unwrap();

@@ -91,6 +91,8 @@ fn whoever_kills_it_has_nothing_left_to_sweep_up() {
     let temporary = tempfile::tempdir().unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_assent-bench"));
     command.args(["bench", "--only", "batches", "--span", "30"]).env("TMPDIR", temporary.path());
+    let pages = tempfile::tempdir().unwrap();
+    command.arg("--page").arg(pages.path().join("bench.html"));
     let mut bench = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     let entries = |folder: &Path| -> Vec<PathBuf> {
         let entries = std::fs::read_dir(folder).into_iter().flatten();

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use anyhow::{Context as _, anyhow, bail};
+use anyhow::{Context as _, anyhow, bail, ensure};
 use appliance::clock::{Clock, Stopwatch};
 use appliance::config::Config;
 use appliance::identity::{CertificateAuthority, Record, Registry};
@@ -158,6 +158,7 @@ impl Agents {
             let (_, asked_for) = (end.send(()), watch.elapsed());
             let tokens = flood.join().map_err(|_| anyhow!("the flood panicked"))??;
             let (rate, times) = others.context("the flood did not begin")??;
+            ensure!(tokens > 0, "nothing of the flood was answered, so it was none");
             Ok((rate, times, as_f64(tokens) / asked_for.as_secs_f64()))
         })
     }

@@ -4,12 +4,13 @@ use std::fmt::Write as _;
 
 use super::chart::{Bar, Lines, Piece, Point, Series, draw_bars};
 use super::text::{escaped, number, round_number};
+use crate::evaluators::POLICIES;
 use crate::figures::Report;
 use crate::measure::as_f64;
+use crate::run::{AGENTS, SIZES};
 
-const AGENTS: [(usize, &str); 3] = [(1, "one"), (8, "two"), (64, "three")];
-const BATCHES: [usize; 6] = [1, 16, 64, 256, 1024, 4096];
-const POLICIES: [usize; 3] = [1, 10, 100];
+/// By how many agents ask.
+const COLOURS: [&str; AGENTS.len()] = ["one", "two", "three"];
 
 /// All pictures of what was measured.
 pub(super) fn plots(page: &mut String, report: &Report) {
@@ -57,19 +58,19 @@ fn tokens(page: &mut String, report: &Report) {
     let figure = |agents: usize, batch: usize| report.median(&format!("tokens_{agents}x{batch}_a_second"));
     let mut series = Vec::new();
     let mut rows = String::new();
-    for (agents, colour) in AGENTS {
+    for (agents, colour) in AGENTS.into_iter().zip(COLOURS) {
         let name = if agents == 1 { "1 agent".to_owned() } else { format!("{agents} agents") };
         let point = |batch: usize| {
             let y = figure(agents, batch)?;
             let title = format!("{name}, batches of {batch}: {} tokens a second", number(y));
             Some(Point { x: as_f64(batch), y, title })
         };
-        let points: Vec<Point> = BATCHES.into_iter().filter_map(point).collect();
+        let points: Vec<Point> = SIZES.into_iter().filter_map(point).collect();
         if points.is_empty() {
             continue;
         }
         let _ = write!(rows, "<tr><td style=\"color: var(--{colour})\">{name}</td>");
-        for batch in BATCHES {
+        for batch in SIZES {
             let text = figure(agents, batch).map(number).unwrap_or_default();
             let _ = write!(rows, "<td class=\"number\">{text}</td>");
         }
@@ -90,13 +91,13 @@ fn tokens(page: &mut String, report: &Report) {
         label: "tokens a second by size of the batch",
         x_axis: "intents a batch",
         y_axis: "tokens a second",
-        marks: &BATCHES.map(as_f64),
+        marks: &SIZES.map(as_f64),
         series,
         references: references.collect(),
     };
     lines.draw(page);
     page.push_str("<div class=\"wide\"><table><thead><tr><th>batch</th>");
-    for batch in BATCHES {
+    for batch in SIZES {
         let _ = write!(page, "<th class=\"number\">{}</th>", round_number(as_f64(batch)));
     }
     let _ = writeln!(page, "</tr></thead><tbody>\n{rows}</tbody></table></div>");

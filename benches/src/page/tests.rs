@@ -68,6 +68,8 @@ fn report(runs: u8, prefixes: &[&str]) -> Report {
     };
     Report {
         hsm: "SoftHSM2 2.6.1".to_owned(),
+        is_judged: true,
+        processor: "a processor".to_owned(),
         cores: 2,
         began: "2026-11-28T12:00:00Z".to_owned(),
         runs: (0..runs).map(run).collect(),

@@ -36,21 +36,26 @@ pub(crate) fn counted_a_second(
     let failed = AtomicBool::new(false);
     let run = |offset: usize| {
         let agent = client();
-        let mut counted = 0;
+        let (mut counted, mut since) = (0, None);
         for body in bodies.iter().map(AsRef::as_ref).cycle().skip(offset) {
             if watch.elapsed() >= warm_up + span || failed.load(Ordering::Relaxed) {
                 break;
             }
-            let asked_warm = watch.elapsed() >= warm_up;
+            if since.is_none() && watch.elapsed() >= warm_up {
+                since = Some(Stopwatch::start());
+            }
             let mut reply =
                 agent.post(url).content_type("application/json").send(body).context("a peer answers")?;
             let found = count(&reply.body_mut().read_to_string()?)?;
             anyhow::ensure!(found > 0, "a peer refuses what it should allow: {body:.300}");
-            counted += if asked_warm { found } else { 0 };
+            counted += if since.is_some() { found } else { 0 };
         }
-        anyhow::Ok(counted)
+        // Its own time, from its first request that counts to its last answer: of large batches what is in flight when the
+        // warm-up ends, or the span, is some hundredths.
+        let took = since.map_or(f64::INFINITY, |since| since.elapsed().as_secs_f64());
+        anyhow::Ok(as_f64(counted) / took.max(f64::MIN_POSITIVE))
     };
-    let counted: anyhow::Result<usize> = std::thread::scope(|scope| {
+    std::thread::scope(|scope| {
         let (run, failed) = (&run, &failed);
         let start = |client: usize| {
             // So that no two ask for the same at the same time.
@@ -59,8 +64,5 @@ pub(crate) fn counted_a_second(
         };
         let threads: Vec<_> = (0..clients).map(start).collect();
         threads.into_iter().map(|thread| thread.join().map_err(|_| anyhow!("a client panicked"))?).sum()
-    });
-    // What was asked within the span may have been answered behind it.
-    let measured = watch.elapsed().saturating_sub(warm_up);
-    Ok(as_f64(counted?) / measured.as_secs_f64().max(f64::MIN_POSITIVE))
+    })
 }
