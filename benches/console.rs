@@ -60,7 +60,7 @@ const MEMORY_CEILING_MB: f64 = 16.0;
 const PAGES: [&str; 6] = ["/", "/holds", "/queue", "/policy", "/evidence", "/log"];
 
 fn main() -> ExitCode {
-    // `cargo test` runs benches once, to see that they do; this one measures only when asked to.
+    // `cargo bench` says `--bench`; whoever runs all targets of a crate as tests does not, and has no minutes for this one.
     if !std::env::args().any(|argument| argument == "--bench") || !softhsm::present() {
         return ExitCode::SUCCESS;
     }

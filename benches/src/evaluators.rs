@@ -3,33 +3,19 @@
 //! Cedar has its request ready, as its best case; our `evaluate` has its intent ready too; an intent is read from borrowed
 //! text, classified and evaluated, which is what serving costs.
 
-use std::fmt::Write as _;
 use std::hint::black_box;
 
 use anyhow::{Context as _, anyhow, ensure};
 use assent_compiler::{Bundle, Sources};
-use assent_evaluator::{Decision, Facts, Intent, Uid, Verdict, View};
+use assent_evaluator::{Decision, Facts, Intent, Verdict, View};
 use cedar_policy::{Authorizer, Context, Entities, EntityUid, PolicySet, Request, Schema};
 
 use crate::figures::Run;
 use crate::measure::nanoseconds;
+use crate::refunds::{CONTEXT, ENTITIES, SCHEMA, ask, policies};
 
 /// How many policies there are.
 pub(crate) const POLICIES: [usize; 3] = [1, 10, 100];
-
-const SCHEMA: &str = r#"
-entity Team;
-entity Agent in [Team] = { clearance: Long };
-entity Order = { owner: String, status: String, total: Long };
-action refund appliesTo { principal: [Agent], resource: [Order], context: { amount: Long, reason: String, owner: String } };
-"#;
-
-const ENTITIES: &str = r#"[
-{"uid":{"type":"Team","id":"support"},"attrs":{},"parents":[]},
-{"uid":{"type":"Agent","id":"a"},"attrs":{"clearance":3},"parents":[{"type":"Team","id":"support"}]},
-{"uid":{"type":"Order","id":"o"},"attrs":{"owner":"u7","status":"delivered","total":120},"parents":[]}]"#;
-
-const CONTEXT: &str = r#"{"amount":100,"reason":"it arrived broken","owner":"u7"}"#;
 
 /// Measures both, where they decide the same.
 pub(crate) fn measure(run: &mut Run) -> anyhow::Result<()> {
@@ -40,7 +26,7 @@ pub(crate) fn measure(run: &mut Run) -> anyhow::Result<()> {
 }
 
 fn at(run: &mut Run, count: usize) -> anyhow::Result<()> {
-    let text = policies(count)?;
+    let text = policies(count);
     let cedar = Cedar::new(&text)?;
     let bundle = Bundle::compile(Sources::plain(SCHEMA, &text, ENTITIES))?;
     let view = bundle.view();
@@ -91,41 +77,11 @@ impl Cedar {
     }
 }
 
-/// Every policy's scope holds, so that all conditions run; the first permits, each tenth forbids and does not apply.
-fn policies(count: usize) -> anyhow::Result<String> {
-    let mut text = String::new();
-    for number in 0..count {
-        let effect = if number % 10 == 9 { "forbid" } else { "permit" };
-        let bound = if number == 0 { 1000 } else { number.min(90) };
-        writeln!(
-            text,
-            "{effect} (principal in Team::\"support\", action == Action::\"refund\", resource) \
-             when {{ resource.owner == context.owner && context.amount + {number} <= {bound} }} \
-             when {{ resource.status == \"delivered\" || principal.clearance > {number} }} \
-             unless {{ context.reason like \"*fraud {number}*\" }};"
-        )?;
-    }
-    Ok(text)
-}
-
 /// What serving one intent costs behind its parser.
 fn serve(view: &View<'_>) -> Option<Verdict> {
     let mut intent = Intent::new(view);
     ask(&mut intent)?;
     Some(intent.classify(Facts::default()).ok()?.evaluate().verdict())
-}
-
-fn ask(intent: &mut Intent<'_>) -> Option<()> {
-    let uid = |type_name, id| Uid { type_name, id };
-    intent.ask(uid("Agent", "a"), uid("Action", "refund"), uid("Order", "o"));
-    intent.begin_record(3).ok()?;
-    intent.key("amount").ok()?;
-    intent.long(100).ok()?;
-    intent.key("owner").ok()?;
-    intent.string("u7").ok()?;
-    intent.key("reason").ok()?;
-    intent.string("it arrived broken").ok()?;
-    intent.end().ok()
 }
 
 #[cfg(test)]

@@ -17,6 +17,7 @@ mod options;
 mod page;
 mod parts;
 mod peers;
+mod refunds;
 mod run;
 mod sample;
 mod scratch;

@@ -241,7 +241,11 @@ impl<'o> Bench<'o> {
 
     fn batches(&mut self, run: &mut Run) -> anyhow::Result<()> {
         let span = self.options.span;
-        let (rate, times) = self.connect(BATCHERS)?.ask(BATCHERS, BATCH, span)?;
+        let agents = self.connect(BATCHERS)?;
+        let sizes = agents.sizes_of(BATCH)?;
+        let (rate, times) = agents.ask(BATCHERS, BATCH, span)?;
+        drop(agents);
+        run.note("echo_1024_a_second", self.echo()?.rate(BATCHERS, sizes, span)?);
         run.note("batch_1024_a_second", rate);
         run.note("batch_1024_p50_us", times.p50_us());
         run.note("batch_1024_p99_us", times.quantile_us(0.99));
@@ -250,7 +254,7 @@ impl<'o> Bench<'o> {
 
     fn agents(&mut self, run: &mut Run) -> anyhow::Result<()> {
         let span = self.options.span;
-        run.note("echo_64_a_second", self.echo()?.rate(FLEET, span)?);
+        run.note("echo_64_a_second", self.echo()?.rate(FLEET, echo::OF_LONE, span)?);
         let (rate, times) = self.connect(FLEET)?.ask(FLEET, 1, span)?;
         run.note("agents_64_a_second", rate);
         run.note("agents_64_p50_us", times.p50_us());

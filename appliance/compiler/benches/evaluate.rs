@@ -6,59 +6,14 @@
 #![expect(clippy::expect_used, reason = "a benchmark may fail as loudly as a test")]
 
 use assent_compiler::{Bundle, Sources};
-use assent_evaluator::{Decision, Facts, Intent, Uid, Verdict};
+use assent_evaluator::{Decision, Facts, Intent, Verdict};
 use cedar_policy::{Authorizer, Entities, PolicySet, Request, Schema};
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
-use std::fmt::Write;
 use std::hint::black_box;
 
-const SCHEMA: &str = r#"
-entity Team;
-entity Agent in [Team] = { clearance: Long };
-entity Order = { owner: String, status: String, total: Long };
-action refund appliesTo { principal: [Agent], resource: [Order], context: { amount: Long, reason: String, owner: String } };
-"#;
-
-const ENTITIES: &str = r#"[
-{"uid":{"type":"Team","id":"support"},"attrs":{},"parents":[]},
-{"uid":{"type":"Agent","id":"a"},"attrs":{"clearance":3},"parents":[{"type":"Team","id":"support"}]},
-{"uid":{"type":"Order","id":"o"},"attrs":{"owner":"u7","status":"delivered","total":120},"parents":[]}]"#;
-
-/// Every policy's scope holds, so that all conditions run; the first permits, each tenth forbids and does not apply.
-fn policies(count: usize) -> String {
-    (0..count).fold(String::new(), |mut text, number| {
-        let effect = if number % 10 == 9 { "forbid" } else { "permit" };
-        let bound = if number == 0 { 1000 } else { number.min(90) };
-        writeln!(
-            text,
-            "{effect} (principal in Team::\"support\", action == Action::\"refund\", resource) \
-             when {{ resource.owner == context.owner && context.amount + {number} <= {bound} }} \
-             when {{ resource.status == \"delivered\" || principal.clearance > {number} }} \
-             unless {{ context.reason like \"*fraud {number}*\" }};"
-        )
-        .expect("text can be written to text");
-        text
-    })
-}
-
-const CONTEXT: &str = r#"{"amount":100,"reason":"it arrived broken","owner":"u7"}"#;
-
-fn fill(intent: &mut Intent<'_>) -> Option<()> {
-    intent.begin_record(3).ok()?;
-    intent.key("amount").ok()?;
-    intent.long(100).ok()?;
-    intent.key("owner").ok()?;
-    intent.string("u7").ok()?;
-    intent.key("reason").ok()?;
-    intent.string("it arrived broken").ok()?;
-    intent.end().ok()
-}
-
-fn ask(intent: &mut Intent<'_>) -> Option<()> {
-    let uid = |type_name, id| Uid { type_name, id };
-    intent.ask(uid("Agent", "a"), uid("Action", "refund"), uid("Order", "o"));
-    fill(intent)
-}
+#[path = "../../../benches/src/refunds.rs"]
+mod refunds;
+use refunds::{CONTEXT, ENTITIES, SCHEMA, ask, policies};
 
 fn evaluate(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("evaluate");

@@ -15,6 +15,8 @@ use appliance::identity::{CertificateAuthority, Record, Registry};
 use appliance::provision::AgentFiles;
 use appliance::sample;
 use assent_client::Client;
+use assent_client::batch::Batch;
+use assent_client::connection::new_batch_id;
 use assent_client::intent::Intent;
 use assent_client::trust::Trust;
 use tokio::runtime::Runtime;
@@ -22,6 +24,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
 use crate::measure::{Times, as_f64};
+use crate::parts::echo::Sizes;
 use crate::sample::allowed_intents;
 
 /// How long a certificate lives.
@@ -121,6 +124,14 @@ impl Agents {
         let clients = self.clients.get(..agents).context("so many agents are not connected")?;
         let (rate, times) = self.ask_of(clients, batch, span)?;
         Ok((rate * as_f64(batch), times))
+    }
+
+    /// Bytes of a batch of so many intents, and of its answer.
+    pub(crate) fn sizes_of(&self, batch: usize) -> anyhow::Result<Sizes> {
+        let client = self.clients.first().context("an agent")?;
+        let batch = Batch::new(new_batch_id()?, &allowed_intents(batch)?)?;
+        let reply = self.runtime.block_on(client.reply(&batch))?;
+        Ok(Sizes { asked: batch.frame().len(), answered: reply.len() })
     }
 
     /// One agent that asks one intent after the other, so many.

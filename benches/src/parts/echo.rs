@@ -24,6 +24,31 @@ const VERB: &str = "echo";
 /// How long agents ask before it counts.
 const WARM_UP: Duration = Duration::from_millis(300);
 
+/// Bytes that a question may have.
+const MAX_ASKED: usize = 4 * 1024 * 1024;
+/// Bytes at the beginning of a question that say how many the answer is to have.
+const LENGTH_BYTES: usize = 4;
+
+/// Bytes of a question and of its answer.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sizes {
+    pub(crate) asked: usize,
+    pub(crate) answered: usize,
+}
+
+/// Those of a lone intent.
+pub(crate) const OF_LONE: Sizes = Sizes { asked: ASKED, answered: ANSWERED };
+
+impl Sizes {
+    /// A question of that size, for an answer of that size.
+    fn question(self) -> anyhow::Result<Vec<u8>> {
+        let mut question = vec![7; self.asked.max(LENGTH_BYTES)];
+        let length = u32::try_from(self.answered)?.to_le_bytes();
+        question.iter_mut().zip(length).for_each(|(to, from)| *to = from);
+        Ok(question)
+    }
+}
+
 /// The server, until it is dropped.
 pub(crate) struct Echo {
     address: SocketAddr,
@@ -43,24 +68,26 @@ impl Echo {
     pub(crate) fn lone(&self, count: usize) -> anyhow::Result<Times> {
         let runtime = runtime(1)?;
         let connection = runtime.block_on(self.connect())?;
-        Times::each(count, || runtime.block_on(exchange(&connection)))
+        let question = OF_LONE.question()?;
+        Times::each(count, || runtime.block_on(exchange(&connection, &question, OF_LONE.answered)))
     }
 
-    /// So many connections with one exchange in flight each, for so long: exchanges a second.
-    pub(crate) fn rate(&self, connections: usize, span: Duration) -> anyhow::Result<f64> {
+    /// So many connections with one exchange of these sizes in flight each, for so long: exchanges a second.
+    pub(crate) fn rate(&self, connections: usize, sizes: Sizes, span: Duration) -> anyhow::Result<f64> {
         let runtime = runtime(connections)?;
+        let question: Arc<[u8]> = sizes.question()?.into();
         runtime.block_on(async {
             let mut asking = JoinSet::new();
             for _ in 0..connections {
-                let connection = self.connect().await?;
+                let (connection, question) = (self.connect().await?, Arc::clone(&question));
                 asking.spawn(async move {
                     let since = Stopwatch::start();
                     while since.elapsed() < WARM_UP {
-                        exchange(&connection).await?;
+                        exchange(&connection, &question, sizes.answered).await?;
                     }
                     let (since, mut count) = (Stopwatch::start(), 0);
                     while since.elapsed() < span {
-                        exchange(&connection).await?;
+                        exchange(&connection, &question, sizes.answered).await?;
                         count += 1;
                     }
                     anyhow::Ok(count)
@@ -88,13 +115,19 @@ impl Echo {
     }
 }
 
-async fn exchange(connection: &Connection) -> anyhow::Result<()> {
+async fn exchange(connection: &Connection, question: &[u8], answered: usize) -> anyhow::Result<()> {
     let (mut send, mut receive) = connection.open_bi().await?;
-    send.write_all(&[7; ASKED]).await?;
+    send.write_all(question).await?;
     send.finish()?;
-    let answer = receive.read_to_end(ANSWERED).await?;
-    anyhow::ensure!(answer.len() == ANSWERED, "an answer of {} bytes", answer.len());
+    let answer = receive.read_to_end(answered).await?;
+    anyhow::ensure!(answer.len() == answered, "an answer of {} bytes", answer.len());
     Ok(())
+}
+
+/// The answer to a question: as many bytes as it asks for.
+fn answer(question: &[u8]) -> Option<Vec<u8>> {
+    let length = u32::from_le_bytes(*question.first_chunk()?);
+    Some(vec![7; usize::try_from(length).ok()?])
 }
 
 /// Serves until standard input ends. Prints the address and its certificate.
@@ -109,9 +142,9 @@ pub(crate) fn serve() -> anyhow::Result<()> {
                 let Ok(connection) = incoming.await else { return };
                 while let Ok((mut send, mut receive)) = connection.accept_bi().await {
                     tokio::spawn(async move {
-                        if receive.read_to_end(ASKED).await.is_ok()
-                            && send.write_all(&[7; ANSWERED]).await.is_ok()
-                        {
+                        let Ok(question) = receive.read_to_end(MAX_ASKED).await else { return };
+                        let Some(answer) = answer(&question) else { return };
+                        if send.write_all(&answer).await.is_ok() {
                             let _ = send.finish();
                         }
                     });
