@@ -43,8 +43,6 @@ pub const MAX_CHARTER_PRINCIPALS: usize = 8;
 pub const MAX_CHARTER_OPERATORS: usize = 16;
 /// Bytes of an operator's key line in a charter: the longest key that may sign, and a name.
 pub const MAX_OPERATOR_LINE_BYTES: usize = 512;
-/// Marks that are shown on one letter: as many as scripts stack on each other; what is behind them stands escaped.
-pub const MAX_MARKS_PER_LETTER: u8 = 4;
 /// Bytes of the reason for a warrant, and of what a review says: one line.
 pub const MAX_REASON_BYTES: usize = 512;
 /// The longest window of a warrant that a charter may allow, in seconds: a week.

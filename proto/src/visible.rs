@@ -8,8 +8,8 @@
 //! behind a letter, a few to each; anywhere else they would change what is not the text's own, and so would those that
 //! cover what they stand on.
 
-use crate::limits::MAX_MARKS_PER_LETTER;
-
+/// Marks that print on one letter: as many as scripts stack; more would reach into the lines above. No part of the format.
+const MAX_MARKS: u8 = 4;
 /// Code points that are shown as nothing: the first and the last of each stretch, in their order.
 const INVISIBLE: [(char, char); 19] = [
     ('\u{ad}', '\u{ad}'),
@@ -47,7 +47,7 @@ pub fn read(text: &str) -> impl Iterator<Item = (char, bool)> {
         let prints = if is_mark(c) { marks > 0 && !is_in(&COVERING, c) } else { prints_alone(c) };
         marks = match prints {
             true if is_mark(c) => marks.saturating_sub(1),
-            true if c.is_alphabetic() => MAX_MARKS_PER_LETTER,
+            true if c.is_alphabetic() => MAX_MARKS,
             true | false => 0,
         };
         (c, prints)
@@ -160,7 +160,7 @@ mod tests {
             assert_eq!(shown(&shown(text)), shown(text), "what was written out stays so");
         }
         assert_eq!(shown("o\u{338}k\u{20dd}"), "o\\u{338}k\\u{20dd}", "they cover what they stand on");
-        let most = usize::from(MAX_MARKS_PER_LETTER);
+        let most = usize::from(MAX_MARKS);
         let stacked = std::format!("a{}", "\u{301}".repeat(most + 2));
         let expected = std::format!("a{}\\u{{301}}\\u{{301}}", "\u{301}".repeat(most));
         assert_eq!(shown(&stacked), expected, "they would reach into the lines above");

@@ -30,26 +30,40 @@ pub struct Space {
     reserve: u64,
     /// Once it was low it is enough only when there is a quarter more.
     was_low: bool,
-    /// What was free when it was looked at last.
+    /// What was free when it was looked at last, at the place that has least.
     free: Option<u64>,
+    /// Which of the places that is.
+    scarcest: usize,
 }
+
+const MIB: u64 = 1024 * 1024;
 
 impl Space {
     /// Looks at the file systems of the data folder and of the fence.
     #[must_use]
     pub fn new(data: &Path, fence: &Path, low_water: u64, reserve: u64) -> Self {
-        Self { places: [data.to_owned(), fence.to_owned()], low_water, reserve, was_low: false, free: None }
+        let places = [data.to_owned(), fence.to_owned()];
+        Self { places, low_water, reserve, was_low: false, free: None, scarcest: 0 }
     }
 
-    /// The mark that more than enough is measured by.
+    /// What is missing where, and what to do, for operators.
     #[must_use]
-    pub const fn low_water(&self) -> u64 {
-        self.low_water
+    pub fn shortage(&self) -> String {
+        let free = self.free.map_or_else(|| "nobody says how much is".to_owned(), mebibytes);
+        let [data, fence] = &self.places;
+        let place = if self.scarcest == 0 { data } else { fence };
+        format!(
+            "{free} free in {}, less than the {} of `log.low_water`; make room, and with {} it opens by itself",
+            place.display(),
+            mebibytes(self.low_water),
+            mebibytes(self.low_water.saturating_add(self.low_water / 4))
+        )
     }
 
     /// How much room there is now: a system call for each of the two.
     pub fn look(&mut self) -> Room {
-        self.free = self.places.iter().map(|place| free(place)).min().flatten();
+        let found = self.places.iter().map(|place| free(place)).enumerate();
+        (self.scarcest, self.free) = found.min_by_key(|(_, free)| *free).unwrap_or_default();
         let room = self.judge(self.free);
         self.was_low = room < Room::Enough;
         room
@@ -76,6 +90,10 @@ impl Space {
     }
 }
 
+fn mebibytes(bytes: u64) -> String {
+    format!("{} MiB", bytes / MIB)
+}
+
 /// Bytes that are free for this user where `place` is or will be; none where nobody says.
 pub(crate) fn free(place: &Path) -> Option<u64> {
     let there = place.ancestors().find(|place| place.exists())?;
@@ -86,8 +104,6 @@ pub(crate) fn free(place: &Path) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    const MIB: u64 = 1024 * 1024;
 
     fn space(was_low: bool) -> Space {
         let folder = std::env::temp_dir();
@@ -117,6 +133,20 @@ mod tests {
         let mut space = Space::new(&folder, &folder, u64::MAX / 2, 0);
         assert_ne!(space.look(), Room::Enough);
         assert!(space.was_low && space.free() == free(&folder));
+    }
+
+    #[test]
+    fn a_shortage_names_the_place_and_what_is_enough() {
+        let mut space = space(true);
+        (space.free, space.scarcest) = (Some(200 * MIB + 7), 1);
+        let told = space.shortage();
+        assert!(
+            told.starts_with("200 MiB free in ") && told.contains("fence/checkpoint, less than the 256 MiB"),
+            "{told}"
+        );
+        assert!(told.ends_with("with 320 MiB it opens by itself"), "{told}");
+        space.free = None;
+        assert!(space.shortage().starts_with("nobody says how much is free in "), "{}", space.shortage());
     }
 
     #[test]

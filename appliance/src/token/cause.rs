@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use crate::disk::Space;
 use crate::hsm::{FaultClass, FaultKind, HsmFault};
 use crate::log::Held;
 use crate::log::second_fence::FenceMismatch;
@@ -124,11 +125,8 @@ impl Cause {
 
     /// There is less room than the log needs to go on.
     #[must_use]
-    pub fn disk_low(low_water: u64) -> Self {
-        let message = format!(
-            "fewer than {low_water} bytes are free (`log.low_water`) where the log or its fence is; make room, and it opens by itself"
-        );
-        Self { kind: DISK_LOW, class: FaultClass::Availability, message }
+    pub fn disk_low(space: &Space) -> Self {
+        Self { kind: DISK_LOW, class: FaultClass::Availability, message: space.shortage() }
     }
 
     /// The system gives no thread to arm on.
@@ -188,7 +186,7 @@ mod tests {
             Cause::fence_mismatch(&FenceMismatch::Missing(String::new())),
             Cause::fence_refused("x"),
             Cause::disk_hangs(Duration::ZERO),
-            Cause::disk_low(0),
+            Cause::disk_low(&Space::new(std::path::Path::new("/"), std::path::Path::new("/"), 0, 0)),
             Cause::no_thread(&error),
             Cause::wrong_key("x"),
             Cause::bad_signature(),

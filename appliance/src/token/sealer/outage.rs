@@ -115,7 +115,7 @@ impl Sealer {
     pub(super) fn look_for_room(&mut self) -> Room {
         let room = self.disk.over(|| self.settings.space.look());
         if room < Room::Enough && self.boundary.is_open() {
-            self.close(Cause::disk_low(self.settings.space.low_water()));
+            self.close(Cause::disk_low(&self.settings.space));
         }
         self.room = room;
         self.gauges.disk(room < Room::Enough, self.settings.space.free());
@@ -206,7 +206,7 @@ impl Sealer {
 
     fn attempt(&mut self, key: &VerifierKey<'_>) -> Result<(), SealerError> {
         if self.look_for_room() < Room::Enough {
-            let cause = Cause::disk_low(self.settings.space.low_water());
+            let cause = Cause::disk_low(&self.settings.space);
             return self.end_attempt(self.boundary.epoch(), Err(cause), key);
         }
         let attempt = self.attempt_on_standing(key)?;
