@@ -53,7 +53,7 @@ impl Space {
         let [data, fence] = &self.places;
         let place = if self.scarcest == 0 { data } else { fence };
         format!(
-            "{free} free in {}, less than the {} of `log.low_water`; make room, and with {} it opens by itself",
+            "{free} free in {}, and `log.low_water` is {}; make room, and with {} it opens by itself",
             place.display(),
             mebibytes(self.low_water),
             mebibytes(self.low_water.saturating_add(self.low_water / 4))
@@ -141,7 +141,8 @@ mod tests {
         (space.free, space.scarcest) = (Some(200 * MIB + 7), 1);
         let told = space.shortage();
         assert!(
-            told.starts_with("200 MiB free in ") && told.contains("fence/checkpoint, less than the 256 MiB"),
+            told.starts_with("200 MiB free in ")
+                && told.contains("fence/checkpoint, and `log.low_water` is 256 MiB; "),
             "{told}"
         );
         assert!(told.ends_with("with 320 MiB it opens by itself"), "{told}");
