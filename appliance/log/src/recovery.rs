@@ -24,7 +24,7 @@ use super::reader::Reader;
 use super::store::{Identity, Store, StoreError};
 use super::volume;
 use super::{Log, SignedCheckpoint};
-use crate::limits::MAX_TAIL_ENTRIES;
+use crate::limits::{MAX_TAIL_ENTRIES, STORED_PIECE_BYTES};
 
 /// Why a log is refused.
 #[derive(Debug, thiserror::Error)]
@@ -90,7 +90,7 @@ impl From<FrontierError> for OpenError {
     }
 }
 
-/// Where a log lies, and who binds its volumes.
+/// Where a log lies, how its rounds are cut, and who binds its volumes.
 #[derive(Clone, Debug)]
 pub struct Place {
     /// The disk.
@@ -99,6 +99,8 @@ pub struct Place {
     pub log: PathBuf,
     /// The fence.
     pub fence: PathBuf,
+    /// Bytes of a row with a piece of a round: [`STORED_PIECE_BYTES`], but for who wants small rounds in many pieces.
+    pub piece_bytes: usize,
     /// Who binds.
     pub binding: Binding,
 }
@@ -108,7 +110,7 @@ impl Place {
     #[must_use]
     pub fn beside(log: &Path, fence: &Path) -> Self {
         let (log, fence) = (log.to_owned(), fence.to_owned());
-        Self { disk: system(), log, fence, binding: Binding::Beside }
+        Self { disk: system(), log, fence, piece_bytes: STORED_PIECE_BYTES, binding: Binding::Beside }
     }
 }
 
@@ -130,8 +132,8 @@ impl Log {
         mut keys: Keyring,
         progress: impl Fn(u64) + Sync,
     ) -> Result<Self, OpenError> {
-        let Place { disk, log, fence, binding } = place;
-        let store = Store::open_on(Arc::clone(&disk), &log)?;
+        let Place { disk, log, fence, piece_bytes, binding } = place;
+        let store = Store::open_on(Arc::clone(&disk), &log)?.cutting_to(piece_bytes);
         check_identity(&store.identity()?, &keys)?;
         let head = store.head()?;
         let frontier = Frontier::restore(TreeSize(head.size), &head.frontier)?;

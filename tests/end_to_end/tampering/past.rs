@@ -9,6 +9,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use appliance::log::binding::Binding;
 use appliance::log::disk::{Disk, DiskFile, Open, system};
 use appliance::log::keyring::Keyring;
 use appliance::log::reader::Reader;
@@ -97,8 +98,7 @@ impl Past {
         let key = VerifierKey::parse(&self.identity.verifier_key).expect("a key");
         let ring = Keyring::found(&folder.join("keys.toml"), &key, &[1], Timestamp(0)).expect("a ring");
         let fence = folder.join("unused");
-        let place =
-            Place { disk, log: path.clone(), fence, binding: appliance::log::binding::Binding::Inline };
+        let place = Place { disk, binding: Binding::Inline, ..Place::beside(&path, &fence) };
         let mut log = Log::open_at(place, ring, |_| ()).expect("an empty log opens");
         let (mut epoch, mut unsigned) = (Epoch(0), Unsigned::default());
         for round in &self.rounds {

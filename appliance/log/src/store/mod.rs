@@ -17,7 +17,7 @@ use redb::{Database, TableDefinition};
 use serde::{Deserialize, Serialize};
 
 use crate::disk::{Disk, DiskFile, Open, Overlay, folder_of, system};
-use crate::limits::MAX_VOLUME_HEIGHT;
+use crate::limits::{MAX_VOLUME_HEIGHT, STORED_PIECE_BYTES};
 
 mod answers;
 mod backend;
@@ -176,6 +176,7 @@ pub struct Store {
     disk: Arc<dyn Disk>,
     path: PathBuf,
     height: u8,
+    piece_bytes: usize,
 }
 
 fn unopened(path: &Path, source: std::io::Error) -> StoreError {
@@ -199,8 +200,7 @@ fn made_on(
     }
     let unfinished = path.with_extension("unfinished");
     let fresh = disk.open(&unfinished, Open::Fresh { mode: 0o600 }).map_err(file("make"))?;
-    let store =
-        Store { database: Store::database(fresh)?, disk: Arc::clone(disk), path: path.to_owned(), height };
+    let store = Store::of(Store::database(fresh)?, Arc::clone(disk), path, height);
     store.write("create", fill)?;
     drop(store);
     disk.rename(&unfinished, path).map_err(file("name"))?;
@@ -267,12 +267,22 @@ impl Store {
             // redb would make a log of it.
             return Err(StoreError::Unreadable("file without a byte"));
         }
-        let mut store = Self { database: Self::database(file)?, disk, path: path.to_owned(), height: 0 };
+        let mut store = Self::of(Self::database(file)?, disk, path, 0);
         store.height = store.identity()?.volume_height;
         if store.height > MAX_VOLUME_HEIGHT {
             return Err(StoreError::Unreadable("volume height"));
         }
         Ok(store)
+    }
+
+    fn of(database: Database, disk: Arc<dyn Disk>, path: &Path, height: u8) -> Self {
+        Self { database, disk, path: path.to_owned(), height, piece_bytes: STORED_PIECE_BYTES }
+    }
+
+    /// From here on it cuts rounds to pieces of so many bytes. Whoever reads goes by the pieces' numbers, not by their size.
+    pub(crate) const fn cutting_to(mut self, piece_bytes: usize) -> Self {
+        self.piece_bytes = piece_bytes;
+        self
     }
 
     fn database(file: Box<dyn DiskFile>) -> Result<Database, StoreError> {

@@ -9,7 +9,6 @@ use std::ops::RangeInclusive;
 use redb::{ReadOnlyTable, Table, TableDefinition};
 
 use super::{StoreError, access};
-use crate::limits::STORED_PIECE_BYTES;
 
 /// First leaf index of a round, and the number of a piece of it.
 pub(super) type Key = (u64, u32);
@@ -25,24 +24,26 @@ pub(super) const fn of_rounds(first: u64, last: u64) -> RangeInclusive<Key> {
 /// Cuts a round's bytes to pieces, and keeps no more of them than one piece and what was appended last.
 pub(super) struct Cutter<'t, 'w> {
     table: &'t mut Table<'w, Key, &'static [u8]>,
+    piece_bytes: usize,
     round: u64,
     number: u32,
     bytes: Vec<u8>,
 }
 
 impl<'t, 'w> Cutter<'t, 'w> {
-    pub(super) const fn new(table: &'t mut Table<'w, Key, &'static [u8]>, round: u64) -> Self {
-        Self { table, round, number: 0, bytes: Vec::new() }
+    /// Cuts to pieces of so many bytes, one at least.
+    pub(super) fn new(table: &'t mut Table<'w, Key, &'static [u8]>, piece_bytes: usize, round: u64) -> Self {
+        Self { table, piece_bytes: piece_bytes.max(1), round, number: 0, bytes: Vec::new() }
     }
 
     /// Takes what `append` appends.
     pub(super) fn take(&mut self, append: impl FnOnce(&mut Vec<u8>)) -> Result<(), redb::Error> {
         append(&mut self.bytes);
-        if self.bytes.len() < STORED_PIECE_BYTES {
+        if self.bytes.len() < self.piece_bytes {
             return Ok(());
         }
         let bytes = std::mem::take(&mut self.bytes);
-        let mut pieces = bytes.chunks_exact(STORED_PIECE_BYTES);
+        let mut pieces = bytes.chunks_exact(self.piece_bytes);
         pieces.by_ref().try_for_each(|piece| self.put(piece))?;
         let left = pieces.remainder().len();
         self.bytes = bytes;
@@ -136,7 +137,7 @@ mod tests {
         let write = database.begin_write().unwrap();
         for (round, length) in rounds {
             let mut table = write.open_table(TABLE).unwrap();
-            let mut cutter = Cutter::new(&mut table, *round);
+            let mut cutter = Cutter::new(&mut table, STORED_PIECE_BYTES, *round);
             let bytes = bytes(*round, *length);
             // By what a leaf may have, and by what a frame may.
             for run in bytes.chunks(if round % 2 == 0 { 300 } else { 3 * STORED_PIECE_BYTES + 7 }) {

@@ -28,9 +28,9 @@ impl Store {
             let mut rounds = write.open_table(ROUNDS)?;
             let mut requests = write.open_table(REQUESTS)?;
             let first = commit.first.0;
-            round::write(Cutter::new(&mut rounds, first), &commit.leaves, commit.checkpoint.as_ref())?;
+            round::write(self.cutter(&mut rounds, first), &commit.leaves, commit.checkpoint.as_ref())?;
             if !commit.requests.is_empty() {
-                round::write_requests(Cutter::new(&mut requests, first), commit.requests.iter().copied())?;
+                round::write_requests(self.cutter(&mut requests, first), commit.requests.iter().copied())?;
             }
             record_answers(&mut write.open_table(ANSWERS)?, commit)?;
             rows::change(write, &commit.rows)?;
@@ -68,11 +68,15 @@ impl Store {
             for RequestRow { round, requests } in requests {
                 table.retain_in(of_rounds(*round, *round), |_, _| false)?;
                 let frames = requests.iter().map(|(first, frame)| (*first, frame.as_slice()));
-                round::write_requests(Cutter::new(&mut table, *round), frames)?;
+                round::write_requests(self.cutter(&mut table, *round), frames)?;
             }
             write.open_table(STATE)?.remove(CLOSED)?;
             Ok(())
         })
+    }
+
+    fn cutter<'t, 'w>(&self, table: &'t mut Table<'w, Key, &'static [u8]>, round: u64) -> Cutter<'t, 'w> {
+        Cutter::new(table, self.piece_bytes, round)
     }
 
     pub(super) fn write(

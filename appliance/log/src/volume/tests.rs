@@ -12,7 +12,6 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::binding::Binding;
-use crate::disk::system;
 use crate::keyring::Keyring;
 use crate::limits::STORED_PIECE_BYTES;
 use crate::reader::Reader;
@@ -56,7 +55,7 @@ impl Shelf {
     fn open(&self) -> Result<Log, OpenError> {
         let ring = Keyring::of_one(&self.folder.path().join("ring"), &self.key(), &[1], Timestamp(0));
         let fence = self.folder.path().join("fence");
-        let place = Place { disk: system(), log: self.log(), fence, binding: Binding::Inline };
+        let place = Place { binding: Binding::Inline, ..Place::beside(&self.log(), &fence) };
         Log::open_at(place, ring, |_| ())
     }
 

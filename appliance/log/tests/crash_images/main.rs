@@ -49,6 +49,9 @@ struct Seen {
     /// Images of a commit under way: it was there, or was not.
     there: u64,
     not_there: u64,
+    /// The same, of a round in several pieces.
+    pieces_there: u64,
+    pieces_not_there: u64,
     unfounded: u64,
     held: u64,
     rotated: u64,
@@ -64,7 +67,14 @@ impl Seen {
         };
         let (certain, may_be) = model.rounds_at(crash);
         if certain < may_be {
-            if shown.rounds == may_be { self.there += 1 } else { self.not_there += 1 }
+            let (is_there, in_pieces) = (shown.rounds == may_be, model.live(crash)[may_be - 1].in_pieces);
+            let (whole, pieces) = if is_there {
+                (&mut self.there, &mut self.pieces_there)
+            } else {
+                (&mut self.not_there, &mut self.pieces_not_there)
+            };
+            *whole += 1;
+            *pieces += u64::from(in_pieces);
         }
         self.held += u64::from(shown.held.is_some());
         self.rotated += u64::from(shown.ring.signing.0 > 0);
@@ -77,6 +87,8 @@ impl Seen {
         }
         self.there += other.there;
         self.not_there += other.not_there;
+        self.pieces_there += other.pieces_there;
+        self.pieces_not_there += other.pieces_not_there;
         self.unfounded += other.unfounded;
         self.held += other.held;
         self.rotated += other.rotated;
@@ -154,5 +166,6 @@ fn every_crash_image_opens_and_holds_what_was_acknowledged() {
     println!("{} images, seeds {first} to {}, 0 violations", judged.into_inner(), next.into_inner() - 1);
     println!("{seen:?}");
     assert!(seen.modes.len() == 7 && seen.there > 0 && seen.not_there > 0, "{seen:?}");
+    assert!(seen.pieces_there > 0 && seen.pieces_not_there > 0, "{seen:?}");
     assert!(seen.unfounded > 0 && seen.held > 0 && seen.rotated > 0 && seen.erased > 0, "{seen:?}");
 }

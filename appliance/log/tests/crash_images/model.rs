@@ -64,6 +64,8 @@ pub(crate) struct Round {
     pub(crate) span: Span,
     pub(crate) first: u64,
     pub(crate) leaves: Vec<Vec<u8>>,
+    /// Whether they were written in several pieces.
+    pub(crate) in_pieces: bool,
     pub(crate) checkpoint: Option<SignedCheckpoint>,
     pub(crate) requests: Vec<Asked>,
     pub(crate) answers: Vec<Answered>,

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use assent_log::binding::Binding;
 use assent_log::keyring::Keyring;
+use assent_log::limits::STORED_PIECE_BYTES;
 use assent_log::reader::Reader;
 use assent_log::store::{Identity, Store, StoreError};
 use assent_log::{Held, Log, OpenError, Place};
@@ -24,6 +25,8 @@ use rounds::Kind;
 
 /// Eight leaves a volume, so that there are many.
 const HEIGHT: u8 = 3;
+/// To what a process cuts its rounds: as the appliance does, and so that each is several pieces, with its requests.
+const PIECE_BYTES: [usize; 2] = [STORED_PIECE_BYTES, 200];
 /// EIO and ENOSPC.
 const ERRORS: [i32; 2] = [5, 28];
 /// More than the day and the skew after which a key's last token is over.
@@ -43,9 +46,14 @@ fn fence_path() -> PathBuf {
 
 /// Opens the log that lies on this disk, as the appliance would; none where nothing was founded.
 pub(crate) fn open(disk: &FakeDisk) -> Result<Option<Log>, OpenError> {
+    open_cutting_to(STORED_PIECE_BYTES, disk)
+}
+
+/// The same, whose rounds are cut to pieces of so many bytes.
+fn open_cutting_to(piece_bytes: usize, disk: &FakeDisk) -> Result<Option<Log>, OpenError> {
     let Some(ring) = Keyring::load_on(disk, &ring_path())? else { return Ok(None) };
     let (log, fence, disk) = (log_path(), fence_path(), Arc::new(disk.clone()));
-    match Log::open_at(Place { disk, log, fence, binding: Binding::Inline }, ring, |_| ()) {
+    match Log::open_at(Place { disk, log, fence, piece_bytes, binding: Binding::Inline }, ring, |_| ()) {
         Err(OpenError::Store(StoreError::Missing(_))) => Ok(None),
         opened => opened.map(Some),
     }
@@ -55,6 +63,7 @@ pub(crate) struct World {
     pub(crate) disk: FakeDisk,
     pub(crate) model: Model,
     log: Option<Log>,
+    piece_bytes: usize,
     dice: Dice,
     now: Timestamp,
     /// Whether operations of the disk fail now and then.
@@ -67,7 +76,7 @@ impl World {
     pub(crate) fn new(image: &Arc<Image>, model: Model, dice: Dice, faulty: bool) -> Self {
         let now = model.rounds.last().map_or(Timestamp(1_700_000_000_000), |round| round.time);
         let disk = FakeDisk::of(image);
-        Self { disk, model, log: None, dice, now, faulty, fenced: false }
+        Self { disk, model, log: None, piece_bytes: STORED_PIECE_BYTES, dice, now, faulty, fenced: false }
     }
 
     /// Lives for so many steps; where an error is fatal another process may start on what it left, or nobody does.
@@ -152,7 +161,8 @@ impl World {
     /// Opens what is there, or founds it.
     pub(crate) fn start(&mut self) -> bool {
         self.fenced = false;
-        let opened = open(&self.disk);
+        self.piece_bytes = PIECE_BYTES[self.dice.below(PIECE_BYTES.len())];
+        let opened = open_cutting_to(self.piece_bytes, &self.disk);
         match opened {
             Ok(Some(log)) => {
                 // What a start shows is acted upon, so it must stay.

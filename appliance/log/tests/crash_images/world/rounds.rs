@@ -118,12 +118,14 @@ impl World {
         let begun = self.disk.at();
         let is_durable = self.log.as_mut().expect("a log").commit(&commit).is_ok();
         let span = self.span(begun, is_durable);
-        let leaves = runs.iter().flat_map(|run| run.iter().map(<[u8]>::to_vec)).collect();
+        let leaves: Vec<_> = runs.iter().flat_map(|run| run.iter().map(<[u8]>::to_vec)).collect();
+        let in_pieces = leaves.iter().map(Vec::len).sum::<usize>() > self.piece_bytes;
         let (signed, time) = (checkpoint.or(before), self.now);
         self.model.rounds.push(Round {
             span,
             first,
             leaves,
+            in_pieces,
             checkpoint,
             requests: asked,
             answers,
