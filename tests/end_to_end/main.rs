@@ -61,6 +61,8 @@ mod service;
 #[cfg(test)]
 mod serving;
 #[cfg(test)]
+mod streams;
+#[cfg(test)]
 mod succession;
 #[cfg(test)]
 mod support;

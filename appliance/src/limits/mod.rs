@@ -80,9 +80,10 @@ pub const HANDSHAKE_DEADLINE: Duration = Duration::from_secs(5);
 pub const REGISTRY_POLL: Duration = Duration::from_millis(500);
 /// Streams that one connection may have open at once.
 pub const MAX_STREAMS_PER_CONNECTION: u32 = 128;
-/// Streams that all connections share evenly, by powers of two: what was sent and not read is at most so many windows,
+/// Streams that all connections share evenly, by powers of two, and whose frames may be on their way at once, of all connections
+/// together: what was sent and not read is at most so many windows.
 pub const MAX_STREAMS: usize = 4096;
-/// and these for each connection above it.
+/// Streams of each connection, also where there are more connections than share those.
 pub const MIN_STREAMS_PER_CONNECTION: u32 = 8;
 /// Bytes that one connection may have sent and we not yet read: every stream's window, so that no stream that is read waits for
 /// credit that others hold.

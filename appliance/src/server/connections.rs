@@ -1,7 +1,8 @@
 //! The connections that are open: counted, and closed when their agent is revoked.
 //!
-//! All of them share a number of streams, by powers of two, so that what all have sent and we have not read is bounded whatever
-//! they do. One that has more open than its share finishes them, and is given credit for no other until it is within it.
+//! All of them share a number of streams, by powers of two. One that has more open than its share finishes them, and is given
+//! credit for no other until it is within it; credit that was given cannot be taken back, so whoever connected while there were
+//! few may open more. What all have sent and we have not read is bounded by the room for frames, in the server.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

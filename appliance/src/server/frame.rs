@@ -22,6 +22,8 @@ pub(super) enum Unread {
     Late,
     /// The peer has taken it back, or is gone.
     Gone,
+    /// Too many of all peers' frames are on their way, and most of them are this principal's.
+    Crowded,
 }
 
 /// A frame that came in whole.

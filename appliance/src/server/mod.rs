@@ -10,6 +10,7 @@ mod drain;
 mod frame;
 pub mod record;
 mod replies;
+mod room;
 
 use std::sync::Arc;
 
@@ -25,11 +26,12 @@ use self::drain::{Drain, UnderWay};
 use self::frame::{Arrived, Unread};
 use self::record::Record;
 use self::replies::Replies;
+use self::room::{GivesWay, Room};
 use crate::clock::Clock;
 use crate::identity::{Peer, Registry, SpiffeId};
 use crate::limits::{
-    DRAIN_PATIENCE, FRAME_DEADLINE, HANDSHAKE_DEADLINE, MAX_CONNECTIONS, MAX_UNVALIDATED_CONNECTIONS,
-    REGISTRY_POLL,
+    DRAIN_PATIENCE, FRAME_DEADLINE, HANDSHAKE_DEADLINE, MAX_CONNECTIONS, MAX_STREAMS,
+    MAX_UNVALIDATED_CONNECTIONS, REGISTRY_POLL,
 };
 use crate::notices::Notices;
 use crate::pipeline::{Lane, Lanes, Pipeline};
@@ -53,6 +55,8 @@ pub struct Server {
 #[derive(Debug)]
 struct Door {
     pipeline: Arc<Pipeline>,
+    /// Streams whose frames are not here whole.
+    frames: Room,
     replies: Replies,
     record: Arc<Record>,
     counts: Arc<SocketCounts>,
@@ -71,7 +75,8 @@ impl Server {
     ) -> Self {
         let connections = Connections::new(streams);
         let counts = Arc::new(SocketCounts::new(connections.clone()));
-        let door = Door { pipeline, replies: Replies::default(), record: Arc::default(), counts };
+        let frames = Room::new(MAX_STREAMS, GivesWay::Newest);
+        let door = Door { pipeline, frames, replies: Replies::default(), record: Arc::default(), counts };
         Self {
             endpoint,
             door: Arc::new(door),
@@ -189,7 +194,7 @@ impl Server {
 
     async fn serve(&self, connection: &Connection, principal: Arc<SpiffeId>) {
         let lane = self.lanes.of(principal.as_str());
-        // Ends when the connection does. QUIC itself bounds how many streams are open at once.
+        // Ends when the connection does. QUIC itself bounds how many of its streams are open at once.
         while let Ok((mut send, receive)) = connection.accept_bi().await {
             let Some(under_way) = self.drain.begin() else {
                 drop(send.reset(code(Refusal::ShuttingDown)));
@@ -229,7 +234,13 @@ impl Door {
         mut under_way: UnderWay,
         (mut send, mut receive): (SendStream, RecvStream),
     ) {
-        let answer = match frame::read(&mut receive, &self.pipeline, lane).await {
+        let mut coming = self.frames.take_in(principal.as_str(), 1);
+        let read = tokio::select! {
+            read = frame::read(&mut receive, &self.pipeline, lane) => read,
+            () = coming.given_up() => Err(Unread::Crowded),
+        };
+        drop(coming);
+        let answer = match read {
             Ok(Arrived { frame, turn, trace }) => tokio::select! {
                 biased;
                 answer = self.pipeline.answer(principal, (lane, turn), (frame, trace)) => {
@@ -244,6 +255,10 @@ impl Door {
                 Some(Answer::refused(Refusal::FrameInvalid))
             }
             Err(Unread::Gone) => return,
+            Err(Unread::Crowded) => {
+                let _ = receive.stop(code(Refusal::QuotaExceeded));
+                return self.take_back(send, Refusal::QuotaExceeded);
+            }
             Err(Unread::Late) => {
                 let _ = receive.stop(code(Refusal::FrameInvalid));
                 return drop(send.reset(code(Refusal::FrameInvalid)));
