@@ -4,9 +4,12 @@
 //! latest by the next start. Volumes are written anew beside whoever appends; what is not bound yet is amended by them. redb
 //! does not overwrite the pages that it frees: they go when it uses them again.
 
+use std::path::Path;
+
 use assent_proto::entry::{Entry, Hold};
 use assent_proto::number::LeafIndex;
 
+use crate::disk::Disk;
 use crate::reader::Reader;
 use crate::store::{RequestRow, Snapshot, StoreError, StoredRequests, StoredVolume};
 use crate::{Fatal, Log, volume};
@@ -20,11 +23,21 @@ pub struct Erasure {
     principal: String,
     /// Volumes that were looked at.
     through: u64,
-    /// Those that are to change, and what their requests become.
-    volumes: Vec<(u64, Option<StoredRequests>)>,
-    erased: Erased,
+    /// Those that are to change.
+    volumes: Vec<Rewritten>,
     /// Whether there was anything of theirs when it was prepared.
     finds_any: bool,
+}
+
+/// A volume whose requests were written anew.
+#[derive(Clone, Copy, Debug)]
+struct Rewritten {
+    number: u64,
+    /// The edition without whose erased requests this is.
+    of: u32,
+    /// What its requests become; none: all of them go.
+    requests: Option<StoredRequests>,
+    erased: Erased,
 }
 
 /// What was erased.
@@ -41,36 +54,69 @@ impl Erased {
         self.requests += 1;
         self.bytes += frame.len() as u64;
     }
+
+    const fn add(&mut self, other: Self) {
+        self.requests += other.requests;
+        self.bytes += other.bytes;
+    }
 }
 
 impl Reader {
-    /// Writes the requests of all volumes anew without those of this principal, beside the ones in force.
+    /// Writes the requests of all volumes anew without those of this principal, beside the ones in force. `has_room` says
+    /// whether so many bytes may be written to the volumes' folder.
+    ///
+    /// One at a time, and nothing is archived until this is in force or given up. Should another erasure be put in force
+    /// before, what this one wrote is cleared away, and written once more when its turn comes.
     ///
     /// # Errors
-    /// [`StoreError`]; then nothing has changed.
-    pub fn prepare_erasure(&self, principal: &str) -> Result<Erasure, StoreError> {
-        let snapshot = self.store().snapshot()?;
-        let through = snapshot.volumes()?;
-        let principal = principal.to_owned();
-        let mut erasure = Erasure { principal, through, ..Erasure::default() };
-        for number in 0..through {
-            erasure.volume(self, &snapshot, number)?;
+    /// [`StoreError`]; then nothing has changed, and nothing that was written is left.
+    pub fn prepare_erasure(
+        &self,
+        principal: &str,
+        has_room: impl Fn(u64) -> bool,
+    ) -> Result<Erasure, StoreError> {
+        let mut erasure = Erasure { principal: principal.to_owned(), ..Erasure::default() };
+        match erasure.prepare(self, has_room) {
+            Ok(()) => Ok(erasure),
+            Err(error) => {
+                self.give_up(erasure);
+                Err(error)
+            }
         }
-        let mut unbound = Erasure { principal: erasure.principal.clone(), ..Erasure::default() };
-        erasure.finds_any = erasure.erased.requests > 0 || !unbound.rows(self, &snapshot)?.is_empty();
-        Ok(erasure)
     }
 
-    /// Whether the leaf at this index is about an intent of this principal.
-    #[expect(clippy::wildcard_enum_match_arm, reason = "no other kind is about an intent")]
-    fn is_of(&self, snapshot: &Snapshot, index: LeafIndex, principal: &str) -> Result<bool, StoreError> {
-        let leaves = self.leaves_at(snapshot, index.0..index.0.saturating_add(1))?;
-        let entry = leaves.get(0).and_then(|leaf| Entry::parse(leaf).ok());
-        Ok(match entry.ok_or(StoreError::Unreadable("entry"))? {
-            Entry::Allow(allow) => allow.principal == principal,
-            Entry::Deny(deny) | Entry::Hold(Hold { denial: deny, .. }) => deny.principal == principal,
-            _ => false,
-        })
+    /// Takes away what a prepared erasure wrote; what cannot be taken away goes with the next that is put in force.
+    pub fn give_up(&self, erasure: Erasure) {
+        let (disk, folder) = (self.store().disk(), self.store().volumes_folder());
+        for Rewritten { number, requests, .. } in erasure.volumes {
+            let written = requests.map(|requests| volume::requests_path(&folder, number, requests.edition));
+            drop(written.map(|path| disk.remove(&path)));
+        }
+    }
+}
+
+/// Whether a leaf is about an intent of this principal.
+#[expect(clippy::wildcard_enum_match_arm, reason = "no other kind is about an intent")]
+fn is_of(leaf: Option<&[u8]>, principal: &str) -> Result<bool, StoreError> {
+    let entry = leaf.and_then(|leaf| Entry::parse(leaf).ok());
+    Ok(match entry.ok_or(StoreError::Unreadable("entry"))? {
+        Entry::Allow(allow) => allow.principal == principal,
+        Entry::Deny(deny) | Entry::Hold(Hold { denial: deny, .. }) => deny.principal == principal,
+        _ => false,
+    })
+}
+
+/// The next edition whose file is not there: another erasure may have written one, or left it.
+fn free_edition(disk: &dyn Disk, folder: &Path, number: u64, of: u32) -> Result<u32, StoreError> {
+    let mut edition = of;
+    loop {
+        edition = edition.checked_add(1).ok_or(StoreError::Unreadable("edition of requests"))?;
+        let path = volume::requests_path(folder, number, edition);
+        match disk.exists(&path) {
+            Ok(false) => return Ok(edition),
+            Ok(true) => {}
+            Err(source) => return Err(StoreError::File { doing: "look for", path, source }),
+        }
     }
 }
 
@@ -81,14 +127,32 @@ impl Erasure {
         self.finds_any
     }
 
-    fn volume(&mut self, reader: &Reader, snapshot: &Snapshot, number: u64) -> Result<(), StoreError> {
+    fn prepare(&mut self, reader: &Reader, has_room: impl Fn(u64) -> bool) -> Result<(), StoreError> {
+        let snapshot = reader.store().snapshot()?;
+        self.through = snapshot.volumes()?;
+        for number in 0..self.through {
+            self.volume(reader, &snapshot, number, &has_room)?;
+        }
+        let in_volumes = !self.volumes.is_empty();
+        self.finds_any = in_volumes || !self.rows(&snapshot)?.0.is_empty();
+        Ok(())
+    }
+
+    fn volume(
+        &mut self,
+        reader: &Reader,
+        snapshot: &Snapshot,
+        number: u64,
+        has_room: impl Fn(u64) -> bool,
+    ) -> Result<(), StoreError> {
         let store = reader.store();
         let (disk, folder) = (&**store.disk(), store.volumes_folder());
         let stored = snapshot.volume(number)?;
         let Some(before) = stored.requests else { return Ok(()) };
         let (mut kept, mut erased) = (Vec::new(), Erased::default());
         for (first, frame) in volume::read_requests(disk, &folder, number, &stored)? {
-            if reader.is_of(snapshot, first, &self.principal)? {
+            let leaves = reader.leaves_at(snapshot, first.0..first.0.saturating_add(1))?;
+            if is_of(leaves.get(0), &self.principal)? {
                 erased.count(&frame);
             } else {
                 kept.push(Ok((first, frame)));
@@ -97,25 +161,46 @@ impl Erasure {
         if erased == Erased::default() {
             return Ok(());
         }
+        if !has_room(before.bytes) {
+            let source = std::io::ErrorKind::StorageFull.into();
+            return Err(StoreError::File { doing: "write requests anew in", path: folder, source });
+        }
         let start = number << store.height();
-        let after =
-            volume::write_requests(disk, &folder, number, before.edition + 1, start, kept.into_iter())?;
-        self.volumes.push((number, after));
-        self.erased.requests += erased.requests;
-        self.erased.bytes += erased.bytes;
+        let edition = free_edition(disk, &folder, number, before.edition)?;
+        let requests = volume::write_requests(disk, &folder, number, edition, start, kept.into_iter())?;
+        self.volumes.push(Rewritten { number, of: before.edition, requests, erased });
         Ok(())
     }
 
-    /// The rows of the store that change.
-    fn rows(&mut self, reader: &Reader, snapshot: &Snapshot) -> Result<Vec<RequestRow>, StoreError> {
-        let mut rows = Vec::new();
+    /// The volumes that have another edition now, or whose new file is gone, and no more among those that are to change.
+    fn take_stale(&mut self, reader: &Reader, snapshot: &Snapshot) -> Result<Vec<u64>, StoreError> {
+        let (disk, folder) = (reader.store().disk(), reader.store().volumes_folder());
+        let mut stale = Vec::new();
+        for Rewritten { number, of, requests, .. } in &self.volumes {
+            let in_force = snapshot.volume(*number)?.requests.map(|requests| requests.edition);
+            let is_there = requests.is_none_or(|requests| {
+                disk.exists(&volume::requests_path(&folder, *number, requests.edition)).unwrap_or(false)
+            });
+            if in_force != Some(*of) || !is_there {
+                stale.push(*number);
+            }
+        }
+        self.volumes.retain(|rewritten| !stale.contains(&rewritten.number));
+        Ok(stale)
+    }
+
+    /// The rows of the store that change, and what goes with them.
+    fn rows(&self, snapshot: &Snapshot) -> Result<(Vec<RequestRow>, Erased), StoreError> {
+        let (mut rows, mut erased) = (Vec::new(), Erased::default());
         for row in snapshot.request_rows(0..u64::MAX)? {
             let RequestRow { round, requests } = row?;
+            let stored = snapshot.round_around(round)?.ok_or(StoreError::Unreadable("round"))?;
             let mut kept: Vec<(LeafIndex, Vec<u8>)> = Vec::new();
             let count = requests.len();
             for (first, frame) in requests {
-                if reader.is_of(snapshot, first, &self.principal)? {
-                    self.erased.count(&frame);
+                let place = first.0.checked_sub(stored.first.0).and_then(|place| usize::try_from(place).ok());
+                if is_of(place.and_then(|place| stored.leaves.get(place)), &self.principal)? {
+                    erased.count(&frame);
                 } else {
                     kept.push((first, frame));
                 }
@@ -124,7 +209,7 @@ impl Erasure {
                 rows.push(RequestRow { round, requests: kept });
             }
         }
-        Ok(rows)
+        Ok((rows, erased))
     }
 }
 
@@ -138,24 +223,28 @@ impl Log {
         self.binder.discard();
         let reader = self.reader();
         let snapshot = self.store.snapshot()?;
-        for number in erasure.through..snapshot.volumes()? {
-            erasure.volume(&reader, &snapshot, number)?;
+        let stale = erasure.take_stale(&reader, &snapshot)?;
+        for number in stale.into_iter().chain(erasure.through..snapshot.volumes()?) {
+            // What is written here is one volume's, or a few: it goes by the room that a commit goes by.
+            erasure.volume(&reader, &snapshot, number, |_| true)?;
         }
         self.disk.sync_folder(&self.store.volumes_folder()).or_else(|source| {
             let none = erasure.volumes.is_empty() && source.kind() == std::io::ErrorKind::NotFound;
             let path = self.store.volumes_folder();
             if none { Ok(()) } else { Err(StoreError::File { doing: "sync", path, source }) }
         })?;
-        let rows = erasure.rows(&reader, &snapshot)?;
+        let (rows, mut erased) = erasure.rows(&snapshot)?;
         let mut volumes = Vec::new();
-        for (number, requests) in &erasure.volumes {
-            volumes.push((*number, StoredVolume { requests: *requests, ..snapshot.volume(*number)? }));
+        for rewritten in &erasure.volumes {
+            let Rewritten { number, requests, .. } = *rewritten;
+            volumes.push((number, StoredVolume { requests, ..snapshot.volume(number)? }));
+            erased.add(rewritten.erased);
         }
         drop(snapshot);
         if !volumes.is_empty() || !rows.is_empty() {
             self.store.amend(&volumes, &rows)?;
             volume::clear(&self.store)?;
         }
-        Ok(erasure.erased)
+        Ok(erased)
     }
 }

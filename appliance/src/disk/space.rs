@@ -56,8 +56,19 @@ impl Space {
             "{free} free in {}, and `log.low_water` is {}; make room, and with {} it opens by itself",
             place.display(),
             mebibytes(self.low_water),
-            mebibytes(self.low_water.saturating_add(self.low_water / 4))
+            mebibytes(self.enough())
         )
+    }
+
+    /// Whether so many bytes may be written to the data folder, and it is still not low.
+    pub(crate) fn leaves_enough(&self, bytes: u64) -> bool {
+        let [data, _] = &self.places;
+        free(data).is_some_and(|free| free >= bytes.saturating_add(self.enough()))
+    }
+
+    /// What is free where it was low and is low no more.
+    const fn enough(&self) -> u64 {
+        self.low_water.saturating_add(self.low_water / 4)
     }
 
     /// How much room there is now: a system call for each of the two.
@@ -146,6 +157,7 @@ mod tests {
             "{told}"
         );
         assert!(told.ends_with("with 320 MiB it opens by itself"), "{told}");
+        assert!(space.leaves_enough(1) && !space.leaves_enough(u64::MAX));
         space.free = None;
         assert!(space.shortage().starts_with("nobody says how much is free in "), "{}", space.shortage());
     }

@@ -28,7 +28,7 @@ pub(crate) fn check_all(store: &Store, progress: impl Fn(u64) + Sync) -> Result<
             let Some(volume) = usize::try_from(number).ok().and_then(|number| stored.get(number)) else {
                 return Ok(());
             };
-            check(store, number, volume).inspect_err(|_| next.store(volumes, Ordering::Relaxed))?;
+            check_in_force(store, number, *volume).inspect_err(|_| next.store(volumes, Ordering::Relaxed))?;
             progress(done.fetch_add(1, Ordering::Relaxed) + 1);
         }
     };
@@ -42,6 +42,19 @@ pub(crate) fn check_all(store: &Store, progress: impl Fn(u64) + Sync) -> Result<
         }
         outcome
     })
+}
+
+/// Checks one volume as it stands: while it is checked its requests may be erased, or its leaves let go of, and what was
+/// in force before is no damage.
+fn check_in_force(store: &Store, number: u64, mut stored: StoredVolume) -> Result<(), StoreError> {
+    loop {
+        let Err(damage) = check(store, number, &stored) else { return Ok(()) };
+        let now = store.snapshot()?.volume(number)?;
+        if now == stored {
+            return Err(damage);
+        }
+        stored = now;
+    }
 }
 
 /// Checks one volume: every byte of its files is what was written, when its leaves led to its nodes and these to its root.

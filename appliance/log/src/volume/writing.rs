@@ -195,20 +195,24 @@ pub(crate) fn write_requests(
         return Ok(None);
     }
     let unfinished = path.with_extension("unfinished");
-    let mut writer = Writer::fresh(disk, &unfinished).map_err(failed)?;
-    writer.put(REQUESTS_LABEL).map_err(failed)?;
-    writer.put(&start.to_be_bytes()).map_err(failed)?;
-    for request in requests {
-        let (first, frame) = request?;
-        let mut head = Vec::new();
-        codec::append_varint(first.0, &mut head);
-        codec::append_varint(frame.len() as u64, &mut head);
-        writer.put(&head).map_err(failed)?;
-        writer.put(&frame).map_err(failed)?;
-    }
-    let Written { bytes, digest, .. } = writer.finish().map_err(failed)?;
-    disk.rename(&unfinished, &path).map_err(failed)?;
-    Ok(Some(StoredRequests { edition, bytes, digest }))
+    let write = || -> Result<StoredRequests, StoreError> {
+        let mut writer = Writer::fresh(disk, &unfinished).map_err(failed)?;
+        writer.put(REQUESTS_LABEL).map_err(failed)?;
+        writer.put(&start.to_be_bytes()).map_err(failed)?;
+        for request in requests {
+            let (first, frame) = request?;
+            let mut head = Vec::new();
+            codec::append_varint(first.0, &mut head);
+            codec::append_varint(frame.len() as u64, &mut head);
+            writer.put(&head).map_err(failed)?;
+            writer.put(&frame).map_err(failed)?;
+        }
+        let Written { bytes, digest, .. } = writer.finish().map_err(failed)?;
+        disk.rename(&unfinished, &path).map_err(failed)?;
+        Ok(StoredRequests { edition, bytes, digest })
+    };
+    // What is left of it would fill the disk further; where it cannot be taken away the next start does it.
+    write().map(Some).inspect_err(|_| drop(disk.remove(&unfinished)))
 }
 
 /// What is kept of a file that was written.

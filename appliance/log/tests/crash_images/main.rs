@@ -10,6 +10,7 @@
 mod crash;
 mod dice;
 mod disk;
+mod erasures;
 mod errors;
 mod flips;
 mod judge;

@@ -1,11 +1,14 @@
 //! Erasure of what one principal asked, as an operator orders it: written down first, then done, between two rounds.
 
+use std::sync::Arc;
+
 use assent_proto::limits::MAX_PRINCIPAL_BYTES;
 use assent_proto::note::VerifierKey;
 use serde::{Deserialize, Serialize};
-use tokio::sync::oneshot;
+use tokio::sync::{OwnedMutexGuard, oneshot};
 
 use super::{Message, Sealer, SealerError, SealerHandle};
+use crate::disk::Room;
 use crate::identity::SpiffeId;
 use crate::limits::MAX_REASON_BYTES;
 use crate::log::store::StoreError;
@@ -47,6 +50,8 @@ pub(in crate::token) struct Request {
     by: String,
     erasure: Erasure,
     answer: oneshot::Sender<ErasureAnswer>,
+    /// Nothing else changes volumes until this is dropped, though nobody should wait for the answer any more.
+    _alone: OwnedMutexGuard<()>,
 }
 
 impl ErasureOrder {
@@ -70,6 +75,9 @@ impl ErasureOrder {
     }
 }
 
+/// What an order hears that found no room for its entry.
+const NO_ROOM: &str = "nothing was erased, and no entry written: the disk has no room for it; make room (`assent status` says how much is free), and order it again";
+
 fn nothing_of(principal: &str) -> String {
     format!(
         "no request of `{principal}` lies here: nothing was erased, and no entry written; `assent log show` tells the principals as they are written"
@@ -82,24 +90,33 @@ fn why(error: &StoreError) -> String {
             "the leaves from {first} to {end} lie in an archive, and only they tell whose the requests beside them are: stop the appliance, bring them back with `assent log restore`, start it, and erase then"
         );
     }
+    if let StoreError::File { source, .. } = error
+        && source.kind() == std::io::ErrorKind::StorageFull
+    {
+        return NO_ROOM.to_owned();
+    }
     error.to_string()
 }
 
 impl SealerHandle {
-    /// Erases what a principal asked; the long part of it beside the sealer. None when the sealer has ended.
+    /// Erases what a principal asked; the long part of it beside the sealer. Waits while another erasure is under way. None
+    /// when the sealer has ended.
     pub async fn erase(&self, order: ErasureOrder, by: String) -> Option<ErasureAnswer> {
         if let Err(reason) = order.check() {
             return Some(ErasureAnswer::Refused { reason });
         }
-        let (reader, principal) = (self.reader.clone(), order.principal.clone());
-        let prepared = tokio::task::spawn_blocking(move || reader.prepare_erasure(&principal)).await.ok()?;
+        let alone = Arc::clone(&self.volumes).lock_owned().await;
+        let (reader, principal, space) = (self.reader.clone(), order.principal.clone(), self.space.clone());
+        // The guard goes along: the thread goes on where whoever asked has left.
+        let prepare = move || (reader.prepare_erasure(&principal, |bytes| space.leaves_enough(bytes)), alone);
+        let (prepared, alone) = tokio::task::spawn_blocking(prepare).await.ok()?;
         let erasure = match prepared {
             Ok(erasure) if erasure.finds_any() => erasure,
             Ok(_) => return Some(ErasureAnswer::Refused { reason: nothing_of(&order.principal) }),
             Err(error) => return Some(ErasureAnswer::Refused { reason: why(&error) }),
         };
         let (answer, answered) = oneshot::channel();
-        let request = Box::new(Request { order, by, erasure, answer });
+        let request = Box::new(Request { order, by, erasure, answer, _alone: alone });
         self.outbox.try_send(Message::Erase(request)).ok()?;
         answered.await.ok()
     }
@@ -108,12 +125,16 @@ impl SealerHandle {
 impl Sealer {
     /// The entry first: what is gone without a word would be missed by nobody.
     pub(super) fn erase(&mut self, request: Request, key: &VerifierKey<'_>) -> Result<(), SealerError> {
-        let Request { order: ErasureOrder { principal, reason }, by, erasure, answer } = request;
+        let Request { order: ErasureOrder { principal, reason }, by, erasure, answer, _alone } = request;
         let statement = format!("principal {principal}\nreason {reason}\n");
         let signatures = Vec::new();
-        self.operations.push(Operation::Operators { act: ERASURE_ACT, by: vec![by], statement, signatures });
-        self.turn(key)?;
-        let erased = self.log.erase(erasure)?;
+        let order = Operation::Operators { act: ERASURE_ACT, by: vec![by], statement, signatures };
+        if self.look_for_room() < Room::Low || !self.write_down(order, key)? {
+            self.log.reader().give_up(erasure);
+            let _ = answer.send(ErasureAnswer::Refused { reason: NO_ROOM.to_owned() });
+            return Ok(());
+        }
+        let erased = self.disk.over(|| self.log.erase(erasure))?;
         tracing::warn!(principal, requests = erased.requests, "an operator had requests erased");
         let _ = answer.send(ErasureAnswer::Erased { requests: erased.requests, bytes: erased.bytes });
         Ok(())

@@ -9,6 +9,7 @@ use assent_proto::number::Epoch;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use super::{FenceInHsm, Gauges, Message, outage};
+use crate::disk::Space;
 use crate::limits::{MAX_PLACES_PER_PRINCIPAL, PLACE_BYTES};
 use crate::log::SignedCheckpoint;
 use crate::log::keyring::Keyring;
@@ -60,6 +61,9 @@ pub struct SealerHandle {
     pub(super) keys: Arc<Mutex<Keyring>>,
     pub(super) reader: Reader,
     pub(super) fence_in_hsm: Arc<Mutex<FenceInHsm>>,
+    /// Held by whoever erases or archives, one at a time: either clears away what the log does not refer to.
+    pub(super) volumes: Arc<tokio::sync::Mutex<()>>,
+    pub(super) space: Space,
 }
 
 impl SealerHandle {

@@ -49,4 +49,21 @@ impl Sealer {
         self.operations.retain(|left| !matches!(left, Operation::BreakGlass(_) | Operation::Answered(_)));
         Ok(self.acted.take())
     }
+
+    /// Writes down what an operator orders, before it is done; false: nothing was committed, and the order is forgotten.
+    pub(super) fn write_down(
+        &mut self,
+        order: Operation,
+        key: &VerifierKey<'_>,
+    ) -> Result<bool, SealerError> {
+        let at = self.operations.len();
+        self.operations.push(order);
+        self.turn(key)?;
+        // A commit has all of them, and what stays was not written; a trip that was noticed meanwhile stands behind it.
+        if self.operations.len() > at {
+            self.operations.remove(at);
+            return Ok(false);
+        }
+        Ok(true)
+    }
 }

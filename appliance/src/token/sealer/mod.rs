@@ -209,6 +209,8 @@ impl Sealer {
             keys: Arc::clone(&keys),
             reader: log.reader(),
             fence_in_hsm: fences.shown(),
+            volumes: Arc::default(),
+            space: settings.space.clone(),
         };
         let sealer = Self {
             noted: log.told_epoch(),

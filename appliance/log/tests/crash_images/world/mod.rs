@@ -108,6 +108,13 @@ impl World {
         self.disk.fail(None);
     }
 
+    /// Starts where nobody has it open.
+    pub(crate) fn until_open(&mut self) {
+        while self.log.is_none() {
+            self.start();
+        }
+    }
+
     /// Reads the log beside it.
     pub(crate) fn reader(&self) -> Reader {
         self.log.as_ref().expect("a log").reader()
@@ -218,13 +225,37 @@ impl World {
     fn erase(&mut self) -> bool {
         let principal = self.dice.below(PRINCIPALS.len());
         let log = self.log.as_mut().expect("a log");
-        let Ok(erasure) = log.reader().prepare_erasure(PRINCIPALS[principal]) else { return true };
+        let Ok(erasure) = log.reader().prepare_erasure(PRINCIPALS[principal], |_| true) else { return true };
         let begun = self.disk.at();
         let erased = log.erase(erasure).is_ok();
         let rounds = self.model.live(usize::MAX).len();
         let span = self.span(begun, erased);
         self.model.erasures.push(Erasing { span, principal, rounds });
         erased
+    }
+
+    /// Erases what two principals asked, both prepared of the same log.
+    pub(crate) fn erase_together(&mut self, principals: [usize; 2]) {
+        let log = self.log.as_mut().expect("a log");
+        let reader = log.reader();
+        let prepared = principals.map(|principal| {
+            (principal, reader.prepare_erasure(PRINCIPALS[principal], |_| true).expect("it is prepared"))
+        });
+        for (principal, erasure) in prepared {
+            let begun = self.disk.at();
+            let log = self.log.as_mut().expect("a log");
+            log.erase(erasure).expect("it is put in force");
+            let rounds = self.model.live(usize::MAX).len();
+            let span = self.span(begun, true);
+            self.model.erasures.push(Erasing { span, principal, rounds });
+        }
+    }
+
+    /// Holds the log that is open to the model.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        let log = self.log.as_ref().expect("a log");
+        log.reader().check_volumes(|_| ()).map_err(|error| error.to_string())?;
+        hold(log, &self.model, self.disk.at()).map(drop)
     }
 
     fn ring(&self) -> Ring {
