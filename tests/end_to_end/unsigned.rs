@@ -22,7 +22,7 @@ fn with_round(settings: &str) -> Appliance {
 }
 
 /// The entries of one kind, as an auditor sees them.
-fn entries(config: &Path, kind: &str) -> Vec<Value> {
+pub(crate) fn entries(config: &Path, kind: &str) -> Vec<Value> {
     let (code, out, talk) = assent(Some(config), &["log", "show", "-o", "jsonl"]);
     assert_eq!(code, 0, "{talk}");
     let lines = out.lines().map(|line| serde_json::from_str::<Value>(line).expect("a line of JSON"));

@@ -157,16 +157,31 @@ impl TokenBoundary {
         if !is_open && !is_graver {
             return false;
         }
-        // Open in epoch e is 2e + 1; closed in epoch e + 1 is 2e + 2.
-        let closed = (state & !1) + 2;
-        self.state.store(closed, Ordering::SeqCst);
         let since = if is_open { at.time } else { story.closed.since };
+        self.close_in_next_epoch(&mut story, cause, at, since);
+        true
+    }
+
+    /// Closes it anew where it did not open behind the entry that says so, in an epoch of its own: a log that says that it is
+    /// open must be told otherwise. False when it is open, or another epoch has begun: that is somebody else's trip.
+    pub(super) fn trip_behind_rearm(&self, epoch: Epoch, cause: Cause, at: Stamp) -> bool {
+        let mut story = self.story();
+        let was_to_open = self.state.load(Ordering::SeqCst) == epoch.0 << 1;
+        if was_to_open {
+            self.close_in_next_epoch(&mut story, cause, at, at.time);
+        }
+        was_to_open
+    }
+
+    fn close_in_next_epoch(&self, story: &mut Story, cause: Cause, at: Stamp, since: Timestamp) {
+        // Open in epoch e is 2e + 1; closed in epoch e + 1 is 2e + 2.
+        let closed = (self.state.load(Ordering::SeqCst) & !1) + 2;
+        self.state.store(closed, Ordering::SeqCst);
         let epoch = Epoch(closed >> 1);
         story.transitions.closed(epoch, &cause, at);
         *story.trips.entry(cause.kind).or_default() += 1;
         story.closed = Closed { cause, since, epoch };
-        self.tell(&story);
-        true
+        self.tell(story);
     }
 
     /// Notes another reason while it is closed: a failed attempt to arm replaces "starting". One that is for operators is
@@ -285,6 +300,19 @@ mod tests {
             (Epoch(0), Some("bad_signature"))
         );
         assert!(!boundary.arm(Epoch(0), Epoch(0), at(2)), "not by this process");
+    }
+
+    #[test]
+    fn what_fails_behind_the_entry_of_a_rearm_is_a_trip_of_its_own() {
+        let boundary = boundary();
+        assert!(!boundary.trip_behind_rearm(Epoch(6), gone(), at(1)), "another epoch");
+        assert!(boundary.trip_behind_rearm(Epoch(7), gone(), at(2)));
+        let closed = boundary.closed().expect("it is closed");
+        assert_eq!((closed.cause.kind, closed.since, closed.epoch), (gone().kind, Timestamp(2), Epoch(8)));
+        assert!(!boundary.trip_behind_rearm(Epoch(7), gone(), at(3)), "once");
+        assert!(!boundary.arm(Epoch(7), Epoch(0), at(4)), "what was tried is void");
+        assert!(boundary.arm(Epoch(8), Epoch(0), at(5)));
+        assert!(!boundary.trip_behind_rearm(Epoch(8), gone(), at(6)), "it is open");
     }
 
     #[test]

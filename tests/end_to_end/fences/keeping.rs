@@ -6,6 +6,7 @@ use super::{configure, fenced, kept, on_each};
 use crate::operators::{clear, inject};
 use crate::support::agent::{Agent, allowed};
 use crate::support::{Appliance, Hsm, assent, eventually};
+use crate::unsigned::entries;
 use appliance::clock::Stopwatch;
 use appliance::token::FenceInHsm;
 use assent_client::outcome::Outcome;
@@ -72,6 +73,8 @@ fn an_hsm_that_refuses_data_objects_is_told_of_once_and_gone_on_without() {
     assert!(out.contains("no, the file is the only fence"), "{out}");
     assert!(appliance.stop(), "it stops");
 
+    let boots = entries(&appliance.config(), "boot").len();
+    let started = entries(&appliance.config(), "rearm").len();
     configure(&appliance, "hsm = \"on\"");
     let (code, out, _) = assent(Some(&appliance.config()), &["hsm", "check"]);
     assert!(code == 5 && out.contains("data objects"), "{code} {out}");
@@ -83,6 +86,17 @@ fn an_hsm_that_refuses_data_objects_is_told_of_once_and_gone_on_without() {
     clear(&appliance);
     appliance.wait_until_open();
     kept(&appliance, 1);
+    appliance.stop_and_verify_log();
+    // Each attempt got as far as the entry of its re-arm: a log that says so is told that it did not open.
+    let [rearms, trips] = ["rearm", "trip"].map(|kind| entries(&appliance.config(), kind));
+    let index = |entry: &serde_json::Value| entry["index"].as_u64().expect("an index");
+    let rearms = rearms.get(started..).expect("no entry goes");
+    assert!(rearms.len() > 2, "{rearms:?}");
+    for between in rearms.windows(2) {
+        let told = trips.iter().any(|trip| (index(&between[0])..index(&between[1])).contains(&index(trip)));
+        assert!(told, "{between:?}, {trips:?}");
+    }
+    assert_eq!(entries(&appliance.config(), "boot").len(), boots + 1, "one boot, however often it was tried");
 }
 
 #[test]

@@ -11,7 +11,7 @@ use crate::clock::Stopwatch;
 use crate::disk::Room;
 use crate::hsm::FaultClass;
 use crate::limits::SPARE_UNSIGNED_ENTRIES;
-use crate::token::arming::{Attempt, Watched};
+use crate::token::arming::{Attempt, FenceRead, Watched};
 use crate::token::boundary::Closed;
 use crate::token::cause::Cause;
 use crate::token::operation::Operation;
@@ -298,14 +298,11 @@ impl Sealer {
         }
         // The outage's entry has counted them.
         self.unlogged = 0;
-        if let Err(cause) = self.fence_before_opening(read) {
+        self.booted = true;
+        if let Err(cause) = self.make_ready_to_open(read) {
+            self.boundary.trip_behind_rearm(epoch, cause.clone(), self.clock.stamp());
             return Ok(Err(cause));
         }
-        // Behind the entry of the re-arm, and before anything passes. Should it hold on, it is the operators' again.
-        if let Err(error) = self.disk.over(|| self.log.release_hold()) {
-            return Ok(Err(Cause::fence(&error)));
-        }
-        self.booted = true;
         self.attempts = Attempts::new();
         let opens = self.boundary.arm(epoch, self.log.lowest_epoch(), self.clock.stamp());
         self.order = None;
@@ -327,6 +324,13 @@ impl Sealer {
         }
         tracing::info!(epoch = epoch.0, "token boundary open");
         Ok(Ok(()))
+    }
+
+    /// Behind the entry of the re-arm, and before anything passes: the fences follow it, and what was held is let go. Should it
+    /// hold on, it is the operators' again.
+    fn make_ready_to_open(&mut self, read: Option<FenceRead>) -> Result<(), Cause> {
+        self.fence_before_opening(read)?;
+        self.disk.over(|| self.log.release_hold()).map_err(|error| Cause::fence(&error))
     }
 
     fn outage(&self) -> Option<Operation> {

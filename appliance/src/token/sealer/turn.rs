@@ -103,6 +103,9 @@ impl Sealer {
         }
         let operations = self.operation_leaves(epoch)?;
         let round = gather(self, operations, drafts)?;
+        if round.is_empty() {
+            return Ok(());
+        }
         match self.sign(&round.checkpoint(key.name()), key) {
             // The signer may have been lost since: then the signature is dropped, nobody has seen it.
             Ok(checkpoint) if self.boundary.is_open_in(epoch) => self.commit_sealed(round, checkpoint, epoch),
