@@ -20,6 +20,7 @@ use super::warrant::Signature;
 use super::{BreakGlass, BreakGlassStatus, Moment, used};
 use crate::clock::Clock;
 use crate::limits::{MAX_LISTED_USES, MAX_PENDING_CHARTERS};
+use crate::log::reader::Reader;
 use crate::operators::{Quorum, SignatureFile};
 use crate::policy::Policies;
 use crate::shown::{self, visible};
@@ -84,12 +85,19 @@ impl BreakGlassDesk {
             }
             BreakGlassOrder::WarrantEnd { leaf, reason } => self.end(leaf, &reason, by),
             BreakGlassOrder::ReviewClose { leaf, justified, text, signatures } => {
-                self.review(leaf, justified, &text, &signatures)
+                self.review(leaf, justified, &text, &signatures).await?
             }
             BreakGlassOrder::WarrantPrepare { charter, reason, uses, window_s } => {
-                let plain = shown::one_line("reason", &reason);
-                let prepared = plain
-                    .and_then(|()| self.room.prepare(&charter, reason, (uses, window_s), &self.moment()));
+                let (plain, moment) = (shown::one_line("reason", &reason), self.moment());
+                let prepared = match plain {
+                    Ok(()) => {
+                        let prepare = move |room: &BreakGlass, _: &Reader| {
+                            room.prepare(&charter, reason, (uses, window_s), &moment)
+                        };
+                        self.aside(prepare).await?
+                    }
+                    Err(why) => Err(why),
+                };
                 Err(prepared.unwrap_or_else(refused))
             }
             BreakGlassOrder::CharterList => {
@@ -97,11 +105,12 @@ impl BreakGlassDesk {
                 Err(BreakGlassAnswer::Charters(self.room.charters(now, covered)))
             }
             BreakGlassOrder::WarrantList => Err(BreakGlassAnswer::Warrants(self.room.warrants(now))),
-            BreakGlassOrder::WarrantExport => Err(self.export()),
-            BreakGlassOrder::ReviewList => Err(self.reviews()),
-            BreakGlassOrder::ReviewShow { leaf } => {
-                Err(self.whole(leaf).map_or_else(refused, |used| BreakGlassAnswer::Use(Box::new(used))))
-            }
+            BreakGlassOrder::WarrantExport => Err(self.export().await?),
+            BreakGlassOrder::ReviewList => Err(self.reviews().await?),
+            BreakGlassOrder::ReviewShow { leaf } => Err(self
+                .whole(leaf)
+                .await?
+                .map_or_else(refused, |used| BreakGlassAnswer::Use(Box::new(used)))),
         };
         match act {
             Ok((act, by)) => Some(match self.sealer.act(act).await? {
@@ -236,51 +245,72 @@ impl BreakGlassDesk {
             }
             Err(reason) => return Some(invalid(reason)),
         }
-        Some(self.export())
+        self.export().await
+    }
+
+    /// Does what waits for the disk on a thread that may wait: agents are answered meanwhile. None: the appliance is stopping.
+    async fn aside<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&BreakGlass, &Reader) -> T + Send + 'static,
+    ) -> Option<T> {
+        let (room, reader) = (Arc::clone(&self.room), self.sealer.reader().clone());
+        tokio::task::spawn_blocking(move || work(&room, &reader)).await.ok()
     }
 
     /// What executors need of the warrant that lives.
-    fn export(&self) -> BreakGlassAnswer {
+    async fn export(&self) -> Option<BreakGlassAnswer> {
         let now = self.clock.now();
         let Some(warrant) = self.room.active(now) else {
-            return refused("no warrant lives: see `assent breakglass warrant list`".to_owned());
+            return Some(refused("no warrant lives: see `assent breakglass warrant list`".to_owned()));
         };
-        match self.room.proofs(self.sealer.reader(), now) {
+        Some(match self.aside(move |room, reader| room.proofs(reader, now)).await? {
             Ok(proofs) => BreakGlassAnswer::Active { warrant: Box::new(warrant), proofs },
             Err(reason) => refused(reason),
-        }
+        })
     }
 
-    fn reviews(&self) -> BreakGlassAnswer {
-        let all = self.room.uses();
-        let view = |line| used::listed(line, self.sealer.reader(), self.review_within);
-        let uses: Vec<_> = all.iter().take(MAX_LISTED_USES).map(view).collect();
-        BreakGlassAnswer::Reviews { left_out: (all.len() - uses.len()) as u64, uses }
+    async fn reviews(&self) -> Option<BreakGlassAnswer> {
+        let (all, within) = (self.room.uses(), self.review_within);
+        let reading = move |_: &BreakGlass, reader: &Reader| {
+            let view = |line| used::listed(line, reader, within);
+            let uses: Vec<_> = all.iter().take(MAX_LISTED_USES).map(view).collect();
+            BreakGlassAnswer::Reviews { left_out: (all.len() - uses.len()) as u64, uses }
+        };
+        self.aside(reading).await
     }
 
-    fn whole(&self, leaf: u64) -> Result<UseView, String> {
-        self.room.whole(LeafIndex(leaf), self.sealer.reader(), self.review_within, &self.moment())
+    async fn whole(&self, leaf: u64) -> Option<Result<UseView, String>> {
+        let (within, moment) = (self.review_within, self.moment());
+        self.aside(move |room, reader| room.whole(LeafIndex(leaf), reader, within, &moment)).await
     }
 
-    /// A review that is signed; without a signature, what is to be signed, beside the use that it is of.
-    fn review(
+    /// A review that is signed; without a signature, what is to be signed, beside the use that it is of. None: the appliance is
+    /// stopping.
+    async fn review(
         &self,
         leaf: u64,
         justified: bool,
         text: &str,
         signatures: &[SignatureFile],
-    ) -> Result<(Act, Vec<String>), BreakGlassAnswer> {
-        if signatures.is_empty() {
-            shown::one_line("text", text).map_err(refused)?;
+    ) -> Option<Result<(Act, Vec<String>), BreakGlassAnswer>> {
+        if signatures.is_empty()
+            && let Err(why) = shown::one_line("text", text)
+        {
+            return Some(Err(refused(why)));
         }
         let finding = if justified { Finding::Justified } else { Finding::Unjustified };
-        match self.room.review(LeafIndex(leaf), finding, text, signatures).map_err(invalid)? {
-            Reviewed::Signed(act, by) => Ok((act, vec![by])),
-            Reviewed::ToSign { statement, operators } => {
-                let namespace = REVIEW_NAMESPACE.to_owned();
-                let used = Some(Box::new(self.whole(leaf).map_err(refused)?));
-                Err(BreakGlassAnswer::ToSign { namespace, statement, operators, threshold: 1, used })
+        let (statement, operators) = match self.room.review(LeafIndex(leaf), finding, text, signatures) {
+            Ok(Reviewed::Signed(act, by)) => return Some(Ok((act, vec![by]))),
+            Ok(Reviewed::ToSign { statement, operators }) => (statement, operators),
+            Err(why) => return Some(Err(invalid(why))),
+        };
+        let namespace = REVIEW_NAMESPACE.to_owned();
+        Some(Err(match self.whole(leaf).await? {
+            Ok(used) => {
+                let used = Some(Box::new(used));
+                BreakGlassAnswer::ToSign { namespace, statement, operators, threshold: 1, used }
             }
-        }
+            Err(why) => refused(why),
+        }))
     }
 }

@@ -84,6 +84,33 @@ impl fmt::Debug for WarrantKey {
     }
 }
 
+impl Prepared {
+    /// Makes a key for what is wanted, and its file in the folder: durable when this returns. Waits for the disk, so nothing of
+    /// the room is held meanwhile.
+    pub(super) fn make(folder: &Path, wanted: Wanted) -> Result<Self, String> {
+        let mut seed = Zeroizing::new([0; 32]);
+        getrandom::fill(&mut *seed).map_err(|error| format!("the system gives no random bytes: {error}"))?;
+        let key = WarrantKey::of_seed(&seed).ok_or("no key can be made")?;
+        let mut file = File { schema: SCHEMA.to_owned(), seed: hex(&*seed), wanted: wanted.clone() };
+        let text = serde_json::to_string(&file).map(Zeroizing::new);
+        file.seed.zeroize();
+        let text = text.map_err(|error| error.to_string())?;
+        let path = path_in(folder, &key.public);
+        let written = std::fs::create_dir_all(folder).and_then(|()| {
+            let owner_only = std::os::unix::fs::PermissionsExt::from_mode(0o700);
+            std::fs::set_permissions(folder, owner_only)?;
+            write_durably(&path, text.as_bytes(), 0o600)
+        });
+        written.map_err(|error| format!("cannot keep the warrant's key in {}: {error}", path.display()))?;
+        Ok(Self { key, wanted })
+    }
+
+    /// Removes the file of a key that nobody takes. Where it cannot be, the next start finds it and removes it in its time.
+    pub(super) fn discard(folder: &Path, public: &[u8; 32]) {
+        let _ = std::fs::remove_file(path_in(folder, public));
+    }
+}
+
 impl Keys {
     /// The keys that lie in this folder. What is none of ours is left, and said in a trace.
     pub(super) fn open(folder: PathBuf) -> Self {
@@ -100,28 +127,20 @@ impl Keys {
         keys
     }
 
-    /// Makes a key for what is wanted.
-    pub(super) fn make(&mut self, wanted: Wanted) -> Result<std::sync::Arc<Prepared>, String> {
+    /// Where a key is to be made, while one more may be.
+    pub(super) fn place(&self) -> Result<PathBuf, String> {
         if self.prepared.len() >= MAX_PREPARED_WARRANTS {
             return Err(format!(
                 "{MAX_PREPARED_WARRANTS} warrants are prepared already; activate one of them, or wait until they are over"
             ));
         }
-        let mut seed = Zeroizing::new([0; 32]);
-        getrandom::fill(&mut *seed).map_err(|error| format!("the system gives no random bytes: {error}"))?;
-        let key = WarrantKey::of_seed(&seed).ok_or("no key can be made")?;
-        let mut file = File { schema: SCHEMA.to_owned(), seed: hex(&*seed), wanted: wanted.clone() };
-        let text = serde_json::to_string(&file).map(Zeroizing::new);
-        file.seed.zeroize();
-        let text = text.map_err(|error| error.to_string())?;
-        let path = self.path(&key.public);
-        let written = std::fs::create_dir_all(&self.folder).and_then(|()| {
-            let owner_only = std::os::unix::fs::PermissionsExt::from_mode(0o700);
-            std::fs::set_permissions(&self.folder, owner_only)?;
-            write_durably(&path, text.as_bytes(), 0o600)
-        });
-        written.map_err(|error| format!("cannot keep the warrant's key in {}: {error}", path.display()))?;
-        let prepared = std::sync::Arc::new(Prepared { key, wanted });
+        Ok(self.folder.clone())
+    }
+
+    /// Takes a key that was made in the folder; none once others took the last place. Its file is then the caller's to remove.
+    pub(super) fn take(&mut self, made: Prepared) -> Result<std::sync::Arc<Prepared>, String> {
+        self.place()?;
+        let prepared = std::sync::Arc::new(made);
         self.prepared.insert(prepared.key.public, std::sync::Arc::clone(&prepared));
         Ok(prepared)
     }
@@ -150,10 +169,6 @@ impl Keys {
                 Ok(()) | Err(_) => false,
             }
         });
-    }
-
-    fn path(&self, public: &[u8; 32]) -> PathBuf {
-        path_in(&self.folder, public)
     }
 }
 
@@ -186,14 +201,19 @@ mod tests {
         Wanted { charter: LeafIndex(7), uses: 2, not_before, not_after, reason: "the HSM is gone".to_owned() }
     }
 
+    fn make(keys: &mut Keys, wanted: Wanted) -> Result<std::sync::Arc<Prepared>, String> {
+        let folder = keys.place()?;
+        keys.take(Prepared::make(&folder, wanted)?)
+    }
+
     #[test]
     fn a_key_comes_back_with_what_it_was_made_for_and_goes_when_it_is_of_no_use() {
         let folder = tempfile::tempdir().unwrap();
         let place = folder.path().join("break-glass");
         let mut keys = Keys::open(place.clone());
-        let (first, second) = (keys.make(wanted(10)).unwrap(), keys.make(wanted(20)).unwrap());
+        let (first, second) = (make(&mut keys, wanted(10)).unwrap(), make(&mut keys, wanted(20)).unwrap());
         assert_ne!(first.key.public(), second.key.public());
-        let path = keys.path(first.key.public());
+        let path = path_in(&place, first.key.public());
         assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         assert!(!format!("{first:?}").contains("seed"));
         std::fs::write(place.join("note.key"), "a stranger's").unwrap();
@@ -215,8 +235,8 @@ mod tests {
     fn a_key_under_another_name_is_none() {
         let folder = tempfile::tempdir().unwrap();
         let mut keys = Keys::open(folder.path().to_owned());
-        let made = keys.make(wanted(10)).unwrap();
-        std::fs::rename(keys.path(made.key.public()), folder.path().join("x.key")).unwrap();
+        let made = make(&mut keys, wanted(10)).unwrap();
+        std::fs::rename(path_in(folder.path(), made.key.public()), folder.path().join("x.key")).unwrap();
         assert_eq!(Keys::open(folder.path().to_owned()).all().count(), 0);
     }
 
@@ -224,9 +244,11 @@ mod tests {
     fn no_more_are_prepared_than_are_kept() {
         let folder = tempfile::tempdir().unwrap();
         let mut keys = Keys::open(folder.path().to_owned());
+        let late = Prepared::make(&keys.place().unwrap(), wanted(10)).unwrap();
         for _ in 0..MAX_PREPARED_WARRANTS {
-            keys.make(wanted(10)).unwrap();
+            make(&mut keys, wanted(10)).unwrap();
         }
-        assert!(keys.make(wanted(10)).unwrap_err().contains("prepared already"));
+        assert!(keys.take(late).unwrap_err().contains("prepared already"), "others took the last place");
+        assert!(make(&mut keys, wanted(10)).unwrap_err().contains("prepared already"));
     }
 }

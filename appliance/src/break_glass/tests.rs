@@ -20,7 +20,7 @@ const WARRANT: LeafIndex = LeafIndex(9);
 /// A room in a folder of its own.
 struct Scene {
     room: BreakGlass,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 fn charter(closed_s: u32, not_after: u64) -> Act {
@@ -53,7 +53,7 @@ impl Scene {
         let keys = Keys::open(folder.path().to_owned());
         let state = Mutex::new(State { book: Book::default(), keys });
         let room = BreakGlass { origin: "shop.test/log/1".to_owned(), state, news: Notify::new() };
-        let scene = Self { room, _folder: folder };
+        let scene = Self { room, folder };
         scene.write(&charter(10, 900_000), CHARTER, 0);
         scene
     }
@@ -72,7 +72,8 @@ impl Scene {
         let (not_before, not_after) = (Timestamp(100_000), Timestamp(160_000));
         let reason = "gone".to_owned();
         let wanted = Wanted { charter: CHARTER, uses: 2, not_before, not_after, reason };
-        let prepared = self.room.lock().keys.make(wanted).unwrap();
+        let made = Prepared::make(self.folder.path(), wanted).unwrap();
+        let prepared = self.room.lock().keys.take(made).unwrap();
         let entry = Entry::Warrant(Warrant {
             salt: Salt::default(),
             time: not_before,
@@ -179,6 +180,21 @@ fn the_key_signs_what_verifies_under_the_warrants_name_and_goes_when_it_ends() {
     assert!(scene.room.leave(Timestamp(140_000)).is_none());
     assert_eq!(scene.room.lock().keys.all().count(), 0);
     assert!(scene.room.ending(Vec::new(), "open", Timestamp(140_000)).is_none(), "once");
+}
+
+#[test]
+fn what_proofs_are_made_of_keeps_the_sealer_from_nothing() {
+    let scene = Scene::new();
+    scene.write(&scene.warrant(), WARRANT, 120_000);
+    let provable = scene.room.provable(Timestamp(130_000)).unwrap();
+    assert!(
+        scene.room.state.try_lock().is_ok(),
+        "the log may be slow to read, and nothing is held meanwhile"
+    );
+    let end = scene.room.ending(vec!["a".to_owned()], "done", Timestamp(140_000)).unwrap();
+    scene.write(&end, LeafIndex(30), 140_000);
+    assert!(format!("{provable:?}").contains("gone"), "it has what it was made of, whatever became of that");
+    assert_eq!(scene.room.provable(Timestamp(140_000)).unwrap_err(), "no warrant lives");
 }
 
 #[test]

@@ -57,7 +57,7 @@ fn statement(prepared: &Prepared, origin: &str, charter: Hash) -> String {
 }
 
 impl BreakGlass {
-    /// Makes a key for a warrant under a charter, and tells what its operators are to sign.
+    /// Makes a key for a warrant under a charter, and tells what its operators are to sign. Waits for the disk.
     pub(super) fn prepare(
         &self,
         name: &str,
@@ -65,21 +65,25 @@ impl BreakGlass {
         (uses, window_s): (u16, u32),
         moment: &Moment,
     ) -> Result<BreakGlassAnswer, String> {
-        let mut state = self.lock();
-        let State { book, keys } = &mut *state;
-        let line = book.named(name, moment.now);
-        let line = line.ok_or_else(|| {
-            format!("there is no charter `{}`: see `assent breakglass charter list`", visible(name))
-        })?;
-        let charter = line.charter().ok_or("the charter cannot be read")?;
-        is_in_force(line, &charter, moment)?;
-        let quorum = quorum(&charter)?;
-        let (leaf, hash) = (line.leaf, line.hash());
-        let not_before = moment.now;
-        let not_after = not_before.plus_ms(u64::from(window_s).saturating_mul(1000));
-        let wanted = Wanted { charter: leaf, uses, not_before, not_after, reason };
-        fits(&wanted, &charter)?;
-        let prepared = keys.make(wanted)?;
+        let (wanted, hash, quorum, folder) = {
+            let state = self.lock();
+            let line = state.book.named(name, moment.now);
+            let line = line.ok_or_else(|| {
+                format!("there is no charter `{}`: see `assent breakglass charter list`", visible(name))
+            })?;
+            let charter = line.charter().ok_or("the charter cannot be read")?;
+            is_in_force(line, &charter, moment)?;
+            let not_before = moment.now;
+            let not_after = not_before.plus_ms(u64::from(window_s).saturating_mul(1000));
+            let wanted = Wanted { charter: line.leaf, uses, not_before, not_after, reason };
+            fits(&wanted, &charter)?;
+            (wanted, line.hash(), quorum(&charter)?, state.keys.place()?)
+        };
+        // Nothing is held while the disk may be slow: the sealer needs the room at every pass.
+        let made = Prepared::make(&folder, wanted)?;
+        let public = *made.key.public();
+        let taken = self.lock().keys.take(made);
+        let prepared = taken.inspect_err(|_| Prepared::discard(&folder, &public))?;
         Ok(BreakGlassAnswer::ToSign {
             namespace: WARRANT_NAMESPACE.to_owned(),
             statement: statement(&prepared, &self.origin, hash),
