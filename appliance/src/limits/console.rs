@@ -22,7 +22,8 @@ pub const LINK_LIFETIME: Duration = Duration::from_secs(15 * 60);
 pub const MIN_LINK_LIFETIME: Duration = Duration::from_secs(60);
 /// and at most.
 pub const MAX_LINK_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
-/// Logins that were begun and not finished: whoever reaches the console can begin one.
+/// Logins that were begun and not finished: whoever reaches the console can begin one. Another ends the oldest of the network that
+/// most are from.
 pub const MAX_PENDING_LOGINS: usize = 1024;
 /// Sessions at the console.
 pub const MAX_SESSIONS: usize = 128;

@@ -1,9 +1,10 @@
 //! What lives as long as the process and no longer: links that were handed out, logins that were begun, sessions and their acts.
 //!
-//! The rule it keeps: everything has an end and a bound, is found by a hash, and is taken out before it is used, so that nothing serves
+//! The rule it keeps: everything has an end and a bound, is found by a hash or a challenge, and is taken out before it is used, so that nothing serves
 //! twice. A restart ends all of it: operators log in again, and links are asked for again.
 
 use std::collections::HashMap;
+use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
 
 use assent_proto::hash::Hash;
@@ -50,16 +51,35 @@ impl Standing {
     }
 }
 
+/// A login that was begun.
+#[derive(Debug)]
+struct Login {
+    challenge: Vec<u8>,
+    begun: LoggingIn,
+    until: Timestamp,
+    /// The network that it was begun from.
+    from: IpAddr,
+}
+
 /// All of it.
 #[derive(Debug, Default)]
 pub(super) struct Live {
     links: HashMap<Hash, Link>,
-    logins: HashMap<Vec<u8>, (LoggingIn, Timestamp)>,
+    /// The oldest first.
+    logins: Vec<Login>,
     sessions: HashMap<Hash, Standing>,
 }
 
 pub(super) fn later(from: Timestamp, by: Duration) -> Timestamp {
     Timestamp(from.0.saturating_add(u64::try_from(by.as_millis()).unwrap_or(u64::MAX)))
+}
+
+/// Whom an address stands for: whoever has an address of version 6 has all of its network of 64 bits.
+fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
+        address @ IpAddr::V4(_) => address,
+    }
 }
 
 impl Live {
@@ -104,15 +124,36 @@ impl Live {
         self.links.remove(&secret::kept(token));
     }
 
-    /// Whether there is room for another login, which anybody may begin.
-    pub(super) fn check_logins(&mut self, now: Timestamp) -> Result<(), IdentityError> {
-        self.logins.retain(|_, (_, until)| *until > now);
-        if self.logins.len() < MAX_PENDING_LOGINS { Ok(()) } else { Err(IdentityError::TooMany("logins")) }
+    /// Notes a login that was begun, which anybody may from anywhere. Nobody is kept out by that: where there are too many, the
+    /// oldest makes room of those from the network that most are from.
+    pub(super) fn begin_login(
+        &mut self,
+        challenge: Vec<u8>,
+        begun: LoggingIn,
+        (from, now): (IpAddr, Timestamp),
+    ) {
+        self.logins.retain(|login| login.until > now);
+        if self.logins.len() >= MAX_PENDING_LOGINS {
+            self.make_room_for_login();
+        }
+        let (until, from) = (later(now, CEREMONY_DEADLINE), network(from));
+        self.logins.push(Login { challenge, begun, until, from });
     }
 
-    /// Notes a login that was begun.
-    pub(super) fn begin_login(&mut self, challenge: Vec<u8>, begun: LoggingIn, now: Timestamp) {
-        self.logins.insert(challenge, (begun, later(now, CEREMONY_DEADLINE)));
+    /// How many logins were begun.
+    #[cfg(test)]
+    pub(super) const fn logins(&self) -> usize {
+        self.logins.len()
+    }
+
+    fn make_room_for_login(&mut self) {
+        let mut shares: HashMap<IpAddr, usize> = HashMap::new();
+        for login in &self.logins {
+            *shares.entry(login.from).or_default() += 1;
+        }
+        let most = shares.values().copied().max();
+        let oldest = self.logins.iter().position(|login| shares.get(&login.from).copied() == most);
+        oldest.map(|at| self.logins.remove(at));
     }
 
     /// Takes it: one answer for one challenge.
@@ -121,8 +162,9 @@ impl Live {
         challenge: &[u8],
         now: Timestamp,
     ) -> Result<LoggingIn, IdentityError> {
-        let begun = self.logins.remove(challenge).filter(|(_, until)| *until > now);
-        begun.map(|(begun, _)| begun).ok_or(IdentityError::NotBegun)
+        let at = self.logins.iter().position(|login| login.challenge == challenge);
+        let login = self.logins.remove(at.ok_or(IdentityError::NotBegun)?);
+        if login.until > now { Ok(login.begun) } else { Err(IdentityError::NotBegun) }
     }
 
     /// Opens a session: its cookie. Of an operator's own the oldest makes room.
@@ -203,6 +245,16 @@ impl Standing {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_address_stands_for_whoever_has_it() {
+        let of = |address: &str| network(address.parse().unwrap()).to_string();
+        assert_eq!(of("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::");
+        assert_eq!(
+            (of("192.0.2.7"), of("::ffff:192.0.2.7")),
+            ("192.0.2.7".to_owned(), "192.0.2.7".to_owned())
+        );
+    }
 
     #[test]
     fn sessions_and_links_are_bounded_over_all_operators_and_room_comes_with_time() {

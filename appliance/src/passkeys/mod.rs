@@ -20,6 +20,7 @@ mod site;
 #[cfg(test)]
 mod tests;
 
+use std::net::IpAddr;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -221,21 +222,24 @@ impl Passkeys {
     }
 
     /// Begins a login: options for `navigator.credentials.get`, with the passkeys of this operator, or for whichever the authenticator
-    /// knows where nobody is named or the one who is has none.
+    /// knows where nobody is named or the one who is has none. Whoever asks does so from that address, and a flood of logins that
+    /// nobody finishes ends those of the network that it comes from.
     ///
     /// # Errors
-    /// [`IdentityError::TooMany`] logins that were begun.
-    pub fn begin_login(&self, name: Option<&str>, now: Timestamp) -> Result<Options, IdentityError> {
-        self.live().check_logins(now)?;
+    /// [`IdentityError`].
+    pub fn begin_login(
+        &self,
+        name: Option<&str>,
+        from: IpAddr,
+        now: Timestamp,
+    ) -> Result<Options, IdentityError> {
         let (options, challenge, begun) = {
             let register = self.register();
             let keys = name.into_iter().flat_map(|name| register.of(name));
             let known: Vec<&Credential> = keys.map(|key| &key.credential).collect();
             self.site.begin_login(&known)?
         };
-        let mut live = self.live();
-        live.check_logins(now)?;
-        live.begin_login(challenge, begun, now);
+        self.live().begin_login(challenge, begun, (from, now));
         Ok(Options(options))
     }
 

@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 
+use axum::Extension;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse as _, Redirect, Response};
 
-use super::Shared;
 use super::answers::{document, of_identity, page, refused, whole};
 use super::brought::{InPath, Text};
 use super::guard::{actor_by_form, cookie, set_cookie};
+use super::{Peer, Shared};
 use crate::console::{assets, pages};
 use crate::passkeys::IdentityError;
 
@@ -21,8 +22,11 @@ pub(super) async fn login(State(room): State<Shared>) -> Response {
 }
 
 /// The passkey tells who it is: nobody is named, so nobody can be asked about.
-pub(super) async fn begin_login(State(room): State<Shared>) -> Response {
-    match room.console.passkeys().begin_login(None, room.console.now()) {
+pub(super) async fn begin_login(
+    State(room): State<Shared>,
+    Extension(Peer(from)): Extension<Peer>,
+) -> Response {
+    match room.console.passkeys().begin_login(None, from, room.console.now()) {
         Ok(options) => document(&options),
         Err(error) => of_identity(&error),
     }

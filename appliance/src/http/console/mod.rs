@@ -13,11 +13,12 @@ mod front;
 mod guard;
 mod pages;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
-use axum::Router;
 use axum::middleware;
 use axum::routing::{get, post};
+use axum::{Extension, Router};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio_rustls::TlsAcceptor;
@@ -42,6 +43,10 @@ pub(super) struct Room {
 }
 
 type Shared = Arc<Room>;
+
+/// The address that a connection comes from: a proxy's, where one stands in between.
+#[derive(Clone, Copy, Debug)]
+struct Peer(IpAddr);
 
 /// Searches at once.
 const SEARCHES: usize = 2;
@@ -107,7 +112,7 @@ pub async fn serve(listener: TcpListener, tls: Option<TlsAcceptor>, ConsoleRoute
             tokio::time::sleep(ACCEPT_PAUSE).await;
             continue;
         };
-        let (routes, tls) = (routes.clone(), tls.clone());
+        let (routes, tls) = (routes.clone().layer(Extension(Peer(peer.ip()))), tls.clone());
         let stream = Flowing::new(stream, HTTP_STALL_DEADLINE);
         tokio::spawn(async move {
             match tls {

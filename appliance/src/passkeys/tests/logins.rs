@@ -60,11 +60,11 @@ fn somebody_elses_passkey_does_not_log_in_under_a_name() {
 fn an_answer_opens_one_session() {
     let console = Console::open();
     let mut authenticator = console.enrol("alice");
-    let Options(options) = console.passkeys.begin_login(Some("alice"), console.now()).unwrap();
+    let Options(options) = console.passkeys.begin_login(Some("alice"), HERE, console.now()).unwrap();
     let response = authenticator.get(&options).to_string();
     let _session = console.passkeys.finish_login(&response, console.now()).unwrap();
     assert_eq!(refused(console.passkeys.finish_login(&response, console.now())), "not_begun");
-    let Options(options) = console.passkeys.begin_login(Some("alice"), console.now()).unwrap();
+    let Options(options) = console.passkeys.begin_login(Some("alice"), HERE, console.now()).unwrap();
     console.pass(Duration::from_secs(5 * 60));
     let late = authenticator.get(&options).to_string();
     assert_eq!(refused(console.passkeys.finish_login(&late, console.now())), "not_begun");
@@ -127,15 +127,27 @@ fn an_operator_has_few_sessions_and_the_oldest_makes_room() {
 }
 
 #[test]
-fn logins_that_nobody_finishes_are_bounded_and_forgotten() {
+fn a_flood_of_logins_that_nobody_finishes_is_bounded_and_keeps_nobody_out() {
+    const ELSEWHERE: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7));
     let console = Console::open();
     let mut authenticator = console.enrol("alice");
-    for _ in 0..MAX_PENDING_LOGINS {
-        console.passkeys.begin_login(None, console.now()).unwrap();
+    let Options(begun) = console.passkeys.begin_login(None, HERE, console.now()).unwrap();
+    for _ in 0..2 * MAX_PENDING_LOGINS {
+        console.passkeys.begin_login(None, ELSEWHERE, console.now()).unwrap();
     }
-    assert_eq!(refused(console.passkeys.begin_login(None, console.now())), "too_many");
+    assert_eq!(console.passkeys.live().logins(), MAX_PENDING_LOGINS);
+    assert!(console.log_in(&mut authenticator, None).is_ok(), "the next one");
+    let response = authenticator.get(&begun).to_string();
+    assert!(
+        console.passkeys.finish_login(&response, console.now()).is_ok(),
+        "the one before, from another network"
+    );
+    let Options(begun) = console.passkeys.begin_login(None, ELSEWHERE, console.now()).unwrap();
+    let response = authenticator.get(&begun).to_string();
+    assert!(console.passkeys.finish_login(&response, console.now()).is_ok(), "the next one from there");
     console.pass(Duration::from_secs(5 * 60));
-    assert!(console.log_in(&mut authenticator, None).is_ok());
+    let _begun = console.passkeys.begin_login(None, HERE, console.now()).unwrap();
+    assert_eq!(console.passkeys.live().logins(), 1, "the others are forgotten");
 }
 
 #[test]
@@ -144,7 +156,7 @@ fn a_revoked_passkey_logs_nobody_in_and_its_sessions_are_over() {
     let (mut first, cookie) = console.present("alice");
     let (mut second, other) = console.present("alice");
     let fingerprint = console.passkeys.list()[0].keys[0].fingerprint.clone();
-    let Options(begun) = console.passkeys.begin_login(Some("alice"), console.now()).unwrap();
+    let Options(begun) = console.passkeys.begin_login(Some("alice"), HERE, console.now()).unwrap();
     let revoked = console.passkeys.revoke(&fingerprint, "root (uid 0)", console.now()).unwrap();
     assert_eq!(revoked.len(), 1);
     assert!(console.passkeys.session(&cookie, console.now()).is_none());

@@ -5,6 +5,7 @@ mod enrolment;
 mod logins;
 
 use std::cell::Cell;
+use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -17,6 +18,8 @@ mod authenticator;
 
 pub(super) use authenticator::{Authenticator, PRESENT};
 
+/// Where browsers are.
+const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 const ORIGIN: &str = "https://console.example.org:7745";
 
 /// A console's operators, on a clock that moves when it is told to.
@@ -78,7 +81,7 @@ impl Console {
         authenticator: &mut Authenticator,
         name: Option<&str>,
     ) -> Result<LoggedIn, IdentityError> {
-        let Options(options) = self.passkeys.begin_login(name, self.now())?;
+        let Options(options) = self.passkeys.begin_login(name, HERE, self.now())?;
         self.passkeys.finish_login(&authenticator.get(&options).to_string(), self.now())
     }
 
