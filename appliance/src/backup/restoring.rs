@@ -17,7 +17,7 @@ use super::making::{put, sync_below};
 use super::{BackupError, CONFIGURATION, DATA, FACTS, Facts, SCHEMA, file, sums};
 use crate::config::Config;
 use crate::limits::{MAX_BACKUP_LEVELS, MAX_CONFIGURATION_BYTES};
-use crate::log::disk::{folder_of, system, write_durably};
+use crate::log::disk::{folder_of, sync_folder_of, system, write_durably};
 use crate::log::fence::{read_note, signed_note};
 use crate::log::keyring::Keyring;
 
@@ -150,16 +150,18 @@ fn put_back(from: &Path, config: &Config) -> Result<(Vec<PathBuf>, Vec<PathBuf>)
     sync_below(data, MAX_BACKUP_LEVELS)?;
     let last = last.ok_or_else(|| malformed(from, "it has no log"))?;
     put(&log, &last, 0)?;
-    sync_below(data, MAX_BACKUP_LEVELS)?;
     owner.give(data)?;
+    sync_below(data, MAX_BACKUP_LEVELS)?;
     Ok((kept, missing))
 }
 
 fn put_item(from: &Path, item: &Item) -> Result<(), BackupError> {
     let new = Place::make(&item.place)?;
     put(&from.join(&item.name), &item.place, MAX_BACKUP_LEVELS)?;
+    new.give()?;
     sync_below(&item.place, MAX_BACKUP_LEVELS)?;
-    new.give()
+    // The name too, where the folder was there before: a latch that a power cut takes away again keeps nothing closed.
+    sync_folder_of(&item.place).map_err(file("sync the folder of", &item.place))
 }
 
 /// Where something is about to be put, whose it will be, and what of it was made for that.

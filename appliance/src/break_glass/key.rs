@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use zeroize::{Zeroize as _, Zeroizing};
 
 use crate::limits::{MAX_PREPARED_FILE_BYTES, MAX_PREPARED_WARRANTS};
-use crate::log::disk::write_durably;
+use crate::log::disk::{system, write_durably};
 use crate::log::hex::{hex, unhex};
 
 const SCHEMA: &str = "assent.v1.breakglass.key";
@@ -96,7 +96,7 @@ impl Prepared {
         file.seed.zeroize();
         let text = text.map_err(|error| error.to_string())?;
         let path = path_in(folder, &key.public);
-        let written = std::fs::create_dir_all(folder).and_then(|()| {
+        let written = system().make_folder(folder).and_then(|()| {
             let owner_only = std::os::unix::fs::PermissionsExt::from_mode(0o700);
             std::fs::set_permissions(folder, owner_only)?;
             write_durably(&path, text.as_bytes(), 0o600)
