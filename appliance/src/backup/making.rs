@@ -101,7 +101,7 @@ fn copy_log(config: &Config, to: &Path) -> Result<(), BackupError> {
             Ok(())
         }
         Ok(BackupAnswer::Refused { reason }) => Err(BackupError::Refused(reason)),
-        // Nobody has it open, or whoever has does not answer: then it cannot be opened, and that is said.
+        // No appliance has it open. One that does not answer has, and may be copying still: that is said.
         Err(ControlError::Silent { .. }) => {
             Reader::open(&provision::log_file(config))?.copy_to(to)?;
             Ok(())

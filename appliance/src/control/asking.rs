@@ -1,6 +1,9 @@
 //! Asking: how a command of this machine reaches the appliance whose data folder it may read.
 
+use std::io::{self, BufRead as _, ErrorKind, Read as _, Write as _};
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use assent_proto::entry::DrillStage;
 use serde::de::DeserializeOwned;
@@ -154,27 +157,106 @@ pub fn ask_operators(data: &Path, operators: OperatorOrder) -> Result<OperatorAn
 }
 
 fn ask<T: DeserializeOwned>(data: &Path, question: &Question) -> Result<T, ControlError> {
-    let path = data.join(SOCKET);
-    let silent = |source| ControlError::Silent { path: path.clone(), source };
-    let reply = exchange(&path, question).map_err(silent)?;
-    if reply.is_empty() {
-        return Err(silent(std::io::ErrorKind::UnexpectedEof.into()));
-    }
+    let reply = exchange(&data.join(SOCKET), question, question.deadline())?;
     serde_json::from_str(&reply).map_err(ControlError::Answer)
 }
 
-fn exchange(path: &Path, question: &Question) -> std::io::Result<String> {
-    use std::io::{BufRead as _, Read as _, Write as _};
+/// One line there, and one back. What fails before the question is whole is told apart from what fails behind it: an appliance
+/// that has the question may act on it, whether it answers or not.
+fn exchange(path: &Path, question: &Question, within: Duration) -> Result<String, ControlError> {
+    let stream = put(path, question, within).map_err(|source| {
+        let is_there = ![ErrorKind::NotFound, ErrorKind::ConnectionRefused].contains(&source.kind());
+        let path = path.to_owned();
+        if is_there {
+            ControlError::Unreached { path, source }
+        } else {
+            ControlError::Silent { path, source }
+        }
+    })?;
+    let unanswered = |source: io::Error| {
+        // What a socket says whose time is over is another word for it.
+        let is_late = [ErrorKind::WouldBlock, ErrorKind::TimedOut].contains(&source.kind());
+        let source = if is_late { ErrorKind::TimedOut.into() } else { source };
+        ControlError::Unanswered { path: path.to_owned(), within, order: question.is_order(), source }
+    };
+    let mut reply = String::new();
+    let read = io::BufReader::new(stream.take(MAX_CONTROL_BYTES)).read_line(&mut reply);
+    match read.map_err(unanswered)? {
+        0 => Err(unanswered(ErrorKind::UnexpectedEof.into())),
+        _ => Ok(reply),
+    }
+}
+
+/// Puts the question; gives where its answer is to be read.
+fn put(path: &Path, question: &Question, within: Duration) -> io::Result<UnixStream> {
     let word = std::fs::read_to_string(path.with_file_name(WORD))?;
-    let mut stream = std::os::unix::net::UnixStream::connect(path)?;
-    stream.set_read_timeout(Some(question.deadline()))?;
+    let mut stream = UnixStream::connect(path)?;
+    stream.set_read_timeout(Some(within))?;
     let mut line = format!("{word} {}", serde_json::to_string(question)?).into_bytes();
     line.push(b'\n');
     if line.len() as u64 > MAX_CONTROL_BYTES {
-        return Err(std::io::ErrorKind::FileTooLarge.into());
+        return Err(ErrorKind::FileTooLarge.into());
     }
     stream.write_all(&line)?;
-    let mut reply = String::new();
-    std::io::BufReader::new(stream.take(MAX_CONTROL_BYTES)).read_line(&mut reply)?;
-    Ok(reply)
+    Ok(stream)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::UnixListener;
+
+    use super::*;
+
+    /// A data folder with a word, and its socket's place.
+    fn place() -> (tempfile::TempDir, PathBuf) {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join(WORD), "word").unwrap();
+        let path = folder.path().join(SOCKET);
+        (folder, path)
+    }
+
+    fn refused(path: &Path, question: &Question) -> ControlError {
+        exchange(path, question, Duration::from_millis(20)).expect_err("nobody answers")
+    }
+
+    #[test]
+    fn where_nobody_listens_nobody_has_the_order() {
+        let (_folder, path) = place();
+        assert!(matches!(refused(&path, &Question::Backup), ControlError::Silent { .. }));
+        drop(UnixListener::bind(&path).unwrap());
+        let told = refused(&path, &Question::Backup);
+        assert!(matches!(told, ControlError::Silent { .. }), "{told:?}");
+        assert!(told.to_string().ends_with("start one with `assent serve`"), "{told}");
+    }
+
+    #[test]
+    fn an_order_that_was_taken_and_is_late_is_not_one_that_nobody_took() {
+        let (_folder, path) = place();
+        let _listener = UnixListener::bind(&path).unwrap();
+        let erase = ErasureOrder { principal: "spiffe://shop.test/a".to_owned(), reason: "asked".to_owned() };
+        let told = refused(&path, &Question::Erase { erase });
+        assert!(matches!(told, ControlError::Unanswered { order: true, .. }), "{told:?}");
+        let told = told.to_string();
+        assert!(
+            told.contains("took the order, and has not answered within") && told.contains("do not"),
+            "{told}"
+        );
+        let told = refused(&path, &Question::Status).to_string();
+        assert!(told.contains("has not answered within") && !told.contains("order"), "{told}");
+    }
+
+    #[test]
+    fn an_appliance_that_hangs_up_may_have_done_what_it_was_told() {
+        let (_folder, path) = place();
+        let listener = UnixListener::bind(&path).unwrap();
+        std::thread::scope(|threads| {
+            threads.spawn(|| {
+                let (stream, _) = listener.accept().unwrap();
+                io::BufReader::new(stream).read_line(&mut String::new()).unwrap();
+            });
+            let told = exchange(&path, &Question::Backup, Duration::from_secs(10)).unwrap_err();
+            assert!(matches!(told, ControlError::Unanswered { order: true, .. }), "{told:?}");
+            assert!(told.to_string().contains("took the order, and hung up"), "{told}");
+        });
+    }
 }

@@ -149,6 +149,11 @@ impl Question {
             Self::Queue { .. } | Self::Approval { .. } | Self::BreakGlass { .. } => KEYS_DEADLINE,
         }
     }
+
+    /// Whether it may change something.
+    const fn is_order(&self) -> bool {
+        !matches!(self, Self::Status | Self::Story)
+    }
 }
 
 /// Who answers.
@@ -204,11 +209,33 @@ impl Desk {
 /// Why a running appliance could not be asked.
 #[derive(Debug, thiserror::Error)]
 pub enum ControlError {
-    /// Nobody listens.
+    /// Nobody listens: nobody has the log open, unless another process has it.
     #[error("no appliance answers at {}; start one with `assent serve`", path.display())]
     Silent {
         /// Where it was looked for.
         path: PathBuf,
+        /// What the system says.
+        #[source]
+        source: std::io::Error,
+    },
+    /// It was not asked: whether one runs, this does not tell.
+    #[error("the appliance cannot be asked at {}; ask as the user that it runs as", path.display())]
+    Unreached {
+        /// Where.
+        path: PathBuf,
+        /// What the system says.
+        #[source]
+        source: std::io::Error,
+    },
+    /// It has the question and gave no answer; an order may be carried out all the same.
+    #[error("the appliance at {} {}", path.display(), without_answer(*order, *within, source))]
+    Unanswered {
+        /// Where it was asked.
+        path: PathBuf,
+        /// How long an answer was waited for.
+        within: Duration,
+        /// Whether it was told to do something.
+        order: bool,
         /// What the system says.
         #[source]
         source: std::io::Error,
@@ -225,6 +252,22 @@ pub enum ControlError {
         #[source]
         source: std::io::Error,
     },
+}
+
+/// What became of a question that has no answer, and what to do.
+fn without_answer(order: bool, within: Duration, source: &std::io::Error) -> String {
+    let late = format!("has not answered within {} s", within.as_secs());
+    match (order, source.kind() == std::io::ErrorKind::TimedOut) {
+        (true, is_late) => {
+            let how = if is_late { late.as_str() } else { "hung up without an answer" };
+            format!(
+                "took the order, and {how}; it may still carry it out: do not give it again before you have looked at \
+                 `assent status` and at what the order was to change"
+            )
+        }
+        (false, true) => format!("{late}; it is busy, or its disk hangs: ask again in a moment"),
+        (false, false) => "hung up without an answer; it is stopping: ask again in a moment".to_owned(),
+    }
 }
 
 /// Makes the socket. One that a killed process left behind is replaced: the log's lock has shown that no other runs.

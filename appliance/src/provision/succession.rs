@@ -306,7 +306,8 @@ fn predecessor(config: &Config) -> Result<u32, SuccessionError> {
 /// An appliance that answers runs; so does one that has the log open, whether it answers or not.
 fn refuse_running(config: &Config) -> Result<(), SuccessionError> {
     match control::ask_status(&config.appliance.data) {
-        Err(ControlError::Silent { .. }) => Ok(()),
+        // Whether one runs that cannot be asked, the log's lock tells.
+        Err(ControlError::Silent { .. } | ControlError::Unreached { .. }) => Ok(()),
         Ok(_) | Err(_) => Err(SuccessionError::Running),
     }
 }

@@ -22,19 +22,16 @@ pub(super) enum Running {
 
 impl Running {
     pub(super) fn ask(config: &Config) -> Self {
-        use std::io::ErrorKind::{ConnectionRefused, NotFound};
         let data = &config.appliance.data;
         match control::ask_status(data) {
             Ok(status) => Self::Yes(Box::new(status)),
-            Err(ControlError::Silent { source, .. })
-                if [ConnectionRefused, NotFound].contains(&source.kind()) =>
-            {
-                Self::No
-            }
+            Err(ControlError::Silent { .. }) => Self::No,
             Err(ControlError::Answer(_)) => Self::Other(control::ask_version(data).ok()),
-            Err(error @ (ControlError::Silent { .. } | ControlError::Listen { .. })) => {
-                Self::Mute(chain(&error))
-            }
+            Err(
+                error @ (ControlError::Unreached { .. }
+                | ControlError::Unanswered { .. }
+                | ControlError::Listen { .. }),
+            ) => Self::Mute(chain(&error)),
         }
     }
 
