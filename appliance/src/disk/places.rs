@@ -3,13 +3,15 @@
 //! A folder that cannot be written, or that others could put files into, is refused at start with what to do about it,
 //! rather than met in the middle of a round. What a file says is not looked at here.
 
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{Access, AtFlags, CWD, accessat};
 
 /// Permission bits by which others could put files into a folder.
 const WRITABLE_BY_OTHERS: u32 = 0o022;
+/// The permission bit of a folder from which nobody takes what is another's.
+const STICKY: u32 = 0o1000;
 
 /// Why a place is refused.
 #[derive(Debug, thiserror::Error)]
@@ -23,6 +25,19 @@ pub enum PlaceError {
     /// Others could put files into it.
     #[error("others may write in {}, and could put another log there; close it to them: chmod 700 {}", .0.display(), .0.display())]
     OpenToOthers(PathBuf),
+    /// Others could take away what is in the fence's folder.
+    #[error(
+        "others may write in {}, and could take the latch away or put another fence there; close it to them: chmod go-w {}",
+        .0.display(),
+        .0.display()
+    )]
+    FenceOpenToOthers(PathBuf),
+    /// The folder is sticky, and what lies there is not ours.
+    #[error(
+        "{} is another user's, in a folder that others may write in; name another place for the fence, or give the file to the user that the appliance runs as (chown)",
+        .0.display()
+    )]
+    Foreign(PathBuf),
     /// The system does not say.
     #[error("cannot look at {}", path.display())]
     Unknown {
@@ -40,17 +55,33 @@ pub enum PlaceError {
 /// # Errors
 /// [`PlaceError`].
 pub fn check(data: &Path, files: &[PathBuf], fence: &Path) -> Result<(), PlaceError> {
-    if let Ok(there) = std::fs::metadata(data)
-        && there.permissions().mode() & WRITABLE_BY_OTHERS != 0
-    {
+    let there = std::fs::metadata(data).ok();
+    if there.as_ref().is_some_and(|there| there.mode() & WRITABLE_BY_OTHERS != 0) {
         return Err(PlaceError::OpenToOthers(data.to_owned()));
     }
     let folder_of_fence = fence.parent().filter(|folder| !folder.as_os_str().is_empty());
     may_write(data, Access::READ_OK | Access::WRITE_OK | Access::EXEC_OK)?;
     if let Some(folder) = folder_of_fence {
+        let us = there.map_or_else(|| rustix::process::geteuid().as_raw(), |there| there.uid());
+        is_closed(folder, fence, us)?;
         may_write(folder, Access::READ_OK | Access::WRITE_OK | Access::EXEC_OK)?;
     }
     files.iter().try_for_each(|file| may_write(file, Access::READ_OK | Access::WRITE_OK))
+}
+
+/// Whether nobody but us, whose the data folder is, can take fence or latch away. In a sticky folder only whose they are can.
+fn is_closed(folder: &Path, fence: &Path, us: u32) -> Result<(), PlaceError> {
+    let Ok(there) = std::fs::metadata(folder) else { return Ok(()) };
+    if there.mode() & WRITABLE_BY_OTHERS == 0 {
+        return Ok(());
+    }
+    if there.mode() & STICKY == 0 {
+        return Err(PlaceError::FenceOpenToOthers(folder.to_owned()));
+    }
+    // A link is looked at itself: whose it is decides where it leads.
+    let is_foreign = |file: &PathBuf| std::fs::symlink_metadata(file).is_ok_and(|found| found.uid() != us);
+    let foreign = [fence.to_owned(), fence.with_extension("latch")].into_iter().find(is_foreign);
+    foreign.map_or(Ok(()), |file| Err(PlaceError::Foreign(file)))
 }
 
 fn may_write(path: &Path, access: Access) -> Result<(), PlaceError> {
@@ -66,6 +97,8 @@ fn may_write(path: &Path, access: Access) -> Result<(), PlaceError> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
     use super::*;
 
     fn with_mode(folder: &Path, mode: u32) {
@@ -81,6 +114,24 @@ mod tests {
             let checked = check(folder.path(), &[], &fence);
             assert_eq!(matches!(checked, Err(PlaceError::OpenToOthers(_))), refused, "{mode:o}: {checked:?}");
         }
+    }
+
+    #[test]
+    fn a_fence_that_others_may_take_away_is_refused() {
+        let (data, folder) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let fence = folder.path().join("checkpoint");
+        std::fs::write(fence.with_extension("latch"), "held").unwrap();
+        for (mode, refused) in [(0o700, false), (0o755, false), (0o777, true), (0o770, true), (0o1777, false)]
+        {
+            with_mode(folder.path(), mode);
+            let checked = check(data.path(), &[], &fence);
+            let is_refused = matches!(checked, Err(PlaceError::FenceOpenToOthers(_)));
+            assert_eq!(is_refused, refused, "{mode:o}: {checked:?}");
+        }
+        let foreign = is_closed(folder.path(), &fence, u32::MAX);
+        assert!(
+            matches!(foreign, Err(PlaceError::Foreign(ref latch)) if latch.ends_with("checkpoint.latch"))
+        );
     }
 
     #[test]

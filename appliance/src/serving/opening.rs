@@ -29,7 +29,7 @@ pub(super) fn open(config: &Config, clock: &Clock) -> Result<Opened, ServeError>
     check_places(
         &config.appliance.data,
         &[provision::log_file(config), provision::keyring_file(config)],
-        &config.fence.path,
+        &config.fence_file(),
     )?;
     let place = Place::beside(&provision::log_file(config), &config.fence_file());
     let told = |volumes: u64| {

@@ -99,6 +99,19 @@ fn a_data_folder_that_others_may_write_in_is_refused() {
 }
 
 #[test]
+fn a_fence_folder_that_others_may_write_in_is_refused_unless_it_is_sticky() {
+    let appliance = stopped();
+    let mode = |mode| {
+        let fence = appliance.folder.path().join("fence");
+        std::fs::set_permissions(fence, std::fs::Permissions::from_mode(mode)).expect("a mode");
+    };
+    mode(0o777);
+    is_refused(&appliance, 1, &["others may write", "latch", "chmod go-w"]);
+    mode(0o1777);
+    serves_again(appliance);
+}
+
+#[test]
 fn another_users_files_are_refused() {
     if rustix::process::geteuid().as_raw() != 0 {
         eprintln!("NOT RUN: only root can start it as another user");

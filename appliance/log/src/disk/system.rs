@@ -1,8 +1,8 @@
 //! The system's own disk.
 
-use std::fs::{File, TryLockError};
+use std::fs::{DirBuilder, File, TryLockError};
 use std::io;
-use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, FileExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -44,7 +44,8 @@ impl Disk for System {
         // From the outermost of those that are missing on, each made durable where it lies.
         let missing: Vec<&Path> = folder.ancestors().take_while(|folder| !is_there(folder)).collect();
         for folder in missing.into_iter().rev() {
-            match std::fs::create_dir(folder) {
+            // Nobody else may write in it, whatever the umask lets through: a fence in such a folder is refused.
+            match DirBuilder::new().mode(0o755).create(folder) {
                 Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
                 Ok(()) | Err(_) => self.sync_folder(folder_of(folder))?,
             }
