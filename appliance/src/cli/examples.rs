@@ -12,6 +12,18 @@ pub(super) struct Told {
     pub(super) examples: &'static [(&'static str, &'static str)],
 }
 
+/// What the nouns are for, in the order in which the help lists them.
+const GROUPS: &[(&str, &[&str])] = &[
+    ("try it", &["demo", "dev", "drill", "bench"]),
+    ("run it", &["init", "config", "serve", "status", "top", "doctor", "backup"]),
+    ("operate it", &["agent", "operator", "policy", "approval", "queue", "escalation"]),
+    ("use it", &["intent", "token", "trust"]),
+    ("audit it", &["log", "witness"]),
+    ("keys", &["hsm", "keys"]),
+    ("emergency", &["breakglass"]),
+    ("shell", &["completion", "man"]),
+];
+
 /// How commands end: what every page closes with.
 const EXITS: &str = "Exit codes:\n  \
     0  done, or allowed\n  \
@@ -30,11 +42,24 @@ pub(super) fn behind(told: &Told) -> String {
     format!("{}\n\nExamples:\n{}\n\n{EXITS}", told.about, examples.join("\n"))
 }
 
+/// Which commands are for what.
+pub(super) fn map() -> String {
+    let lines: Vec<String> =
+        GROUPS.iter().map(|(what, nouns)| format!("  {what:<11} {}", nouns.join(", "))).collect();
+    format!("Commands by what they are for:\n{}", lines.join("\n"))
+}
+
+/// Where the help lists a noun.
+pub(super) fn place(noun: &str) -> usize {
+    let mut nouns = GROUPS.iter().flat_map(|(_, nouns)| nouns.iter());
+    nouns.position(|listed| *listed == noun).unwrap_or(usize::MAX)
+}
+
 /// The text behind the help of `assent` itself.
 pub(super) fn behind_all() -> String {
     let begin = "The first minute: `assent dev`. The main job, seen: `assent demo`. An appliance of your own: `assent init`, which says \
         what comes next at each stage; then `assent doctor`.";
-    format!("{begin}\n\n{EXITS}")
+    format!("{}\n\n{begin}\n\n{EXITS}", map())
 }
 
 /// Every noun.
@@ -42,7 +67,7 @@ pub(super) fn behind_all() -> String {
 pub(super) const NOUNS: &[Told] = &[
     Told {
         noun: "demo",
-        about: "Starts an appliance on a simulated HSM in a scratch folder, pre-authorizes what a retail support agent really did, has another process verify every token, kills the signer once and verifies the log.",
+        about: "Starts an appliance on a simulated HSM in a scratch folder, pre-authorizes the tool calls of tau-bench's retail tasks, a quarter of them altered, most so that the store's rules must deny them, has another process verify every token, kills the signer once and verifies the log.",
         examples: &[
             ("assent demo", "the main job; ends with 0 only if everything held"),
             ("assent demo --bad-day", "an outage: a queue, a break-glass warrant, approvals, people who are told"),
@@ -126,12 +151,13 @@ pub(super) const NOUNS: &[Told] = &[
     },
     Told {
         noun: "log",
-        about: "For auditors, on a copy or after a stop: the running appliance holds its log. Whatever does not verify ends with 3.",
+        about: "For auditors, on a copy or after a stop: the running appliance holds its log, and `assent backup create` copies it. `erase` and `archive` are orders to the running appliance; `succeed` and `restore` want it stopped. Whatever does not verify ends with 3.",
         examples: &[
             ("assent log verify", "every leaf, checkpoint and gap"),
             ("assent log verify --replay", "and every decision made again"),
             ("assent log show --outcome deny", "entries, filtered"),
-            ("assent log export -o ocsf", "for a SIEM"),
+            ("assent log export -o ocsf", "for a SIEM; csv and ocsf are of `log show` and `log export` only"),
+            ("assent log archive --to /srv/archive --keep 1000000", "have the running appliance move old volumes away"),
         ],
     },
     Told {
@@ -150,14 +176,18 @@ pub(super) const NOUNS: &[Told] = &[
             ("assent hsm list --module /usr/lib/softhsm/libsofthsm2.so", "slots, and what they can do"),
             ("assent hsm init --slot-label assent", "give a free slot its label and PINs"),
             ("assent hsm check", "everything that the appliance needs of it"),
+            ("assent hsm rearm", "what operators sign so that the token boundary opens after an integrity fault"),
         ],
     },
     Told {
         noun: "keys",
-        about: "Authority keys are born in the HSM and never leave it.",
+        about: "Authority keys are born in the HSM and never leave it. The running appliance announces the next one, rotates to it and retires the old one.",
         examples: &[
             ("assent keys generate", "make one, under the configured id"),
             ("assent keys list", "which there are, and what each is to the log"),
+            ("assent keys announce --key-id 02", "have the next one in trust files before it signs"),
+            ("assent keys rotate --key-id 02", "sign with it from now on"),
+            ("assent keys retire 01", "once the last token under the old one is over"),
         ],
     },
     Told {
@@ -261,6 +291,9 @@ mod tests {
         let told: Vec<_> = NOUNS.iter().map(|told| told.noun).collect();
         assert_eq!(told.iter().copied().collect::<BTreeSet<_>>(), nouns, "each, and no other");
         assert_eq!(told.len(), nouns.len(), "none twice");
+        let mapped: Vec<_> = GROUPS.iter().flat_map(|(_, nouns)| nouns.iter().copied()).collect();
+        assert_eq!(mapped.iter().copied().collect::<BTreeSet<_>>(), nouns, "each is for something");
+        assert_eq!(mapped.len(), nouns.len(), "and for one thing");
         for told in NOUNS {
             assert!(!told.examples.is_empty() && !told.about.is_empty(), "{}", told.noun);
             let help = command.find_subcommand(told.noun).unwrap().clone().render_long_help().to_string();

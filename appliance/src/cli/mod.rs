@@ -112,7 +112,7 @@ enum Noun {
     Init(init::Options),
     /// Run the appliance.
     Serve,
-    /// Show how the running appliance is.
+    /// Show the state of the running appliance.
     Status,
     /// Look at everything that this machine must have right, and name what to do about the rest.
     Doctor(doctor::Options),
@@ -128,7 +128,7 @@ enum Noun {
         #[command(subcommand)]
         verb: config::Verb,
     },
-    /// Ask leave, as an agent.
+    /// Ask for authorization, as an agent.
     Intent {
         #[command(subcommand)]
         verb: intent::Verb,
@@ -143,12 +143,12 @@ enum Noun {
         #[command(subcommand)]
         verb: trust::Verb,
     },
-    /// The audit log, offline: verify it, show it.
+    /// The audit log: verify, show or export a copy of it; erase and archive in the running appliance.
     Log {
         #[command(subcommand)]
         verb: log::Verb,
     },
-    /// Copies to be safe by: make one of the running appliance, put one back where there is nothing.
+    /// Back up and restore: make a copy of the running appliance, put one back where there is nothing.
     Backup {
         #[command(subcommand)]
         verb: backup::Verb,
@@ -158,12 +158,12 @@ enum Noun {
         #[command(subcommand)]
         verb: policy::Verb,
     },
-    /// The HSM: list its slots, initialise one, check it.
+    /// The HSM: list its slots, initialise one, check it, re-arm after an integrity fault.
     Hsm {
         #[command(subcommand)]
         verb: hsm::Verb,
     },
-    /// Authority keys in the HSM: make one, list them.
+    /// Authority keys in the HSM: make one, list them, announce the next, rotate to it, retire the old one.
     Keys {
         #[command(subcommand)]
         verb: keys::Verb,
@@ -188,7 +188,7 @@ enum Noun {
         #[command(subcommand)]
         verb: queue::Verb,
     },
-    /// Leave for a few things when nothing can be signed: charters, warrants, reviews.
+    /// Break-glass, limited authority while the HSM cannot sign: charters, warrants, reviews.
     #[command(name = "breakglass")]
     BreakGlass {
         #[command(subcommand)]
@@ -206,7 +206,7 @@ enum Noun {
     },
     /// What it costs beside what people would use instead; the program `assent-bench` does it.
     Bench(bench::Options),
-    /// Print what a shell completes.
+    /// Print shell completions.
     Completion(completion::Options),
     /// Print manual pages.
     Man(man::Options),
@@ -228,8 +228,12 @@ pub struct Globals {
 
 /// The command line's definition, with what stands behind each noun's help.
 fn command() -> clap::Command {
-    examples::NOUNS.iter().fold(Cli::command().after_long_help(examples::behind_all()), |command, told| {
-        command.mut_subcommand(told.noun, |noun| noun.after_long_help(examples::behind(told)))
+    let all = Cli::command().after_help(examples::map()).after_long_help(examples::behind_all());
+    examples::NOUNS.iter().fold(all, |command, told| {
+        let place = examples::place(told.noun);
+        command.mut_subcommand(told.noun, |noun| {
+            noun.display_order(place).after_long_help(examples::behind(told))
+        })
     })
 }
 

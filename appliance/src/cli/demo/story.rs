@@ -131,7 +131,11 @@ impl Story {
             self.intents.to_string(),
             format!("in {} batches, {:.1} ms together", self.batches, milliseconds(self.asking)),
         ));
-        rows.push(("  allowed", tokens.to_string(), "each with a token under an HSM signature".to_owned()));
+        rows.push((
+            "  allowed",
+            tokens.to_string(),
+            "each with a token under the simulated HSM's signature".to_owned(),
+        ));
         for (refusal, count) in &self.refusals {
             rows.push(("  denied", count.to_string(), (*refusal).to_owned()));
         }
