@@ -19,7 +19,7 @@ use crate::limits::COLLECT_PATIENCE;
 use crate::log::Leaves;
 use crate::log::store::BatchKey;
 use crate::queue::approval::{self, Held};
-use crate::queue::{self, Line, Queue, Standing, State};
+use crate::queue::{self, Line, Queue, State};
 use crate::token::draft::tokens_in;
 use crate::token::{Answer, AskedBy, Draft, Written};
 
@@ -58,18 +58,10 @@ impl Pipeline {
     /// Answers with what became of a ticket; while it waits, the question does, too, for a time.
     pub(super) async fn collect(&self, principal: &SpiffeId, ticket: Ticket) -> Option<Answer> {
         let key = BatchKey::new(ticket.0, principal.as_str());
-        let patience = tokio::time::sleep(COLLECT_PATIENCE);
-        tokio::pin!(patience);
-        loop {
-            match self.queue.standing(&key) {
-                Standing::Absent => return Some(self.recorded(&key)),
-                Standing::Waits(refusal, changed) => tokio::select! {
-                    // An error is the sign: whoever told it is gone.
-                    _ = changed => {}
-                    () = &mut patience => return Some(refused(refusal)),
-                },
-            }
-        }
+        Some(match self.queue.ended(&key, COLLECT_PATIENCE).await {
+            Some(refusal) => refused(refusal),
+            None => self.recorded(&key),
+        })
     }
 
     /// The answer that the log has for a ticket.

@@ -51,8 +51,12 @@ struct Held {
     /// Whether it is being decided now.
     is_out: bool,
     /// Whoever waits for its end.
-    watches: Vec<oneshot::Sender<()>>,
+    watches: Vec<oneshot::Sender<Crowded>>,
 }
+
+/// Nothing has changed, but others ask about the same ticket: whoever is told makes room for them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Crowded;
 
 /// Watches over one ticket at once: an agent has no use for more, and older ones are told to ask again.
 const MAX_WATCHES: usize = 8;
@@ -144,12 +148,14 @@ impl Index {
         self.held.get(key).map(|held| &held.line)
     }
 
-    pub(super) fn watch(&mut self, key: &BatchKey) -> Option<(&Line, oneshot::Receiver<()>)> {
+    /// A ticket, and what ends when something of it changes.
+    pub(super) fn watch(&mut self, key: &BatchKey) -> Option<(&Line, oneshot::Receiver<Crowded>)> {
         let held = self.held.get_mut(key)?;
         let (tell, told) = oneshot::channel();
         held.watches.retain(|watch| !watch.is_closed());
         if held.watches.len() >= MAX_WATCHES {
-            held.watches.remove(0);
+            // Told as such: who took it for a change would ask again at once, and push the next one out.
+            let _ = held.watches.remove(0).send(Crowded);
         }
         held.watches.push(tell);
         Some((&held.line, told))
@@ -326,9 +332,11 @@ mod tests {
         index.insert(waits.clone());
         let mut watches: Vec<_> =
             (0..MAX_WATCHES + 1).map(|_| index.watch(&waits.key()).unwrap().1).collect();
-        let ended =
-            |watch: &mut oneshot::Receiver<()>| watch.try_recv() == Err(oneshot::error::TryRecvError::Closed);
-        assert!(ended(&mut watches[0]) && !ended(&mut watches[1]), "the oldest made room");
+        let ended = |watch: &mut oneshot::Receiver<Crowded>| {
+            watch.try_recv() == Err(oneshot::error::TryRecvError::Closed)
+        };
+        assert_eq!(watches.remove(0).try_recv(), Ok(Crowded), "the oldest made room, and nothing changed");
+        assert!(!watches.iter_mut().any(ended));
         drop(index.remove(&waits.key()));
         assert!(watches.iter_mut().all(ended));
     }

@@ -15,6 +15,7 @@ mod index;
 mod line;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use assent_proto::number::Timestamp;
 use assent_proto::refusal::Refusal;
@@ -25,7 +26,7 @@ pub use self::draining::Drainer;
 pub use self::index::Counts;
 pub use self::line::{Approver, Line, State};
 
-use self::index::Index;
+use self::index::{Crowded, Index};
 use crate::log::reader::Reader;
 use crate::log::store::{BatchKey, Room, StoreError};
 
@@ -63,15 +64,6 @@ pub struct Reservation {
 /// There is no room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Full;
-
-/// How it stands with a ticket.
-#[derive(Debug)]
-pub enum Standing {
-    /// It waits. The receiver ends when it waits no longer.
-    Waits(Refusal, oneshot::Receiver<()>),
-    /// Nothing waits under it: it was decided, or never did.
-    Absent,
-}
 
 impl Queue {
     /// What the log says that waits.
@@ -149,13 +141,24 @@ impl Queue {
         self.lock().put_back(key);
     }
 
-    /// How it stands with a ticket.
-    pub fn standing(&self, key: &BatchKey) -> Standing {
-        let mut index = self.lock();
-        match index.watch(key) {
-            Some((line, watch)) => Standing::Waits(line.refusal(), watch),
-            None => Standing::Absent,
+    /// Waits until nothing waits under a ticket: it was decided, or never waited. Some where it still does when the patience is
+    /// over, or when too many ask about it at once: what its agent hears meanwhile.
+    pub async fn ended(&self, key: &BatchKey, patience: Duration) -> Option<Refusal> {
+        let patience = tokio::time::sleep(patience);
+        tokio::pin!(patience);
+        loop {
+            let (refusal, watch) = self.watch(key)?;
+            tokio::select! {
+                // An error is the sign of a change: whoever would tell is gone.
+                told = watch => if told == Ok(Crowded) { return Some(refusal) },
+                () = &mut patience => return Some(refusal),
+            }
         }
+    }
+
+    fn watch(&self, key: &BatchKey) -> Option<(Refusal, oneshot::Receiver<Crowded>)> {
+        let mut index = self.lock();
+        index.watch(key).map(|(line, watch)| (line.refusal(), watch))
     }
 
     /// A ticket that waits.
@@ -251,4 +254,42 @@ impl Drop for Reservation {
 pub fn intents(reader: &Reader, line: &Line) -> Result<Vec<u8>, StoreError> {
     let frame = reader.row(Room::WaitingIntents, line.key().as_bytes())?;
     frame.ok_or(StoreError::Unreadable("waiting intents"))
+}
+
+#[cfg(test)]
+mod tests {
+    use assent_proto::intent::Priority;
+
+    use super::*;
+
+    fn waits(queue: &Arc<Queue>) -> BatchKey {
+        let ticket = "00000000000900000000000000000001".parse::<Ticket>().unwrap();
+        let line = Line::new(ticket, "spiffe://a/b", Priority::Normal, Timestamp(1));
+        let key = line.key();
+        queue.begin(queue.reserve("spiffe://a/b", 1, 1).unwrap(), vec![line]);
+        key
+    }
+
+    #[test]
+    fn whoever_asks_beside_many_others_is_told_that_it_waits_and_none_of_them_asks_on_for_ever() {
+        let queue = Queue::without_log();
+        let key = waits(&queue);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        runtime.block_on(async {
+            let mut asking = tokio::task::JoinSet::new();
+            for _ in 0..12 {
+                let queue = Arc::clone(&queue);
+                asking.spawn(async move { queue.ended(&key, Duration::from_secs(60)).await });
+            }
+            let deadline = Duration::from_secs(5);
+            for _ in 0..4 {
+                let told = tokio::time::timeout(deadline, asking.join_next()).await.expect("it is told");
+                assert_eq!(told.unwrap().unwrap(), Some(Refusal::Queued));
+            }
+            // The others wait, and hear of the end.
+            queue.end(&key);
+            let told = tokio::time::timeout(deadline, asking.join_all()).await.expect("they are told");
+            assert_eq!(told, [None; 8]);
+        });
+    }
 }
