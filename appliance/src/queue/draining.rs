@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 
 use super::Queue;
 use crate::clock::Clock;
@@ -27,6 +27,22 @@ pub struct Drainer {
 struct Flight {
     tickets: JoinSet<(u32, Outcome)>,
     intents: u32,
+}
+
+impl Flight {
+    /// Takes in a ticket that has landed, and all others that have by now. Gives whether any of them waits on: a trip brings back
+    /// all that were under way, and one pause is for all.
+    fn land(&mut self, first: Result<(u32, Outcome), JoinError>) -> bool {
+        let (mut landed, mut waits_on) = (Some(first), false);
+        while let Some(ticket) = landed {
+            if let Ok((intents, outcome)) = ticket {
+                self.intents = self.intents.saturating_sub(intents);
+                waits_on |= matches!(outcome, Outcome::WaitsOn);
+            }
+            landed = self.tickets.try_join_next();
+        }
+        waits_on
+    }
 }
 
 /// How far the queue could be taken in hand.
@@ -59,9 +75,7 @@ impl Drainer {
             }
             tokio::select! {
                 Some(landed) = flight.tickets.join_next() => {
-                    let Ok((intents, outcome)) = landed else { continue };
-                    flight.intents = flight.intents.saturating_sub(intents);
-                    if matches!(outcome, Outcome::WaitsOn) {
+                    if flight.land(landed) {
                         // WAIT: a boundary has closed meanwhile, most likely; whoever tried at once would only spin.
                         tokio::time::sleep(QUEUE_RETRY_PAUSE).await;
                     }
@@ -94,5 +108,27 @@ impl Drainer {
             flight.tickets.spawn(async move { (intents, pending.outcome().await) });
         }
         Filled::Up
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_that_come_back_together_are_one_pause() {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(async {
+            let mut flight = Flight::default();
+            for _ in 0..QUEUE_INTENTS_IN_FLIGHT / 2 {
+                flight.tickets.spawn(async { (2, Outcome::WaitsOn) });
+                flight.intents += 2;
+            }
+            // Tasks of this runtime run in the order in which they began: behind this one all have landed.
+            tokio::spawn(async {}).await.unwrap();
+            let first = flight.tickets.join_next().await.unwrap();
+            assert!(flight.land(first), "they wait on");
+            assert_eq!((flight.intents, flight.tickets.len()), (0, 0), "none is left for another pause");
+        });
     }
 }
