@@ -36,8 +36,8 @@ use crate::evaluation::{Asserted, Rates};
 use crate::identity::SpiffeId;
 use crate::log::store::BatchKey;
 use crate::meters::Distribution;
-use crate::policy::Policies;
 use crate::policy::shadow::{Shadow, ShadowStatus};
+use crate::policy::{Policies, Snapshot};
 use crate::queue::Queue;
 use crate::token::{Answer, Draft, SealerHandle, Share, TokenBoundary};
 
@@ -130,7 +130,8 @@ impl Pipeline {
             }
             Ok(asked) => {
                 let key = BatchKey::new(asked.request.batch(), principal.as_str());
-                self.walk(principal, &asked, Evidence::default()).map(|decided| (key, decided))
+                let snapshot = self.policies.snapshot();
+                self.walk(principal, &asked, &snapshot, Evidence::default()).map(|decided| (key, decided))
             }
             Err(error) => return Some(refused_frame(principal, error)),
         };
@@ -166,11 +167,12 @@ impl Pipeline {
         self.turns.to_read(lane).await
     }
 
-    /// Takes what holds at this moment, and decides the batch under it.
+    /// Takes what else holds at this moment, and decides the batch under it and this bundle.
     fn walk(
         &self,
         principal: &SpiffeId,
         asked: &Asked<'_>,
+        snapshot: &Snapshot,
         evidence: Evidence,
     ) -> Result<Decided, DecideError> {
         let (began, now) = (Stopwatch::start(), self.clock.now());
@@ -186,7 +188,7 @@ impl Pipeline {
             && self.shadow.as_ref().is_some_and(|shadow| shadow.has_room(asked.request.frame().len()));
         let is_late = || began.left_of(self.deadline).is_none();
         let limits = Limits { is_closed, has_shadow, grounds: evidence.grounds, is_late };
-        let decided = asked.decide(&self.policies.snapshot(), principal, asserted, limits)?;
+        let decided = asked.decide(snapshot, principal, asserted, limits)?;
         self.timing.evaluated(began.elapsed());
         record(asked.request.batch(), &decided.written);
         if decided.late > 0 {

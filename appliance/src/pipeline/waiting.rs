@@ -18,6 +18,7 @@ use crate::identity::SpiffeId;
 use crate::limits::COLLECT_PATIENCE;
 use crate::log::Leaves;
 use crate::log::store::BatchKey;
+use crate::policy::Snapshot;
 use crate::queue::approval::{self, Held};
 use crate::queue::{self, Line, Queue, State};
 use crate::token::draft::tokens_in;
@@ -101,20 +102,21 @@ impl Pipeline {
             if !self.is_open() {
                 return Ok(None);
             }
-            let Some(evidence) = self.evidence(line)? else { return Ok(None) };
-            self.walk(principal, asked, evidence).map(|Decided { written, .. }| Some(written))
+            // One bundle says who still counts and decides: under another, those who were counted may be nobody.
+            let snapshot = self.policies.snapshot();
+            let Some(evidence) = self.evidence(line, &snapshot)? else { return Ok(None) };
+            self.walk(principal, asked, &snapshot, evidence).map(|Decided { written, .. }| Some(written))
         })
         .await
     }
 
-    /// What is known of a ticket besides its intents. None where the bundle of this moment does not take those for enough who
+    /// What is known of a ticket besides its intents. None where this bundle does not take those for enough who
     /// approved it: then it awaits approval again.
-    fn evidence(&self, line: &Line) -> Result<Option<Evidence>, DecideError> {
+    fn evidence(&self, line: &Line, snapshot: &Arc<Snapshot>) -> Result<Option<Evidence>, DecideError> {
         let mut evidence = Evidence { waited: true, ..Evidence::default() };
         let State::Approved(_) = &line.state else { return Ok(Some(evidence)) };
         let held = Held::of(self.sealer.reader(), line).map_err(DecideError::Hold)?;
-        let snapshot = self.policies.snapshot();
-        match approval::recounted(line, &held, &snapshot) {
+        match approval::recounted(line, &held, snapshot) {
             Some(approvers) => {
                 evidence.approvals = i64::try_from(approvers.len()).unwrap_or(i64::MAX);
                 let last = approvers.iter().map(|approver| approver.leaf).max();
