@@ -11,6 +11,7 @@ use assent_proto::intent::Intent;
 use assent_proto::refusal::Refusal;
 use assent_proto::wire::{Head, Ruling, Ticket, Verdict};
 use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
 
 use super::deciding::{Asked, DecideError, Decided};
 use super::{Evidence, Pipeline, refused};
@@ -20,7 +21,7 @@ use crate::log::Leaves;
 use crate::log::store::BatchKey;
 use crate::policy::Snapshot;
 use crate::queue::approval::{self, Held};
-use crate::queue::{self, Line, Queue, State};
+use crate::queue::{self, Line, State, Taken};
 use crate::token::draft::tokens_in;
 use crate::token::{Answer, AskedBy, Draft, Written};
 
@@ -36,22 +37,26 @@ pub(crate) enum Outcome {
 /// A ticket in the sealer's hands, or back in the queue already.
 #[derive(Debug)]
 #[must_use]
-pub(crate) struct Pending {
-    queue: Arc<Queue>,
-    key: BatchKey,
-    answered: Option<oneshot::Receiver<Answer>>,
-}
+pub(crate) struct Pending(JoinHandle<Outcome>);
 
 impl Pending {
+    /// Follows a draft to its answer, in a task of its own: whoever waits for the outcome may be gone before.
+    fn follow(taken: Taken, answered: Option<oneshot::Receiver<Answer>>) -> Self {
+        Self(tokio::spawn(async move {
+            let answer = match answered {
+                Some(answered) => answered.await.ok(),
+                None => None,
+            };
+            // Behind the answer: as long as the sealer has the draft nobody else may have the ticket.
+            drop(taken);
+            answer.map_or(Outcome::WaitsOn, Outcome::Decided)
+        }))
+    }
+
     /// What becomes of it.
     pub(crate) async fn outcome(self) -> Outcome {
-        if let Some(answered) = self.answered
-            && let Ok(answer) = answered.await
-        {
-            return Outcome::Decided(answer);
-        }
-        self.queue.put_back(&self.key);
-        Outcome::WaitsOn
+        // An error: the appliance is stopping.
+        self.0.await.unwrap_or(Outcome::WaitsOn)
     }
 }
 
@@ -87,7 +92,7 @@ impl Pipeline {
     pub(super) async fn cancel(&self, principal: &SpiffeId, ticket: Ticket) -> Option<Answer> {
         let key = BatchKey::new(ticket.0, principal.as_str());
         match self.queue.take(&key) {
-            Some(line) => match self.end_wait(&line, Refusal::Cancelled).await?.outcome().await {
+            Some(taken) => match self.end_wait(taken, Refusal::Cancelled).await?.outcome().await {
                 Outcome::Decided(answer) => Some(answer),
                 Outcome::WaitsOn => Some(refused(Refusal::TokenUnavailable)),
             },
@@ -96,8 +101,8 @@ impl Pipeline {
     }
 
     /// Decides anew what waited, and hands it to the sealer. None: the appliance is stopping.
-    pub(crate) async fn decide_again(&self, line: &Line) -> Option<Pending> {
-        self.conclude(line, AskedBy::Queue, |principal, asked| {
+    pub(crate) async fn decide_again(&self, taken: Taken) -> Option<Pending> {
+        self.conclude(taken, AskedBy::Queue, |line, principal, asked| {
             // While a boundary is closed nothing is a decision: it waits for both.
             if !self.is_open() {
                 return Ok(None);
@@ -135,8 +140,8 @@ impl Pipeline {
     }
 
     /// Refuses what waited, for a reason that no policy gives. None: the appliance is stopping.
-    pub(crate) async fn end_wait(&self, line: &Line, refusal: Refusal) -> Option<Pending> {
-        self.conclude(line, AskedBy::EndOfWait, |principal, asked| {
+    pub(crate) async fn end_wait(&self, taken: Taken, refusal: Refusal) -> Option<Pending> {
+        self.conclude(taken, AskedBy::EndOfWait, |_, principal, asked| {
             let head = self.head(principal)?;
             refuse_all(&head, &asked.intents, refusal).map(Some)
         })
@@ -145,11 +150,11 @@ impl Pipeline {
 
     async fn conclude(
         &self,
-        line: &Line,
+        taken: Taken,
         asked_by: AskedBy,
-        decide: impl FnOnce(&SpiffeId, &Asked<'_>) -> Result<Option<Written>, DecideError>,
+        decide: impl FnOnce(&Line, &SpiffeId, &Asked<'_>) -> Result<Option<Written>, DecideError>,
     ) -> Option<Pending> {
-        let key = line.key();
+        let line = taken.line();
         let place = self.sealer.place(usize::try_from(line.bytes).ok()?, &self.of_queue).await?;
         let draft = match self.written(line, decide) {
             Ok(Some((frame, written))) => Some((frame, written)),
@@ -166,7 +171,7 @@ impl Pipeline {
         let answered = match draft {
             Some((frame, written)) => {
                 let (answer, answered) = oneshot::channel();
-                let draft = Draft::new(key, frame, written, answer, place).asked_by(asked_by);
+                let draft = Draft::new(line.key(), frame, written, answer, place).asked_by(asked_by);
                 if !self.sealer.submit(draft) {
                     return None;
                 }
@@ -174,18 +179,18 @@ impl Pipeline {
             }
             None => None,
         };
-        Some(Pending { queue: Arc::clone(&self.queue), key, answered })
+        Some(Pending::follow(taken, answered))
     }
 
     fn written(
         &self,
         line: &Line,
-        decide: impl FnOnce(&SpiffeId, &Asked<'_>) -> Result<Option<Written>, DecideError>,
+        decide: impl FnOnce(&Line, &SpiffeId, &Asked<'_>) -> Result<Option<Written>, DecideError>,
     ) -> Result<Option<(Vec<u8>, Written)>, DecideError> {
         let frame = queue::intents(self.sealer.reader(), line)?;
         let principal = SpiffeId::parse(&line.principal).map_err(|_| CodecError::Malformed)?;
         let asked = Asked::parse(&frame).map_err(|_| CodecError::Malformed)?;
-        let written = decide(&principal, &asked)?;
+        let written = decide(line, &principal, &asked)?;
         Ok(written.map(|written| (frame, written)))
     }
 

@@ -274,12 +274,12 @@ impl ApprovalDesk {
         let complete = !matches!(changed.state, State::AwaitingApproval(_));
         let rejected = matches!(changed.state, State::Rejected(_));
         self.queue.replace(changed.clone());
-        if rejected && let Some(line) = self.queue.take(&changed.key()) {
+        if rejected && let Some(taken) = self.queue.take(&changed.key()) {
             // Where it cannot be written now the drainer goes on trying.
             if let Outcome::Decided(_) =
-                self.pipeline.end_wait(&line, Refusal::ApprovalRejected).await?.outcome().await
+                self.pipeline.end_wait(taken, Refusal::ApprovalRejected).await?.outcome().await
             {
-                tracing::info!(ticket = %line.ticket(), by, "a hold was rejected");
+                tracing::info!(ticket = %changed.ticket(), by, "a hold was rejected");
             }
         }
         Some(ApprovalAnswer::Recorded { by, leaf: leaf.0, complete })

@@ -209,13 +209,13 @@ impl QueueDesk {
         if let Err(why) = shown::one_line("reason", reason) {
             return Some(QueueAnswer::Refused(why));
         }
-        let Some(line) = self.queue.take(&line.key()) else {
+        let Some(taken) = self.queue.take(&line.key()) else {
             return Some(QueueAnswer::Refused(format!("ticket {ticket} is being decided just now")));
         };
         let statement = format!("ticket {ticket}\nprincipal {}\nreason {reason}\n", line.principal);
         let (act, signatures) = ("cancel", Vec::new());
         self.sealer.record(Operation::Operators { act, by: vec![by], statement, signatures });
-        Some(match self.pipeline.end_wait(&line, Refusal::Cancelled).await?.outcome().await {
+        Some(match self.pipeline.end_wait(taken, Refusal::Cancelled).await?.outcome().await {
             Outcome::Decided(_) => QueueAnswer::Cancelled(TicketView::of(&line)),
             Outcome::WaitsOn => QueueAnswer::Refused(format!(
                 "ticket {ticket} waits on: its end cannot be written now; see `assent status`"

@@ -91,19 +91,17 @@ impl Drainer {
     /// Hands over what can be decided or has expired, one after the other in its turn, up to what may be under way.
     async fn fill(&self, flight: &mut Flight) -> Filled {
         while flight.intents < QUEUE_INTENTS_IN_FLIGHT {
-            let (line, pending) = if let Some((line, refusal)) = self.queue.next_ended(self.clock.now()) {
-                let pending = self.pipeline.end_wait(&line, refusal).await;
-                (line, pending)
+            let (intents, pending) = if let Some((ended, refusal)) = self.queue.next_ended(self.clock.now()) {
+                (ended.line().intents, self.pipeline.end_wait(ended, refusal).await)
             } else if self.pipeline.is_open()
-                && let Some(line) = self.queue.next()
+                && let Some(next) = self.queue.next()
             {
-                let pending = self.pipeline.decide_again(&line).await;
-                (line, pending)
+                (next.line().intents, self.pipeline.decide_again(next).await)
             } else {
                 return Filled::Whole;
             };
             let Some(pending) = pending else { return Filled::Stopping };
-            let intents = line.intents.max(1);
+            let intents = intents.max(1);
             flight.intents = flight.intents.saturating_add(intents);
             flight.tickets.spawn(async move { (intents, pending.outcome().await) });
         }

@@ -6,6 +6,7 @@ use std::ops::{Add, Sub};
 
 use assent_proto::intent::Priority;
 use assent_proto::number::{LeafIndex, Timestamp};
+use assent_proto::refusal::Refusal;
 use assent_proto::wire::Ticket;
 use tokio::sync::oneshot;
 
@@ -168,18 +169,24 @@ impl Index {
     }
 
     /// Takes a ticket out that was rejected.
-    pub(super) fn next_rejected(&mut self) -> Option<Line> {
+    fn next_rejected(&mut self) -> Option<Line> {
         let is_in = |key: &&BatchKey| self.held.get(key).is_some_and(|held| !held.is_out);
         let key = *self.rejected.iter().find(is_in)?;
         self.out(&key)
     }
 
     /// Takes a ticket out whose wait has ended by then.
-    pub(super) fn next_expired(&mut self, now: Timestamp) -> Option<Line> {
+    fn next_expired(&mut self, now: Timestamp) -> Option<Line> {
         let ended = |held: &Held| held.line.ticket().until() < now;
         let overdue = self.held.iter().take_while(|(_, held)| ended(held)).find(|(_, held)| !held.is_out);
         let key = *overdue?.0;
         self.out(&key)
+    }
+
+    /// Takes a ticket out whose wait is over, and what its agent hears.
+    pub(super) fn next_ended(&mut self, now: Timestamp) -> Option<(Line, Refusal)> {
+        let rejected = self.next_rejected().map(|line| (line, Refusal::ApprovalRejected));
+        rejected.or_else(|| self.next_expired(now).map(|line| (line, Refusal::Expired)))
     }
 
     /// Takes this ticket out, unless it is being decided already.

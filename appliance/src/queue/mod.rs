@@ -61,6 +61,15 @@ pub struct Reservation {
     taken: Counts,
 }
 
+/// A ticket that was taken out: nobody else decides it, ends its wait or answers it. Dropped, it is put back and waits as before,
+/// unless its end is durable by then.
+#[derive(Debug)]
+#[must_use]
+pub struct Taken {
+    queue: Arc<Queue>,
+    line: Line,
+}
+
 /// There is no room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Full;
@@ -136,11 +145,6 @@ impl Queue {
         drop(self.lock().remove(key));
     }
 
-    /// Nothing became of deciding it: it waits as before.
-    pub fn put_back(&self, key: &BatchKey) {
-        self.lock().put_back(key);
-    }
-
     /// Waits until nothing waits under a ticket: it was decided, or never waited. Some where it still does when the patience is
     /// over, or when too many ask about it at once: what its agent hears meanwhile.
     pub async fn ended(&self, key: &BatchKey, patience: Duration) -> Option<Refusal> {
@@ -189,22 +193,26 @@ impl Queue {
         self.lock().find(ticket).cloned()
     }
 
-    /// Takes a ticket out, to decide it or to end its wait. None where it does not wait, or is out already.
-    #[must_use]
-    pub fn take(&self, key: &BatchKey) -> Option<Line> {
-        self.lock().out(key)
+    /// Takes a ticket out, to decide it, to end its wait or to answer it. None where it does not wait, or is out already.
+    pub fn take(self: &Arc<Self>, key: &BatchKey) -> Option<Taken> {
+        let line = self.lock().out(key)?;
+        Some(self.taken(line))
     }
 
     /// Takes out the ticket whose turn it is.
-    fn next(&self) -> Option<Line> {
-        self.lock().next()
+    fn next(self: &Arc<Self>) -> Option<Taken> {
+        let line = self.lock().next()?;
+        Some(self.taken(line))
     }
 
     /// Takes out a ticket whose wait is over, and what its agent hears.
-    fn next_ended(&self, now: Timestamp) -> Option<(Line, Refusal)> {
-        let mut index = self.lock();
-        let rejected = index.next_rejected().map(|line| (line, Refusal::ApprovalRejected));
-        rejected.or_else(|| index.next_expired(now).map(|line| (line, Refusal::Expired)))
+    fn next_ended(self: &Arc<Self>, now: Timestamp) -> Option<(Taken, Refusal)> {
+        let (line, refusal) = self.lock().next_ended(now)?;
+        Some((self.taken(line), refusal))
+    }
+
+    fn taken(self: &Arc<Self>, line: Line) -> Taken {
+        Taken { queue: Arc::clone(self), line }
     }
 
     /// Waits until there may be something to decide.
@@ -238,6 +246,20 @@ impl Queue {
 
     fn lock(&self) -> MutexGuard<'_, Index> {
         self.index.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Taken {
+    /// How it waited when it was taken.
+    #[must_use]
+    pub const fn line(&self) -> &Line {
+        &self.line
+    }
+}
+
+impl Drop for Taken {
+    fn drop(&mut self) {
+        self.queue.lock().put_back(&self.line.key());
     }
 }
 

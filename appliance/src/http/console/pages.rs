@@ -209,8 +209,11 @@ pub(super) async fn finish(State(room): State<Shared>, headers: HeaderMap, Text(
         Err(refused) => return refused,
     };
     let Ok(signed) = serde_json::from_str::<Signed>(&body) else { return not_understood() };
-    match room.console.finish(&cookie, &visitor, signed).await {
-        Ok(told) => document(&serde_json::json!({ "told": told })),
-        Err(error) => of_act(&error),
+    // In a task of its own: what was signed is carried out to its end, also where the browser is gone meanwhile.
+    let finishing = tokio::spawn(async move { room.console.finish(&cookie, &visitor, signed).await });
+    match finishing.await {
+        Ok(Ok(told)) => document(&serde_json::json!({ "told": told })),
+        Ok(Err(error)) => of_act(&error),
+        Err(_) => stopping(),
     }
 }
