@@ -231,7 +231,10 @@ impl ApprovalDesk {
         Ok((name.clone(), signed.key))
     }
 
-    async fn record(
+    /// Has an answer written down, and the ticket be what it makes of it.
+    ///
+    /// The ticket is out meanwhile: its end, written ahead of the answer, would have its row come back.
+    pub(super) async fn record(
         &self,
         line: Line,
         held: &Held,
@@ -239,6 +242,12 @@ impl ApprovalDesk {
         answer: Answer,
         (by, key, signature): (String, String, String),
     ) -> Option<ApprovalAnswer> {
+        let Some(taken) = self.queue.take(&line.key()) else {
+            return Some(ApprovalAnswer::Refused(format!(
+                "ticket {} is being decided just now",
+                line.ticket()
+            )));
+        };
         let demands: Vec<_> = held.demands(snapshot).into_iter().cloned().collect();
         let (approvers, known_line) = (snapshot.approvers().clone(), line.clone());
         let approver = (by.clone(), key.clone());
@@ -272,15 +281,15 @@ impl ApprovalDesk {
         };
         let changed = again(leaf);
         let complete = !matches!(changed.state, State::AwaitingApproval(_));
-        let rejected = matches!(changed.state, State::Rejected(_));
-        self.queue.replace(changed.clone());
-        if rejected && let Some(taken) = self.queue.take(&changed.key()) {
+        let (ticket, rejected) = (changed.ticket(), matches!(changed.state, State::Rejected(_)));
+        self.queue.replace(changed);
+        if !rejected {
+            taken.put_back();
+        } else if let Outcome::Decided(_) =
             // Where it cannot be written now the drainer goes on trying.
-            if let Outcome::Decided(_) =
-                self.pipeline.end_wait(taken, Refusal::ApprovalRejected).await?.outcome().await
-            {
-                tracing::info!(ticket = %changed.ticket(), by, "a hold was rejected");
-            }
+            self.pipeline.end_wait(taken, Refusal::ApprovalRejected).await?.outcome().await
+        {
+            tracing::info!(%ticket, by, "a hold was rejected");
         }
         Some(ApprovalAnswer::Recorded { by, leaf: leaf.0, complete })
     }

@@ -13,7 +13,10 @@ pub mod desk;
 mod draining;
 mod index;
 mod line;
+#[cfg(test)]
+mod tests;
 
+use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -75,19 +78,32 @@ pub struct Taken {
 pub struct Full;
 
 impl Queue {
-    /// What the log says that waits.
+    /// What the log says that waits. A ticket whose intents are not there is told in a trace and does not:
+    /// whoever asks finds what the log has of it.
     ///
     /// # Errors
     /// [`StoreError`].
     pub fn open(reader: &Reader, limits: QueueLimits) -> Result<Arc<Self>, StoreError> {
-        let (mut index, mut unreadable) = (Index::default(), false);
+        let (mut lines, mut unreadable) = (Vec::new(), false);
         reader.rows(Room::Waits, |_, row| match Line::parse(row) {
-            Some(line) => index.insert(line),
+            Some(line) => lines.push(line),
             None => unreadable = true,
         })?;
         if unreadable {
             // Whose it is cannot be known, so nobody could be answered.
             return Err(StoreError::Unreadable("waiting ticket"));
+        }
+        let mut with_intents = HashSet::new();
+        reader.rows(Room::WaitingIntents, |key, _| with_intents.extend([key.to_owned()]))?;
+        let mut index = Index::default();
+        for line in lines {
+            let (key, ticket, principal) = (line.key(), line.ticket(), &line.principal);
+            if !with_intents.contains(key.as_bytes().as_slice()) {
+                // It could be neither decided nor ended, and would be tried for ever.
+                tracing::error!(%ticket, principal, "a ticket without its intents is left out of the queue");
+            } else {
+                index.insert(line);
+            }
         }
         Ok(Self::of(limits, index))
     }
@@ -133,7 +149,7 @@ impl Queue {
         self.news.notify_one();
     }
 
-    /// What is known of a ticket that waits has changed.
+    /// What is known of a ticket that waits, or is out, has changed.
     pub fn replace(&self, line: Line) {
         self.lock().replace(line);
         self.news.notify_one();
@@ -163,6 +179,12 @@ impl Queue {
     fn watch(&self, key: &BatchKey) -> Option<(Refusal, oneshot::Receiver<Crowded>)> {
         let mut index = self.lock();
         index.watch(key).map(|(line, watch)| (line.refusal(), watch))
+    }
+
+    /// Whether something waits under this id, or is being decided.
+    #[must_use]
+    pub fn has(&self, key: &BatchKey) -> bool {
+        self.lock().line(key).is_some()
     }
 
     /// A ticket that waits.
@@ -255,6 +277,13 @@ impl Taken {
     pub const fn line(&self) -> &Line {
         &self.line
     }
+
+    /// It waits on, as what is known of it says by now.
+    pub(super) fn put_back(self) {
+        let queue = Arc::clone(&self.queue);
+        drop(self);
+        queue.news.notify_one();
+    }
 }
 
 impl Drop for Taken {
@@ -276,42 +305,4 @@ impl Drop for Reservation {
 pub fn intents(reader: &Reader, line: &Line) -> Result<Vec<u8>, StoreError> {
     let frame = reader.row(Room::WaitingIntents, line.key().as_bytes())?;
     frame.ok_or(StoreError::Unreadable("waiting intents"))
-}
-
-#[cfg(test)]
-mod tests {
-    use assent_proto::intent::Priority;
-
-    use super::*;
-
-    fn waits(queue: &Arc<Queue>) -> BatchKey {
-        let ticket = "00000000000900000000000000000001".parse::<Ticket>().unwrap();
-        let line = Line::new(ticket, "spiffe://a/b", Priority::Normal, Timestamp(1));
-        let key = line.key();
-        queue.begin(queue.reserve("spiffe://a/b", 1, 1).unwrap(), vec![line]);
-        key
-    }
-
-    #[test]
-    fn whoever_asks_beside_many_others_is_told_that_it_waits_and_none_of_them_asks_on_for_ever() {
-        let queue = Queue::without_log();
-        let key = waits(&queue);
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-        runtime.block_on(async {
-            let mut asking = tokio::task::JoinSet::new();
-            for _ in 0..12 {
-                let queue = Arc::clone(&queue);
-                asking.spawn(async move { queue.ended(&key, Duration::from_secs(60)).await });
-            }
-            let deadline = Duration::from_secs(5);
-            for _ in 0..4 {
-                let told = tokio::time::timeout(deadline, asking.join_next()).await.expect("it is told");
-                assert_eq!(told.unwrap().unwrap(), Some(Refusal::Queued));
-            }
-            // The others wait, and hear of the end.
-            queue.end(&key);
-            let told = tokio::time::timeout(deadline, asking.join_all()).await.expect("they are told");
-            assert_eq!(told, [None; 8]);
-        });
-    }
 }
