@@ -130,6 +130,10 @@ impl Pipeline {
             }
             Ok(asked) => {
                 let key = BatchKey::new(asked.request.batch(), principal.as_str());
+                // A ticket is the id of what waits under it: what is decided under it is that and nothing else.
+                if self.queue.has(&key) {
+                    return Some(refused(Refusal::BatchConflict));
+                }
                 let snapshot = self.policies.snapshot();
                 self.walk(principal, &asked, &snapshot, Evidence::default()).map(|decided| (key, decided))
             }

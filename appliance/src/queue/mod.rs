@@ -78,7 +78,7 @@ pub struct Taken {
 pub struct Full;
 
 impl Queue {
-    /// What the log says that waits. A ticket whose intents are not there is told in a trace and does not:
+    /// What the log says that waits. A ticket whose intents are not there, or that was decided, is told in a trace and does not:
     /// whoever asks finds what the log has of it.
     ///
     /// # Errors
@@ -101,6 +101,9 @@ impl Queue {
             if !with_intents.contains(key.as_bytes().as_slice()) {
                 // It could be neither decided nor ended, and would be tried for ever.
                 tracing::error!(%ticket, principal, "a ticket without its intents is left out of the queue");
+            } else if reader.answer(&key)?.is_some() {
+                // When the answer is no longer kept it would be decided a second time.
+                tracing::error!(%ticket, principal, "a ticket that was decided is left out of the queue");
             } else {
                 index.insert(line);
             }

@@ -2,7 +2,7 @@
 //!
 //! A ticket is the id under which the intents that wait together are decided as a batch of their own: so collecting is
 //! asking for a recorded answer. Both sides derive it from the batch, the position of its first intent and the end of the wait. Its
-//! time is that end; a batch id from so far in the future is taken from no agent.
+//! time is that end; while something waits under it, a batch of that id is taken from no agent.
 //!
 //! Intents of one batch with the same ruling wait together, up to a limit; one that awaits approval waits alone.
 

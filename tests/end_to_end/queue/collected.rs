@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use assent_client::batch::Batch;
 use assent_client::connection::Collected;
 use assent_client::{BatchId, ClientError, Outcome, Refusal, ReplyError, Ticket, TicketId, Timestamp};
 
@@ -122,6 +123,11 @@ fn what_waits_for_too_long_expires_and_the_log_says_so() {
     let outcomes = agent.preauthorize(&queueable(2));
     let [ticket]: [Ticket; 1] = outcomes.tickets().try_into().expect("one ticket");
     assert_eq!(ticket.until(), Timestamp(outcomes.time().0 + 2000));
+    // Its id is as current as any by now, and nobody's but the queue's.
+    let batch = Batch::new(ticket.id().0, &queueable(1)).expect("a batch");
+    let reply = agent.reply(&batch);
+    let refused = batch.open(&reply, None, now());
+    assert!(matches!(refused, Err(ReplyError::Refused(Refusal::BatchConflict))), "{refused:?}");
     let expired = collect(&agent, &ticket);
     assert!(expired.iter().all(|outcome| matches!(outcome, Outcome::Expired(_))), "{:?}", kinds(&expired));
     assert!(expired.time() > ticket.until(), "not before its time");

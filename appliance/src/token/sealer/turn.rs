@@ -70,9 +70,14 @@ impl Sealer {
         Ok(chosen)
     }
 
-    /// Gives the draft back where its batch is new.
+    /// Gives the draft back where its batch is new, and no ticket's.
     fn answer_from_the_log(&self, draft: Draft, answers: &Answers) -> Result<Option<Draft>, SealerError> {
         let Some(recorded) = self.disk.over(|| answers.get(&draft.key)).map_err(Fatal::from)? else {
+            // The hold behind the ticket may have become durable since the batch was taken in.
+            if draft.asked_by == AskedBy::Agent && self.queue.has(&draft.key) {
+                draft.refuse(Refusal::BatchConflict);
+                return Ok(None);
+            }
             return Ok(Some(draft));
         };
         if draft.asked_by != AskedBy::Agent {
