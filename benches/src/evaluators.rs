@@ -88,6 +88,37 @@ fn serve(view: &View<'_>) -> Option<Verdict> {
 mod tests {
     use super::*;
 
+    /// Cedar names as reasons those whose conditions all hold, and these hold only where every one of them ran.
+    #[test]
+    fn all_conditions_of_all_permits_run_and_no_forbid_applies() {
+        for count in POLICIES {
+            let text = policies(count);
+            let cedar = Cedar::new(&text).unwrap();
+            let told = cedar.authorizer.is_authorized(&cedar.request, &cedar.policies, &cedar.entities);
+            let mut reasons: Vec<String> = told.diagnostics().reason().map(ToString::to_string).collect();
+            // Cedar numbers them in the order of the text.
+            let mut permits: Vec<String> = (0..count)
+                .filter(|number| number % 10 != 9)
+                .map(|number| format!("policy{number}"))
+                .collect();
+            reasons.sort_unstable();
+            permits.sort_unstable();
+            assert_eq!(reasons, permits, "{count}");
+            assert_eq!(told.decision(), cedar_policy::Decision::Allow, "{count}");
+            assert_eq!(told.diagnostics().errors().count(), 0, "{count}");
+            // Forbids without their last condition apply: all before it held, so it ran, too.
+            let applies = Cedar::new(&text.lines().map(until_unless).collect::<String>()).unwrap();
+            let told =
+                applies.authorizer.is_authorized(&applies.request, &applies.policies, &applies.entities);
+            let forbids = told.diagnostics().reason().count();
+            assert_eq!(forbids, if count < 10 { count } else { count / 10 }, "{count}");
+        }
+    }
+
+    fn until_unless(policy: &str) -> String {
+        policy.split(" unless").next().unwrap_or_default().to_owned() + ";\n"
+    }
+
     #[test]
     fn both_decide_the_same_and_are_measured() {
         let mut run = Run::default();
