@@ -8,8 +8,6 @@
 
 mod count;
 #[cfg(test)]
-#[path = "../src/lone_bytes.rs"]
-mod lone_bytes;
 mod record;
 #[path = "../src/sample.rs"]
 mod sample;

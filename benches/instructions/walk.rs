@@ -187,26 +187,3 @@ fn parsed(batch: &Batch) -> anyhow::Result<Asked<'_>> {
 fn id() -> BatchId {
     BatchId::new(NOW, [0; 10])
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::lone_bytes::{ANSWERED, ASKED};
-
-    /// What a bare exchange is to carry.
-    #[test]
-    fn lone_intents_and_their_answers_have_the_bytes_that_an_echo_has() {
-        let walk = Walk::new().unwrap();
-        let lone: Vec<_> = walk
-            .intents
-            .iter()
-            .map(|intent| Batch::new(id(), std::slice::from_ref(intent)).unwrap())
-            .collect();
-        let mean = |bytes: usize| bytes / lone.len();
-        let asked = mean(lone.iter().map(|batch| batch.frame().len()).sum());
-        let answered = mean(lone.iter().map(|batch| walk.answer(batch).unwrap().len()).sum());
-        let near = |bytes: usize, echoed: usize| bytes.abs_diff(echoed) * 10 <= bytes;
-        assert!(near(asked, ASKED), "{asked} bytes are asked, {ASKED} echoed");
-        assert!(near(answered, ANSWERED), "{answered} bytes answer, {ANSWERED} echo");
-    }
-}

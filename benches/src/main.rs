@@ -10,7 +10,6 @@ mod bed;
 mod children;
 mod evaluators;
 mod figures;
-mod lone_bytes;
 mod machine;
 mod measure;
 mod options;

@@ -25,6 +25,7 @@ use tokio::task::JoinSet;
 
 use crate::measure::{Times, as_f64};
 use crate::parts::echo::Sizes;
+use crate::parts::rows::bytes_of_lone;
 use crate::sample::allowed_intents;
 
 /// How long a certificate lives.
@@ -98,6 +99,29 @@ pub(crate) fn runtime(agents: usize) -> anyhow::Result<Runtime> {
     Ok(builder.enable_all().event_interval(LOOK_EVERY).build()?)
 }
 
+/// How long agents ask, their warm-up not counted.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Stretch {
+    /// So long in any case.
+    pub(crate) least: Duration,
+    /// Then on until each agent has so many answers.
+    pub(crate) answers: usize,
+    /// But no longer than this.
+    pub(crate) most: Duration,
+}
+
+impl Stretch {
+    /// So long, whatever is answered.
+    pub(crate) const fn of(span: Duration) -> Self {
+        Self { least: span, answers: 0, most: span }
+    }
+
+    /// Whether it goes on, where so many agents are short of answers.
+    fn goes_on(&self, elapsed: Duration, short: usize) -> bool {
+        elapsed < self.least || (short > 0 && elapsed < self.most)
+    }
+}
+
 /// Agents that are connected.
 pub(crate) struct Agents {
     runtime: Runtime,
@@ -120,18 +144,34 @@ impl Agents {
     }
 
     /// Intents of so many agents, each with one batch in flight, for so long: tokens a second, and how long each batch took.
-    pub(crate) fn ask(&self, agents: usize, batch: usize, span: Duration) -> anyhow::Result<(f64, Times)> {
+    pub(crate) fn ask(&self, agents: usize, batch: usize, stretch: Stretch) -> anyhow::Result<(f64, Times)> {
         let clients = self.clients.get(..agents).context("so many agents are not connected")?;
-        let (rate, times) = self.ask_of(clients, batch, span)?;
+        let (rate, times) = self.ask_of(clients, batch, stretch)?;
         Ok((rate * as_f64(batch), times))
     }
 
-    /// Bytes of a batch of so many intents, and of its answer.
+    /// Bytes of a batch of so many intents, and of its answer, as the log is now: proofs grow with it.
     pub(crate) fn sizes_of(&self, batch: usize) -> anyhow::Result<Sizes> {
+        let (batch, reply) = self.exchange(batch)?;
+        Ok(Sizes { asked: batch.frame().len(), answered: reply.len() })
+    }
+
+    /// The same of a lone intent, and behind them the bytes that its round has in the log's store.
+    pub(crate) fn lone_sizes(&self) -> anyhow::Result<(Sizes, usize)> {
+        let (batch, reply) = self.exchange(1)?;
+        let sizes = Sizes { asked: batch.frame().len(), answered: reply.len() };
+        let outcomes = batch.clone().open(&reply, None, Clock::system().now())?;
+        let (_, token) =
+            outcomes.tokens().next().context("an intent was not allowed that the bundle allows")?;
+        Ok((sizes, bytes_of_lone(batch.frame(), &reply, token.bytes())?))
+    }
+
+    /// A batch of so many intents, and its answer.
+    fn exchange(&self, batch: usize) -> anyhow::Result<(Batch, Vec<u8>)> {
         let client = self.clients.first().context("an agent")?;
         let batch = Batch::new(new_batch_id()?, &allowed_intents(batch)?)?;
         let reply = self.runtime.block_on(client.reply(&batch))?;
-        Ok(Sizes { asked: batch.frame().len(), answered: reply.len() })
+        Ok((batch, reply))
     }
 
     /// One agent that asks one intent after the other, so many.
@@ -150,7 +190,7 @@ impl Agents {
 
     /// All that are connected, with one lone intent in flight each: answers a second, and how long each took.
     pub(crate) fn in_calm(&self, span: Duration) -> anyhow::Result<(f64, Times)> {
-        self.ask_of(&self.clients, 1, span)
+        self.ask_of(&self.clients, 1, Stretch::of(span))
     }
 
     /// The same while the first agent has as much in flight as it can, and behind it how many tokens a second that one gets.
@@ -174,12 +214,18 @@ impl Agents {
         })
     }
 
-    fn ask_of(&self, clients: &[Arc<Client>], batch: usize, span: Duration) -> anyhow::Result<(f64, Times)> {
+    fn ask_of(
+        &self,
+        clients: &[Arc<Client>],
+        batch: usize,
+        stretch: Stretch,
+    ) -> anyhow::Result<(f64, Times)> {
         let intents = Arc::new(allowed_intents(batch)?);
+        let short = Arc::new(AtomicUsize::new(if stretch.answers == 0 { 0 } else { clients.len() }));
         self.runtime.block_on(async {
             let mut asking = JoinSet::new();
             for client in clients {
-                asking.spawn(ask(Arc::clone(client), Arc::clone(&intents), span));
+                asking.spawn(ask(Arc::clone(client), Arc::clone(&intents), stretch, Arc::clone(&short)));
             }
             let (mut rate, mut all) = (0.0, Vec::new());
             while let Some(asked) = asking.join_next().await {
@@ -222,14 +268,16 @@ fn flood(
     Ok(tokens.load(Ordering::Relaxed))
 }
 
-/// Asks without pause until the first answer behind the span: when that came, and how long each answer took.
+/// Asks without pause until the first answer behind the stretch: when that came, and how long each answer took. `short`: how many
+/// agents have not as many answers as the stretch asks for. Until then all go on, so that each has the others beside it.
 ///
 /// A rate is made of whole answers by the time that they took, and not by the span: else what was in flight at its end would
 /// be lost, which of large batches is a tenth.
 async fn ask(
     client: Arc<Client>,
     intents: Arc<Vec<Intent>>,
-    span: Duration,
+    stretch: Stretch,
+    short: Arc<AtomicUsize>,
 ) -> anyhow::Result<(Duration, Vec<Duration>)> {
     let mut times = Vec::new();
     let since = Stopwatch::start();
@@ -237,10 +285,13 @@ async fn ask(
         ask_once(&client, &intents).await?;
     }
     let since = Stopwatch::start();
-    while since.elapsed() < span {
+    while stretch.goes_on(since.elapsed(), short.load(Ordering::Relaxed)) {
         let watch = Stopwatch::start();
         ask_once(&client, &intents).await?;
         times.push(watch.elapsed());
+        if times.len() == stretch.answers {
+            short.fetch_sub(1, Ordering::Relaxed);
+        }
     }
     Ok((since.elapsed(), times))
 }
@@ -251,4 +302,18 @@ async fn ask_once(client: &Client, intents: &[Intent]) -> anyhow::Result<()> {
         bail!("an intent was not allowed that the bundle allows");
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stretch_goes_on_for_those_who_are_short_but_not_for_ever() {
+        let [one, two, three] = [1, 2, 3].map(Duration::from_secs);
+        let stretch = Stretch { least: one, answers: 4, most: three };
+        assert!(stretch.goes_on(Duration::ZERO, 0) && stretch.goes_on(two, 1));
+        assert!(!stretch.goes_on(one, 0) && !stretch.goes_on(three, 1));
+        assert!(!Stretch::of(one).goes_on(one, 1));
+    }
 }

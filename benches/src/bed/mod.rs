@@ -22,7 +22,7 @@ use tempfile::TempDir;
 use crate::children::tied;
 use crate::scratch;
 
-pub(crate) use agents::{Agents, runtime};
+pub(crate) use agents::{Agents, Stretch, runtime};
 pub(crate) use hsm::{Hsm, LABEL, Module};
 
 /// How long it may take to open, and to stop.

@@ -16,7 +16,6 @@ use tokio::task::JoinSet;
 
 use crate::bed::runtime;
 use crate::children::{Running, helper};
-use crate::lone_bytes::{ANSWERED, ASKED};
 use crate::measure::{Times, as_f64};
 
 /// The word that makes this program the server.
@@ -35,9 +34,6 @@ pub(crate) struct Sizes {
     pub(crate) asked: usize,
     pub(crate) answered: usize,
 }
-
-/// Those of a lone intent.
-pub(crate) const OF_LONE: Sizes = Sizes { asked: ASKED, answered: ANSWERED };
 
 impl Sizes {
     /// A question of that size, for an answer of that size.
@@ -64,12 +60,12 @@ impl Echo {
         Ok(Self { address: address.parse()?, certificate: unhex(certificate)?.into(), _process: process })
     }
 
-    /// One connection, one exchange after the other.
-    pub(crate) fn lone(&self, count: usize) -> anyhow::Result<Times> {
+    /// One connection, one exchange of these sizes after the other.
+    pub(crate) fn lone(&self, sizes: Sizes, count: usize) -> anyhow::Result<Times> {
         let runtime = runtime(1)?;
         let connection = runtime.block_on(self.connect())?;
-        let question = OF_LONE.question()?;
-        Times::each(count, || runtime.block_on(exchange(&connection, &question, OF_LONE.answered)))
+        let question = sizes.question()?;
+        Times::each(count, || runtime.block_on(exchange(&connection, &question, sizes.answered)))
     }
 
     /// So many connections with one exchange of these sizes in flight each, for so long: exchanges a second.

@@ -2,4 +2,5 @@
 
 pub(crate) mod commit;
 pub(crate) mod echo;
+pub(crate) mod rows;
 pub(crate) mod sign;

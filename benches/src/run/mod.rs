@@ -1,8 +1,9 @@
 //! The run: everything that is asked, as often as it is asked, one piece of work after the other.
 
+mod works;
+
 use std::io::{IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use anyhow::Context as _;
 use appliance::clock::{Clock, Stopwatch};
@@ -10,29 +11,19 @@ use assent_proto::calendar::Utc;
 
 use crate::bed::{Agents, Bed, Hsm};
 use crate::children::become_tied;
-use crate::evaluators;
 use crate::figures::{Report, Run, TARGETS};
 use crate::machine;
-use crate::measure::as_f64;
 use crate::options::{Helper, Options, Output, Work};
 use crate::page::page;
-use crate::parts::{commit, echo, sign};
+use crate::parts::{echo, sign};
 use crate::peers::cerbos::Cerbos;
-use crate::peers::plain::{self, PlainPeer};
+use crate::peers::plain;
 use crate::peers::tokens::Scene;
 use crate::scratch::{Scratch, sweep};
 use crate::table;
 
-/// Agents of the fleet, and of a batch that fills rounds.
+/// Agents of the fleet.
 const FLEET: usize = 64;
-const BATCHERS: usize = 16;
-const BATCH: usize = 1024;
-/// Of an HSM with the pace of a real device, as many as fill its rounds.
-const PATIENT: usize = 32;
-const PACE: &str = "yubihsm2";
-/// Pieces of work that are timed one by one.
-const SIGNATURES: usize = 4000;
-const LONE: usize = 2000;
 /// All sizes, by all numbers of agents.
 pub(crate) const SIZES: [usize; 6] = [1, 16, 64, 256, 1024, 4096];
 pub(crate) const AGENTS: [usize; 3] = [1, 8, 64];
@@ -215,115 +206,6 @@ impl<'o> Bench<'o> {
 
     fn connect(&mut self, agents: usize) -> anyhow::Result<Agents> {
         self.bed()?.connect(agents)
-    }
-
-    fn parts(&mut self, run: &mut Run) -> anyhow::Result<()> {
-        let signing = sign::measure(&self.bed()?.module()?, SIGNATURES)?;
-        run.note("raw_sign_a_second", signing.a_second);
-        run.note("raw_sign_p50_us", signing.p50_us);
-        let commit = commit::measure()?;
-        run.note("commit_a_second", commit.a_second());
-        run.note("commit_p50_us", commit.p50_us());
-        let echo = self.echo()?.lone(LONE)?;
-        run.note("echo_p50_us", echo.p50_us());
-        run.note("echo_p99_us", echo.quantile_us(0.99));
-        Ok(())
-    }
-
-    fn lone(&mut self, run: &mut Run) -> anyhow::Result<()> {
-        let times = self.connect(1)?.lone(LONE)?;
-        run.note("lone_a_second", times.a_second());
-        run.note("lone_p50_us", times.p50_us());
-        run.note("lone_p99_us", times.quantile_us(0.99));
-        run.note("lone_p999_us", times.quantile_us(0.999));
-        Ok(())
-    }
-
-    fn batches(&mut self, run: &mut Run) -> anyhow::Result<()> {
-        let span = self.options.span;
-        let agents = self.connect(BATCHERS)?;
-        let sizes = agents.sizes_of(BATCH)?;
-        let (rate, times) = agents.ask(BATCHERS, BATCH, span)?;
-        drop(agents);
-        run.note("echo_1024_a_second", self.echo()?.rate(BATCHERS, sizes, span)?);
-        run.note("batch_1024_a_second", rate);
-        run.note("batch_1024_p50_us", times.p50_us());
-        run.note("batch_1024_p99_us", times.quantile_us(0.99));
-        Ok(())
-    }
-
-    fn agents(&mut self, run: &mut Run) -> anyhow::Result<()> {
-        let span = self.options.span;
-        run.note("echo_64_a_second", self.echo()?.rate(FLEET, echo::OF_LONE, span)?);
-        let (rate, times) = self.connect(FLEET)?.ask(FLEET, 1, span)?;
-        run.note("agents_64_a_second", rate);
-        run.note("agents_64_p50_us", times.p50_us());
-        run.note("agents_64_p99_us", times.quantile_us(0.99));
-        Ok(())
-    }
-
-    fn flood(&mut self, run: &mut Run) -> anyhow::Result<()> {
-        let span = self.options.span;
-        let agents = self.connect(FLEET)?.before_a_flood();
-        let (_, calm) = agents.in_calm(span)?;
-        let (others_a_second, flood, own_a_second) = agents.beside_a_flood(span)?;
-        run.note("calm_p50_us", calm.p50_us());
-        run.note("calm_p99_us", calm.quantile_us(0.99));
-        run.note("flood_p50_us", flood.p50_us());
-        run.note("flood_p99_us", flood.quantile_us(0.99));
-        run.note("flood_own_a_second", own_a_second);
-        run.note("flood_others_a_second", others_a_second);
-        Ok(())
-    }
-
-    fn grid(&mut self, run: &mut Run) -> anyhow::Result<()> {
-        let span = self.options.span.min(Duration::from_secs(1));
-        let agents = self.connect(FLEET)?;
-        for count in AGENTS {
-            for size in SIZES {
-                let (rate, _) = agents.ask(count, size, span)?;
-                run.note(format!("tokens_{count}x{size}_a_second"), rate);
-            }
-        }
-        Ok(())
-    }
-
-    fn paced(&mut self, run: &mut Run) -> anyhow::Result<()> {
-        // It is gone when it was measured: an appliance whose heartbeat takes 114 ms would stand beside all others.
-        let bed = Bed::start(Hsm::Simulator, PATIENT, Some(PACE))?;
-        let signing = sign::measure(&bed.module()?, 10)?;
-        run.note("paced_raw_sign_p50_us", signing.p50_us);
-        let span = self.options.span.max(Duration::from_secs(4));
-        let (rate, _) = bed.connect(PATIENT)?.ask(PATIENT, BATCH, span)?;
-        run.note("paced_114_ms_a_second", rate);
-        run.note("paced_resident_peak_mb", bed.resident_peak_mb()?);
-        bed.stop_and_verify()
-    }
-
-    /// The peer has the same HSM as the appliance, which rests meanwhile.
-    fn plain(&mut self, run: &mut Run) -> anyhow::Result<()> {
-        let peer = PlainPeer::start(&self.bed()?.module()?)?;
-        run.note("plain_peer_a_second", peer.approvals_a_second(self.options.span)?);
-        Ok(())
-    }
-
-    fn cerbos(&mut self, run: &mut Run) -> anyhow::Result<()> {
-        let binary = self.options.cerbos.as_ref().context("say with --cerbos where its binary is")?;
-        let (rate, batch) = Cerbos::start(binary)?.decisions_a_second(self.options.span)?;
-        run.note("cerbos_a_second", rate);
-        run.note("cerbos_batch", as_f64(batch));
-        Ok(())
-    }
-
-    fn evaluator(&mut self, run: &mut Run) -> anyhow::Result<()> {
-        evaluators::measure(run)
-    }
-
-    fn tokens(&mut self, run: &mut Run) -> anyhow::Result<()> {
-        if self.tokens.is_none() {
-            self.tokens = Some(Scene::new()?);
-        }
-        self.tokens.as_ref().context("it was made")?.measure(run)
     }
 
     /// The most memory that was held in this run, where there were all the loads that fill it.
