@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use crate::measure::median;
+use crate::setting::Setting;
 
 /// What one run measured, by name.
 #[derive(Clone, Debug, Default)]
@@ -157,17 +158,22 @@ pub(crate) struct Outcome {
     pub(crate) holds: bool,
 }
 
+/// How a target stands that was measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Standing {
+    Held,
+    Missed,
+    /// It is of another HSM: its figure is told, and nothing follows from it.
+    NotJudged,
+}
+
 /// All runs, where and on what.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Report {
-    /// Which HSM signs, for people.
-    pub(crate) hsm: String,
+    /// What was measured, and on what.
+    pub(crate) setting: Setting,
     /// Whether the targets are of that HSM; else figures are told and nothing is missed.
     pub(crate) is_judged: bool,
-    /// What the processors are.
-    pub(crate) processor: String,
-    /// How many there are, shared with the load generator.
-    pub(crate) cores: usize,
     /// When it began, as RFC 3339 writes it.
     pub(crate) began: String,
     pub(crate) runs: Vec<Run>,
@@ -181,7 +187,7 @@ impl Report {
 
     /// What came of a target; none where it was not measured.
     pub(crate) fn outcome(&self, target: &Target) -> Option<Outcome> {
-        let figures: Vec<f64> = self.runs.iter().filter_map(target.of).collect();
+        let figures = self.figures(target);
         let figure = median(figures.clone())?;
         let (least, most) = figures
             .iter()
@@ -189,9 +195,24 @@ impl Report {
         Some(Outcome { figure, least, most, holds: target.bound.holds(figure) })
     }
 
+    /// A target's figures, of each run that measured it.
+    pub(crate) fn figures(&self, target: &Target) -> Vec<f64> {
+        self.runs.iter().filter_map(target.of).collect()
+    }
+
+    /// How a target stands; none where it was not measured.
+    pub(crate) fn standing(&self, target: &Target) -> Option<Standing> {
+        let outcome = self.outcome(target)?;
+        Some(match (self.is_judged, outcome.holds) {
+            (false, _) => Standing::NotJudged,
+            (true, true) => Standing::Held,
+            (true, false) => Standing::Missed,
+        })
+    }
+
     /// Whether it was measured, and is not what was asked for.
     pub(crate) fn misses(&self, target: &Target) -> bool {
-        self.is_judged && self.outcome(target).is_some_and(|outcome| !outcome.holds)
+        self.standing(target) == Some(Standing::Missed)
     }
 
     /// The names of all figures that any run measured.
@@ -215,8 +236,7 @@ mod tests {
     }
 
     fn report(runs: Vec<Run>) -> Report {
-        let (hsm, processor, began) = Default::default();
-        Report { hsm, is_judged: true, processor, cores: 2, began, runs }
+        Report { is_judged: true, runs, ..Report::default() }
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The machine: what its processors are, and what of it would spoil figures without a word.
+//! The machine: its processors, its kernel, its file systems, and what of it would spoil figures without a word.
 
 use std::path::Path;
 
@@ -15,7 +15,7 @@ pub(crate) fn processor() -> String {
 
 /// What is to be said of this machine before anything is measured on it, with scratch files in `folder`.
 pub(crate) fn warnings(folder: &Path) -> Vec<String> {
-    let of_memory = is_of_memory(&read("/proc/self/mounts"), folder).then(|| {
+    let of_memory = file_system(folder).is_some_and(|kind| kind == "tmpfs" || kind == "ramfs").then(|| {
         format!(
             "{} lies in memory, where a commit costs nothing: set TMPDIR to a folder on a disk",
             folder.display()
@@ -34,16 +34,24 @@ fn read(file: &str) -> String {
     std::fs::read_to_string(file).unwrap_or_default()
 }
 
-/// Whether the innermost file system that holds the folder keeps its files in memory.
-fn is_of_memory(mounts: &str, folder: &Path) -> bool {
+/// The kernel's release.
+pub(crate) fn kernel() -> Option<String> {
+    Some(read("/proc/sys/kernel/osrelease").trim().to_owned()).filter(|release| !release.is_empty())
+}
+
+/// The type of the innermost file system that holds the folder.
+pub(crate) fn file_system(folder: &Path) -> Option<String> {
+    innermost(&read("/proc/self/mounts"), folder)
+}
+
+fn innermost(mounts: &str, folder: &Path) -> Option<String> {
     let place_and_kind = |line: &str| {
         let mut words = line.split(' ').skip(1);
         Some((words.next()?.to_owned(), words.next()?.to_owned()))
     };
     let holds = mounts.lines().filter_map(place_and_kind).filter(|(place, _)| folder.starts_with(place));
     // Of two at the same place the later one lies over the other.
-    let innermost = holds.max_by_key(|(place, _)| place.len());
-    innermost.is_some_and(|(_, kind)| kind == "tmpfs" || kind == "ramfs")
+    holds.max_by_key(|(place, _)| place.len()).map(|(_, kind)| kind)
 }
 
 #[cfg(test)]
@@ -53,12 +61,16 @@ mod tests {
     #[test]
     fn the_innermost_file_system_counts() {
         let mounts = "/dev/vda / ext4 rw 0 0\ntmpfs /tmp tmpfs rw 0 0\n/dev/vdb /tmp/disk ext4 rw 0 0\n";
-        for (folder, expected) in
-            [("/tmp", true), ("/tmp/a", true), ("/tmpfs", false), ("/tmp/disk/a", false), ("/var", false)]
-        {
-            assert_eq!(is_of_memory(mounts, Path::new(folder)), expected, "{folder}");
+        for (folder, expected) in [
+            ("/tmp", "tmpfs"),
+            ("/tmp/a", "tmpfs"),
+            ("/tmpfs", "ext4"),
+            ("/tmp/disk/a", "ext4"),
+            ("/var", "ext4"),
+        ] {
+            assert_eq!(innermost(mounts, Path::new(folder)).as_deref(), Some(expected), "{folder}");
         }
-        assert!(!is_of_memory("", Path::new("/tmp")), "who knows nothing says nothing");
+        assert_eq!(innermost("", Path::new("/tmp")), None, "who knows nothing says nothing");
     }
 
     #[test]

@@ -10,6 +10,7 @@ mod bed;
 mod children;
 mod evaluators;
 mod figures;
+mod groups;
 mod machine;
 mod measure;
 mod options;
@@ -20,6 +21,7 @@ mod refunds;
 mod run;
 mod sample;
 mod scratch;
+mod setting;
 mod table;
 
 use std::ffi::OsStr;

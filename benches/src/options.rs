@@ -87,6 +87,9 @@ pub(crate) enum Helper {
     /// Signs with a module, and prints how fast.
     #[command(hide = true)]
     RawSign { module: PathBuf, pin_file: PathBuf, signatures: usize },
+    /// Prints a module's version.
+    #[command(hide = true)]
+    ModuleVersion { module: PathBuf },
     /// Sends back what it gets.
     #[command(hide = true)]
     Echo,

@@ -78,10 +78,24 @@ fn short_run_ends_with_a_line_of_json_and_writes_the_page() {
         "echo_p50_us",
         "batch_1024_a_second",
         "jwt_eddsa_ns",
+        "token_cached_text_ns",
+        "guard_admit_ns",
+        "commit_bytes",
+        "echo_asked_bytes",
+        "echo_answered_bytes",
     ] {
         assert!(json[key].as_f64().is_some_and(|figure| figure > 0.0), "{key}: {json}");
     }
     assert!(json.get("batch_1024_over_cerbos").is_none(), "its binary was not named: {json}");
+    assert!(json.get("cerbos_version").is_none(), "its binary was not named: {json}");
+    // The commit is told only where there is a folder of git's.
+    for key in ["version", "hsm", "hsm_version", "processor", "kernel", "file_system"] {
+        assert!(json[key].as_str().is_some_and(|text| !text.is_empty()), "{key}: {json}");
+    }
+    assert!(json["runs"] == 1 && json["warnings"].is_array(), "{json}");
+    let of_runs = json["of_runs"].as_object().unwrap();
+    assert_eq!(of_runs["resident_mb"].as_array().unwrap(), &[json["resident_mb"].clone()], "{json}");
+    assert!(of_runs.keys().eq(json["least_to_most"].as_object().unwrap().keys()), "{json}");
     assert!(said.contains(page.to_str().unwrap()), "{said}");
     assert!(std::fs::read_to_string(&page).unwrap().ends_with("</html>\n"));
 }

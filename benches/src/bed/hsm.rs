@@ -5,6 +5,9 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use appliance::provision;
 
+use crate::parts::sign;
+use crate::scratch;
+
 /// Where Debian puts the module of SoftHSM2.
 const SOFTHSM: &str = "/usr/lib/softhsm/libsofthsm2.so";
 /// The slot's label.
@@ -56,6 +59,13 @@ impl Hsm {
             Self::SoftHsm => "SoftHSM2",
             Self::Simulator => "firmware-sim",
         }
+    }
+
+    /// What its module says of its version; asked without a slot.
+    pub(crate) fn version(self) -> anyhow::Result<String> {
+        let folder = scratch::folder()?;
+        self.prepare(folder.path())?;
+        sign::version(&self.module(folder.path())?)
     }
 
     /// Lays out what the module needs, and the PINs.

@@ -2,10 +2,10 @@
 
 use std::fmt::Write as _;
 
-use super::chart::{Bar, Lines, Piece, Point, Series, draw_bars};
+use super::chart::{Bar, Bars, Lines, Piece, Point, Series};
 use super::text::{escaped, number, round_number};
 use crate::evaluators::POLICIES;
-use crate::figures::Report;
+use crate::figures::{Bound, Report, TARGETS};
 use crate::measure::as_f64;
 use crate::run::{AGENTS, SIZES};
 
@@ -43,8 +43,30 @@ const PLOTS: &[Plot] = &[
         lone,
     ),
     (
+        "64 agents, one intent in flight each",
+        "Answers a second, each durable, signed for and verified by its agent; beside bare exchanges over QUIC of the same shape \
+         and bytes.",
+        fleet,
+    ),
+    (
+        "63 agents beside one that floods",
+        "How long their lone intents take, without it and while it has 64 batches of 1,024 in flight.",
+        flood,
+    ),
+    (
+        "Tokens a second at 114 ms a signature",
+        "Behind a device that signs one at a time, at this pace.",
+        paced,
+    ),
+    (
+        "Resident memory",
+        "The most that the appliance and its signer held together: over all loads, and behind the slow device alone.",
+        memory,
+    ),
+    (
         "To verify one token, offline",
-        "First: a token under a checkpoint not seen before. Further: another one of that round.",
+        "First: a token under a checkpoint not seen before. Further: another one of that round; from its text, too; and through the \
+         guard, which spends a use of it.",
         verification,
     ),
     (
@@ -115,11 +137,7 @@ fn lone(page: &mut String, report: &Report) {
             Some(Piece { name: format!("{part}, p50"), length: report.median(name)?, colour })
         })
         .collect();
-    let of = |names: &[(&str, &str)]| -> Vec<Bar> {
-        let bar = |(what, name): &(&str, &str)| Some(Bar::plain(what, report.median(name)?, "one"));
-        names.iter().filter_map(bar).collect()
-    };
-    let mut middle = of(&[("lone intent, p50", "lone_p50_us")]);
+    let mut middle = measured(report, 1.0, &[("lone intent, p50", "lone_p50_us", "one")]);
     let mut legend = String::new();
     if !pieces.is_empty() {
         for Piece { name, length, colour } in &pieces {
@@ -132,29 +150,78 @@ fn lone(page: &mut String, report: &Report) {
         }
         middle.insert(0, Bar { name: "what it stands on".to_owned(), pieces });
     }
-    draw_bars(page, "the median of a lone intent beside its parts", "us", &middle);
+    bars(page, "the median of a lone intent beside its parts", "us", middle);
     if !legend.is_empty() {
         let _ = writeln!(page, "<figcaption>{legend}</figcaption>");
     }
-    let slow = of(&[("p50", "lone_p50_us"), ("p99", "lone_p99_us"), ("p99.9", "lone_p999_us")]);
+    let kinds =
+        [("p50", "lone_p50_us", "one"), ("p99", "lone_p99_us", "one"), ("p99.9", "lone_p999_us", "one")];
+    let slow = measured(report, 1.0, &kinds);
     // The median alone was drawn above.
     if slow.len() > 1 {
-        draw_bars(page, "how long lone intents take", "us", &slow);
+        bars(page, "how long lone intents take", "us", slow);
     }
+}
+
+/// Bars of those figures that were measured, divided by this: what each says, its name, and its colour.
+fn measured(report: &Report, by: f64, kinds: &[(&str, &str, &'static str)]) -> Vec<Bar> {
+    let bar = |(what, name, colour): &(&str, &str, &'static str)| {
+        Some(Bar::plain(what, report.median(name)? / by, colour))
+    };
+    kinds.iter().filter_map(bar).collect()
+}
+
+fn bars(page: &mut String, label: &str, unit: &str, bars: Vec<Bar>) {
+    Bars { label, unit, bars, bound: None }.draw(page);
+}
+
+/// The same beside what is asked of a target.
+fn bars_beside(page: &mut String, (label, unit): (&str, &str), bars: Vec<Bar>, target: &str) {
+    let asked = TARGETS.iter().find(|known| known.name == target).map(|known| match known.bound {
+        Bound::Floor(floor) => (format!("at least {}", round_number(floor)), floor),
+        Bound::Ceiling(ceiling) => (format!("at most {}", round_number(ceiling)), ceiling),
+    });
+    Bars { label, unit, bars, bound: asked }.draw(page);
+}
+
+fn fleet(page: &mut String, report: &Report) {
+    let kinds = [("64 agents", "agents_64_a_second", "one"), ("bare exchanges", "echo_64_a_second", "peer")];
+    bars(page, "answers a second to 64 agents", "/s", measured(report, 1.0, &kinds));
+}
+
+fn flood(page: &mut String, report: &Report) {
+    let kinds = [
+        ("p50 without it", "calm_p50_us", "peer"),
+        ("p50 beside it", "flood_p50_us", "one"),
+        ("p99 without it", "calm_p99_us", "peer"),
+        ("p99 beside it", "flood_p99_us", "one"),
+    ];
+    bars(page, "how long lone intents of 63 agents take", "ms", measured(report, 1000.0, &kinds));
+}
+
+fn paced(page: &mut String, report: &Report) {
+    let kinds = [("batches of 1,024", "paced_114_ms_a_second", "one")];
+    let label = ("tokens a second at 114 ms a signature", "/s");
+    bars_beside(page, label, measured(report, 1.0, &kinds), "tokens_per_second_at_114_ms");
+}
+
+fn memory(page: &mut String, report: &Report) {
+    let kinds = [("at full load", "resident_peak_mb", "one"), ("at 114 ms", "paced_resident_peak_mb", "two")];
+    bars_beside(page, ("resident memory", "MB"), measured(report, 1.0, &kinds), "resident_mb");
 }
 
 fn verification(page: &mut String, report: &Report) {
     let kinds = [
         ("first of a round", "token_cold_ns", "one"),
         ("further of a round", "token_cached_ns", "one"),
+        ("further, from text", "token_cached_text_ns", "one"),
+        ("further, by the guard", "guard_admit_ns", "one"),
         ("bare verify_strict", "verify_strict_ns", "peer"),
         ("JWT, EdDSA", "jwt_eddsa_ns", "peer"),
         ("PASETO v4.public", "paseto_v4_ns", "peer"),
         ("Biscuit", "biscuit_ns", "peer"),
     ];
-    let bar = |(what, name, colour)| Some(Bar::plain(what, report.median(name)? / 1000.0, colour));
-    let bars: Vec<Bar> = kinds.into_iter().filter_map(bar).collect();
-    draw_bars(page, "how long one verification takes", "us", &bars);
+    bars(page, "how long one verification takes", "us", measured(report, 1000.0, &kinds));
 }
 
 fn evaluators(page: &mut String, report: &Report) {

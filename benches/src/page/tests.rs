@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::figures::Run;
+use crate::setting::Setting;
 
 const FIGURES: &[(&str, f64)] = &[
     ("tokens_1x1_a_second", 1250.0),
@@ -50,8 +51,13 @@ const FIGURES: &[(&str, f64)] = &[
     ("intent_1_ns", 310.0),
     ("intent_10_ns", 660.0),
     ("intent_100_ns", 4200.0),
+    ("token_cached_text_ns", 3890.0),
+    ("guard_admit_ns", 4210.0),
+    ("flood_p50_us", 5100.0),
     ("flood_p99_us", 9000.0),
+    ("calm_p50_us", 2900.0),
     ("calm_p99_us", 3700.0),
+    ("paced_resident_peak_mb", 131.0),
     ("resident_peak_mb", 148.0),
 ];
 
@@ -66,11 +72,21 @@ fn report(runs: u8, prefixes: &[&str]) -> Report {
         }
         run
     };
-    Report {
-        hsm: "SoftHSM2 2.6.1".to_owned(),
-        is_judged: true,
+    let setting = Setting {
+        version: "0.1.0".to_owned(),
+        commit: Some("5b45733".to_owned()),
+        hsm: "SoftHSM2".to_owned(),
+        hsm_version: Some("2.6".to_owned()),
+        cerbos_version: Some("0.51.0".to_owned()),
         processor: "a processor".to_owned(),
         cores: 2,
+        kernel: Some("6.1.0".to_owned()),
+        file_system: Some("ext4".to_owned()),
+        warnings: Vec::new(),
+    };
+    Report {
+        setting,
+        is_judged: true,
         began: "2026-11-28T12:00:00Z".to_owned(),
         runs: (0..runs).map(run).collect(),
     }
@@ -88,7 +104,8 @@ fn page_without_figures_tells_that_nothing_was_measured() {
 #[test]
 fn texts_stay_texts() {
     let mut report = report(1, &["cedar"]);
-    report.hsm = "<script>alert(1)</script>".to_owned();
+    report.setting.hsm = "<script>alert(1)</script>".to_owned();
+    report.setting.warnings.push("<b>".to_owned());
     report.began = "\"><b>".to_owned();
     report.runs.iter_mut().for_each(|run| run.note("<i>", 1.0));
     let page = page(&report);
@@ -107,6 +124,35 @@ fn targets_say_whether_they_were_held() {
 }
 
 #[test]
+fn behind_another_hsm_nothing_is_held_and_nothing_missed() {
+    let page = page(&Report { is_judged: false, ..report(1, &["flood", "calm", "resident"]) });
+    assert_eq!(page.matches("<td class=\"soft\">not judged</td>").count(), 2, "{page}");
+    assert_eq!(page.matches("2 targets measured, none judged").count(), 2, "{page}");
+    for judged in ["\"held\"", "\"missed\"", "(--held)", "(--missed)", "targets held"] {
+        assert!(!page.split_once("<body>").unwrap().1.contains(judged), "{judged}: {page}");
+    }
+}
+
+#[test]
+fn head_says_what_was_measured_and_on_what() {
+    let mut report = report(2, &["cedar"]);
+    report.setting.warnings.push("/tmp lies in memory".to_owned());
+    let page = page(&report);
+    let line = "Assent 0.1.0 of commit 5b45733, SoftHSM2 2.6, Cerbos 0.51.0, Linux 6.1.0, ext4, 2 processors (a processor)";
+    assert!(page.contains(line) && page.contains("Warning: /tmp lies in memory."), "{page}");
+}
+
+#[test]
+fn figures_stand_by_what_they_are_of() {
+    let page = page(&report(1, &["cedar", "lone", "raw"]));
+    let (_, details) = page.split_once("<details>").unwrap();
+    let places =
+        ["bare parts", "raw_sign_p50_us", "lone intents", "lone_p50_us", "an evaluation", "cedar_1_ns"]
+            .map(|text| details.find(text).unwrap());
+    assert!(places.is_sorted(), "{places:?}");
+}
+
+#[test]
 fn every_point_and_bar_says_its_value() {
     let page = page(&report(3, &[""]));
     for title in [
@@ -118,6 +164,15 @@ fn every_point_and_bar_says_its_value() {
         "commit, p50: 365 us",
         "lone intent, p50: 842 us",
         "p99.9: 9,120 us",
+        "64 agents: 15,900 /s",
+        "bare exchanges: 36,000 /s",
+        "p99 without it: 3.70 ms",
+        "p99 beside it: 9.00 ms",
+        "batches of 1,024: 96,444 /s",
+        "at full load: 148 MB",
+        "at 114 ms: 131 MB",
+        "further, by the guard: 4.21 us",
+        "further, from text: 3.89 us",
         "Biscuit: 187 us",
         "further of a round: 3.21 us",
         "Cedar, 100 policies: 214,000 ns",
@@ -126,7 +181,10 @@ fn every_point_and_bar_says_its_value() {
         assert!(page.contains(&format!("<title>{title}</title>")), "{title}");
     }
     assert_eq!(page.matches("<circle").count(), 18 + 9);
-    assert_eq!(page.matches("<figure>").count(), 4);
+    for bound in ["at least 100,000", "at most 256"] {
+        assert_eq!(page.matches(&format!("<title>{bound}</title>")).count(), 1, "{bound}");
+    }
+    assert_eq!(page.matches("<figure>").count(), 8);
     // To look at it.
     if let Some(file) = std::env::var_os("BENCH_PAGE") {
         std::fs::write(file, page).unwrap();

@@ -1,7 +1,7 @@
 //! Texts and numbers of the page, and how it looks.
 
 /// Colours, type and tables; the colours `--one` to `--three` are those of what is drawn.
-pub(super) const STYLE: &str = "
+pub(super) const STYLE: &str = r#"
 :root { color-scheme: light dark; --held: #2e7d32; --missed: #c62828; --one: #1565c0; --two: #ef6c00; --three: #6a1b9a;
         --peer: #74808c; --ink: #1b1b1b; --soft: #666; --line: #ddd; --paper: #fff; }
 @media (prefers-color-scheme: dark) { :root { --held: #66bb6a; --missed: #ef5350; --one: #64b5f6; --two: #ffa726;
@@ -11,9 +11,9 @@ body { font: 15px/1.45 system-ui, sans-serif; margin: 2rem auto; max-width: 70re
 h1 { font-size: 1.5rem; } h2 { font-size: 1.1rem; margin: 0 0 .3rem; }
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
 th, td { text-align: left; padding: .2rem .8rem .2rem 0; border-bottom: 1px solid var(--line); }
-th { font-weight: 600; color: var(--soft); }
+th { font-weight: 600; color: var(--soft); } th.group { padding-top: .8rem; }
 td.number, th.number { text-align: right; white-space: nowrap; }
-.held { color: var(--held); } .missed { color: var(--missed); } td.held, td.missed { font-weight: 700; }
+.held { color: var(--held); } .missed { color: var(--missed); } td.soft { color: var(--soft); } td.held, td.missed { font-weight: 700; }
 p.soft, figcaption { color: var(--soft); margin: .2rem 0; } figcaption span { white-space: nowrap; }
 .plots { columns: 27rem 2; column-gap: 2rem; margin: 2rem 0; }
 figure { margin: 0 0 2rem; break-inside: avoid; } figure table { font-size: .85rem; margin-top: .4rem; }
@@ -25,12 +25,12 @@ svg text.soft { fill: var(--soft); } svg.margin { width: 9rem; min-width: 7rem; 
 details { margin: 2rem 0; } summary { cursor: pointer; color: var(--soft); }
 @media (max-width: 44rem) {
   .targets thead { display: none; }
-  .targets tr { display: grid; grid-template-columns: 1fr auto auto; border-bottom: 1px solid var(--line); padding: .3rem 0; }
-  .targets td { border: 0; padding: 0 .6rem 0 0; align-self: center; } .targets td:first-child { grid-column: 1 / -1; }
-  .targets td.number { text-align: left; } .targets td.span { display: none; }
-  .targets td.bar { grid-column: 1 / -1; } body { padding: 0 .6rem; } figure svg text { font-size: 15px; }
+  .targets tr { display: flex; flex-wrap: wrap; border-bottom: 1px solid var(--line); padding: .3rem 0; }
+  .targets td { border: 0; padding: 0 .8rem 0 0; } .targets td:first-child, .targets td.bar { flex-basis: 100%; }
+  .targets td.span::before { content: "("; } .targets td.span::after { content: ")"; } .targets td.span { color: var(--soft); }
+  body { padding: 0 .6rem; } figure svg text { font-size: 15px; }
 }
-";
+"#;
 
 /// The text, as text of a page or value of an attribute.
 pub(super) fn escaped(text: &str) -> String {

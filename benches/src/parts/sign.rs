@@ -4,7 +4,7 @@
 
 use std::path::Path;
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, bail, ensure};
 use cryptoki::context::{CInitializeArgs, CInitializeFlags, Pkcs11};
 use cryptoki::mechanism::Mechanism;
 use cryptoki::mechanism::eddsa::{EddsaParams, EddsaSignatureScheme};
@@ -17,8 +17,9 @@ use crate::bed::{LABEL, Module};
 use crate::children::helper;
 use crate::measure::Times;
 
-/// The word that makes this program that process.
+/// The words that make this program that process.
 const VERB: &str = "raw-sign";
+const VERSION_VERB: &str = "module-version";
 /// A checkpoint's text has about this many bytes.
 const TEXT: [u8; 90] = [b'x'; 90];
 
@@ -43,6 +44,30 @@ pub(crate) fn measure(module: &Module, signatures: usize) -> anyhow::Result<Sign
     }
 }
 
+/// What a module says of its version.
+pub(crate) fn version(module: &Module) -> anyhow::Result<String> {
+    let Module { module, pin_file: _, environment: (name, value) } = module;
+    let output = helper(VERSION_VERB)?.env(name, value).arg(module).output()?;
+    let text = String::from_utf8(output.stdout)?.trim().to_owned();
+    ensure!(
+        !text.is_empty(),
+        "the module does not tell its version: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    Ok(text)
+}
+
+/// What that process does then.
+pub(crate) fn version_of(module: &Path) -> anyhow::Result<String> {
+    Ok(loaded(module)?.get_library_info()?.library_version().to_string())
+}
+
+fn loaded(module: &Path) -> anyhow::Result<Pkcs11> {
+    let pkcs11 = Pkcs11::new(module)?;
+    pkcs11.initialize(CInitializeArgs::new(CInitializeFlags::OS_LOCKING_OK))?;
+    Ok(pkcs11)
+}
+
 /// What that process does: signs, and gives how long each took.
 pub(crate) fn run(module: &Path, pin_file: &Path, signatures: usize) -> anyhow::Result<Times> {
     let signer = Signer::sessions(module, pin_file, 1)?.pop().context("a session")?;
@@ -58,8 +83,7 @@ pub(crate) struct Signer {
 impl Signer {
     /// So many sessions: each signs for one thread at a time.
     pub(crate) fn sessions(module: &Path, pin_file: &Path, count: usize) -> anyhow::Result<Vec<Self>> {
-        let pkcs11 = Pkcs11::new(module)?;
-        pkcs11.initialize(CInitializeArgs::new(CInitializeFlags::OS_LOCKING_OK))?;
+        let pkcs11 = loaded(module)?;
         let slots = pkcs11.get_slots_with_initialized_token()?;
         let is_ours = |slot: &Slot| pkcs11.get_token_info(*slot).is_ok_and(|info| info.label() == LABEL);
         let slot = slots.into_iter().find(is_ours).context("no slot of that label")?;

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::Path;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -141,6 +141,17 @@ impl Cerbos {
         }
         Ok(best)
     }
+}
+
+/// What this binary says of its version: its first word that begins with a digit.
+pub(crate) fn version(binary: &Path) -> Option<String> {
+    let output = Command::new(binary).arg("--version").stdin(Stdio::null()).output().ok()?;
+    version_in(&String::from_utf8_lossy(&output.stdout))
+}
+
+fn version_in(text: &str) -> Option<String> {
+    let is_version = |word: &&str| word.starts_with(|first: char| first.is_ascii_digit());
+    text.split_whitespace().find(is_version).map(str::to_owned)
 }
 
 /// Everything off that costs time or leaves this machine, and every limit at its most.
@@ -285,6 +296,12 @@ mod tests {
                 assert_eq!(batch["resources"].as_array().unwrap().len(), size);
             }
         }
+    }
+
+    #[test]
+    fn version_is_the_first_word_that_is_one() {
+        assert_eq!(version_in("0.51.0\nBuild timestamp: 2026-02-04\n").as_deref(), Some("0.51.0"));
+        assert_eq!(version_in("no such option"), None);
     }
 
     #[test]

@@ -12,7 +12,6 @@ use assent_proto::calendar::Utc;
 use crate::bed::{Agents, Bed, Hsm};
 use crate::children::become_tied;
 use crate::figures::{Report, Run, TARGETS};
-use crate::machine;
 use crate::options::{Helper, Options, Output, Work};
 use crate::page::page;
 use crate::parts::{echo, sign};
@@ -20,6 +19,7 @@ use crate::peers::cerbos::Cerbos;
 use crate::peers::plain;
 use crate::peers::tokens::Scene;
 use crate::scratch::{Scratch, sweep};
+use crate::setting::Setting;
 use crate::table;
 
 /// Agents of the fleet.
@@ -34,9 +34,8 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<bool> {
     let mut bench = Bench::new(options);
     let scratch = Scratch::begin()?;
     bench.look_ahead()?;
-    if bench.hsm == Hsm::Simulator {
-        bench.warn("the simulator signs: the targets are those of SoftHSM2 (apt-get install softhsm2)");
-    }
+    let setting = bench.setting();
+    setting.warnings.iter().for_each(|warning| bench.warn(warning));
     let mut runs = Vec::new();
     let mut outcome = Ok(());
     while outcome.is_ok() && runs.len() < usize::from(options.runs) {
@@ -48,9 +47,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<bool> {
     if let Err(unverified) = verified {
         return Err(outcome.err().unwrap_or(unverified));
     }
-    let cores = std::thread::available_parallelism().map_or(0, usize::from);
-    let (hsm, is_judged) = (bench.hsm.name().to_owned(), bench.hsm == Hsm::SoftHsm);
-    let report = Report { hsm, is_judged, processor: machine::processor(), cores, began, runs };
+    let report = Report { setting, is_judged: bench.hsm == Hsm::SoftHsm, began, runs };
     // Whole runs are told, whatever became of the last.
     if !report.runs.is_empty() {
         let mut out = std::io::stdout().lock();
@@ -76,6 +73,10 @@ pub(crate) fn help(helper: &Helper) -> anyhow::Result<()> {
         Helper::RawSign { module, pin_file, signatures } => {
             let times = sign::run(module, pin_file, *signatures)?;
             writeln!(std::io::stdout().lock(), "{} {}", times.a_second(), times.p50_us())?;
+            Ok(())
+        }
+        Helper::ModuleVersion { module } => {
+            writeln!(std::io::stdout().lock(), "{}", sign::version_of(module)?)?;
             Ok(())
         }
         Helper::PlainPeer { module, pin_file, folder } => plain::serve(module, pin_file, folder),
@@ -127,7 +128,6 @@ impl<'o> Bench<'o> {
         write_page(&file, "")?;
         std::fs::remove_file(&file).with_context(|| cannot_write(&file))?;
         self.hsm.is_there()?;
-        machine::warnings(&std::env::temp_dir()).iter().for_each(|warning| self.warn(warning));
         if self.options.wants(Work::Cerbos) {
             let binary = self.options.cerbos.as_ref().context("say with --cerbos where its binary is")?;
             std::fs::metadata(binary)
@@ -136,6 +136,12 @@ impl<'o> Bench<'o> {
                 .with_context(|| format!("--cerbos: {} does not serve", binary.display()))?;
         }
         Ok(())
+    }
+
+    /// What is measured, and on what.
+    fn setting(&self) -> Setting {
+        let cerbos = self.options.cerbos.as_deref().filter(|_| self.options.wants(Work::Cerbos));
+        Setting::look(self.hsm, &std::env::temp_dir(), cerbos)
     }
 
     /// One run: everything once, so that what a ratio is made of lies close together.

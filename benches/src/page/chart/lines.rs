@@ -1,13 +1,11 @@
-//! Two kinds of picture: lines over logarithmic axes, and bars that lie along a linear one.
+//! Lines over two logarithmic axes.
 
 use std::fmt::Write as _;
 
-use super::text::{escaped, number, round_number};
+use super::super::text::{escaped, number, round_number};
+use super::{WIDTH, extent};
 
-/// Width of a picture, in its own units; a phone shows about two thirds of it.
-const WIDTH: f64 = 560.0;
-
-/// Of lines: heights, and what is left of and right of them.
+/// Heights, and what is left of and right of the lines.
 const HEIGHT: f64 = 360.0;
 const TOP: f64 = 30.0;
 const BOTTOM: f64 = HEIGHT - 44.0;
@@ -16,37 +14,31 @@ const RIGHT: f64 = WIDTH - 160.0;
 /// Labels at the right are at least so far from each other.
 const GAP: f64 = 16.0;
 
-/// Of bars: the height of a row and of the bar in it, where bars begin, and what is left for the value behind the longest.
-const ROW: f64 = 28.0;
-const BAR: f64 = 18.0;
-const BARS_LEFT: f64 = 150.0;
-const BARS_RIGHT: f64 = WIDTH - 84.0;
-
 /// Points that a line joins.
-pub(super) struct Series {
-    pub(super) name: String,
+pub(in crate::page) struct Series {
+    pub(in crate::page) name: String,
     /// The name of a colour of the page.
-    pub(super) colour: &'static str,
-    pub(super) points: Vec<Point>,
+    pub(in crate::page) colour: &'static str,
+    pub(in crate::page) points: Vec<Point>,
 }
 
-pub(super) struct Point {
-    pub(super) x: f64,
-    pub(super) y: f64,
+pub(in crate::page) struct Point {
+    pub(in crate::page) x: f64,
+    pub(in crate::page) y: f64,
     /// What it says, its value with it.
-    pub(super) title: String,
+    pub(in crate::page) title: String,
 }
 
 /// Lines over two logarithmic axes.
-pub(super) struct Lines<'a> {
-    pub(super) label: &'a str,
-    pub(super) x_axis: &'a str,
-    pub(super) y_axis: &'a str,
+pub(in crate::page) struct Lines<'a> {
+    pub(in crate::page) label: &'a str,
+    pub(in crate::page) x_axis: &'a str,
+    pub(in crate::page) y_axis: &'a str,
     /// Marks of the x axis, in order.
-    pub(super) marks: &'a [f64],
-    pub(super) series: Vec<Series>,
+    pub(in crate::page) marks: &'a [f64],
+    pub(in crate::page) series: Vec<Series>,
     /// What to compare with, as lines across.
-    pub(super) references: Vec<(String, f64)>,
+    pub(in crate::page) references: Vec<(String, f64)>,
 }
 
 /// A logarithmic axis: powers of ten, and where they are drawn.
@@ -65,7 +57,7 @@ impl Axis {
 
 impl Lines<'_> {
     /// Draws them; nothing where no series has a point. A logarithm has no place for zero: such a figure is not drawn.
-    pub(super) fn draw(mut self, page: &mut String) {
+    pub(in crate::page) fn draw(mut self, page: &mut String) {
         let drawable = |value: f64| value.is_finite() && value > 0.0;
         for series in &mut self.series {
             series.points.retain(|point| drawable(point.x) && drawable(point.y));
@@ -154,13 +146,6 @@ impl Lines<'_> {
     }
 }
 
-fn extent(values: impl Iterator<Item = f64>) -> Option<(f64, f64)> {
-    values.fold(None, |extent, value| {
-        let (least, most) = extent.unwrap_or((value, value));
-        Some((value.min(least), value.max(most)))
-    })
-}
-
 fn draw_series(page: &mut String, series: &Series, x: &Axis, y: &Axis) {
     let colour = series.colour;
     let places: Vec<String> = series
@@ -219,110 +204,6 @@ fn draw_labels(page: &mut String, mut labels: Vec<Label>) {
     }
 }
 
-/// A bar: pieces one behind the other, each with its colour and what it says.
-pub(super) struct Bar {
-    pub(super) name: String,
-    pub(super) pieces: Vec<Piece>,
-}
-
-pub(super) struct Piece {
-    pub(super) name: String,
-    pub(super) length: f64,
-    /// The name of a colour of the page.
-    pub(super) colour: &'static str,
-}
-
-impl Bar {
-    /// A bar of one piece.
-    pub(super) fn plain(name: &str, length: f64, colour: &'static str) -> Self {
-        Self { name: name.to_owned(), pieces: vec![Piece { name: name.to_owned(), length, colour }] }
-    }
-
-    fn length(&self) -> f64 {
-        self.pieces.iter().map(|piece| piece.length).sum()
-    }
-}
-
-/// Draws bars along one axis from zero; nothing where there are none.
-pub(super) fn draw_bars(page: &mut String, label: &str, unit: &str, bars: &[Bar]) {
-    let Some((_, most)) =
-        extent(bars.iter().map(Bar::length)).filter(|(_, most)| most.is_finite() && *most > 0.0)
-    else {
-        return;
-    };
-    let scale = (BARS_RIGHT - BARS_LEFT) / most;
-    let rows: f64 = bars.iter().map(|_| ROW).sum();
-    let _ = writeln!(
-        page,
-        "<svg viewBox=\"0 0 {WIDTH} {}\" role=\"img\" aria-label=\"{}\">",
-        rows + 26.0,
-        escaped(label)
-    );
-    let step = step(most);
-    for mark in
-        std::iter::successors(Some(0.0), |mark| Some(mark + step).filter(|next| *next <= most * 1.001))
-    {
-        let at = mark.mul_add(scale, BARS_LEFT);
-        let _ = writeln!(
-            page,
-            "<line x1=\"{at:.1}\" x2=\"{at:.1}\" y1=\"0\" y2=\"{:.0}\" stroke=\"var(--line)\"/>\
-             <text class=\"soft\" x=\"{at:.1}\" y=\"{:.0}\" text-anchor=\"middle\">{}</text>",
-            rows + 4.0,
-            rows + 19.0,
-            round_number(mark)
-        );
-    }
-    let _ = writeln!(
-        page,
-        "<text class=\"soft\" x=\"{WIDTH}\" y=\"{:.0}\" text-anchor=\"end\">{}</text>",
-        rows + 19.0,
-        escaped(unit)
-    );
-    let mut top = 0.0;
-    for bar in bars {
-        draw_bar(page, bar, (top, scale), unit);
-        top += ROW;
-    }
-    page.push_str("</svg>\n");
-}
-
-fn draw_bar(page: &mut String, bar: &Bar, (top, scale): (f64, f64), unit: &str) {
-    let text_y = top + ROW / 2.0 + 4.5;
-    let mut x = BARS_LEFT;
-    for piece in &bar.pieces {
-        let _ = writeln!(
-            page,
-            "<rect x=\"{x:.1}\" y=\"{:.1}\" width=\"{:.1}\" height=\"{BAR}\" fill=\"var(--{})\"><title>{}: {} {}</title></rect>",
-            top + (ROW - BAR) / 2.0,
-            (piece.length * scale).max(1.0),
-            piece.colour,
-            escaped(&piece.name),
-            number(piece.length),
-            escaped(unit)
-        );
-        x += piece.length * scale;
-    }
-    let _ = writeln!(
-        page,
-        "<text x=\"{:.0}\" y=\"{text_y:.1}\" text-anchor=\"end\">{}</text><text x=\"{:.1}\" y=\"{text_y:.1}\">{} {}</text>",
-        BARS_LEFT - 8.0,
-        escaped(&bar.name),
-        x + 6.0,
-        number(bar.length()),
-        escaped(unit)
-    );
-}
-
-/// From mark to mark of an axis that ends there: 1, 2 or 5 times a power of ten, so that there are three to seven of them.
-fn step(most: f64) -> f64 {
-    let power = 10_f64.powf((most / 3.0).log10().floor());
-    match most / 3.0 / power {
-        part if part < 2.0 => power,
-        part if part < 5.0 => power * 2.0,
-        _ => power * 5.0,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -370,16 +251,5 @@ mod tests {
         places.sort_by(f64::total_cmp);
         assert!(places.windows(2).all(|pair| pair[1] - pair[0] >= GAP - 0.11), "{places:?}");
         assert!(*places.last().unwrap() <= BOTTOM + 4.0);
-    }
-
-    #[test]
-    fn marks_are_round_and_few() {
-        assert_eq!(
-            [1.0, 3.0, 7.0, 100.0, 5400.0].map(|most| (step(most) * 1e6).round() / 1e6),
-            [0.2, 1.0, 2.0, 20.0, 1000.0]
-        );
-        for most in (1..=1000).map(f64::from) {
-            assert!((3.0..=7.0).contains(&(most / step(most)).floor()), "{most}");
-        }
     }
 }
