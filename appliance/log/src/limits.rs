@@ -33,6 +33,10 @@ pub const BINDING_PAUSE_MS: u64 = 5_000;
 pub const VOLUME_PIECE_BYTES: usize = 256 * 1024;
 /// How much of a volume is written before it is made durable, while it is bound: rounds wait for no more than that of the disk.
 pub const VOLUME_SYNC_BYTES: u64 = 2 * 1024 * 1024;
+/// Bytes of a volume's requests that are held in memory as they lie in their file; of more, only where each lies and its digest.
+pub const MAX_WHOLE_REQUESTS_BYTES: u64 = 16 * 1024 * 1024;
+/// Bytes of memory that the requests of volumes, or where they lie, take between two questions for them.
+pub const MAX_KEPT_REQUESTS_BYTES: usize = 40 * 1024 * 1024;
 /// Hashes of the longest consistency proof that a witness takes (C2SP tlog-witness).
 pub const MAX_CONSISTENCY_HASHES: usize = 63;
 /// Bytes of a proof as a text: a note, its hashes, and a leaf in base64.

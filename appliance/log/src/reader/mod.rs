@@ -316,7 +316,7 @@ impl Reader {
     /// # Errors
     /// [`StoreError`].
     pub fn requests(&self, first: LeafIndex) -> Result<Requests, StoreError> {
-        Requests::new(self.clone(), first)
+        Requests::new(self.clone(), first.0..u64::MAX)
     }
 
     /// Checks every byte of the volumes that are here, on all processors; `progress` hears how many are done.

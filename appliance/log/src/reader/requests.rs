@@ -1,88 +1,134 @@
-//! Requests in order of their entries, from volumes and then from the store: one file or one row in memory at a time.
+//! Requests in order of their entries, from volumes and then from the store: one frame of a volume, or one row, in memory at a
+//! time.
+//!
+//! The rule it keeps: what agents asked decides how long a volume's requests are, and not what a look at them takes. Beside
+//! that frame there is what is held of a volume (`volume/requests.rs`), and what is kept for the next question, which is
+//! bounded in bytes ([`MAX_KEPT_REQUESTS_BYTES`]).
 
 use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::vec::IntoIter;
 
+use assent_proto::limits::MAX_BATCH_INTENTS;
 use assent_proto::number::LeafIndex;
 
 use super::Reader;
+use crate::limits::{MAX_KEPT_REQUESTS_BYTES, MAX_WHOLE_REQUESTS_BYTES};
 use crate::store::{RequestRow, Snapshot, StoreError};
-use crate::volume;
+use crate::volume::{Frames, VolumeRequests};
 
-/// Volumes whose requests are kept in memory for whoever asks for one round after the other: two, for rounds are examined side
-/// by side.
-const KEPT_VOLUMES: usize = 2;
-
-/// The requests of the volumes that were read last.
+/// The requests of the volumes that were read last, for whoever asks for one round after the other.
 #[derive(Debug, Default)]
-pub(super) struct Kept(Mutex<VecDeque<Volume>>);
+pub(super) struct Kept {
+    volumes: Mutex<VecDeque<Volume>>,
+    /// Whoever reads a large file has it, and others find what they wait for kept.
+    reading: Mutex<()>,
+}
 
 #[derive(Clone, Debug)]
 struct Volume {
     number: u64,
     edition: u32,
-    requests: Arc<Vec<(LeafIndex, Vec<u8>)>>,
+    requests: Arc<VolumeRequests>,
 }
 
 impl Kept {
-    fn find(&self, number: u64, edition: u32) -> Option<Volume> {
-        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.iter().find(|volume| (volume.number, volume.edition) == (number, edition)).cloned()
+    fn find(&self, number: u64, edition: u32) -> Option<Arc<VolumeRequests>> {
+        let kept = self.volumes.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = kept.iter().rev().find(|volume| (volume.number, volume.edition) == (number, edition));
+        found.map(|volume| Arc::clone(&volume.requests))
     }
 
+    /// Keeps it in place of another edition, and lets go of the oldest until the rest is within bounds.
     fn keep(&self, volume: Volume) {
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = self.volumes.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.retain(|other| other.number != volume.number);
         kept.push_back(volume);
-        if kept.len() > KEPT_VOLUMES {
+        while held_bytes(&kept) > MAX_KEPT_REQUESTS_BYTES {
             kept.pop_front();
         }
     }
 }
 
+fn held_bytes(volumes: &VecDeque<Volume>) -> usize {
+    volumes.iter().map(|volume| size_of::<Volume>() + volume.requests.held_bytes()).sum()
+}
+
 impl Reader {
-    /// The requests whose first entry lies in `range`, each with that entry's index; erased ones are not among them.
+    /// The requests whose first entry lies in `range`, each with that entry's index, as they are when this is asked; erased
+    /// ones are not among them. Each is read when its turn comes.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn each_request_in(&self, range: Range<u64>) -> Result<Requests, StoreError> {
+        Requests::new(self.clone(), range)
+    }
+
+    /// The same, all in memory at once: for whoever asks for little, or may take as much as agents wrote.
     ///
     /// # Errors
     /// [`StoreError`].
     pub fn requests_in(&self, range: Range<u64>) -> Result<Vec<(LeafIndex, Vec<u8>)>, StoreError> {
-        let snapshot = self.store.snapshot()?;
-        let height = self.store.height();
-        let bound = snapshot.volumes()? << height;
-        let mut found = Vec::new();
-        let mut index = range.start;
-        while index < range.end.min(bound) {
-            let end = (((index >> height) + 1) << height).min(range.end);
-            let requests = self.requests_of(&snapshot, index >> height)?.requests;
-            let first = requests.partition_point(|(first, _)| first.0 < index);
-            let inside = requests.iter().skip(first).take_while(|(first, _)| first.0 < end);
-            found.extend(inside.cloned());
-            index = end;
-        }
-        if index < range.end {
-            for row in snapshot.request_rows(index..range.end)? {
-                let row = row?;
-                // What a round's row has and should not have, whoever looks at that round is to see.
-                let own = row.round >= index;
-                let inside = |first: LeafIndex| own || (index..range.end).contains(&first.0);
-                found.extend(row.requests.into_iter().filter(|(first, _)| inside(*first)));
-            }
-        }
-        Ok(found)
+        self.each_request_in(range)?.collect()
     }
 
-    fn requests_of(&self, snapshot: &Snapshot, number: u64) -> Result<Volume, StoreError> {
-        let stored = snapshot.volume(number)?;
-        let edition = stored.requests.map_or(0, |requests| requests.edition);
-        if let Some(volume) = self.kept.find(number, edition) {
-            return Ok(volume);
+    /// The last request whose first entry is no later than this one, as far back as a batch may reach: the one that this
+    /// entry is about, unless that was erased or the entry is about none.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn request_around(&self, index: LeafIndex) -> Result<Option<(LeafIndex, Vec<u8>)>, StoreError> {
+        let (snapshot, height) = (self.store.snapshot()?, self.store.height());
+        let bound = snapshot.volumes()? << height;
+        let (first, end) = (index.0.saturating_sub(MAX_BATCH_INTENTS as u64 - 1), index.0.saturating_add(1));
+        let (mut last, unbound) = (None, first.max(bound)..end);
+        if !unbound.is_empty() {
+            for row in snapshot.request_rows(unbound.clone())? {
+                let mut requests = row?.requests.into_iter();
+                last = requests.rfind(|(first, _)| unbound.contains(&first.0)).or(last);
+            }
         }
-        let (disk, folder) = (self.store.disk(), self.store.volumes_folder());
-        let requests = Arc::new(volume::read_requests(&**disk, &folder, number, &stored)?);
-        let volume = Volume { number, edition, requests };
-        self.kept.keep(volume.clone());
-        Ok(volume)
+        let mut end = end.min(bound);
+        while last.is_none() && first < end {
+            let number = (end - 1) >> height;
+            let here = (number << height).max(first)..end;
+            last = self.frames(&snapshot, number, &here)?.next_back().transpose()?;
+            end = here.start;
+        }
+        Ok(last)
+    }
+
+    /// Bytes of memory that what is kept takes.
+    #[cfg(test)]
+    pub(crate) fn kept_bytes(&self) -> usize {
+        held_bytes(&self.kept.volumes.lock().unwrap())
+    }
+
+    /// The requests of a volume whose first entry lies in `range`.
+    fn frames(&self, snapshot: &Snapshot, number: u64, range: &Range<u64>) -> Result<Frames, StoreError> {
+        self.requests_of(snapshot, number)?.frames(&**self.store.disk(), range)
+    }
+
+    fn requests_of(&self, snapshot: &Snapshot, number: u64) -> Result<Arc<VolumeRequests>, StoreError> {
+        let stored = snapshot.volume(number)?;
+        let read = || {
+            let (disk, folder) = (self.store.disk(), self.store.volumes_folder());
+            VolumeRequests::read(&**disk, &folder, number, &stored).map(Arc::new)
+        };
+        let Some(file) = stored.requests else { return read() };
+        if let Some(requests) = self.kept.find(number, file.edition) {
+            return Ok(requests);
+        }
+        // To read it takes long, and once is enough: whoever waited looks again.
+        let is_large = file.bytes > MAX_WHOLE_REQUESTS_BYTES;
+        let _reading = is_large.then(|| self.kept.reading.lock().unwrap_or_else(PoisonError::into_inner));
+        if is_large && let Some(requests) = self.kept.find(number, file.edition) {
+            return Ok(requests);
+        }
+        let requests = read()?;
+        self.kept.keep(Volume { number, edition: file.edition, requests: Arc::clone(&requests) });
+        Ok(requests)
     }
 }
 
@@ -90,62 +136,68 @@ impl Reader {
 pub struct Requests {
     reader: Reader,
     snapshot: Snapshot,
-    volumes: u64,
-    /// The volume whose requests are next.
-    number: u64,
-    /// Index below which entries are not asked for.
-    from: u64,
-    here: IntoIter<(LeafIndex, Vec<u8>)>,
+    /// How many leaves stand in volumes.
+    bound: u64,
+    /// Index of the first entry that was not asked for yet,
+    next: u64,
+    /// and of the first that is not to be.
+    end: u64,
+    frames: Option<Frames>,
+    row: IntoIter<(LeafIndex, Vec<u8>)>,
     rows: Option<Box<dyn Iterator<Item = Result<RequestRow, StoreError>> + Send>>,
 }
 
 impl std::fmt::Debug for Requests {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Requests").field("from", &self.from).finish_non_exhaustive()
+        f.debug_struct("Requests").field("next", &self.next).field("end", &self.end).finish_non_exhaustive()
     }
 }
 
 impl Requests {
-    pub(super) fn new(reader: Reader, first: LeafIndex) -> Result<Self, StoreError> {
+    pub(super) fn new(reader: Reader, range: Range<u64>) -> Result<Self, StoreError> {
         let snapshot = reader.store.snapshot()?;
-        let volumes = snapshot.volumes()?;
-        let number = first.0 >> reader.store.height();
-        Ok(Self {
-            reader,
-            snapshot,
-            volumes,
-            number,
-            from: first.0,
-            here: Vec::new().into_iter(),
-            rows: None,
-        })
+        let bound = snapshot.volumes()? << reader.store.height();
+        let Range { start: next, end } = range;
+        let (frames, row, rows) = (None, Vec::new().into_iter(), None);
+        Ok(Self { reader, snapshot, bound, next, end, frames, row, rows })
     }
 
+    fn read(&mut self) -> Result<Option<(LeafIndex, Vec<u8>)>, StoreError> {
+        loop {
+            if let Some(request) = self.frames.as_mut().and_then(Iterator::next) {
+                return request.map(Some);
+            }
+            if let Some(request) = self.row.next() {
+                return Ok(Some(request));
+            }
+            if !self.load()? {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// Goes on to the next volume or row; false where there is none.
     fn load(&mut self) -> Result<bool, StoreError> {
-        let store = &self.reader.store;
-        let requests = if self.number < self.volumes {
-            let stored = self.snapshot.volume(self.number)?;
-            let requests =
-                volume::read_requests(&**store.disk(), &store.volumes_folder(), self.number, &stored)?;
-            self.number += 1;
-            requests
-        } else {
-            let bound = self.volumes << store.height();
-            let rows = match &mut self.rows {
-                Some(rows) => rows,
-                None => {
-                    self.from = self.from.max(bound);
-                    let rows = self.snapshot.request_rows(self.from..u64::MAX)?;
-                    self.rows.insert(Box::new(rows))
-                }
-            };
-            let Some(row) = rows.next() else { return Ok(false) };
-            row?.requests
+        if self.next >= self.end {
+            return Ok(false);
+        }
+        if self.next < self.bound {
+            let height = self.reader.store.height();
+            let number = self.next >> height;
+            let here = self.next..((number + 1) << height).min(self.end);
+            self.frames = Some(self.reader.frames(&self.snapshot, number, &here)?);
+            self.next = here.end;
+            return Ok(true);
+        }
+        let unbound = self.next..self.end;
+        let rows = match &mut self.rows {
+            Some(rows) => rows,
+            None => self.rows.insert(Box::new(self.snapshot.request_rows(unbound.clone())?)),
         };
-        let from = self.from;
-        let mut requests = requests;
-        requests.retain(|(first, _)| first.0 >= from);
-        self.here = requests.into_iter();
+        let Some(RequestRow { round, mut requests }) = rows.next().transpose()? else { return Ok(false) };
+        // What a round's row has and should not have, whoever looks at that round is to see.
+        requests.retain(|(first, _)| round >= unbound.start || unbound.contains(&first.0));
+        self.row = requests.into_iter();
         Ok(true)
     }
 }
@@ -154,15 +206,10 @@ impl Iterator for Requests {
     type Item = Result<(LeafIndex, Vec<u8>), StoreError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        loop {
-            if let Some(request) = self.here.next() {
-                return Some(Ok(request));
-            }
-            match self.load() {
-                Ok(true) => {}
-                Ok(false) => return None,
-                Err(error) => return Some(Err(error)),
-            }
+        let read = self.read().transpose();
+        if matches!(read, Some(Err(_))) {
+            self.end = self.next;
         }
+        read
     }
 }

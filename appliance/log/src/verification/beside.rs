@@ -60,17 +60,26 @@ pub(super) fn examine(
     entries: &[Option<Entry<'_>>],
     examined: &mut Examined<'_>,
 ) -> Result<(), StoreError> {
-    let mut beside = Beside::default();
-    let requests = match store.requests_in(round.first.0..round.end()) {
+    match hold(store, round, entries, examined) {
         // They may lawfully be gone, so they are no reason to look no further.
         Err(error @ StoreError::Damaged { .. }) => {
             examined.damaged = Some(error.to_string());
-            return Ok(());
+            Ok(())
         }
-        read => read?,
-    };
+        held => held,
+    }
+}
+
+fn hold(
+    store: &Reader,
+    round: &StoredRound,
+    entries: &[Option<Entry<'_>>],
+    examined: &mut Examined<'_>,
+) -> Result<(), StoreError> {
+    let mut beside = Beside::default();
     let mut is_asked = vec![false; entries.len()];
-    for (first, frame) in requests {
+    for request in store.each_request_in(round.first.0..round.end())? {
+        let (first, frame) = request?;
         let Ok(request) = Request::parse(&frame) else {
             examined.find(first.0, "what lies beside the leaf is no request".to_owned());
             continue;

@@ -18,6 +18,7 @@
 
 mod checking;
 mod reading;
+mod requests;
 #[cfg(test)]
 mod tests;
 mod writing;
@@ -25,7 +26,8 @@ mod writing;
 use std::path::{Path, PathBuf};
 
 pub(crate) use checking::check_all;
-pub(crate) use reading::{RoundEnd, Volume, read_requests};
+pub(crate) use reading::{RoundEnd, Volume};
+pub(crate) use requests::{Frames, VolumeRequests, read_requests};
 pub(crate) use writing::{bind, rebind, write_requests};
 
 use crate::store::{Store, StoreError};

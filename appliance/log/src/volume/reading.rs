@@ -5,13 +5,9 @@ use std::path::{Path, PathBuf};
 
 use assent_proto::codec::Cursor;
 use assent_proto::hash::Hash;
-use assent_proto::number::LeafIndex;
 use sha2::{Digest as _, Sha256};
 
-use super::{
-    FOOTER_BYTES, HEAD_BYTES, LABEL, REQUESTS_LABEL, bundles, leaves_path, level_offset, nodes_bytes,
-    requests_path,
-};
+use super::{FOOTER_BYTES, HEAD_BYTES, LABEL, bundles, leaves_path, level_offset, nodes_bytes};
 use crate::SignedCheckpoint;
 use crate::disk::{Disk, DiskFile, Open};
 use crate::leaf_bytes::LeafBytes;
@@ -192,39 +188,4 @@ impl Volume {
         self.file.read_at(at, &mut bytes).map_err(|source| self.unread(source))?;
         Ok(bytes)
     }
-}
-
-/// The requests of a volume, having checked their digest: each with the index of its first entry.
-pub(crate) fn read_requests(
-    disk: &dyn Disk,
-    folder: &Path,
-    number: u64,
-    stored: &StoredVolume,
-) -> Result<Vec<(LeafIndex, Vec<u8>)>, StoreError> {
-    let Some(requests) = stored.requests else { return Ok(Vec::new()) };
-    let path = requests_path(folder, number, requests.edition);
-    let damaged = |what| StoreError::Damaged { path: path.clone(), what };
-    let bytes = match disk.read(&path, requests.bytes) {
-        Ok(Some(bytes)) => bytes,
-        Ok(None) => return Err(damaged("it is missing")),
-        Err(error) if error.kind() == io::ErrorKind::FileTooLarge => {
-            return Err(damaged("its length is another"));
-        }
-        Err(source) => return Err(StoreError::File { doing: "read", path, source }),
-    };
-    if requests.digest.0 != *blake3::hash(&bytes).as_bytes() {
-        return Err(damaged("its bytes are others"));
-    }
-    parse_requests(&bytes).ok_or_else(|| damaged("its requests"))
-}
-
-fn parse_requests(bytes: &[u8]) -> Option<Vec<(LeafIndex, Vec<u8>)>> {
-    let mut cursor = Cursor::new(bytes.strip_prefix(REQUESTS_LABEL.as_slice())?);
-    cursor.array::<8>().ok()?;
-    let mut requests = Vec::new();
-    while !cursor.rest().is_empty() {
-        let first = LeafIndex(cursor.varint().ok()?);
-        requests.push((first, cursor.bytes(assent_proto::limits::MAX_FRAME_BYTES).ok()?.to_vec()));
-    }
-    Some(requests)
 }

@@ -23,19 +23,19 @@ const ORIGIN: &str = "localhost/test/log/1";
 const HEIGHT: u8 = 3;
 
 /// A log on disk, and what must be in it.
-struct Shelf {
+pub(super) struct Shelf {
     folder: TempDir,
     signing: SigningKey,
     leaves: Vec<Vec<u8>>,
     /// Size behind each round, and whether it was signed.
     ends: Vec<(u64, bool)>,
-    requests: Vec<(LeafIndex, Vec<u8>)>,
+    pub(super) requests: Vec<(LeafIndex, Vec<u8>)>,
     /// As how many bytes more a request goes on: with many, its round lies in several pieces.
-    more: usize,
+    pub(super) more: usize,
 }
 
 impl Shelf {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let (folder, signing) = (tempfile::tempdir().unwrap(), SigningKey::from_bytes(&[1; 32]));
         let shelf =
             Self { folder, signing, leaves: Vec::new(), ends: Vec::new(), requests: Vec::new(), more: 0 };
@@ -48,11 +48,11 @@ impl Shelf {
         VerifierKey::new(ORIGIN, self.signing.verifying_key().as_bytes()).unwrap()
     }
 
-    fn log(&self) -> PathBuf {
+    pub(super) fn log(&self) -> PathBuf {
         self.folder.path().join("log.redb")
     }
 
-    fn open(&self) -> Result<Log, OpenError> {
+    pub(super) fn open(&self) -> Result<Log, OpenError> {
         let ring = Keyring::of_one(&self.folder.path().join("ring"), &self.key(), &[1], Timestamp(0));
         let fence = self.folder.path().join("fence");
         let place = Place { binding: Binding::Inline, ..Place::beside(&self.log(), &fence) };
@@ -60,7 +60,7 @@ impl Shelf {
     }
 
     /// Appends a round of so many leaves, with one request; the first round of all is signed.
-    fn append(&mut self, log: &mut Log, count: u64, signed: bool) {
+    pub(super) fn append(&mut self, log: &mut Log, count: u64, signed: bool) {
         let first = log.frontier().size().0;
         let mut leaves = Leaves::default();
         for index in first..first + count {
@@ -99,7 +99,7 @@ impl Shelf {
     }
 
     /// Everything that a reader gives is what was appended.
-    fn check(&self, reader: &Reader) {
+    pub(super) fn check(&self, reader: &Reader) {
         let size = self.leaves.len() as u64;
         assert_eq!(reader.size().unwrap(), TreeSize(size));
         for from in 0..=size {
