@@ -6,7 +6,6 @@
 use std::time::Duration;
 
 use assent_proto::entry::{Allow, Entry};
-use assent_proto::limits::MAX_BATCH_INTENTS;
 use assent_proto::number::LeafIndex;
 use assent_proto::wire::Request;
 
@@ -96,23 +95,18 @@ fn allowed(reader: &Reader, index: LeafIndex) -> Result<(AllowedView, Option<Str
 /// The intent that lies beside the allow, as agents write it.
 fn intent(reader: &Reader, index: LeafIndex, allow: &Allow<'_>) -> Result<serde_json::Value, String> {
     let unreadable = |what: &dyn std::fmt::Display| format!("the intent cannot be read: {what}");
-    // Its request may have begun so many entries before it.
-    let range = index.0.saturating_sub(MAX_BATCH_INTENTS as u64)..index.0.saturating_add(1);
-    let requests = reader.requests_in(range).map_err(|error| unreadable(&error))?;
-    for (first, frame) in requests.iter().rev() {
-        let request = Request::parse(frame).map_err(|error| unreadable(&error))?;
-        let position = usize::try_from(index.0 - first.0.min(index.0)).unwrap_or(usize::MAX);
-        let Some((intent, _)) = request.intents().nth(position) else { continue };
-        if intent.act.digest() != allow.intent {
-            continue;
-        }
-        let json = shown::intent(&intent).map_err(|error| unreadable(&error))?;
-        if json.to_string().len() > MAX_LISTED_BYTES {
-            return Err("the intent is too long for this answer: `assent log show --intents` on a copy of the log shows it".to_owned());
-        }
-        return Ok(json);
+    let gone = || "no intent of this digest lies beside the entry any more: it was erased".to_owned();
+    let request = reader.request_around(index).map_err(|error| unreadable(&error))?;
+    let (first, frame) = request.ok_or_else(gone)?;
+    let request = Request::parse(&frame).map_err(|error| unreadable(&error))?;
+    let position = usize::try_from(index.0 - first.0.min(index.0)).unwrap_or(usize::MAX);
+    let asked = request.intents().nth(position).map(|(intent, _)| intent);
+    let intent = asked.filter(|intent| intent.act.digest() == allow.intent).ok_or_else(gone)?;
+    let json = shown::intent(&intent).map_err(|error| unreadable(&error))?;
+    if json.to_string().len() > MAX_LISTED_BYTES {
+        return Err("the intent is too long for this answer: `assent log show --intents` on a copy of the log shows it".to_owned());
     }
-    Err("no intent of this digest lies beside the entry any more: it was erased".to_owned())
+    Ok(json)
 }
 
 /// What its review says.

@@ -4,7 +4,6 @@
 //! looked for in what people see of an entry, so that whatever a page shows is found when it is typed; what is shown of an entry is the leaf itself and what leads from it to a signed checkpoint, so that whoever looks can verify it without us.
 
 use assent_proto::entry::{Entry, Hold, Kind};
-use assent_proto::limits::MAX_BATCH_INTENTS;
 use assent_proto::number::LeafIndex;
 use assent_proto::wire::{Request, Ticket};
 use serde_json::Value;
@@ -219,16 +218,11 @@ fn waits_under(
     if wait.until != ticket.until() {
         return Ok(false);
     }
-    let first = index.saturating_sub(MAX_BATCH_INTENTS as u64);
-    for (first, frame) in reader.requests_in(first..index.saturating_add(1))? {
-        let Ok(request) = Request::parse(&frame) else { continue };
-        let position = u32::try_from(index.saturating_sub(first.0)).unwrap_or(u32::MAX);
-        if (position as usize) < request.intents().len() {
-            let begins_at = |first| Ticket::new(request.batch(), first, wait.until) == ticket;
-            return Ok((0..=position).any(begins_at));
-        }
-    }
-    Ok(false)
+    let Some((first, frame)) = reader.request_around(LeafIndex(index))? else { return Ok(false) };
+    let Ok(request) = Request::parse(&frame) else { return Ok(false) };
+    let position = u32::try_from(index.saturating_sub(first.0)).unwrap_or(u32::MAX);
+    let begins_at = |first| Ticket::new(request.batch(), first, wait.until) == ticket;
+    Ok((position as usize) < request.intents().len() && (0..=position).any(begins_at))
 }
 
 fn whole(index: u64, entry: &Entry<'_>) -> Hit {

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use assent_proto::entry::{Deny, Entry};
-use assent_proto::limits::MAX_BATCH_INTENTS;
+use assent_proto::number::LeafIndex;
 use assent_proto::wire::Request;
 use serde_json::Value;
 
@@ -95,15 +95,10 @@ fn of<'e>(entry: &Entry<'e>) -> Option<(&'static str, &'e str, String)> {
 
 /// What was asked at this leaf, where it was not erased.
 fn asked(reader: &Reader, index: u64) -> Option<Value> {
-    let first = index.saturating_sub(MAX_BATCH_INTENTS as u64);
-    for (first, frame) in reader.requests_in(first..index + 1).ok()? {
-        let request = Request::parse(&frame).ok()?;
-        let found = (first.0..).zip(request.intents()).find(|(at, _)| *at == index);
-        if let Some((_, (intent, _))) = found {
-            return shown::intent(&intent).ok();
-        }
-    }
-    None
+    let (first, frame) = reader.request_around(LeafIndex(index)).ok()??;
+    let request = Request::parse(&frame).ok()?;
+    let (_, (intent, _)) = (first.0..).zip(request.intents()).find(|(at, _)| *at == index)?;
+    shown::intent(&intent).ok()
 }
 
 /// Every value that is another, is new or is gone, by its path.
