@@ -5,23 +5,21 @@
 //! a trust at hand, such an answer is refused as a whole. No input or output here, and no clock.
 
 mod derivation;
+mod error;
 mod ticket;
 
 use std::collections::HashMap;
 
-use assent_proto::codec::CodecError;
 use assent_proto::hash::Hash;
 use assent_proto::intent::Essence;
 use assent_proto::limits::{MAX_BATCH_INTENTS, MAX_FRAME_BYTES};
-use assent_proto::note::KeyId;
 use assent_proto::number::{Epoch, LeafIndex, Timestamp};
 use assent_proto::refusal::Refusal;
-use assent_proto::tree::RangeError;
 pub use assent_proto::wire::BatchId;
 use assent_proto::wire::{Ticket as TicketId, TraceContext, Verdict, begin_request, push_intent};
 
 use crate::encoding;
-use crate::intent::{Intent, IntentError};
+use crate::intent::Intent;
 use crate::outcome::{Outcome, Reason};
 use crate::token::Token;
 use crate::trust::Trust;
@@ -29,65 +27,8 @@ use crate::trust::Trust;
 use crate::warrant::Warrant;
 
 use self::derivation::Believed;
+pub use self::error::{BatchError, ReplyError};
 pub use self::ticket::{Ticket, TicketError};
-
-/// Why intents make no batch.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum BatchError {
-    /// None, or too many.
-    #[error("batch has {intents} intents, at least 1 and at most {} are allowed", MAX_BATCH_INTENTS)]
-    Count {
-        /// How many.
-        intents: usize,
-    },
-    /// All of them together exceed a frame.
-    #[error("batch has {bytes} bytes, at most {} are allowed: split it", MAX_FRAME_BYTES)]
-    TooLarge {
-        /// How many.
-        bytes: usize,
-    },
-    /// One of them cannot be encoded.
-    #[error("intent {position}: {cause}")]
-    Intent {
-        /// Which, counted from 0.
-        position: usize,
-        /// Why.
-        cause: IntentError,
-    },
-}
-
-/// Why an answer gives no outcomes. Whatever it is, there is no leave.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ReplyError {
-    /// The batch was refused as a whole; nothing in it was decided.
-    #[error("batch was refused: {0}")]
-    Refused(Refusal),
-    /// It is no canonical answer.
-    #[error("reply is malformed: {0}")]
-    Malformed(CodecError),
-    /// It answers another number of intents.
-    #[error("reply answers {answered} intents, the batch has {asked}")]
-    Count {
-        /// Intents in the batch.
-        asked: usize,
-        /// Intents in the answer.
-        answered: usize,
-    },
-    /// It allows, but without a signed checkpoint.
-    #[error("reply allows intents without a signature")]
-    Unsealed,
-    /// Its entries do not lie where it says.
-    #[error("reply has no valid proof of its entries: {0}")]
-    Range(RangeError),
-    /// No key that was trusted when it was made, and is now, has its key ID.
-    #[error(
-        "reply is signed by key {0}, which the trust file does not hold for this time: fetch a new one with `assent trust export`"
-    )]
-    UntrustedKey(KeyId),
-    /// The signature does not cover what it leads to: it was altered, or is not of this log.
-    #[error("reply does not verify: its signature does not cover its entries")]
-    Signature,
-}
 
 /// Where something lies in a piece of memory.
 #[derive(Clone, Copy, Debug)]
