@@ -8,6 +8,9 @@ use std::time::Duration;
 use assent_client::connection::new_batch_id;
 use assent_client::{Client, Config, Intent, Uid, Wallet, clock};
 
+/// How long before their end tokens are asked for again: within their window, or each would be at once.
+const AHEAD: Duration = Duration::from_secs(60);
+
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let orders = ["#W1", "#W2", "#W3"];
@@ -34,12 +37,13 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         }
     }
 
-    // Before the tokens end, ask for others; not while the boundary is closed, and not with what was revoked.
+    // Before the tokens end, ask for others; not while the boundary is closed, and not for what was revoked. An agent that
+    // goes on does this time and again; just now nothing ends yet.
     let mut wallet = Wallet::from(outcomes);
     if let Some(standing) = notices.standing() {
         wallet.heed(&standing);
     }
-    if let Some(batch) = wallet.refresh(new_batch_id()?, clock::now(), Duration::from_secs(600))? {
+    if let Some(batch) = wallet.refresh(new_batch_id()?, clock::now(), AHEAD)? {
         wallet.add(client.ask(batch).await?);
     }
     println!("{} tokens at hand", wallet.len());

@@ -26,6 +26,24 @@ struct Place {
     position: usize,
 }
 
+/// Tokens for one act and audience of which each was asked for to take the place of the one before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Succession(u64);
+
+/// A token that is held.
+#[derive(Clone, Copy, Debug)]
+struct Held {
+    place: Place,
+    succession: Succession,
+}
+
+/// When the tokens of a succession end, and where the last of them lies.
+#[derive(Clone, Copy, Debug)]
+struct Ends {
+    first: Timestamp,
+    last: (Timestamp, Place),
+}
+
 /// An answer with the number of its tokens that are still held.
 #[derive(Debug)]
 struct Answer {
@@ -38,8 +56,10 @@ struct Answer {
 pub struct Wallet {
     /// Answers by the order in which they came; dropped whole with their last token.
     answers: BTreeMap<u64, Answer>,
-    by_digest: HashMap<Hash, Vec<Place>>,
+    by_digest: HashMap<Hash, Vec<Held>>,
     next: u64,
+    /// Successions that have begun.
+    begun: u64,
     standing: Option<Standing>,
 }
 
@@ -58,7 +78,8 @@ impl Wallet {
         Self::default()
     }
 
-    /// Takes up the tokens of an answer, but for those that were revoked.
+    /// Takes up the tokens of an answer, but for those that were revoked. The answer to a batch of [`Wallet::refresh`] succeeds
+    /// the tokens that it was asked for.
     pub fn add(&mut self, outcomes: Outcomes) {
         if self.standing.as_ref().is_some_and(|standing| is_revoked(&outcomes, standing)) {
             return;
@@ -68,7 +89,12 @@ impl Wallet {
         let mut held = 0;
         for (position, _) in outcomes.tokens() {
             if let Some(digest) = outcomes.digest(position) {
-                self.by_digest.entry(digest).or_default().push(Place { batch, position });
+                let succession = outcomes.batch().succession(position).unwrap_or_else(|| {
+                    self.begun += 1;
+                    Succession(self.begun)
+                });
+                let place = Place { batch, position };
+                self.by_digest.entry(digest).or_default().push(Held { place, succession });
                 held += 1;
             }
         }
@@ -84,9 +110,9 @@ impl Wallet {
         let before = self.answers.len();
         self.answers.retain(|_, answer| !revoked(answer));
         if self.answers.len() < before {
-            self.by_digest.retain(|_, places| {
-                places.retain(|place| self.answers.contains_key(&place.batch));
-                !places.is_empty()
+            self.by_digest.retain(|_, tokens| {
+                tokens.retain(|held| self.answers.contains_key(&held.place.batch));
+                !tokens.is_empty()
             });
         }
         self.standing = Some(standing.clone());
@@ -130,8 +156,8 @@ impl Wallet {
 
     fn first_to_end(&self, intent: &Intent, now: Timestamp) -> Option<(Hash, Place, Token<'_>)> {
         let digest = intent.encode().ok()?.digest();
-        let places = self.by_digest.get(&digest)?.iter();
-        let open = places.filter_map(|place| {
+        let held = self.by_digest.get(&digest)?.iter();
+        let open = held.filter_map(|Held { place, .. }| {
             let token = self.token(*place)?;
             let open = token.not_before() <= now.plus_ms(MAX_SKEW_MS) && now <= token.not_after();
             (open && self.audience(*place)? == intent.audience).then_some((digest, *place, token))
@@ -141,9 +167,11 @@ impl Wallet {
 
     /// Drops the tokens whose window has passed.
     pub fn drop_stale(&mut self, now: Timestamp) {
-        let places =
-            self.by_digest.iter().flat_map(|(digest, places)| places.iter().map(|place| (*digest, *place)));
-        let stale: Vec<(Hash, Place)> = places
+        let held = self
+            .by_digest
+            .iter()
+            .flat_map(|(digest, tokens)| tokens.iter().map(|held| (*digest, held.place)));
+        let stale: Vec<(Hash, Place)> = held
             .filter(|(_, place)| self.token(*place).is_none_or(|token| token.not_after() < now))
             .collect();
         for (digest, place) in stale {
@@ -153,42 +181,66 @@ impl Wallet {
 
     /// A batch that asks again for every token that ends within `ahead` and has no successor yet; none when there is
     /// nothing to ask, or the boundary is closed: then nobody is given a token. The old tokens stay until they are stale, so
-    /// nothing is missing while the answer is under way.
+    /// nothing is missing while the answer is under way; those that are stale are dropped, and not asked for.
+    ///
+    /// A token is succeeded by what the answer to such a batch gives in its place, once that is [added](Wallet::add), and by a
+    /// token for the same act and audience that lasts longer. Let `ahead` be shorter than the windows that are granted: no
+    /// token lasts so long otherwise, and each call asks for one again.
     ///
     /// # Errors
     /// [`BatchError::TooLarge`] when the intents exceed a frame. Of more intents than a batch may have it asks for the
     /// first; the next call asks for the others.
-    pub fn refresh(&self, id: BatchId, now: Timestamp, ahead: Duration) -> Result<Option<Batch>, BatchError> {
+    pub fn refresh(
+        &mut self,
+        id: BatchId,
+        now: Timestamp,
+        ahead: Duration,
+    ) -> Result<Option<Batch>, BatchError> {
+        self.drop_stale(now);
         if self.standing.as_ref().is_some_and(|standing| !standing.is_open()) {
             return Ok(None);
         }
         let horizon = now.plus_ms(u64::try_from(ahead.as_millis()).unwrap_or(u64::MAX));
-        let mut ending: Vec<Place> =
-            self.by_digest.values().flat_map(|places| self.without_successor(places, horizon)).collect();
-        ending.sort_unstable();
+        let mut ending: Vec<Held> =
+            self.by_digest.values().flat_map(|tokens| self.without_successor(tokens, horizon)).collect();
+        ending.sort_unstable_by_key(|held| held.place);
         ending.truncate(MAX_BATCH_INTENTS);
         let parts: Vec<_> = ending
             .iter()
-            .filter_map(|place| Some((self.answers.get(&place.batch)?.outcomes.batch(), place.position)))
+            .filter_map(|Held { place, succession }| {
+                Some(((self.answers.get(&place.batch)?.outcomes.batch(), place.position), *succession))
+            })
             .collect();
-        if parts.is_empty() { Ok(None) } else { Batch::of_parts(id, parts.into_iter()).map(Some) }
+        if parts.is_empty() {
+            return Ok(None);
+        }
+        let (parts, successions): (Vec<_>, Vec<_>) = parts.into_iter().unzip();
+        Batch::of_parts(id, parts.into_iter()).map(|batch| Some(batch.succeeding(successions)))
     }
 
-    /// Of the tokens for one act those that end before `horizon`, less as many as last longer, audience by audience.
-    fn without_successor(&self, places: &[Place], horizon: Timestamp) -> Vec<Place> {
-        let mut by_audience: BTreeMap<&str, (Vec<Place>, usize)> = BTreeMap::new();
-        for place in places {
+    /// Of each succession for one act that ends before `horizon` its last token, less as many as there are successions
+    /// of which no token does, audience by audience.
+    fn without_successor(&self, tokens: &[Held], horizon: Timestamp) -> Vec<Held> {
+        let mut by_audience: BTreeMap<&str, BTreeMap<Succession, Ends>> = BTreeMap::new();
+        for Held { place, succession } in tokens {
             let Some((audience, token)) = self.audience(*place).zip(self.token(*place)) else {
                 continue;
             };
-            let (ending, lasting) = by_audience.entry(audience).or_default();
-            if token.not_after() < horizon {
-                ending.push(*place);
-            } else {
-                *lasting += 1;
-            }
+            let end = token.not_after();
+            let successions = by_audience.entry(audience).or_default();
+            let ends = successions.entry(*succession).or_insert(Ends { first: end, last: (end, *place) });
+            ends.first = ends.first.min(end);
+            ends.last = ends.last.max((end, *place));
         }
-        by_audience.into_values().flat_map(|(ending, lasting)| ending.into_iter().skip(lasting)).collect()
+        let ending = |successions: BTreeMap<Succession, Ends>| {
+            // One of which a token ends before, too, lasts for that one's sake, and succeeds no other.
+            let lasting = successions.values().filter(|ends| ends.first >= horizon).count();
+            let last = successions.into_iter().filter_map(|(succession, Ends { last: (end, place), .. })| {
+                (end < horizon).then_some(Held { place, succession })
+            });
+            last.skip(lasting)
+        };
+        by_audience.into_values().flat_map(ending).collect()
     }
 
     fn token(&self, place: Place) -> Option<Token<'_>> {
@@ -200,10 +252,10 @@ impl Wallet {
     }
 
     fn forget(&mut self, digest: Hash, place: Place) {
-        if let Entry::Occupied(mut places) = self.by_digest.entry(digest) {
-            places.get_mut().retain(|held| *held != place);
-            if places.get().is_empty() {
-                places.remove();
+        if let Entry::Occupied(mut tokens) = self.by_digest.entry(digest) {
+            tokens.get_mut().retain(|held| held.place != place);
+            if tokens.get().is_empty() {
+                tokens.remove();
             }
         }
         if let Some(answer) = self.answers.get_mut(&place.batch) {

@@ -23,6 +23,7 @@ use crate::intent::Intent;
 use crate::outcome::{Outcome, Reason};
 use crate::token::Token;
 use crate::trust::Trust;
+use crate::wallet::Succession;
 #[cfg(feature = "break-glass")]
 use crate::warrant::Warrant;
 
@@ -53,6 +54,8 @@ pub struct Batch {
     places: Vec<Place>,
     /// In which trace it is asked; nothing in the frame, in the answer or in what follows from it depends on it. Few have one.
     trace: Option<Box<TraceContext>>,
+    /// Which succession of a wallet each intent goes on with; empty but where a wallet asks again.
+    successions: Vec<Succession>,
 }
 
 impl Batch {
@@ -82,7 +85,7 @@ impl Batch {
         }
         let mut frame = Vec::with_capacity(32 + 256 * intents);
         begin_request(id, intents, &mut frame);
-        Ok(Self { id, frame, places: Vec::with_capacity(intents), trace: None })
+        Ok(Self { id, frame, places: Vec::with_capacity(intents), trace: None, successions: Vec::new() })
     }
 
     /// Appends an intent whose act takes so many bytes.
@@ -107,6 +110,16 @@ impl Batch {
             batch.push(encoded, act)?;
         }
         Ok(batch)
+    }
+
+    /// The same, each intent asked again for the tokens of a wallet's succession.
+    pub(crate) fn succeeding(self, successions: Vec<Succession>) -> Self {
+        Self { successions, ..self }
+    }
+
+    /// Which succession of a wallet the intent at a position goes on with.
+    pub(crate) fn succession(&self, position: usize) -> Option<Succession> {
+        self.successions.get(position).copied()
     }
 
     /// The same, asked in this trace: the appliance's own span of it is to be a child of that span. It is sent ahead of the frame, and the log does

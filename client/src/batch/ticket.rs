@@ -29,12 +29,18 @@ const PREFIX: &str = "assent-ticket1.";
 
 impl Ticket {
     pub(super) fn of_parts(id: TicketId, from: &Batch, positions: Vec<usize>) -> Self {
-        // Parts of a batch make no larger batch than it was.
         let parts = positions.iter().map(|position| (from, *position));
-        let batch = Batch::of_parts(id.0, parts);
-        let batch =
-            batch.unwrap_or_else(|_| Batch { id: id.0, frame: Vec::new(), places: Vec::new(), trace: None });
-        Self { batch, positions }
+        let batch = Batch::of_parts(id.0, parts).unwrap_or_else(|_| Batch {
+            // Parts of a batch make no larger batch than it was.
+            id: id.0,
+            frame: Vec::new(),
+            places: Vec::new(),
+            trace: None,
+            successions: Vec::new(),
+        });
+        // What a wallet asked for again and waits takes the same place when it comes.
+        let successions = positions.iter().map_while(|position| from.succession(*position)).collect();
+        Self { batch: batch.succeeding(successions), positions }
     }
 
     /// The ticket of that name, for these intents in the order in which they were asked.

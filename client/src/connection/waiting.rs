@@ -16,6 +16,7 @@ use crate::clock;
 /// What became of intents that waited.
 #[derive(Clone, Debug)]
 #[must_use]
+#[expect(clippy::large_enum_variant, reason = "it is taken apart where it is given")]
 pub enum Collected {
     /// They were decided; some of them may wait anew, under tickets of their own.
     Decided(Outcomes),

@@ -81,7 +81,7 @@ async fn trip_and_rearm_are_heard_and_the_wallet_acts_on_them() {
     let mut scene = Scene::new().await;
     let (server, client) = (&scene.server, &scene.client);
     let mut wallet = Wallet::from(client.preauthorize(&[cancel("#W1"), cancel("#W2")]).await.unwrap());
-    let refresh = |wallet: &Wallet| {
+    let refresh = |wallet: &mut Wallet| {
         let id = assent_client::BatchId::new(NOON, [2; 10]);
         wallet.refresh(id, NOON, Duration::from_secs(3600)).unwrap()
     };
@@ -89,12 +89,12 @@ async fn trip_and_rearm_are_heard_and_the_wallet_acts_on_them() {
     let tripped = scene.standing(4, 0, Some(Closure::Availability));
     scene.say_and_wait(&[1], &[], &tripped).await;
     wallet.heed(&scene.notices.standing().unwrap());
-    assert!(refresh(&wallet).is_none());
+    assert!(refresh(&mut wallet).is_none());
     let armed = scene.standing(4, 4, None);
     scene.say_and_wait(&[], &[], &armed).await;
     wallet.heed(&scene.notices.standing().unwrap());
     assert!(wallet.is_empty(), "operators revoked what was decided before");
-    assert_eq!((wallet.epoch(), refresh(&wallet).is_none()), (Some(Epoch(4)), true));
+    assert_eq!((wallet.epoch(), refresh(&mut wallet).is_none()), (Some(Epoch(4)), true));
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use assent_client::proto::entry::Grounds;
 use assent_client::proto::wire::{Request, Verdict};
 use assent_client::{BatchId, Intent, Wallet};
 
-use crate::appliance::{Appliance, NOON, cancel};
+use crate::appliance::{Appliance, NOON, cancel, deny};
 
 fn for_seconds(window_s: u32) -> Verdict {
     Verdict::Allow { window_s, uses: 1, grounds: Grounds::Policy }
@@ -81,6 +81,89 @@ fn refresh_asks_again_for_what_ends_soon_and_has_no_successor() {
     wallet.add(batch.open(&reply, Some(&appliance.trust()), appliance.now).unwrap());
     assert!(wallet.refresh(id, appliance.now, minute).unwrap().is_none());
     assert!(wallet.find(&cancel("#short"), NOON.plus_ms(200_000)).is_some());
+}
+
+/// Refreshes so often, each time so much later, and gives how many tokens each batch asked for.
+fn refresh_often(wallet: &mut Wallet, appliance: &mut Appliance, times: u64, later_ms: u64) -> Vec<usize> {
+    let ahead = Duration::from_secs(60);
+    let asked = (0..times).map(|time| {
+        appliance.now = NOON.plus_ms(time * later_ms);
+        let Some(batch) = wallet.refresh(BatchId::new(appliance.now, [2; 10]), appliance.now, ahead).unwrap()
+        else {
+            return 0;
+        };
+        let reply = appliance.answer(batch.frame(), |_| for_seconds(40));
+        wallet.add(batch.clone().open(&reply, Some(&appliance.trust()), appliance.now).unwrap());
+        batch.len()
+    });
+    asked.collect()
+}
+
+#[test]
+fn refresh_asks_for_as_many_as_there_are_acts_however_far_ahead() {
+    for later_ms in [0, 1, 15_000, 39_000] {
+        let mut appliance = Appliance::with_log_of(0);
+        let acts = [cancel("#W1"), cancel("#W2"), cancel("#W2")];
+        let mut wallet = Wallet::from(appliance.ask(&acts, |_| for_seconds(40)));
+        assert_eq!(refresh_often(&mut wallet, &mut appliance, 6, later_ms), [3; 6], "{later_ms} ms");
+        assert!(wallet.find(&cancel("#W1"), appliance.now).is_some());
+    }
+}
+
+#[test]
+fn refresh_within_the_window_asks_once_for_each_window() {
+    let mut appliance = Appliance::with_log_of(0);
+    let mut wallet = Wallet::from(appliance.ask(&[cancel("#W1"), cancel("#W2")], |_| for_seconds(90)));
+    for time in 1..9 {
+        appliance.now = NOON.plus_ms(time * 50_000);
+        let id = BatchId::new(appliance.now, [2; 10]);
+        // More than half of the window, so what is new ends before the next time is over.
+        let batch = wallet.refresh(id, appliance.now, Duration::from_secs(60)).unwrap().unwrap();
+        assert_eq!(batch.len(), 2);
+        let reply = appliance.answer(batch.frame(), |_| for_seconds(90));
+        wallet.add(batch.open(&reply, Some(&appliance.trust()), appliance.now).unwrap());
+        assert_eq!(wallet.len(), 4);
+        assert!(wallet.refresh(id, appliance.now, Duration::from_secs(60)).unwrap().is_none());
+    }
+}
+
+#[test]
+fn answer_that_came_twice_is_succeeded_once() {
+    let mut appliance = Appliance::with_log_of(0);
+    let mut wallet = Wallet::from(appliance.ask(&[cancel("#W1")], |_| for_seconds(40)));
+    let ahead = Duration::from_secs(60);
+    let batch = wallet.refresh(BatchId::new(NOON, [2; 10]), NOON, ahead).unwrap().unwrap();
+    let reply = appliance.answer(batch.frame(), |_| for_seconds(40));
+    for _ in 0..2 {
+        wallet.add(batch.clone().open(&reply, Some(&appliance.trust()), NOON).unwrap());
+    }
+    assert_eq!(refresh_often(&mut wallet, &mut appliance, 3, 1), [1; 3]);
+}
+
+#[test]
+fn act_whose_successor_was_refused_is_asked_for_again_although_the_others_last() {
+    let mut appliance = Appliance::with_log_of(0);
+    let mut wallet = Wallet::from(appliance.ask(&[cancel("#W1"), cancel("#W1")], |_| for_seconds(40)));
+    let ahead = Duration::from_secs(60);
+    let batch = wallet.refresh(BatchId::new(NOON, [2; 10]), NOON, ahead).unwrap().unwrap();
+    assert_eq!(batch.len(), 2);
+    let answered = std::cell::Cell::new(0);
+    let reply = appliance.answer(batch.frame(), |intent| {
+        answered.set(answered.get() + 1);
+        if answered.get() == 1 { for_seconds(300) } else { deny(intent) }
+    });
+    wallet.add(batch.open(&reply, Some(&appliance.trust()), NOON).unwrap());
+    let again = wallet.refresh(BatchId::new(NOON, [3; 10]), NOON, ahead).unwrap().unwrap();
+    assert_eq!(again.len(), 1);
+}
+
+#[test]
+fn tokens_that_have_ended_are_dropped_and_not_asked_for() {
+    let mut appliance = Appliance::with_log_of(0);
+    let mut wallet = Wallet::from(appliance.ask(&[cancel("#W1")], |_| for_seconds(60)));
+    let later = NOON.plus_ms(60_001);
+    assert!(wallet.refresh(BatchId::new(later, [2; 10]), later, Duration::from_secs(60)).unwrap().is_none());
+    assert!(wallet.is_empty());
 }
 
 #[test]
