@@ -36,8 +36,10 @@ pub enum BatchError {
 /// Why an answer gives no outcomes. Whatever it is, there is no leave.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ReplyError {
-    /// The batch was refused as a whole; nothing in it was decided.
-    #[error("batch was refused: {0}")]
+    /// The batch was refused as a whole, and no outcome in it is told. With [`Refusal::TokenUnavailable`] it may have been
+    /// decided all the same, and the log may have it: the same batch under the same id fetches that, later. Otherwise this
+    /// asking decided nothing.
+    #[error("batch was refused: {0}{advice}", advice = what_to_check(*.0))]
     Refused(Refusal),
     /// It is no canonical answer.
     #[error("reply is malformed: {0}")]
@@ -64,4 +66,13 @@ pub enum ReplyError {
     /// The signature does not cover what it leads to: it was altered, or is not of this log.
     #[error("reply does not verify: its signature does not cover its entries")]
     Signature,
+}
+
+/// What a refusal of a whole batch may be due to on our side.
+const fn what_to_check(refusal: Refusal) -> &'static str {
+    if matches!(refusal, Refusal::Expired) {
+        ": its id is ahead of the appliance's clock, or too old; is the clock of this machine right?"
+    } else {
+        ""
+    }
 }

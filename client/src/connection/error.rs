@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use assent_proto::refusal::Refusal;
+use assent_proto::refusal::{Refusal, Retry};
 use quinn::{ConnectionError, VarInt};
 
 use super::config::ConfigError;
@@ -78,7 +78,7 @@ pub enum ClientError {
         /// Host and port.
         addr: String,
     },
-    /// All attempts within the deadline got no answer.
+    /// All attempts within the deadline got no answer. Whether it was decided is not known; asking the same again tells.
     #[error("no answer within {deadline:?}{}", last_attempt(.last.as_deref()))]
     Deadline {
         /// The deadline.
@@ -105,7 +105,10 @@ pub enum ClientError {
 
 fn last_attempt(last: Option<&ClientError>) -> String {
     last.map_or_else(
-        || ": the appliance holds the batch but does not answer".to_owned(),
+        || {
+            ": the first attempt had not ended, and whether the appliance has what was asked is not known"
+                .to_owned()
+        },
         |error| format!("; at last: {error}"),
     )
 }
@@ -116,9 +119,34 @@ const CERTIFICATE_ALERTS: [u8; 10] = [40, 42, 43, 44, 45, 46, 48, 49, 51, 116];
 const NO_APPLICATION_PROTOCOL: u8 = 120;
 
 impl ClientError {
-    /// Whether the same batch may be asked again: it got no answer, and the next attempt may fare better.
+    /// Whether the same batch may be asked again, under its id, and may fare better then: what was decided meanwhile is what
+    /// it hears. At once after a [`Self::Deadline`]; after a refusal when the boundary may have opened again, with pauses.
+    /// It must be the batch itself (see [`Client::ask`](super::Client::ask)), while its id is current (FORMAT section 5).
     #[must_use]
     pub const fn can_be_repeated(&self) -> bool {
+        match self {
+            Self::Deadline { .. } => true,
+            Self::Reply(ReplyError::Refused(refusal)) => matches!(refusal.retry(), Retry::Later),
+            Self::Resolve { .. }
+            | Self::NoAnswer { .. }
+            | Self::Lost(_)
+            | Self::ShuttingDown { .. }
+            | Self::Config(_)
+            | Self::Socket(_)
+            | Self::Endpoint(_)
+            | Self::Unauthorised { .. }
+            | Self::ServerRefused { .. }
+            | Self::Protocol { .. }
+            | Self::ReplyTooLong
+            | Self::Batch(_)
+            | Self::Reply(_)
+            | Self::Forked(_)
+            | Self::Random => self.is_passing(),
+        }
+    }
+
+    /// Whether we ask again by ourselves, within the deadline: nobody answered. Who did answer is left alone.
+    pub(super) const fn is_passing(&self) -> bool {
         match self {
             Self::Resolve { .. } | Self::NoAnswer { .. } | Self::Lost(_) | Self::ShuttingDown { .. } => true,
             Self::Config(_)
@@ -199,10 +227,24 @@ mod tests {
     #[test]
     fn a_reply_that_was_given_up_is_asked_for_again_and_one_that_stays_behind_a_closed_boundary_is_not() {
         let of = |refusal: Refusal| {
-            ClientError::of_reset("a:1", VarInt::from_u32(u32::from(refusal.number()))).can_be_repeated()
+            let error = ClientError::of_reset("a:1", VarInt::from_u32(u32::from(refusal.number())));
+            (error.is_passing(), error.can_be_repeated())
         };
-        assert!(of(Refusal::QuotaExceeded) && of(Refusal::ShuttingDown));
-        assert!(!of(Refusal::TokenUnavailable) && !of(Refusal::FrameInvalid));
-        assert!(ClientError::of_reset("a:1", VarInt::MAX).can_be_repeated(), "nobody says why");
+        assert_eq!((of(Refusal::QuotaExceeded), of(Refusal::ShuttingDown)), ((true, true), (true, true)));
+        assert_eq!(of(Refusal::TokenUnavailable), (false, true), "its owner may, when the boundary opens");
+        assert_eq!(of(Refusal::FrameInvalid), (false, false));
+        assert!(ClientError::of_reset("a:1", VarInt::MAX).is_passing(), "nobody says why");
+    }
+
+    #[test]
+    fn batch_may_be_asked_again_wherever_its_answer_may_be_fetched_later() {
+        let deadline = ClientError::Deadline { deadline: Duration::from_secs(1), last: None };
+        assert!(deadline.can_be_repeated() && !deadline.is_passing());
+        for refusal in Refusal::ALL {
+            let error = ClientError::Reply(ReplyError::Refused(*refusal));
+            assert_eq!(error.can_be_repeated(), refusal.retry() == Retry::Later, "{refusal}");
+            assert!(!error.is_passing(), "{refusal}");
+        }
+        assert!(!ClientError::Reply(ReplyError::Signature).can_be_repeated());
     }
 }

@@ -87,7 +87,7 @@ impl Ear<'_> {
             };
             match ended {
                 Ok(()) => pauses = Pauses::new(),
-                Err(error) if error.can_be_repeated() => {}
+                Err(error) if error.is_passing() => {}
                 // It does not want us, nor will it soon.
                 Err(_) => sleep(REFUSED_PAUSE).await,
             }

@@ -75,7 +75,9 @@ impl Client {
     /// When the configuration holds a trust, an answer that does not verify against it is refused.
     ///
     /// # Errors
-    /// [`ClientError`]: then nothing is known of the decision. Asking again with another batch decides anew.
+    /// [`ClientError`]: then nothing is known of the decision. Asking again like this decides anew, and what was decided may be in
+    /// the log unheard. Who wants it makes a [`Batch::new`] and asks with [`Client::ask`] for a clone of it: after an error that
+    /// [can be repeated](ClientError::can_be_repeated) the same batch fetches the answer.
     pub async fn preauthorize<'i>(
         &self,
         intents: impl IntoIterator<Item = &'i Intent, IntoIter: ExactSizeIterator>,
@@ -147,7 +149,7 @@ impl Client {
         let mut pauses = Pauses::new();
         loop {
             match self.ask_once(trace, frame).await {
-                Err(error) if error.can_be_repeated() => *last = Some(error),
+                Err(error) if error.is_passing() => *last = Some(error),
                 answered => return answered,
             }
             sleep(pauses.next()).await;

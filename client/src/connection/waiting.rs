@@ -4,7 +4,7 @@
 //! while when nothing is decided yet, so an agent that asks again at once does not ask often.
 
 use assent_proto::limits::{MAX_BATCH_AGE_MS, MAX_SKEW_MS};
-use assent_proto::refusal::{Refusal, Retry};
+use assent_proto::refusal::Refusal;
 use assent_proto::wire::{append_cancel, append_collect};
 use tokio::time::sleep;
 
@@ -61,7 +61,7 @@ impl Client {
                 }
                 Err(error) => Some(error),
             };
-            if let Some(error) = error.filter(|error| !may_mend(error) || clock::now() > last) {
+            if let Some(error) = error.filter(|error| !error.can_be_repeated() || clock::now() > last) {
                 return Err(error);
             }
             sleep(pauses.next()).await;
@@ -79,12 +79,4 @@ impl Client {
             Err(error) => Err(ClientError::Reply(error)),
         }
     }
-}
-
-/// Whether it may be otherwise when it is asked again.
-fn may_mend(error: &ClientError) -> bool {
-    if let ClientError::Reply(ReplyError::Refused(refusal)) = error {
-        return refusal.retry() == Retry::Later;
-    }
-    matches!(error, ClientError::Deadline { .. }) || error.can_be_repeated()
 }

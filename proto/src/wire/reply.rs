@@ -204,7 +204,8 @@ struct Section<'a> {
     reason = "it is taken apart where it is parsed, and nothing here allocates"
 )]
 pub enum Reply<'a> {
-    /// The frame was refused as a whole; nothing in it was decided.
+    /// The frame was refused as a whole, and no decision is told. With [`Refusal::TokenUnavailable`] there may be one, which the
+    /// same frame fetches later; otherwise this asking led to none.
     Refused(Refusal),
     /// Every intent was decided.
     Decided(Decided<'a>),
