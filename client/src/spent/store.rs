@@ -7,6 +7,8 @@
 //! by an older one.
 
 use std::fs;
+use std::hash::{BuildHasher as _, RandomState};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use assent_proto::number::Timestamp;
@@ -231,17 +233,30 @@ fn durable(database: &Database) -> Result<WriteTransaction, StoreError> {
     Ok(transaction)
 }
 
-/// Makes a store beside `path` and renames it there: a crash while redb makes a file leaves one that cannot be opened.
+/// Makes a store beside `path` and gives it that name: a crash while redb makes a file leaves one that cannot be opened.
+///
+/// A name that is given already stays with its store: taken from there, that would go on unseen beside the new one, and each
+/// would admit the same use. So of executors that start together all open what one of them made, and one gets it.
 fn make(path: &Path, since: Timestamp) -> Result<(), StoreError> {
     let at = |source| StoreError::Make { path: path.to_owned(), source };
     let mut beside = path.as_os_str().to_owned();
-    beside.push(".new");
+    beside.push(format!(".{:016x}.new", RandomState::new().hash_one(())));
     let beside = PathBuf::from(beside);
-    match fs::remove_file(&beside) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(at(error)),
-        Ok(()) | Err(_) => {}
-    }
-    let database = Database::create(&beside).map_err(failed)?;
+    fs::File::create_new(&beside).map_err(at)?;
+    let named = begin(&beside, since).and_then(|()| match fs::hard_link(&beside, path) {
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(at(error)),
+        Ok(()) | Err(_) => Ok(()),
+    });
+    let removed = fs::remove_file(&beside).map_err(at);
+    named.and(removed)?;
+    // The name is durable only when the folder is, whoever gave it.
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    fs::File::open(folder).and_then(|folder| folder.sync_all()).map_err(at)
+}
+
+/// Makes a store of an empty file, and closes it.
+fn begin(path: &Path, since: Timestamp) -> Result<(), StoreError> {
+    let database = Database::create(path).map_err(failed)?;
     let transaction = durable(&database)?;
     {
         let mut clock = transaction.open_table(CLOCK).map_err(failed)?;
@@ -249,12 +264,7 @@ fn make(path: &Path, since: Timestamp) -> Result<(), StoreError> {
         transaction.open_table(SPENT).map_err(failed)?;
         transaction.open_table(ENDS).map_err(failed)?;
     }
-    transaction.commit().map_err(failed)?;
-    drop(database);
-    fs::rename(&beside, path).map_err(at)?;
-    // The name is durable only when the folder is.
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    fs::File::open(folder).and_then(|folder| folder.sync_all()).map_err(at)
+    transaction.commit().map_err(failed)
 }
 
 #[cfg(test)]
@@ -357,7 +367,26 @@ mod tests {
     }
 
     #[test]
-    fn unfinished_store_of_a_crash_is_replaced() {
+    fn of_executors_that_start_together_one_gets_the_store() {
+        for _ in 0..20 {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("spent.redb");
+            let open = || Store::open(&path, 2, Timestamp(0));
+            let opened: Vec<_> = std::thread::scope(|scope| {
+                let threads: Vec<_> = (0..8).map(|_| scope.spawn(open)).collect();
+                threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+            });
+            assert_eq!(opened.iter().filter(|opened| opened.is_ok()).count(), 1, "{opened:?}");
+            for error in opened.iter().filter_map(|opened| opened.as_ref().err()) {
+                let StoreError::Open { source, .. } = error else { panic!("{error:?}") };
+                assert!(matches!(**source, redb::Error::DatabaseAlreadyOpen), "{source:?}");
+            }
+            assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "nothing is left beside it");
+        }
+    }
+
+    #[test]
+    fn unfinished_store_of_a_crash_is_in_nobodys_way() {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("spent.redb.new"), b"half").unwrap();
         assert!(open(&folder, 2).spend(&token(1, 200, 1), Timestamp(150)).is_ok());
