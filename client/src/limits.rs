@@ -21,6 +21,9 @@ pub(crate) const MAX_QUOTED_BYTES: usize = 80;
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// How long a batch may take, attempts and pauses included, unless told otherwise.
 pub const DEADLINE: Duration = Duration::from_secs(30);
+/// How long an appliance holds a question about a ticket while nothing is decided; what becomes of the question is asked for so
+/// much longer than a batch.
+pub const TICKET_PATIENCE: Duration = Duration::from_secs(20);
 /// After so long a silence the appliance is taken for gone.
 pub const IDLE_TIMEOUT: Duration = Duration::from_secs(10);
 /// How often a silent connection is kept alive.

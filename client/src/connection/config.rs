@@ -26,7 +26,8 @@ pub struct Config {
     pub trust: Option<Trust>,
     /// How long one attempt to connect may take.
     pub connect_timeout: Duration,
-    /// How long a batch may take, attempts and pauses included.
+    /// How long a batch may take, attempts and pauses included. A question about a ticket may take
+    /// [`TICKET_PATIENCE`](crate::limits::TICKET_PATIENCE) more, for so long the appliance may hold it.
     pub deadline: Duration,
     /// After so long without a notice the appliance counts as silent; a live one speaks every second.
     pub silence: Duration,

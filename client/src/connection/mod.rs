@@ -15,6 +15,7 @@ mod tls;
 mod waiting;
 
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use assent_proto::limits::MAX_REPLY_BYTES;
 use assent_proto::refusal::Refusal;
@@ -127,12 +128,16 @@ impl Client {
     /// # Errors
     /// As [`Client::preauthorize`].
     pub async fn reply(&self, batch: &Batch) -> Result<Vec<u8>, ClientError> {
-        self.reply_to(batch.trace(), batch.frame()).await
+        self.reply_to(batch.trace(), batch.frame(), self.shared.config.deadline).await
     }
 
     /// The answer to a frame, asked for until there is one.
-    async fn reply_to(&self, trace: Option<&TraceContext>, frame: &[u8]) -> Result<Vec<u8>, ClientError> {
-        let deadline = self.shared.config.deadline;
+    async fn reply_to(
+        &self,
+        trace: Option<&TraceContext>,
+        frame: &[u8],
+        deadline: Duration,
+    ) -> Result<Vec<u8>, ClientError> {
         let mut last = None;
         match timeout(deadline, self.ask_until_answered(trace, frame, &mut last)).await {
             Ok(outcome) => outcome,
@@ -160,14 +165,18 @@ impl Client {
         let addr = &self.shared.config.addr;
         let connection = self.shared.connected().await?;
         let outcome = match exchange(addr, &connection, trace, frame).await {
-            Ok(reply) if says_shutting_down(&reply) => Err(ClientError::ShuttingDown { addr: addr.clone() }),
+            Ok(reply) if says_shutting_down(&reply) => {
+                Err(Broken::Connection(ClientError::ShuttingDown { addr: addr.clone() }))
+            }
             outcome => outcome,
         };
         match (outcome, connection.close_reason()) {
             (Ok(reply), _) => Ok(reply),
             // Whatever broke the exchange, the reason of the connection's end says more, when it has ended.
             (Err(_), Some(reason)) => Err(ClientError::of_connection(addr, reason)),
-            (Err(error), None) => {
+            // Notices and other batches go on: they may be about to be told why.
+            (Err(Broken::Stream(error)), None) => Err(error),
+            (Err(Broken::Connection(error)), None) => {
                 self.shared.forget(&connection).await;
                 Err(error)
             }
@@ -183,14 +192,22 @@ impl Client {
     }
 }
 
+/// What broke an exchange.
+enum Broken {
+    /// Its stream ended so; the connection is none the worse for it.
+    Stream(ClientError),
+    /// The connection is of no use any more, whether it has ended or not.
+    Connection(ClientError),
+}
+
 /// One stream: the trace context out where there is one, the frame, its end, the reply in.
 async fn exchange(
     addr: &str,
     connection: &Connection,
     trace: Option<&TraceContext>,
     frame: &[u8],
-) -> Result<Vec<u8>, ClientError> {
-    let lost = |error: &dyn std::fmt::Display| ClientError::Lost(error.to_string());
+) -> Result<Vec<u8>, Broken> {
+    let lost = |error: &dyn std::fmt::Display| Broken::Connection(ClientError::Lost(error.to_string()));
     let (mut send, mut receive) = connection.open_bi().await.map_err(|error| lost(&error))?;
     let written = async {
         if let Some(trace) = trace {
@@ -205,8 +222,12 @@ async fn exchange(
         Err(error) => return Err(lost(&error)),
     }
     receive.read_to_end(MAX_REPLY_BYTES).await.map_err(|error| match error {
-        ReadToEndError::TooLong => ClientError::ReplyTooLong,
-        ReadToEndError::Read(ReadError::Reset(code)) => ClientError::of_reset(addr, code),
+        ReadToEndError::TooLong => Broken::Stream(ClientError::ReplyTooLong),
+        ReadToEndError::Read(ReadError::Reset(code)) => {
+            let error = ClientError::of_reset(addr, code);
+            let is_stopping = matches!(error, ClientError::ShuttingDown { .. });
+            if is_stopping { Broken::Connection(error) } else { Broken::Stream(error) }
+        }
         ReadToEndError::Read(error) => lost(&error),
     })
 }

@@ -65,10 +65,12 @@ impl Notices {
         self.heard.changed().await.is_ok()
     }
 
-    /// Waits for a standing such as `wanted`, which may be the one that there is. None: the client is gone.
+    /// Waits for a standing such as `wanted`, which may be the one that there is. None: the client is gone, or the log was seen
+    /// to fork (see [`Notices::fork`]), after which no standing is believed any more.
     pub async fn standing_where(&mut self, wanted: impl Fn(&Standing) -> bool) -> Option<Standing> {
-        let heard = self.heard.wait_for(|heard| heard.standing.as_ref().is_some_and(&wanted)).await.ok()?;
-        heard.standing.clone()
+        let told = |heard: &Heard| heard.fork.is_some() || heard.standing.as_ref().is_some_and(&wanted);
+        let heard = self.heard.wait_for(told).await.ok()?;
+        if heard.fork.is_some() { None } else { heard.standing.clone() }
     }
 
     /// The newest notices as a file holds them, for executors without a network.

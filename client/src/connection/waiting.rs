@@ -12,6 +12,7 @@ use super::pause::Pauses;
 use super::{Client, ClientError};
 use crate::batch::{Outcomes, ReplyError, Ticket};
 use crate::clock;
+use crate::limits::TICKET_PATIENCE;
 
 /// What became of intents that waited.
 #[derive(Clone, Debug)]
@@ -45,23 +46,26 @@ impl Client {
         self.ask_about(ticket, &frame).await
     }
 
-    /// Asks until it is decided what waits, through outages and reconnects; at most until its answer is no longer kept.
+    /// Asks until it is decided what waits, through outages and reconnects; at most until its answer is no longer kept. Some of
+    /// what was decided may wait anew: see [`Outcomes::tickets`].
     ///
     /// # Errors
-    /// As [`Client::collect`], for what asking again does not mend.
+    /// As [`Client::collect`], for what asking again does not mend; and how it stood at last where it still waits then.
     pub async fn wait(&self, ticket: &Ticket) -> Result<Outcomes, ClientError> {
         let mut pauses = Pauses::new();
         let last = ticket.until().plus_ms(MAX_BATCH_AGE_MS - MAX_SKEW_MS);
         loop {
             let error = match self.collect(ticket).await {
                 Ok(Collected::Decided(outcomes)) => return Ok(outcomes),
-                Ok(Collected::Waiting(_)) => {
+                Ok(Collected::Waiting(refusal)) => {
                     pauses = Pauses::new();
-                    None
+                    ClientError::Reply(ReplyError::Refused(refusal))
                 }
-                Err(error) => Some(error),
+                Err(error) if !error.can_be_repeated() => return Err(error),
+                Err(error) => error,
             };
-            if let Some(error) = error.filter(|error| !error.can_be_repeated() || clock::now() > last) {
+            // What waits may outlast its time where its end cannot be written down.
+            if clock::now() > last {
                 return Err(error);
             }
             sleep(pauses.next()).await;
@@ -70,7 +74,9 @@ impl Client {
 
     async fn ask_about(&self, ticket: &Ticket, frame: &[u8]) -> Result<Collected, ClientError> {
         self.check_fork()?;
-        let reply = self.reply_to(None, frame).await?;
+        // The appliance may hold it for so long and be well: a deadline below that would never hear that it still waits.
+        let deadline = self.shared.config.deadline.saturating_add(TICKET_PATIENCE);
+        let reply = self.reply_to(None, frame, deadline).await?;
         match self.shared.open(ticket.batch().clone(), &reply) {
             Ok(outcomes) => self.check_fork().map(|()| Collected::Decided(outcomes)),
             Err(ReplyError::Refused(refusal @ (Refusal::Queued | Refusal::AwaitingApproval))) => {

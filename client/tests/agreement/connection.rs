@@ -15,7 +15,7 @@ use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair,
 use rustls::RootCertStore;
 use rustls::server::WebPkiClientVerifier;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 
 use crate::appliance::{Appliance, allow_once, cancel};
 
@@ -31,6 +31,9 @@ struct Identity {
     cert_file: PathBuf,
     key_file: PathBuf,
 }
+
+/// Who answers, every frame that arrived, and what lets it go on.
+type Scene = (Arc<Mutex<Appliance>>, Arc<Mutex<Vec<Vec<u8>>>>, Arc<Notify>);
 
 impl Authority {
     fn new() -> Self {
@@ -70,8 +73,12 @@ pub(crate) enum Manner {
     DropFirst(usize),
     /// Says that it is stopping, so often.
     StopFirst(usize),
-    /// Gives up the stream because it is stopping, so often.
-    ResetFirst(usize),
+    /// Gives up the stream with that code, so often.
+    ResetFirst(usize, Refusal),
+    /// Says that what it is asked about still waits.
+    SayWaiting,
+    /// The same, once it is let go on.
+    HoldWaiting,
     /// Closes the connection because it does not know the agent.
     TurnAway,
     /// Reads the batch and says nothing.
@@ -88,6 +95,8 @@ pub(crate) struct Server {
     connections: tokio::sync::Mutex<mpsc::Receiver<Connection>>,
     /// The one that was taken from there last.
     newest: Mutex<Option<Connection>>,
+    /// Lets it go on where it holds a question.
+    pub(crate) go_on: Arc<Notify>,
 }
 
 impl Server {
@@ -112,8 +121,11 @@ impl Server {
         let appliance = Arc::new(Mutex::new(Appliance::with_log_of(50)));
         let frames = Arc::new(Mutex::new(Vec::new()));
         let (made, connections) = mpsc::channel(16);
-        tokio::spawn(serve(endpoint, manner, appliance.clone(), frames.clone(), made));
-        Self { addr, authority, appliance, frames, connections: connections.into(), newest: Mutex::default() }
+        let go_on = Arc::new(Notify::new());
+        let scene = (appliance.clone(), frames.clone(), go_on.clone());
+        tokio::spawn(serve(endpoint, manner, scene, made));
+        let newest = Mutex::default();
+        Self { addr, authority, appliance, frames, connections: connections.into(), newest, go_on }
     }
 
     /// The next connection.
@@ -136,31 +148,25 @@ impl Server {
         Config { connect_timeout: Duration::from_secs(5), ..config.trusting(trust) }
     }
 
-    fn frames(&self) -> Vec<Vec<u8>> {
+    /// Whether there was no connection but those that were waited for.
+    pub(crate) async fn has_no_other_connection(&self) -> bool {
+        self.connections.lock().await.try_recv().is_err()
+    }
+
+    pub(crate) fn frames(&self) -> Vec<Vec<u8>> {
         self.frames.lock().unwrap().clone()
     }
 }
 
-async fn serve(
-    endpoint: Endpoint,
-    manner: Manner,
-    appliance: Arc<Mutex<Appliance>>,
-    frames: Arc<Mutex<Vec<Vec<u8>>>>,
-    made: mpsc::Sender<Connection>,
-) {
+async fn serve(endpoint: Endpoint, manner: Manner, scene: Scene, made: mpsc::Sender<Connection>) {
     while let Some(incoming) = endpoint.accept().await {
         let Ok(connection) = incoming.await else { continue };
         made.try_send(connection.clone()).unwrap();
-        tokio::spawn(serve_connection(connection, manner, appliance.clone(), frames.clone()));
+        tokio::spawn(serve_connection(connection, manner, scene.clone()));
     }
 }
 
-async fn serve_connection(
-    connection: Connection,
-    manner: Manner,
-    appliance: Arc<Mutex<Appliance>>,
-    frames: Arc<Mutex<Vec<Vec<u8>>>>,
-) {
+async fn serve_connection(connection: Connection, manner: Manner, (appliance, frames, go_on): Scene) {
     while let Ok((mut send, mut receive)) = connection.accept_bi().await {
         let frame = receive.read_to_end(MAX_FRAME_BYTES).await.unwrap();
         let before = frames.lock().unwrap().len();
@@ -174,10 +180,18 @@ async fn serve_connection(
                 append_refused(Refusal::ShuttingDown, &mut reply);
                 answer(&mut send, &reply).await;
             }
-            Manner::ResetFirst(count) if before < count => send.reset(code(Refusal::ShuttingDown)).unwrap(),
+            Manner::ResetFirst(count, refusal) if before < count => send.reset(code(refusal)).unwrap(),
+            Manner::SayWaiting | Manner::HoldWaiting => {
+                if matches!(manner, Manner::HoldWaiting) {
+                    go_on.notified().await;
+                }
+                let mut reply = Vec::new();
+                append_refused(Refusal::Queued, &mut reply);
+                answer(&mut send, &reply).await;
+            }
             Manner::TurnAway => connection.close(code(Refusal::Unauthenticated), b"not enrolled"),
             Manner::KeepSilent => drop(connection.closed().await),
-            Manner::DropFirst(_) | Manner::StopFirst(_) | Manner::ResetFirst(_) | Manner::Answer => {
+            Manner::DropFirst(_) | Manner::StopFirst(_) | Manner::ResetFirst(..) | Manner::Answer => {
                 let reply = appliance.lock().unwrap().answer(&frame, allow_once);
                 answer(&mut send, &reply).await;
             }
@@ -221,7 +235,7 @@ async fn batch_without_an_answer_is_asked_again_under_its_id() {
 
 #[tokio::test]
 async fn batch_that_a_stopping_appliance_refused_is_asked_again() {
-    for manner in [Manner::StopFirst(1), Manner::ResetFirst(1)] {
+    for manner in [Manner::StopFirst(1), Manner::ResetFirst(1, Refusal::ShuttingDown)] {
         let server = Server::start(manner);
         let client = Client::connect(&server.config()).await.unwrap();
         assert!(client.preauthorize(&[cancel("#W1")]).await.unwrap().all_allowed());

@@ -20,6 +20,8 @@ mod intent;
 mod notices;
 #[cfg(feature = "break-glass")]
 mod office;
+#[cfg(feature = "network")]
+mod waiting;
 mod wallet;
 #[cfg(feature = "break-glass")]
 mod warrants;

@@ -159,6 +159,8 @@ async fn forked_log_is_told_loudly_and_asked_no_more() {
         assert_eq!((fork.known, fork.said), (known, said));
         let refused = scene.client.preauthorize(&[cancel("#W2")]).await.unwrap_err();
         assert!(matches!(&refused, ClientError::Forked(told) if **told == fork), "{refused}");
+        let waited = timeout(PATIENCE, scene.notices.standing_where(|_| true)).await.unwrap();
+        assert_eq!(waited, None, "no standing is believed any more, nor waited for");
         assert!(refused.to_string().contains(text) && !refused.can_be_repeated(), "{refused}");
         let both = [&known, &said].map(|signed| {
             let trust = scene.server.appliance.lock().unwrap().trust();
