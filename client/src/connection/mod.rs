@@ -4,6 +4,7 @@
 //! nothing twice. Asking again is bounded by a deadline, with pauses that grow. An answer is never asked for
 //! again, unless it says that the appliance is stopping. No 0-RTT and no session resumption: the appliance looks at the certificate each time.
 
+mod addresses;
 mod config;
 mod error;
 mod heard;
@@ -20,7 +21,7 @@ use std::time::Duration;
 use assent_proto::limits::MAX_REPLY_BYTES;
 use assent_proto::refusal::Refusal;
 use assent_proto::wire::{Reply, TraceContext};
-use quinn::{Connection, ReadError, ReadToEndError, VarInt, WriteError};
+use quinn::{Connection, ReadError, ReadToEndError, WriteError};
 use tokio::time::{sleep, timeout};
 
 pub use self::config::{Config, ConfigError};
@@ -44,12 +45,13 @@ pub struct Client {
 }
 
 impl Client {
-    /// Connects. Certificates that do not read, an appliance that does not answer or does not know us are told here.
+    /// Connects. Certificates that do not read, an appliance that does not answer, and one whose certificate we do not take are
+    /// told here; one that does not know us often only when it is first asked, as TLS 1.3 has it.
     ///
     /// # Errors
     /// [`ClientError`].
     pub async fn connect(config: &Config) -> Result<Self, ClientError> {
-        let shared = Arc::new(Shared::begin(config).await?);
+        let shared = Arc::new(Shared::begin(config)?);
         shared.connected().await?;
         Ok(Self { shared, listening: OnceLock::new() })
     }
@@ -187,8 +189,7 @@ impl Client {
     pub async fn close(self) {
         // Whoever still listened would connect anew.
         drop(self.listening);
-        self.shared.endpoint.close(VarInt::from_u32(0), b"done");
-        self.shared.endpoint.wait_idle().await;
+        self.shared.sockets.close().await;
     }
 }
 

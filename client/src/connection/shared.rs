@@ -3,15 +3,16 @@
 //! It decides nothing on what passes over it, and does not try again by itself: who asks or listens does, each with its
 //! own pauses.
 
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 
 #[cfg(feature = "break-glass")]
 use assent_proto::number::Timestamp;
-use quinn::{Connection, Endpoint};
+use quinn::Connection;
 use tokio::runtime::Handle;
 use tokio::sync::{Mutex, Notify};
-use tokio::time::timeout;
+use tokio::time::Instant;
 
+use super::addresses::{Sockets, first_that_serves, resolve};
 use super::config::Config;
 use super::error::ClientError;
 use super::tls;
@@ -24,7 +25,7 @@ use crate::warrant::{AcceptError, Held, Warrant};
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) config: Config,
-    pub(super) endpoint: Endpoint,
+    pub(super) sockets: Sockets,
     /// Where tasks of this client run.
     pub(super) runtime: Handle,
     /// Told when a connection that lives on is given up.
@@ -33,29 +34,29 @@ pub(super) struct Shared {
     #[cfg(feature = "break-glass")]
     held: Held,
     /// Held while connecting, so that tasks which find it broken connect once, not once each.
-    connection: Mutex<Option<Connection>>,
+    line: Mutex<Line>,
+}
+
+/// The live connection, where there is one, and where the last one led.
+#[derive(Debug, Default)]
+struct Line {
+    connection: Option<Connection>,
+    reached: Option<SocketAddr>,
 }
 
 impl Shared {
-    /// Reads the certificates and opens a socket; connects to nobody yet.
-    pub(super) async fn begin(config: &Config) -> Result<Self, ClientError> {
+    /// Reads the certificates; connects to nobody yet. Within a runtime, which is the client's from here on.
+    pub(super) fn begin(config: &Config) -> Result<Self, ClientError> {
         let tls = tls::client_config(config).map_err(ClientError::Config)?;
-        let remote = resolve(&config.addr).await?;
-        let any: SocketAddr = if remote.is_ipv6() {
-            (Ipv6Addr::UNSPECIFIED, 0).into()
-        } else {
-            (Ipv4Addr::UNSPECIFIED, 0).into()
-        };
-        let endpoint = Endpoint::client(any).map_err(ClientError::Socket)?;
         Ok(Self {
             config: config.clone(),
-            endpoint,
+            sockets: Sockets::default(),
             runtime: Handle::current(),
             forgotten: Notify::new(),
             tls,
             #[cfg(feature = "break-glass")]
             held: Held::default(),
-            connection: Mutex::new(None),
+            line: Mutex::default(),
         })
     }
 
@@ -86,38 +87,39 @@ impl Shared {
 
     /// Makes the next attempt connect anew. The connection ends when the last batch on it does.
     pub(super) async fn forget(&self, connection: &Connection) {
-        let mut held = self.connection.lock().await;
-        if held.as_ref().is_some_and(|held| held.stable_id() == connection.stable_id()) {
-            *held = None;
+        let mut line = self.line.lock().await;
+        if line.connection.as_ref().is_some_and(|held| held.stable_id() == connection.stable_id()) {
+            line.connection = None;
             self.forgotten.notify_waiters();
         }
     }
 
     /// The live connection, or a new one.
     pub(super) async fn connected(&self) -> Result<Connection, ClientError> {
-        let mut held = self.connection.lock().await;
-        if let Some(live) = held.as_ref().filter(|connection| connection.close_reason().is_none()) {
+        let mut line = self.line.lock().await;
+        if let Some(live) = line.connection.as_ref().filter(|held| held.close_reason().is_none()) {
             return Ok(live.clone());
         }
-        *held = None;
-        let remote = resolve(&self.config.addr).await?;
-        let connecting = self
-            .endpoint
-            .connect_with(self.tls.clone(), remote, &self.config.server_name)
-            .map_err(|error| ClientError::Endpoint(error.to_string()))?;
-        let no_answer =
-            || ClientError::NoAnswer { addr: self.config.addr.clone(), waited: self.config.connect_timeout };
-        let connection = timeout(self.config.connect_timeout, connecting)
-            .await
-            .map_err(|_| no_answer())?
-            .map_err(|reason| ClientError::of_connection(&self.config.addr, reason))?;
-        *held = Some(connection.clone());
+        line.connection = None;
+        let Config { addr, connect_timeout, .. } = &self.config;
+        let span = (Instant::now(), *connect_timeout);
+        let mut addresses = resolve(addr, *connect_timeout).await?;
+        // Where it was last it is most likely again.
+        addresses.sort_by_key(|address| line.reached != Some(*address));
+        let no_answer = || ClientError::NoAnswer { addr: addr.clone(), waited: *connect_timeout };
+        let connection =
+            first_that_serves(&addresses, span, |remote| self.attempt(remote), no_answer).await?;
+        line.reached = Some(connection.remote_address());
+        line.connection = Some(connection.clone());
         Ok(connection)
     }
-}
 
-async fn resolve(addr: &str) -> Result<SocketAddr, ClientError> {
-    let unresolved = |source| ClientError::Resolve { addr: addr.to_owned(), source };
-    let mut found = tokio::net::lookup_host(addr).await.map_err(unresolved)?;
-    found.next().ok_or_else(|| unresolved(std::io::ErrorKind::NotFound.into()))
+    /// One attempt to connect, to this address.
+    async fn attempt(&self, remote: SocketAddr) -> Result<Connection, ClientError> {
+        let socket = self.sockets.toward(remote, &self.runtime)?;
+        let connecting = socket
+            .connect_with(self.tls.clone(), remote, &self.config.server_name)
+            .map_err(|error| ClientError::Endpoint(error.to_string()))?;
+        connecting.await.map_err(|reason| ClientError::of_connection(&self.config.addr, reason))
+    }
 }
