@@ -1,6 +1,6 @@
 //! Spent uses: a token is admitted at most as often as it allows.
 //!
-//! Remembers leaf indices until their window and the clock skew are past, so a bounded memory is enough. A false positive
+//! Remembers leaf indices until their window and the most clock skew that anybody forgives are past, so a bounded memory is enough. A false positive
 //! refuses an honest retry; a false negative acts twice. We accept the first, never the second: when the memory is full we
 //! refuse, we do not evict; what may have been spent before the memory began, or has been forgotten, is refused.
 //!

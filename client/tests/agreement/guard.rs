@@ -80,6 +80,88 @@ fn another_intent_audience_or_principal_is_refused() {
 }
 
 #[test]
+fn token_of_another_than_who_asks_is_refused() {
+    let mut appliance = Appliance::with_log_of(20);
+    let outcomes = appliance.ask(&[cancel("#W1")], allow_once);
+    let (retail, other) = ("spiffe://test/agent/retail", "spiffe://test/agent/other");
+    let admit = |guard: &Guard, principal: &str, now| {
+        guard.admit_for(token(&outcomes), &cancel("#W1"), principal, now).map(drop)
+    };
+    let here = guard(&appliance);
+    let is = |admitted: Result<(), AdmitError>, error| matches!(admitted, Err(AdmitError::Verify(told)) if told == error);
+    assert!(is(admit(&here, other, NOON), VerifyError::Principal));
+    assert!(admit(&here, retail, NOON).is_ok(), "nothing was spent for another");
+    for (accepted, asks) in [(other, other), (other, retail), (retail, other)] {
+        let principal = Some(accepted.to_owned());
+        let one = guard(&appliance).accepting(Acceptance { principal, ..Acceptance::default() });
+        // The principal is looked at before the window is.
+        assert!(is(admit(&one, asks, NOON.minus_ms(9000)), VerifyError::Principal), "{accepted} {asks}");
+    }
+    let principal = Some(retail.to_owned());
+    let one = guard(&appliance).accepting(Acceptance { principal, ..Acceptance::default() });
+    assert!(admit(&one, retail, NOON).is_ok());
+}
+
+#[test]
+fn new_trust_takes_the_place_of_the_old_and_nothing_else_is_forgotten() {
+    let mut first = Appliance::with_log_of(20);
+    let mut second = Appliance::with_key(8);
+    let (old, new) = (first.ask(&[cancel("#W1")], allow_once), second.ask(&[cancel("#W1")], allow_once));
+    let guard = guard(&first);
+    assert!(guard.admit(token(&old), &cancel("#W1"), NOON).is_ok());
+    assert_eq!(refusal(&guard, token(&new), &cancel("#W1"), NOON), VerifyError::UntrustedKey);
+    guard.heed(&first.standing(3));
+    guard.trusting(second.trust());
+    assert_eq!(refusal(&guard, token(&old), &cancel("#W1"), NOON), VerifyError::UntrustedKey);
+    assert!(guard.admit(token(&new), &cancel("#W1"), NOON).is_ok());
+    guard.trusting(first.trust());
+    let again = guard.admit(token(&old), &cancel("#W1"), NOON);
+    assert!(matches!(again, Err(AdmitError::Spend(SpendError::AlreadySpent { .. }))), "{again:?}");
+    first.epoch = Epoch(2);
+    let before = first.ask(&[cancel("#W2")], allow_once);
+    assert_eq!(refusal(&guard, token(&before), &cancel("#W2"), NOON), VerifyError::Epoch);
+}
+
+#[test]
+fn epoch_that_was_raised_holds_for_logs_that_are_trusted_later() {
+    let mut appliance = Appliance::with_log_of(20);
+    let outcomes = appliance.ask(&[cancel("#W1")], allow_once);
+    let other = SigningKey::from_bytes(&[8; 32]);
+    let other = VerifierKey::new("localhost/other/log/1", other.verifying_key().as_bytes()).unwrap();
+    let (not_before, not_after) = (Timestamp(0), Timestamp(u64::MAX));
+    let other = Trust::new(&[TrustedKey { key: other, not_before, not_after }]).unwrap();
+    for trusted_first in [other.clone(), appliance.trust()] {
+        let guard = Guard::with_spent(trusted_first, AUDIENCE, Spent::in_memory(Timestamp(0)));
+        guard.trusting(other.clone());
+        guard.heed(&appliance.standing(4));
+        guard.trusting(appliance.trust());
+        assert!(
+            guard.admit(token(&outcomes), &cancel("#W1"), NOON).is_ok(),
+            "it was not trusted when it said so"
+        );
+        guard.trusting(other.clone());
+        guard.raise_epoch(Epoch(4));
+        guard.trusting(appliance.trust());
+        assert_eq!(refusal(&guard, token(&outcomes), &cancel("#W1"), NOON), VerifyError::Epoch);
+    }
+}
+
+#[test]
+fn use_that_was_spent_without_skew_stays_spent_for_a_guard_with_some() {
+    let mut appliance = Appliance::with_log_of(20);
+    let first = appliance.ask(&[cancel("#W1")], allow_once);
+    appliance.now = NOON.plus_ms(1);
+    let second = appliance.ask(&[cancel("#W2")], allow_once);
+    let end = NOON.plus_ms(u64::from(WINDOW_S) * 1000);
+    let strict = guard(&appliance).accepting(Acceptance { skew: Duration::ZERO, ..Acceptance::default() });
+    assert!(strict.admit(token(&first), &cancel("#W1"), end).is_ok());
+    assert!(strict.admit(token(&second), &cancel("#W2"), end.plus_ms(1)).is_ok());
+    let lenient = strict.accepting(Acceptance::default());
+    let again = lenient.admit(token(&first), &cancel("#W1"), end.plus_ms(1));
+    assert!(matches!(again, Err(AdmitError::Spend(SpendError::AlreadySpent { uses: 1 }))), "{again:?}");
+}
+
+#[test]
 fn window_and_skew_bound_the_time() {
     let mut appliance = Appliance::with_log_of(20);
     let outcomes = appliance.ask(&[cancel("#W1")], allow_once);

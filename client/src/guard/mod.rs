@@ -6,9 +6,10 @@
 //! Whoever hears notices may tell the guard: what was revoked it refuses from then on, and a checkpoint that it knows ahead
 //! of its tokens saves them the signature check. A guard that is told nothing is as safe as it was.
 
-use std::collections::BTreeSet;
+mod believed;
+
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
 use assent_proto::codec::{self, CodecError};
@@ -21,6 +22,7 @@ pub use assent_proto::verify::VerifyError;
 use assent_proto::verify::{CheckpointCache, Expected, TrustedWarrant, verify, verify_checkpoint};
 use assent_proto::wire::{self, Notice, SignedCheckpoint};
 
+use self::believed::Believed;
 use crate::clock;
 use crate::encoding;
 use crate::intent::{Intent, IntentError};
@@ -33,7 +35,8 @@ use crate::warrant::{AcceptError, Held, Warrant};
 /// What an executor accepts beyond what every token must be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Acceptance {
-    /// The only agent whose tokens are accepted; none: any.
+    /// The only agent whose tokens are accepted; none: any. Who serves several and knows which of them asks says so with
+    /// [`Guard::admit_for`].
     pub principal: Option<String>,
     /// The longest window that is accepted.
     pub window_cap: Duration,
@@ -84,11 +87,12 @@ impl AdmitError {
 /// Admits acts under tokens. One guard serves all threads of an executor.
 #[derive(Debug)]
 pub struct Guard {
-    trust: Trust,
+    /// Taken out for each token, so that a new trust waits for no admission.
+    believed: RwLock<Arc<Believed>>,
+    /// What was said of whatever log: it holds for those that are trusted later, too.
+    lowest_of_all: AtomicU64,
     audience: String,
     acceptance: Acceptance,
-    /// One for each log of the trust, so that one log's trips say nothing of another's tokens.
-    lowest_epochs: Vec<(&'static str, AtomicU64)>,
     spent: Spent,
     #[cfg(feature = "break-glass")]
     held: Held,
@@ -108,10 +112,9 @@ impl Guard {
 
     /// A guard with that memory of spent uses.
     pub fn with_spent(trust: Trust, audience: impl Into<String>, spent: Spent) -> Self {
-        let origins: BTreeSet<&'static str> = trust.keys().iter().map(|trusted| trusted.key.name()).collect();
         Self {
-            lowest_epochs: origins.into_iter().map(|origin| (origin, AtomicU64::new(0))).collect(),
-            trust,
+            believed: RwLock::new(Arc::new(Believed::new(trust))),
+            lowest_of_all: AtomicU64::new(0),
             audience: audience.into(),
             acceptance: Acceptance::default(),
             spent,
@@ -127,19 +130,35 @@ impl Guard {
         Self { acceptance, ..self }
     }
 
+    /// From here on believes this trust in place of the one before, as when its file was written anew. What is spent stays so,
+    /// no lowest epoch is lowered, and a warrant counts on while a key that is trusted signed for its charter.
+    ///
+    /// Threads that are admitting meanwhile go by the one or the other.
+    pub fn trusting(&self, trust: Trust) {
+        let mut believed = self.believed.write().unwrap_or_else(PoisonError::into_inner);
+        let lowest = Epoch(self.lowest_of_all.load(Ordering::SeqCst));
+        *believed = Arc::new(believed.trusting(trust, lowest));
+    }
+
+    /// What is believed now. A thread that panicked has left it whole.
+    fn believed(&self) -> Arc<Believed> {
+        Arc::clone(&self.believed.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
     /// From here on refuses tokens of lower epochs, of whatever log: what was decided before a trip. It is never lowered.
     pub fn raise_epoch(&self, lowest: Epoch) {
-        for (_, epoch) in &self.lowest_epochs {
-            epoch.fetch_max(lowest.0, Ordering::SeqCst);
-        }
+        // Before the logs are looked up: one that comes to be trusted meanwhile begins with it.
+        self.lowest_of_all.fetch_max(lowest.0, Ordering::SeqCst);
+        self.believed().raise(|_| true, lowest);
     }
 
     /// From here on refuses the tokens of that log that were revoked. What a log says that is not trusted changes nothing.
     ///
     /// That the boundary is closed changes nothing either: a token that verifies was in the log before it closed.
     pub fn heed(&self, standing: &Standing) {
-        for (_, epoch) in self.lowest_epochs.iter().filter(|(origin, _)| *origin == standing.origin) {
-            epoch.fetch_max(standing.lowest_epoch.0, Ordering::SeqCst);
+        let believed = self.believed();
+        if believed.holds(&standing.origin) {
+            believed.raise(|origin| origin == standing.origin, standing.lowest_epoch);
         }
     }
 
@@ -148,7 +167,7 @@ impl Guard {
     /// # Errors
     /// [`VerifyError::UntrustedKey`], [`VerifyError::Signature`]: then nothing has changed.
     pub fn remember(&self, checkpoint: &SignedCheckpoint, now: Timestamp) -> Result<(), VerifyError> {
-        verify_checkpoint(checkpoint, self.trust.keys(), now, &mut self.cache()).map(drop)
+        verify_checkpoint(checkpoint, self.believed().trust.keys(), now, &mut self.cache()).map(drop)
     }
 
     /// Heeds and remembers what stands in a file of notices, such as [`to_bytes`](crate::notice::to_bytes) makes. Checkpoints
@@ -179,38 +198,26 @@ impl Guard {
         if !self.acceptance.break_glass {
             return Err(AcceptError::NotAccepted);
         }
-        if !warrant.is_vouched_for_by(self.trust.keys()) {
+        if !warrant.is_vouched_for_by(self.believed().trust.keys()) {
             return Err(AcceptError::Untrusted);
         }
         self.held.accept(warrant, now)
     }
 
-    /// Lends the warrants that may count.
+    /// Lends the warrants that may count: those that this trust vouches for.
     #[cfg(feature = "break-glass")]
-    fn with_warrants<R>(&self, lent: impl FnOnce(&[TrustedWarrant<'_>]) -> R) -> R {
+    fn with_warrants<R>(&self, trust: &Trust, lent: impl FnOnce(&[TrustedWarrant<'_>]) -> R) -> R {
         let held = if self.acceptance.break_glass { self.held.all() } else { Vec::new() };
-        let trusted: Vec<_> = held.iter().filter_map(|warrant| warrant.trusted()).collect();
+        let vouched = held.iter().filter(|warrant| warrant.is_vouched_for_by(trust.keys()));
+        let trusted: Vec<_> = vouched.filter_map(|warrant| warrant.trusted()).collect();
         lent(&trusted)
     }
 
     /// Without the feature there are none.
     #[cfg(not(feature = "break-glass"))]
     #[expect(clippy::unused_self, reason = "with the feature it holds some")]
-    fn with_warrants<R>(&self, lent: impl FnOnce(&[TrustedWarrant<'_>]) -> R) -> R {
+    fn with_warrants<R>(&self, _: &Trust, lent: impl FnOnce(&[TrustedWarrant<'_>]) -> R) -> R {
         lent(&[])
-    }
-
-    /// The lowest epoch of the log that the token is of. Should keys of several logs share its key ID, the highest counts.
-    fn lowest_epoch(&self, token: &[u8], warrants: &[TrustedWarrant<'_>]) -> Epoch {
-        let Ok(token) = UnverifiedToken::parse(token) else { return Epoch(0) };
-        let named = |origin: &str| {
-            let mut keys = self.trust.keys().iter().map(|trusted| (trusted.key, trusted.key.name()));
-            let mut under = warrants.iter().map(|warrant| (warrant.key, warrant.origin));
-            keys.any(|(key, of)| key.id() == token.key_id && of == origin)
-                || under.any(|(key, of)| key.id() == token.key_id && of == origin)
-        };
-        let lowest = self.lowest_epochs.iter().filter(|(origin, _)| named(origin));
-        Epoch(lowest.map(|(_, epoch)| epoch.load(Ordering::SeqCst)).max().unwrap_or_default())
     }
 
     /// A cache that a panicking thread left behind holds verified checkpoints only.
@@ -228,11 +235,22 @@ impl Guard {
         intent: &Intent,
         now: Timestamp,
     ) -> Result<Admitted<'t>, AdmitError> {
-        let mut bytes = Vec::with_capacity(256);
-        let end = encoding::append_intent(intent, &mut bytes).map_err(AdmitError::Intent)?;
-        let act = bytes.get(..end).ok_or(CodecError::Truncated).and_then(Act::parse);
-        let act = act.map_err(|error| AdmitError::Intent(IntentError::Encoding(error)))?;
-        self.admit_act(token, &act, now)
+        with_act(intent, |act| self.admit_act(token, act, now))
+    }
+
+    /// As [`Guard::admit`], where it is known who asks: this principal, a SPIFFE ID such as a client certificate names. A token
+    /// of another is refused with [`VerifyError::Principal`], and so is everybody but the one that the acceptance names, where it does.
+    ///
+    /// # Errors
+    /// [`AdmitError`]: then there must be no act.
+    pub fn admit_for<'t>(
+        &self,
+        token: &'t [u8],
+        intent: &Intent,
+        principal: &str,
+        now: Timestamp,
+    ) -> Result<Admitted<'t>, AdmitError> {
+        with_act(intent, |act| self.admit_known(token, act, Some(principal), now))
     }
 
     /// As [`Guard::admit`], for an act that is encoded already.
@@ -245,41 +263,69 @@ impl Guard {
         act: &Act<'_>,
         now: Timestamp,
     ) -> Result<Admitted<'t>, AdmitError> {
-        let index = self.with_warrants(|warrants| self.spend_one(token, act, now, warrants))?;
+        self.admit_known(token, act, None, now)
+    }
+
+    fn admit_known<'t>(
+        &self,
+        token: &'t [u8],
+        act: &Act<'_>,
+        principal: Option<&str>,
+        now: Timestamp,
+    ) -> Result<Admitted<'t>, AdmitError> {
+        let believed = self.believed();
+        let index = self.with_warrants(&believed.trust, |warrants| {
+            let expected = Expected {
+                keys: believed.trust.keys(),
+                audience: &self.audience,
+                act,
+                principal: self.principal_of(token, principal),
+                now,
+                skew_ms: milliseconds(self.acceptance.skew).min(MAX_SKEW_MS),
+                window_cap_ms: milliseconds(self.acceptance.window_cap),
+                lowest_epoch: believed.lowest_epoch(token, warrants),
+                break_glass: self.acceptance.break_glass,
+                warrants,
+            };
+            self.spend_one(token, &expected)
+        })?;
         let claims = claims_of(token).map_err(|_| AdmitError::Verify(VerifyError::Body))?;
         Ok(Admitted { claims, index })
     }
 
-    /// Verifies, and spends one use: of the token at this index.
-    fn spend_one(
-        &self,
-        token: &[u8],
-        act: &Act<'_>,
-        now: Timestamp,
-        warrants: &[TrustedWarrant<'_>],
-    ) -> Result<LeafIndex, AdmitError> {
-        let skew_ms = milliseconds(self.acceptance.skew).min(MAX_SKEW_MS);
-        let expected = Expected {
-            keys: self.trust.keys(),
-            audience: &self.audience,
-            act,
-            principal: self.acceptance.principal.as_deref(),
-            now,
-            skew_ms,
-            window_cap_ms: milliseconds(self.acceptance.window_cap),
-            lowest_epoch: self.lowest_epoch(token, warrants),
-            break_glass: self.acceptance.break_glass,
-            warrants,
+    /// Whose token it must be: where two say so, the one whose it is not, if there is one.
+    fn principal_of<'p>(&'p self, token: &[u8], known: Option<&'p str>) -> Option<&'p str> {
+        let (Some(accepted), Some(known)) = (self.acceptance.principal.as_deref(), known) else {
+            return known.or(self.acceptance.principal.as_deref());
         };
-        let verified = verify(token, &expected, &mut self.cache()).map_err(AdmitError::Verify)?;
+        let is_known = claims_of(token).is_ok_and(|claims| claims.principal == known);
+        Some(if is_known { accepted } else { known })
+    }
+
+    /// Verifies, and spends one use: of the token at this index.
+    fn spend_one(&self, token: &[u8], expected: &Expected<'_>) -> Result<LeafIndex, AdmitError> {
+        let verified = verify(token, expected, &mut self.cache()).map_err(AdmitError::Verify)?;
         let (origin, index) = verified.identity();
         let claims = verified.claims();
-        let until = claims.not_after.plus_ms(skew_ms);
-        let warrant = warrant_use(claims.grounds, origin, warrants, skew_ms).map_err(AdmitError::Verify)?;
+        // With the most skew that any acceptance forgives: the next one may forgive more than this.
+        let until = claims.not_after.plus_ms(MAX_SKEW_MS);
+        let warrant = warrant_use(claims.grounds, origin, expected.warrants).map_err(AdmitError::Verify)?;
         let one = Use { origin, index, decided: claims.time, until, uses: claims.uses, warrant };
-        self.spent.spend(&one, now).map_err(AdmitError::Spend)?;
+        self.spent.spend(&one, expected.now).map_err(AdmitError::Spend)?;
         Ok(index)
     }
+}
+
+/// Lends what is about to be done as it is encoded.
+fn with_act<R>(
+    intent: &Intent,
+    lent: impl FnOnce(&Act<'_>) -> Result<R, AdmitError>,
+) -> Result<R, AdmitError> {
+    let mut bytes = Vec::with_capacity(256);
+    let end = encoding::append_intent(intent, &mut bytes).map_err(AdmitError::Intent)?;
+    let act = bytes.get(..end).ok_or(CodecError::Truncated).and_then(Act::parse);
+    let act = act.map_err(|error| AdmitError::Intent(IntentError::Encoding(error)))?;
+    lent(&act)
 }
 
 /// Which use of a warrant a verified token is.
@@ -287,14 +333,13 @@ fn warrant_use(
     grounds: Grounds,
     origin: &str,
     warrants: &[TrustedWarrant<'_>],
-    skew_ms: u64,
 ) -> Result<Option<WarrantUse>, VerifyError> {
     let Grounds::Warrant { leaf, number } = grounds else {
         return Ok(None);
     };
     let known = warrants.iter().find(|warrant| warrant.origin == origin && warrant.leaf == leaf);
     let TrustedWarrant { key, not_before, not_after, .. } = known.ok_or(VerifyError::Warrant)?;
-    let (began, until) = (*not_before, not_after.plus_ms(skew_ms));
+    let (began, until) = (*not_before, not_after.plus_ms(MAX_SKEW_MS));
     Ok(Some(WarrantUse { key: *key.key().as_bytes(), number, began, until }))
 }
 
