@@ -4,6 +4,7 @@
 //! Run it against `assent dev`, whose output names the four variables that `Config::from_env` reads. Take its HSM away
 //! (`firmware-sim --dir DIR/hsm/simulator inject remove`), run it, bring the HSM back (`... clear`), and watch.
 
+use std::collections::VecDeque;
 use std::path::Path;
 
 use assent_client::{Client, Config, Intent, OnUnavailable, Outcome, Outcomes, Ticket, Uid};
@@ -28,17 +29,30 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         let outcomes = client.preauthorize(&intents).await?;
         show(&outcomes);
         // Before anything else: a ticket that is written down survives this process.
-        let lines: String = outcomes.tickets().iter().map(|ticket| format!("{ticket}\n")).collect();
-        std::fs::write(TICKETS, lines)?;
+        write_down(&outcomes.tickets())?;
     }
-    for line in std::fs::read_to_string(TICKETS)?.lines() {
-        let ticket: Ticket = line.parse()?;
+    let lines = std::fs::read_to_string(TICKETS)?;
+    let mut tickets: VecDeque<Ticket> = lines.lines().map(str::parse).collect::<Result<_, _>>()?;
+    while let Some(ticket) = tickets.front() {
         println!("ticket {} waits until {} at the latest", ticket.id(), ticket.until());
-        show(&client.wait(&ticket).await?);
+        let outcomes = client.wait(ticket).await?;
+        show(&outcomes);
+        // Some of it may wait anew, as for operators: under tickets of its own, which take the place of this one.
+        tickets.pop_front();
+        tickets.extend(outcomes.tickets());
+        write_down(tickets.make_contiguous())?;
     }
     std::fs::remove_file(TICKETS)?;
     client.close().await;
     Ok(())
+}
+
+/// Writes down what still waits, in place of what was written there before.
+fn write_down(tickets: &[Ticket]) -> std::io::Result<()> {
+    let lines: String = tickets.iter().map(|ticket| format!("{ticket}\n")).collect();
+    let beside = format!("{TICKETS}.new");
+    std::fs::write(&beside, lines)?;
+    std::fs::rename(beside, TICKETS)
 }
 
 /// Each outcome asks something else of an agent.

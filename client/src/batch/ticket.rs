@@ -64,7 +64,8 @@ impl Ticket {
         self.id().until()
     }
 
-    /// Where its intents stood in the batch that was answered with it.
+    /// Where its intents stood in the batch that was answered with it. A ticket that was read from a text, or made by
+    /// [`Ticket::new`], knows nothing of that batch: then they are counted from 0 in their own order.
     #[must_use]
     pub fn positions(&self) -> &[usize] {
         &self.positions

@@ -118,7 +118,7 @@ impl Kind {
     }
 }
 
-/// An entry, parsed. The kinds whose bodies come later in the product's life are refused until then.
+/// An entry, parsed. One of a kind that is not here is refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Entry<'a> {
