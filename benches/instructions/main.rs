@@ -7,7 +7,6 @@
 #![forbid(unsafe_code)]
 
 mod count;
-#[cfg(test)]
 mod record;
 #[path = "../src/sample.rs"]
 mod sample;

@@ -8,7 +8,9 @@ use std::hint::black_box;
 use anyhow::{Context as _, anyhow, ensure};
 use assent_compiler::{Bundle, Sources};
 use assent_evaluator::{Decision, Facts, Intent, Verdict, View};
-use cedar_policy::{Authorizer, Context, Entities, EntityUid, PolicySet, Request, Schema};
+use cedar_policy::{
+    Authorizer, Context, Decision as CedarDecision, Entities, EntityUid, PolicySet, Request, Schema,
+};
 
 use crate::figures::Run;
 use crate::measure::nanoseconds;
@@ -38,7 +40,7 @@ fn at(run: &mut Run, count: usize) -> anyhow::Result<()> {
     let theirs = cedar.authorizer.is_authorized(&cedar.request, &cedar.policies, &cedar.entities);
     let ours = classified.evaluate();
     ensure!(
-        (ours.cedar() == Decision::Allow) == (theirs.decision() == cedar_policy::Decision::Allow)
+        (ours.cedar() == Decision::Allow) == (theirs.decision() == CedarDecision::Allow)
             && ours.reasons().len() == theirs.diagnostics().reason().count()
             && theirs.diagnostics().errors().next().is_none(),
         "the evaluator decides otherwise than Cedar"
@@ -104,7 +106,7 @@ mod tests {
             reasons.sort_unstable();
             permits.sort_unstable();
             assert_eq!(reasons, permits, "{count}");
-            assert_eq!(told.decision(), cedar_policy::Decision::Allow, "{count}");
+            assert_eq!(told.decision(), CedarDecision::Allow, "{count}");
             assert_eq!(told.diagnostics().errors().count(), 0, "{count}");
             // Forbids without their last condition apply: all before it held, so it ran, too.
             let applies = Cedar::new(&text.lines().map(until_unless).collect::<String>()).unwrap();

@@ -4,6 +4,9 @@
 //! frame, the recorded answer, and the log's head. A test holds them against the rows of a store. redb's own pages are not in
 //! them: a bare commit writes those too.
 
+#[cfg(test)]
+mod stored;
+
 use appliance::log::store::{StoredCheckpoint, StoredHead};
 use appliance::log::{SignedCheckpoint, Unsigned};
 use assent_proto::codec;
@@ -81,7 +84,6 @@ mod tests {
     use assent_proto::tree::Range;
     use assent_proto::wire::BatchId;
     use ed25519_dalek::{Signer as _, SigningKey};
-    use redb::{Database, ReadableDatabase as _, ReadableTable as _, TableDefinition};
 
     use super::*;
 
@@ -167,20 +169,7 @@ mod tests {
     fn a_lone_round_is_counted_as_the_store_has_it() {
         let folder = tempfile::tempdir().unwrap();
         let token = fill(folder.path());
-        let store = Database::open(folder.path().join("log.redb")).unwrap();
-        let read = store.begin_read().unwrap();
-        let last = ROUNDS - 1;
-        let of_pieces = |name: &str| -> usize {
-            let table = read.open_table(TableDefinition::<(u64, u32), &[u8]>::new(name)).unwrap();
-            let rows = table.range((last, 0)..).unwrap();
-            rows.map(|row| PIECE_KEY_BYTES + row.unwrap().1.value().len()).sum()
-        };
-        let answers = read.open_table(TableDefinition::<[u8; 24], &[u8]>::new("answers")).unwrap();
-        let of_answers: usize =
-            answers.iter().unwrap().map(|row| BATCH_KEY_BYTES + row.unwrap().1.value().len()).sum();
-        let state = read.open_table(TableDefinition::<&str, &[u8]>::new("state")).unwrap();
-        let of_head = HEAD_KEY.len() + state.get(HEAD_KEY).unwrap().unwrap().value().len();
-        let stored = of_pieces("rounds") + of_pieces("requests") + of_answers + of_head;
+        let stored = stored::bytes_of(&folder.path().join("log.redb"), ROUNDS - 1).unwrap();
         assert_eq!(bytes_of_lone(&FRAME, &REPLY, &token).unwrap(), stored);
     }
 }
