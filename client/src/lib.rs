@@ -119,3 +119,8 @@ pub use crate::value::Value;
 pub use crate::wallet::Wallet;
 #[cfg(feature = "break-glass")]
 pub use crate::warrant::{AcceptError, Warrant, WarrantError};
+
+/// What the first page of the repository shows is compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;

@@ -43,7 +43,8 @@ impl Eve {
         let Options(options) = passkeys.begin_enrolment(token, now()).expect("options");
         let response = authenticator.create(&options).to_string();
         let line = passkeys.finish_enrolment(token, &response, now()).expect("a passkey").line;
-        let Options(options) = passkeys.begin_login(None, now()).expect("options");
+        let Options(options) =
+            passkeys.begin_login(None, std::net::Ipv4Addr::LOCALHOST.into(), now()).expect("options");
         let response = authenticator.get(&options).to_string();
         let LoggedIn { cookie, .. } = passkeys.finish_login(&response, now()).expect("a session");
         Self { passkeys, authenticator, cookie, line }

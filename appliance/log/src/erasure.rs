@@ -5,6 +5,7 @@
 //! does not overwrite the pages that it frees: they go when it uses them again.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use assent_proto::entry::{Entry, Hold};
 use assent_proto::number::LeafIndex;
@@ -12,7 +13,8 @@ use assent_proto::number::LeafIndex;
 use crate::disk::Disk;
 use crate::reader::Reader;
 use crate::store::{RequestRow, Snapshot, StoreError, StoredRequests, StoredVolume};
-use crate::{Fatal, Log, volume};
+use crate::volume::{self, VolumeRequests};
+use crate::{Fatal, Log};
 
 /// What the log calls the act: its statement names the principal in a line `principal ID`, and the reason.
 pub const ERASURE_ACT: &str = "erase";
@@ -50,9 +52,9 @@ pub struct Erased {
 }
 
 impl Erased {
-    const fn count(&mut self, frame: &[u8]) {
+    const fn count(&mut self, frame_bytes: usize) {
         self.requests += 1;
-        self.bytes += frame.len() as u64;
+        self.bytes += frame_bytes as u64;
     }
 
     const fn add(&mut self, other: Self) {
@@ -149,13 +151,14 @@ impl Erasure {
         let (disk, folder) = (&**store.disk(), store.volumes_folder());
         let stored = snapshot.volume(number)?;
         let Some(before) = stored.requests else { return Ok(()) };
-        let (mut kept, mut erased) = (Vec::new(), Erased::default());
-        for (first, frame) in volume::read_requests(disk, &folder, number, &stored)? {
-            let leaves = reader.leaves_at(snapshot, first.0..first.0.saturating_add(1))?;
-            if is_of(leaves.get(0), &self.principal)? {
-                erased.count(&frame);
-            } else {
-                kept.push(Ok((first, frame)));
+        let requests = Arc::new(VolumeRequests::read(disk, &folder, number, &stored)?);
+        let (mut goes, mut erased) = (Vec::with_capacity(requests.places.len()), Erased::default());
+        for place in &requests.places {
+            let leaves = reader.leaves_at(snapshot, place.first.0..place.first.0.saturating_add(1))?;
+            let is_theirs = is_of(leaves.get(0), &self.principal)?;
+            goes.push(is_theirs);
+            if is_theirs {
+                erased.count(place.length);
             }
         }
         if erased == Erased::default() {
@@ -167,7 +170,9 @@ impl Erasure {
         }
         let start = number << store.height();
         let edition = free_edition(disk, &folder, number, before.edition)?;
-        let requests = volume::write_requests(disk, &folder, number, edition, start, kept.into_iter())?;
+        let frames = requests.frames(disk, &(0..u64::MAX))?.zip(goes);
+        let kept = frames.filter_map(|(request, goes)| (!goes).then_some(request));
+        let requests = volume::write_requests(disk, &folder, number, edition, start, kept)?;
         self.volumes.push(Rewritten { number, of: before.edition, requests, erased });
         Ok(())
     }
@@ -200,7 +205,7 @@ impl Erasure {
             for (first, frame) in requests {
                 let place = first.0.checked_sub(stored.first.0).and_then(|place| usize::try_from(place).ok());
                 if is_of(place.and_then(|place| stored.leaves.get(place)), &self.principal)? {
-                    erased.count(&frame);
+                    erased.count(frame.len());
                 } else {
                     kept.push((first, frame));
                 }

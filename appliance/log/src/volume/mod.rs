@@ -27,7 +27,7 @@ use std::path::{Path, PathBuf};
 
 pub(crate) use checking::check_all;
 pub(crate) use reading::{RoundEnd, Volume};
-pub(crate) use requests::{Frames, VolumeRequests, read_requests};
+pub(crate) use requests::{Frames, VolumeRequests};
 pub(crate) use writing::{bind, rebind, write_requests};
 
 use crate::store::{Store, StoreError};

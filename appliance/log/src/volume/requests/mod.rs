@@ -188,16 +188,6 @@ impl DoubleEndedIterator for Frames {
     }
 }
 
-/// The requests of a volume, having checked their digest, all of them in memory: each with the index of its first entry.
-pub(crate) fn read_requests(
-    disk: &dyn Disk,
-    folder: &Path,
-    number: u64,
-    stored: &StoredVolume,
-) -> Result<Vec<(LeafIndex, Vec<u8>)>, StoreError> {
-    Arc::new(VolumeRequests::read(disk, folder, number, stored)?).frames(disk, &(0..u64::MAX))?.collect()
-}
-
 /// A file on its way through its digest: each byte is looked at as it was hashed.
 struct Pass<'f> {
     file: &'f dyn DiskFile,
