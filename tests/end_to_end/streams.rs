@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use assent_client::outcome::Outcome;
 use assent_proto::limits::MAX_BATCH_INTENTS;
 use assent_proto::refusal::Refusal;
 use assent_proto::wire::ALPN;
@@ -68,7 +69,8 @@ fn streams_beyond_what_all_may_have_are_reset_and_others_are_served() {
     assert!(kept.len() <= STREAMS, "{opened} opened, {} kept", kept.len());
     // Whoever has little is served while all that is full.
     let outcomes = other.preauthorize(&allowed_batch(MAX_BATCH_INTENTS));
-    assert_eq!(outcomes.tokens().count(), MAX_BATCH_INTENTS);
+    assert_eq!(outcomes.iter().count(), MAX_BATCH_INTENTS);
+    assert!(outcomes.iter().all(|outcome| matches!(outcome, Outcome::Denied(_))), "it is decided");
     drop((kept, connections, other));
     appliance.stop_and_verify_log();
 }

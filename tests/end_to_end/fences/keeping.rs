@@ -87,11 +87,11 @@ fn an_hsm_that_refuses_data_objects_is_told_of_once_and_gone_on_without() {
     appliance.wait_until_open();
     kept(&appliance, 1);
     appliance.stop_and_verify_log();
-    // Each attempt got as far as the entry of its re-arm: a log that says so is told that it did not open.
+    // An attempt got as far as the entry of its re-arm: a log that says so is told that it did not open.
     let [rearms, trips] = ["rearm", "trip"].map(|kind| entries(&appliance.config(), kind));
     let index = |entry: &serde_json::Value| entry["index"].as_u64().expect("an index");
     let rearms = rearms.get(started..).expect("no entry goes");
-    assert!(rearms.len() > 2, "{rearms:?}");
+    assert!(rearms.len() >= 2, "{rearms:?}");
     for between in rearms.windows(2) {
         let told = trips.iter().any(|trip| (index(&between[0])..index(&between[1])).contains(&index(trip)));
         assert!(told, "{between:?}, {trips:?}");
