@@ -7,8 +7,10 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use appliance::log::reader::Reader;
 use assent_client::batch::Batch;
 use assent_client::outcome::Outcome;
+use assent_proto::number::LeafIndex;
 use assent_proto::refusal::Refusal;
 use assent_proto::wire::Reply;
 use rustix::fs::FallocateFlags;
@@ -16,7 +18,7 @@ use rustix::fs::FallocateFlags;
 use super::load::{Load, copy_all};
 use super::{attentive, configure};
 use crate::support::agent::{Agent, allowed, batch_id};
-use crate::support::{Appliance, eventually};
+use crate::support::{Appliance, assent, eventually};
 
 pub(crate) const MIB: u64 = 1024 * 1024;
 /// The smallest piece of a file system.
@@ -153,6 +155,17 @@ fn is_refused_without_an_entry(appliance: &Appliance, agent: &Agent) {
     );
 }
 
+/// What goes without the entry that says so would be missed by nobody.
+fn nothing_is_erased(appliance: &Appliance) {
+    let order =
+        ["log", "erase", "--principal", "spiffe://assent.test/agent/retail-support", "--reason", "asked to"];
+    let (code, _, talk) = assent(Some(&appliance.config()), &order);
+    assert!(
+        code == 1 && talk.contains("nothing was erased, and no entry written: the disk"),
+        "{code} {talk}"
+    );
+}
+
 fn closes_in_time_and_opens_again(kind: Kind) {
     let lines = "low_water = \"16MiB\"\nreserve = \"10MiB\"";
     let Some((mut appliance, small)) = on_a_small_disk(kind, lines) else { return };
@@ -162,10 +175,11 @@ fn closes_in_time_and_opens_again(kind: Kind) {
     small.leave(14 * MIB);
     eventually("it closes below the low water", || (cause(&appliance)? == "disk_low").then_some(()));
     is_denied_with_an_entry(&appliance, &agent);
-    small.leave(7 * MIB);
-    is_refused_without_an_entry(&appliance, &agent);
-    small.leave(MIB);
-    is_refused_without_an_entry(&appliance, &agent);
+    for free in [7 * MIB, MIB] {
+        small.leave(free);
+        is_refused_without_an_entry(&appliance, &agent);
+        nothing_is_erased(&appliance);
+    }
     // Above the mark, but not by a quarter of it: it does not flap.
     small.leave(18 * MIB);
     is_denied_with_an_entry(&appliance, &agent);
@@ -184,7 +198,14 @@ fn closes_in_time_and_opens_again(kind: Kind) {
     appliance.wait_until_open();
     let report = appliance.stop_and_verify_log();
     assert!(report["kinds"]["trip"].as_u64() >= Some(1), "{report}");
-    drop(small);
+    assert_eq!(
+        report["kinds"]["operator"].as_u64().unwrap_or_default(),
+        0,
+        "nobody's order was carried out: {report}"
+    );
+    let reader = Reader::open(&appliance.log()).expect("the log opens");
+    assert!(reader.requests(LeafIndex(0)).expect("requests").count() > 0, "what was asked is there");
+    drop((reader, small));
 }
 
 fn without_marks_it_ends_and_loses_nothing(kind: Kind) {

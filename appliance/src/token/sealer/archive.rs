@@ -6,7 +6,6 @@ use assent_proto::note::VerifierKey;
 use tokio::sync::{OwnedMutexGuard, oneshot};
 
 use super::{Message, Sealer, SealerError, SealerHandle};
-use crate::token::operation::Operation;
 
 /// Volumes to let go of.
 #[derive(Debug)]
@@ -43,9 +42,7 @@ impl Sealer {
         }
         let named: String = numbers.iter().map(|number| format!("volume {number}\n")).collect();
         let statement = format!("{named}archive {to}\n");
-        let signatures = Vec::new();
-        let order = Operation::Operators { act: "archive", by: vec![by], statement, signatures };
-        if !self.write_down(order, key)? {
+        if !self.write_down(("archive", by, statement), key)? {
             let _ = done.send(false);
             return Ok(());
         }

@@ -13,7 +13,6 @@ use crate::identity::SpiffeId;
 use crate::limits::MAX_REASON_BYTES;
 use crate::log::store::StoreError;
 use crate::log::{ERASURE_ACT, Erasure};
-use crate::token::operation::Operation;
 
 /// What an operator orders.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -127,9 +126,7 @@ impl Sealer {
     pub(super) fn erase(&mut self, request: Request, key: &VerifierKey<'_>) -> Result<(), SealerError> {
         let Request { order: ErasureOrder { principal, reason }, by, erasure, answer, _alone } = request;
         let statement = format!("principal {principal}\nreason {reason}\n");
-        let signatures = Vec::new();
-        let order = Operation::Operators { act: ERASURE_ACT, by: vec![by], statement, signatures };
-        if self.look_for_room() < Room::Low || !self.write_down(order, key)? {
+        if self.look_for_room() < Room::Low || !self.write_down((ERASURE_ACT, by, statement), key)? {
             self.log.reader().give_up(erasure);
             let _ = answer.send(ErasureAnswer::Refused { reason: NO_ROOM.to_owned() });
             return Ok(());

@@ -36,34 +36,44 @@ impl Sealer {
         Ok(())
     }
 
-    /// Writes an act that somebody waits for in the next round; none: nothing was committed, and the act is forgotten, for
-    /// whoever waits is told that it was not written.
+    /// Writes an act that somebody waits for in the next round, and says where it stands; none: nothing was committed.
     pub(super) fn write_at_once(
         &mut self,
         act: Operation,
         key: &VerifierKey<'_>,
     ) -> Result<Option<LeafIndex>, SealerError> {
         self.acted = None;
-        self.operations.push(act);
-        self.turn(key)?;
-        self.operations.retain(|left| !matches!(left, Operation::BreakGlass(_) | Operation::Answered(_)));
+        let is_it = |left: &Operation| matches!(left, Operation::BreakGlass(_) | Operation::Answered(_));
+        self.write_or_forget(act, is_it, key)?;
         Ok(self.acted.take())
     }
 
-    /// Writes down what an operator orders, before it is done; false: nothing was committed, and the order is forgotten.
-    pub(super) fn write_down(
+    /// Writes an act in the next round; false: nothing was committed, and it is forgotten, for whoever waits is told that it
+    /// was not written. `is_it` knows it among what is left: a trip may have come to stand in front of it.
+    pub(super) fn write_or_forget(
         &mut self,
-        order: Operation,
+        act: Operation,
+        is_it: impl Fn(&Operation) -> bool,
         key: &VerifierKey<'_>,
     ) -> Result<bool, SealerError> {
-        let at = self.operations.len();
-        self.operations.push(order);
+        self.operations.push(act);
         self.turn(key)?;
-        // A commit has all of them, and what stays was not written; a trip that was noticed meanwhile stands behind it.
-        if self.operations.len() > at {
+        let left = self.operations.iter().rposition(is_it);
+        if let Some(at) = left {
             self.operations.remove(at);
-            return Ok(false);
         }
-        Ok(true)
+        Ok(left.is_none())
+    }
+
+    /// The same of what an operator orders, before it is done: an act of this name.
+    pub(super) fn write_down(
+        &mut self,
+        (act, by, statement): (&'static str, String, String),
+        key: &VerifierKey<'_>,
+    ) -> Result<bool, SealerError> {
+        let order = Operation::Operators { act, by: vec![by], statement, signatures: Vec::new() };
+        let is_it =
+            |left: &Operation| matches!(left, Operation::Operators { act: other, .. } if *other == act);
+        self.write_or_forget(order, is_it, key)
     }
 }
