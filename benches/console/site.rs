@@ -8,17 +8,22 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use appliance::clock::Stopwatch;
+use appliance::limits::{MAX_CONSOLE_STREAMS, MAX_CONSOLE_STREAMS_PER_OPERATOR};
 use serde_json::Value;
 
 use crate::FOLLOWERS;
 use crate::authenticator::Authenticator;
 use crate::support::{Appliance, Hsm, assent};
 
-/// An appliance with a console, and an operator who is logged in.
+/// As many as it takes for all pages that may follow.
+const OPERATORS: usize = MAX_CONSOLE_STREAMS / MAX_CONSOLE_STREAMS_PER_OPERATOR;
+
+/// An appliance with a console, and operators who are logged in.
 pub(crate) struct Site {
     pub(crate) appliance: Appliance,
     host: String,
-    cookie: String,
+    /// Of each, the session.
+    cookies: Vec<String>,
 }
 
 impl Site {
@@ -28,21 +33,23 @@ impl Site {
         let host = format!("localhost:{}", free.expect("a free port").port());
         let listen = host.replace("localhost", "127.0.0.1");
         let config = std::fs::read_to_string(appliance.config()).expect("the configuration");
-        let console = format!(
-            "[console]\nlisten = \"{listen}\"\norigin = \"http://{host}\"\n[[console.operator]]\nname = \"eve\"\nroles = [\"viewer\"]\n"
-        );
+        let mut console = format!("[console]\nlisten = \"{listen}\"\norigin = \"http://{host}\"\n");
+        for name in (0..OPERATORS).map(named) {
+            console.push_str(&format!("[[console.operator]]\nname = \"{name}\"\nroles = [\"viewer\"]\n"));
+        }
         let off = "[console]\nlisten = \"off\"\n";
         let config =
             if config.contains(off) { config.replace(off, &console) } else { format!("{config}\n{console}") };
         std::fs::write(appliance.config(), config).expect("a configuration");
         appliance.launch();
-        let mut site = Self { appliance, host, cookie: String::new() };
-        site.log_in();
+        let mut site = Self { appliance, host, cookies: Vec::new() };
+        site.cookies = (0..OPERATORS).map(|number| site.log_in(&named(number))).collect();
         site
     }
 
-    fn log_in(&mut self) {
-        let (code, out, talk) = assent(Some(&self.appliance.config()), &["operator", "invite", "eve"]);
+    /// Has an operator enrol a key and log in with it; gives the session.
+    fn log_in(&self, name: &str) -> String {
+        let (code, out, talk) = assent(Some(&self.appliance.config()), &["operator", "invite", name]);
         assert_eq!(code, 0, "{talk}");
         let path = out.trim().split_once(&self.host).expect("a link to the site").1.to_owned();
         let mut key = Authenticator::new(&format!("http://{}", self.host));
@@ -51,8 +58,7 @@ impl Site {
         let options = self.post("/login/begin", "{}").1;
         let (head, _) = self.post("/login/finish", &key.get(&options).to_string());
         let cookie = head.lines().find(|line| line.to_lowercase().starts_with("set-cookie: "));
-        let cookie = cookie.and_then(|line| line.get(12..)?.split(';').next()).expect("a session");
-        self.cookie = cookie.to_owned();
+        cookie.and_then(|line| line.get(12..)?.split(';').next()).expect("a session").to_owned()
     }
 
     fn send(&self, request: &str) -> TcpStream {
@@ -73,18 +79,24 @@ impl Site {
         (head.to_owned(), serde_json::from_str(body).expect("JSON"))
     }
 
-    pub(crate) fn asks(&self, path: &str, ends: &str) -> TcpStream {
-        let (host, cookie) = (&self.host, &self.cookie);
+    fn asks(&self, cookie: &str, path: &str, ends: &str) -> TcpStream {
+        let host = &self.host;
         self.send(&format!(
             "GET {path} HTTP/1.1\r\nHost: {host}\r\nCookie: {cookie}\r\nConnection: {ends}\r\n\r\n"
         ))
+    }
+
+    /// Has the page with this number follow. The appliance would leave the oldest pages of somebody who follows with more than his.
+    pub(crate) fn follows(&self, number: usize, page: &str) -> TcpStream {
+        let cookie = self.cookies.get(number / MAX_CONSOLE_STREAMS_PER_OPERATOR).expect("an operator");
+        self.asks(cookie, &format!("/events?page={page}"), "keep-alive")
     }
 
     /// How long a page takes, to its last byte.
     pub(crate) fn page(&self, path: &str) -> Duration {
         let watch = Stopwatch::start();
         let mut answer = Vec::new();
-        self.asks(path, "close").read_to_end(&mut answer).expect("an answer");
+        self.asks(&self.cookies[0], path, "close").read_to_end(&mut answer).expect("an answer");
         assert!(answer.starts_with(b"HTTP/1.1 200"), "{path}: {}", String::from_utf8_lossy(&answer));
         watch.elapsed()
     }
@@ -99,10 +111,15 @@ impl Site {
     }
 }
 
+fn named(number: usize) -> String {
+    format!("viewer-{number:02}")
+}
+
 /// Pages that follow, while it lives.
 pub(crate) struct Followers {
     threads: Vec<(TcpStream, JoinHandle<()>)>,
-    pub(crate) beats: Arc<AtomicU64>,
+    /// Of each, how many beats it heard.
+    beats: Vec<Arc<AtomicU64>>,
     pub(crate) bytes: Arc<AtomicU64>,
     /// The longest time between two beats of a page, in microseconds.
     pub(crate) longest_us: Arc<AtomicU64>,
@@ -110,12 +127,11 @@ pub(crate) struct Followers {
 
 impl Followers {
     pub(crate) fn of(site: &Site) -> Self {
-        let [beats, bytes, longest_us] = [(); 3].map(|()| Arc::new(AtomicU64::new(0)));
-        let follow = |number: usize| {
-            let page = ["overview", "queue", "holds", "evidence"][number % 4];
-            let stream = site.asks(&format!("/events?page={page}"), "keep-alive");
-            let (beats, bytes, longest_us) =
-                (Arc::clone(&beats), Arc::clone(&bytes), Arc::clone(&longest_us));
+        let [bytes, longest_us] = [(); 2].map(|()| Arc::new(AtomicU64::new(0)));
+        let beats: Vec<_> = (0..FOLLOWERS).map(|_| Arc::new(AtomicU64::new(0))).collect();
+        let follow = |(number, beats): (usize, &Arc<AtomicU64>)| {
+            let stream = site.follows(number, ["overview", "queue", "holds", "evidence"][number % 4]);
+            let (beats, bytes, longest_us) = (Arc::clone(beats), Arc::clone(&bytes), Arc::clone(&longest_us));
             let reader = stream.try_clone().expect("a second handle");
             let read = move || {
                 let mut last: Option<Stopwatch> = None;
@@ -132,8 +148,13 @@ impl Followers {
             };
             (stream, std::thread::Builder::new().spawn(read).expect("a thread"))
         };
-        let threads = (0..FOLLOWERS).map(follow).collect();
+        let threads = beats.iter().enumerate().map(follow).collect();
         Self { threads, beats, bytes, longest_us }
+    }
+
+    /// Beats that the page heard which heard fewest.
+    pub(crate) fn fewest_beats(&self) -> u64 {
+        self.beats.iter().map(|beats| beats.load(Ordering::Relaxed)).min().unwrap_or(0)
     }
 }
 
