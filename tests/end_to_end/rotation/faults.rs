@@ -2,6 +2,7 @@
 
 use std::process::Command;
 
+use assent_proto::hash::Hash;
 use rustix::process::{Signal, kill_process};
 
 use super::{announce, export, refused, rotate, signing};
@@ -100,7 +101,7 @@ fn new_signer_that_dies_later_is_armed_again_with_the_new_key() {
     still_releases(&appliance);
 }
 
-/// The ring's dates are the only part of it that no signature covers; here they are made older, as time would.
+/// No signature covers the ring's dates; here they are made older, as time would, and the file's digest with them.
 #[test]
 fn key_whose_last_tokens_are_over_is_retired_and_the_log_vouches_for_it() {
     const TWO_DAYS_MS: u64 = 2 * 24 * 60 * 60 * 1000;
@@ -114,7 +115,10 @@ fn key_whose_last_tokens_are_over_is_retired_and_the_log_vouches_for_it() {
     let since = since.expect("since when the new key signs");
     assert_eq!(over - since, 24 * 60 * 60 * 1000 + 2_000);
     let older = (since - TWO_DAYS_MS).to_string();
-    std::fs::write(&ring, text.replace(&since.to_string(), &older)).expect("the ring");
+    let (above, _) = text.rsplit_once("# digest: ").expect("a digest");
+    let above = above.replace(&since.to_string(), &older);
+    let digest = Hash::of_labelled(b"assent/keys/v1\0", [above.as_bytes()]);
+    std::fs::write(&ring, format!("{above}# digest: {digest}\n")).expect("the ring");
     appliance.launch();
     assert_eq!(export(&appliance, "trust.toml").keys().len(), 1, "an export leaves out what is over");
     super::done(&appliance, &["keys", "retire", "01"]);

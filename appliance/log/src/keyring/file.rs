@@ -1,8 +1,12 @@
 //! The ring's file, `log-N.keys.toml`: read whole, checked whole, written beside and renamed into place.
+//!
+//! Its last line is a digest of all above it. It keeps nobody out who can write the file; but of a retired key no signature is asked
+//! for any more, so a bit that rots in it would be noticed by nothing else.
 
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use assent_proto::hash::Hash;
 use assent_proto::note::VerifierKey;
 use assent_proto::number::{Timestamp, TreeSize};
 use serde::{Deserialize, Serialize};
@@ -15,6 +19,8 @@ use crate::limits::{MAX_RING_BYTES, MAX_RING_KEYS};
 const SCHEMA: &str = "assent.v1.keys";
 /// What its reader is told first.
 const HEAD: &str = "# The verifier keys of this log, the oldest first. The appliance is held to the last; it writes this file itself.\n";
+/// What the last line begins with; behind it are hexadecimal digits.
+pub(super) const DIGEST: &str = "# digest: ";
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -81,7 +87,8 @@ impl Keyring {
     pub(crate) fn save(&self, disk: &dyn Disk) -> Result<(), KeyringError> {
         let failed = |source| KeyringError::File { doing: "write", path: self.path.clone(), source };
         let body = toml::to_string(&self.file()).map_err(|error| failed(std::io::Error::other(error)))?;
-        disk.write_durably(&self.path, format!("{HEAD}{body}").as_bytes(), 0o600).map_err(failed)
+        let text = with_digest(&format!("{HEAD}{body}"));
+        disk.write_durably(&self.path, text.as_bytes(), 0o600).map_err(failed)
     }
 
     /// Writes the ring once more where its file may hold something else than what is in force.
@@ -119,7 +126,17 @@ impl Keyring {
     }
 }
 
+/// The ring's text with the line behind it that vouches for it.
+pub(super) fn with_digest(text: &str) -> String {
+    let digest = Hash::of_labelled(b"assent/keys/v1\0", [text.as_bytes()]);
+    format!("{text}{DIGEST}{}\n", crate::hex::hex(&digest.0))
+}
+
 fn parse(text: &str, path: &Path) -> Result<Keyring, String> {
+    let (above, _) = text.rsplit_once(DIGEST).ok_or("its last line is no digest of what stands above it")?;
+    if with_digest(above) != text {
+        return Err("it is not as it was written: its digest is another".to_owned());
+    }
     let file: File = toml::from_str(text).map_err(|error| error.message().to_owned())?;
     if file.schema != SCHEMA {
         return Err(format!("its schema is not `{SCHEMA}`"));

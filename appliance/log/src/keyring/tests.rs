@@ -41,6 +41,13 @@ impl Scratch {
         Keyring::load(&self.path("ring")).unwrap().unwrap()
     }
 
+    fn refuses_ring(&self, bytes: &[u8]) {
+        std::fs::write(self.path("ring"), bytes).unwrap();
+        let loaded = Keyring::load(&self.path("ring"));
+        let text = String::from_utf8_lossy(bytes);
+        assert!(matches!(loaded, Err(KeyringError::Malformed { .. })), "{text}");
+    }
+
     fn open(&self) -> Result<Log, OpenError> {
         Log::open(&self.path("log"), &self.path("fence"), self.ring())
     }
@@ -308,7 +315,8 @@ fn damaged_rings_are_refused() {
     Scratch::announce(&mut log, 2);
     append(&mut log, Some(2), &[1, 2]);
     drop(log);
-    let good = std::fs::read_to_string(scratch.path("ring")).unwrap();
+    let written = std::fs::read_to_string(scratch.path("ring")).unwrap();
+    let good = written.rsplit_once(file::DIGEST).unwrap().0;
     let cases = [
         good.replace("from_size = 4", "from_size = 0"),
         good.replace("from_size = 0", "from_size = 1"),
@@ -322,11 +330,16 @@ fn damaged_rings_are_refused() {
         String::new(),
         format!("schema = \"assent.v1.keys\"\norigin = \"{ORIGIN}\"\nkey = []\n"),
     ];
+    // Of all that the digest is right, so each is found out for what it says.
     for text in cases {
         assert_ne!(text, good);
-        std::fs::write(scratch.path("ring"), &text).unwrap();
-        let loaded = Keyring::load(&scratch.path("ring"));
-        assert!(matches!(loaded, Err(KeyringError::Malformed { .. })), "{text}");
+        scratch.refuses_ring(file::with_digest(&text).as_bytes());
+    }
+    scratch.refuses_ring(good.as_bytes());
+    for position in 0..written.len() {
+        let mut flipped = written.clone().into_bytes();
+        flipped[position] ^= 1 << (position % 8);
+        scratch.refuses_ring(&flipped);
     }
     let unknown = SignedCheckpoint {
         size: TreeSize(2),
@@ -335,6 +348,6 @@ fn damaged_rings_are_refused() {
         signature: [0; 64],
         successor: None,
     };
-    std::fs::write(scratch.path("ring"), good).unwrap();
+    std::fs::write(scratch.path("ring"), written).unwrap();
     assert!(!scratch.ring().verifies(&unknown));
 }
