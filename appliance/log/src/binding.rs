@@ -141,6 +141,13 @@ impl Binder {
     }
 }
 
+/// The thread holds the store, and with it the lock on the log's file: whoever let go of the log may open it again at once.
+impl Drop for Binder {
+    fn drop(&mut self) {
+        self.discard();
+    }
+}
+
 /// Lets everybody else go first, from here to the end of this thread: a thread may not take that back without privileges,
 /// which is why there is one for each volume. On Linux the "process" is the calling thread (setpriority(2), notes). Where it
 /// is refused, rounds wait a little longer.

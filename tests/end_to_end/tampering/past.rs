@@ -225,4 +225,8 @@ impl DiskFile for UnsyncedFile {
     fn try_lock(&self) -> std::io::Result<bool> {
         self.0.try_lock()
     }
+
+    fn unlock(&self) -> std::io::Result<()> {
+        self.0.unlock()
+    }
 }

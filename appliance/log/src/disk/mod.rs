@@ -100,11 +100,18 @@ pub trait DiskFile: Debug + Send + Sync {
     /// What the system says; then what was written may or may not be there, and syncing again would not tell.
     fn sync(&self) -> io::Result<()>;
 
-    /// Keeps others from the file until it is closed; false where another has it.
+    /// Keeps others from the file until it is unlocked or closed; false where another has it.
     ///
     /// # Errors
     /// What the system says.
     fn try_lock(&self) -> io::Result<bool>;
+
+    /// Lets others at the file again. Closing it does so too, but no sooner than in each process that was forked meanwhile and has not
+    /// begun its own program.
+    ///
+    /// # Errors
+    /// What the system says.
+    fn unlock(&self) -> io::Result<()>;
 }
 
 /// What the log makes of the door's primitives.

@@ -130,6 +130,10 @@ impl DiskFile for Overlay {
     fn try_lock(&self) -> io::Result<bool> {
         self.file.try_lock()
     }
+
+    fn unlock(&self) -> io::Result<()> {
+        self.file.unlock()
+    }
 }
 
 #[cfg(test)]

@@ -44,8 +44,11 @@ impl StorageBackend for Backend {
         if whole { self.0.try_lock().map_err(BackendError::Io) } else { Err(BackendError::Unsupported) }
     }
 
-    /// The lock goes with the file.
     fn unlock_range(&self, _: Bound<u64>, _: Bound<u64>) -> Result<(), BackendError> {
-        Ok(())
+        self.0.unlock().map_err(BackendError::Io)
+    }
+
+    fn close(&self) -> io::Result<()> {
+        self.0.unlock()
     }
 }

@@ -343,12 +343,17 @@ impl DiskFile for FakeFile {
         }
         Ok(free)
     }
+
+    fn unlock(&self) -> io::Result<()> {
+        if std::mem::take(&mut *self.locks.lock().unwrap_or_else(PoisonError::into_inner)) {
+            self.disk.state().inodes[self.file].locked = false;
+        }
+        Ok(())
+    }
 }
 
 impl Drop for FakeFile {
     fn drop(&mut self) {
-        if *self.locks.get_mut().unwrap_or_else(PoisonError::into_inner) {
-            self.disk.state().inodes[self.file].locked = false;
-        }
+        let _ = self.unlock();
     }
 }

@@ -99,6 +99,10 @@ impl DiskFile for OneFile {
     fn try_lock(&self) -> io::Result<bool> {
         Ok(true)
     }
+
+    fn unlock(&self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// What stands in a message about damage.
