@@ -58,7 +58,7 @@ pub async fn carry_out(handle: &SealerHandle, order: ArchiveOrder, by: String) -
     let entries =
         now.iter().map(|number| reader.leaves_of(*number)).map(|range| range.end - range.start).sum();
     if !now.is_empty() && !handle.let_go(now.to_vec(), order.to, by).await? {
-        let reason = "the token boundary is closed, so the fence in the HSM cannot follow, or the disk has no room for the entry; archive when it is open again";
+        let reason = "a fence stays behind the log (the token boundary is closed, or file or HSM cannot be written: see `assent status`), or the disk has no room for the entry; archive when that is mended";
         return Some(ArchiveAnswer::Refused { reason: reason.to_owned() });
     }
     Some(ArchiveAnswer::Archived { volumes: now.len() as u64, entries, left: left.len() as u64 })

@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use super::frame::{Answer, FrameWriter, Question, Start};
 use super::module::DataObjects;
-use super::watch::{OnLoss, Quiet, Shared, Watcher, frame_fault, read, unexpected};
+use super::watch::{OnLoss, Quiet, Shared, Watcher, frame_fault, may_start, read, unexpected};
 use super::{Confinement, FaultKind, HsmFault, HsmIdentity, HsmSettings, Pin};
 
 /// This process's own executable, and the same file even after an upgrade has replaced it on disk.
@@ -205,6 +205,7 @@ struct Link {
 
 impl Link {
     fn open(settings: &HsmSettings, on_loss: OnLoss) -> Result<Self, HsmFault> {
+        may_start()?;
         let unstarted = |error: io::Error| HsmFault::new(FaultKind::SignerUnstarted, error.to_string());
         let (ours, theirs) = UnixStream::pair().map_err(unstarted)?;
         ours.set_write_timeout(Some(WRITE_TIMEOUT)).map_err(unstarted)?;

@@ -10,7 +10,7 @@ use std::net::Shutdown;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::process::{Child, Command};
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -22,6 +22,7 @@ use super::alarm::Alarm;
 use super::frame::{Answer, FrameError, FrameReader};
 use super::{FaultKind, HsmFault};
 use crate::clock::Stopwatch;
+use crate::limits::MAX_SIGNERS_ENDING;
 
 /// How long last words may be on their way when the child has ended: they lie in the socket.
 const LAST_WORDS: Duration = Duration::from_millis(1);
@@ -339,12 +340,44 @@ impl Watcher {
     }
 }
 
+/// Signers that were killed and have not ended: the kernel ends none that a driver holds.
+static ENDING: AtomicUsize = AtomicUsize::new(0);
+
+/// Refuses another signer while too many of those before it do not end: each keeps a process and a thread of ours.
+///
+/// # Errors
+/// [`FaultKind::SignerUnstarted`].
+pub(super) fn may_start() -> Result<(), HsmFault> {
+    let ending = ENDING.load(Ordering::SeqCst);
+    if ending < MAX_SIGNERS_ENDING {
+        return Ok(());
+    }
+    let what =
+        format!("{ending} signers before it were killed and have not ended: the HSM's driver holds them");
+    Err(HsmFault::new(FaultKind::SignerUnstarted, what))
+}
+
 /// Makes sure that it ends, and takes its exit status from the kernel.
 fn reap(shared: &Shared) {
     let Some(Ok(mut child)) = shared.child.get().map(Mutex::lock) else { return };
     let _ = child.kill();
+    ENDING.fetch_add(1, Ordering::SeqCst);
     match child.wait() {
         Ok(status) => tracing::debug!(%status, "signer ended"),
         Err(error) => tracing::warn!(%error, "signer could not be reaped"),
+    }
+    ENDING.fetch_sub(1, Ordering::SeqCst);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_signer_starts_behind_many_that_do_not_end() {
+        assert!(may_start().is_ok());
+        ENDING.fetch_add(MAX_SIGNERS_ENDING, Ordering::SeqCst);
+        assert_eq!(may_start().unwrap_err().fault(), FaultKind::SignerUnstarted);
+        ENDING.fetch_sub(MAX_SIGNERS_ENDING, Ordering::SeqCst);
     }
 }

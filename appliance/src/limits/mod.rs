@@ -50,6 +50,8 @@ pub const DISK_LOOKS_PER_DEADLINE: u32 = 8;
 pub const LIVES_PER_WATCHDOG: u32 = 3;
 /// The least time between two of them, and the pause before the sealer is asked again where its inbox had no room.
 pub const LIFE_PAUSE: Duration = Duration::from_millis(100);
+/// How often it is looked whether the sealer waits for HSM or disk, where it does not answer itself.
+pub const LIFE_LOOK: Duration = Duration::from_secs(1);
 /// How often the boundaries are looked at for the service manager, besides when the token boundary changes.
 pub const SERVICE_LOOK: Duration = Duration::from_secs(1);
 /// How much longer a start may take that has just told how far it is.
@@ -100,6 +102,8 @@ pub const NOTICE_DEADLINE: Duration = Duration::from_secs(2);
 pub const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long the signer may take to start, log in and find its key.
 pub const SIGNER_START_DEADLINE: Duration = Duration::from_secs(5);
+/// Signers that were killed and have not ended before no other is started.
+pub const MAX_SIGNERS_ENDING: usize = 4;
 /// Bytes of one frame between the appliance and its signer.
 pub const MAX_SIGNER_FRAME_BYTES: usize = 16 * 1024;
 /// Data objects of one label whose values are read: there is one, and two where somebody was killed between them.

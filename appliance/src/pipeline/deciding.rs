@@ -94,7 +94,7 @@ impl<'f> Asked<'f> {
         let intents = &self.intents;
         let mut salt = Salt::default();
         getrandom::fill(&mut salt.0)?;
-        let Asserted { now: time, epoch, .. } = asserted;
+        let Asserted { now: time, epoch, degraded, .. } = asserted;
         let head = Head { time, epoch, bundle: snapshot.digest(), salt, principal: principal.as_str() };
         let view = snapshot.bundle().view();
         let subject = snapshot.principal(principal.as_str());
@@ -122,8 +122,8 @@ impl<'f> Asked<'f> {
             outcomes.push(number_of(ruling, &mut rulings));
         }
         let account = (limits.has_shadow && late == 0).then(|| Account::new(asserted, &rulings, &outcomes));
-        let written = Written::new(&head, &rulings, &outcomes, leaves)?.wishing(Wishes::of(wishes));
-        Ok(Decided { written, late, account })
+        let written = Written::new(&head, &rulings, &outcomes, leaves)?.with_degraded(degraded);
+        Ok(Decided { written: written.wishing(Wishes::of(wishes)), late, account })
     }
 }
 

@@ -1,8 +1,8 @@
 //! The service manager: told that the appliance is ready, alive, how its boundaries stand, and that it stops (sd_notify(3)).
 //!
-//! The one rule: a sign of life goes out only when the sealer's own thread has just answered, so a process whose sealer
-//! hangs is ended by the watchdog although its sockets answer. An HSM that is away is no hang, and neither is a disk that
-//! is: the boundary is closed then, whoever waits is refused, and another process could do no more. Without a manager
+//! The one rule: a sign of life goes out only when the sealer's own thread has just answered, or waits for HSM or disk within their
+//! deadlines, so a process whose sealer hangs is ended by the watchdog although its sockets answer. An HSM that is away is no
+//! hang, and neither is a disk that is: the boundary is closed then, whoever waits is refused, and another process could do no more. Without a manager
 //! (no `NOTIFY_SOCKET`) nothing is told, and nothing changes.
 
 use std::sync::Arc;

@@ -53,6 +53,12 @@ impl DiskWatch {
         self.late.swap(false, Ordering::SeqCst)
     }
 
+    /// Whether the disk is waited for, and is not late yet.
+    pub(super) fn waits_in_time(&self) -> bool {
+        let began = self.began.load(Ordering::SeqCst);
+        began != 0 && !self.is_over(began)
+    }
+
     /// Hears whether the disk hangs, now and from now on.
     pub(super) fn hangs(&self) -> watch::Receiver<bool> {
         self.hangs.subscribe()
@@ -137,7 +143,11 @@ mod tests {
         let boundary = open_boundary(&clock);
         let watch = DiskWatch::new(Duration::from_secs(3600));
         watch.look(&boundary, &clock);
-        watch.over(|| watch.look(&boundary, &clock));
+        watch.over(|| {
+            assert!(watch.waits_in_time());
+            watch.look(&boundary, &clock);
+        });
+        assert!(!watch.waits_in_time());
         assert!(boundary.is_open() && !watch.take_late() && !*watch.hangs().borrow());
     }
 }

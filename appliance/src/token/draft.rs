@@ -101,6 +101,8 @@ pub struct Draft {
     pub(super) request: Hash,
     /// The epoch in which it was decided. In any other, its allows are void.
     pub(super) epoch: Epoch,
+    /// Whether it was decided on the fact that the boundary is closed.
+    degraded: bool,
     pub(super) frame: Vec<u8>,
     pub(super) leaves: Leaves,
     /// The reply, up to its sealing.
@@ -122,6 +124,7 @@ pub struct Draft {
 #[derive(Debug)]
 pub struct Written {
     epoch: Epoch,
+    degraded: bool,
     begun: Vec<u8>,
     leaves: Leaves,
     counts: Verdicts,
@@ -143,7 +146,7 @@ impl Written {
         let mut begun = Vec::with_capacity(512 + outcomes.len());
         begin_decided(head, rulings.iter(), outcomes, &mut begun)?;
         let counts = count(rulings, outcomes);
-        Ok(Self { epoch: head.epoch, begun, leaves, counts, wishes: None })
+        Ok(Self { epoch: head.epoch, degraded: false, begun, leaves, counts, wishes: None })
     }
 
     /// How many intents are allowed and held, of how many.
@@ -168,6 +171,12 @@ impl Written {
     pub fn wishing(self, wishes: Option<Box<Wishes>>) -> Self {
         Self { wishes, ..self }
     }
+
+    /// The same, decided on the fact that the boundary is closed, or that it is not.
+    #[must_use]
+    pub fn with_degraded(self, degraded: bool) -> Self {
+        Self { degraded, ..self }
+    }
 }
 
 impl Draft {
@@ -180,13 +189,14 @@ impl Draft {
         answer: oneshot::Sender<Answer>,
         place: Place,
     ) -> Self {
-        let Written { epoch, begun, leaves, counts, wishes } = written;
+        let Written { epoch, degraded, begun, leaves, counts, wishes } = written;
         let request = request_digest(&frame);
         let (asked_by, parked, uses) = (AskedBy::Agent, None, Vec::new());
         Self {
             key,
             request,
             epoch,
+            degraded,
             frame,
             leaves,
             begun,
@@ -204,6 +214,12 @@ impl Draft {
     #[must_use]
     pub fn asked_by(self, asked_by: AskedBy) -> Self {
         Self { asked_by, ..self }
+    }
+
+    /// Whether the HSM may sign for what it allows while the boundary is open in this epoch: an attempt to arm opens it in the epoch
+    /// that it was closed in, and what policies permit only meanwhile is no ordinary token's.
+    pub(super) fn may_be_signed_in(&self, epoch: Epoch) -> bool {
+        self.epoch == epoch && !self.degraded
     }
 
     /// What whoever chooses the drafts of a round looks at.

@@ -1,12 +1,16 @@
 //! What stands beside the bundle: the facts that the appliance asserts, the deadline, and the shadow.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use assent_client::batch::{Batch, ReplyError};
 use assent_client::intent::Intent;
 use assent_client::outcome::Outcome;
 use assent_proto::refusal::Refusal;
 use rustix::process::{Signal, kill_process};
 
 use super::{ask, digest, load, start, variant, write};
-use crate::support::agent::{Agent, allowed};
+use crate::support::agent::{Agent, allowed, batch_id, now};
 use crate::support::eventually;
 
 /// A bundle whose policies read what the appliance asserts.
@@ -43,10 +47,14 @@ fn knock(door: &str) -> Intent {
 
 /// Loads the bundle above.
 fn start_desk() -> crate::support::Appliance {
+    start_desk_with(POLICIES)
+}
+
+fn start_desk_with(policies: &str) -> crate::support::Appliance {
     let appliance = start("watch = false");
     let desk = appliance.folder.path().join("desk");
     write(&desk, "catalog.cedarschema", CATALOG);
-    write(&desk, "policies/desk.cedar", POLICIES);
+    write(&desk, "policies/desk.cedar", policies);
     write(&desk, "entities.json", ENTITIES);
     let (code, _, talk) = load(&appliance, &desk);
     assert_eq!(code, 0, "{talk}");
@@ -89,6 +97,50 @@ fn a_policy_sees_that_no_signer_is_there() {
         let Outcome::Denied(reason) = outcome else { panic!("{outcome:?}") };
         assert_eq!(reason.policies, ["no-signer"]);
     }
+}
+
+/// What is decided while the boundary closes and opens again meets the sealer on either side of it.
+#[test]
+fn what_is_permitted_only_while_nothing_can_be_signed_is_never_signed() {
+    const OUTAGES: usize = 12;
+    let mut appliance =
+        start_desk_with("permit (principal, action, resource) when { context.assent.degraded };");
+    let stop = Arc::new(AtomicBool::new(false));
+    let ask = |agent: Agent, stop: Arc<AtomicBool>| {
+        let mut refused = [0_u32; 2];
+        while !stop.load(Ordering::Relaxed) {
+            let batch = Batch::new(batch_id(), &[knock("front")]).expect("a batch");
+            let reply = agent.reply(&batch);
+            let refusal = match batch.open(&reply, None, now()) {
+                Err(ReplyError::Refused(refusal)) => refusal,
+                Err(error) => panic!("{error}"),
+                Ok(outcomes) => {
+                    let outcome = outcomes.iter().next().expect("one outcome");
+                    outcome.reason().unwrap_or_else(|| panic!("it was signed: {outcome:?}")).refusal
+                }
+            };
+            refused[usize::from(refusal == Refusal::TokenUnavailable)] += 1;
+        }
+        refused
+    };
+    let asking: Vec<_> = (0..4)
+        .map(|_| {
+            let (agent, stop) = (Agent::connect(&appliance), Arc::clone(&stop));
+            std::thread::Builder::new().spawn(move || ask(agent, stop)).expect("a thread")
+        })
+        .collect();
+    for _ in 0..OUTAGES {
+        let epoch = appliance.wait_until_open().epoch;
+        kill_process(appliance.signer(), Signal::KILL).expect("the signer can be killed");
+        eventually("it re-arms", || {
+            appliance.status().filter(|status| status.epoch > epoch && status.boundaries.token.open)
+        });
+    }
+    stop.store(true, Ordering::Relaxed);
+    let refused: Vec<_> = asking.into_iter().map(|thread| thread.join().expect("no token")).collect();
+    assert!(refused.iter().all(|[denied, unavailable]| *denied > 0 && *unavailable > 0), "{refused:?}");
+    let report = appliance.stop_and_verify_log();
+    assert_eq!(report["kinds"]["allow"].as_u64().unwrap_or(0), 0, "{report}");
 }
 
 #[test]

@@ -110,6 +110,18 @@ fn an_hsm_that_had_a_fence_and_refuses_to_show_it_is_not_gone_on_without() {
     super::held(&appliance, "fence_mismatch");
 }
 
+/// What is busy has not said that it keeps nothing: it is asked again, and nobody has to sign.
+#[test]
+fn an_hsm_that_is_busy_when_its_fence_is_read_is_asked_again() {
+    let mut appliance = fenced(Hsm::Simulator, "");
+    kept(&appliance, 1);
+    assert!(appliance.stop(), "it stops");
+    inject(&appliance, "rv 0x6 --call C_FindObjectsInit --after 2 --times 1");
+    appliance.launch();
+    assert!(appliance.traces().contains("C_FindObjectsInit answered CKR_FUNCTION_FAILED"), "it was busy");
+    appliance.stop_and_verify_log();
+}
+
 #[test]
 fn a_hang_while_it_is_written_closes_by_the_deadline_and_a_fault_closes_at_once() {
     let appliance = fenced(Hsm::Simulator, "hsm_every = \"100ms\"");

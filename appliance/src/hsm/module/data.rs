@@ -43,6 +43,17 @@ impl From<Error> for DataError {
     }
 }
 
+/// Whoever only reads may ask again: an HSM that is busy has not said that it keeps nothing.
+fn unread(error: Error) -> DataError {
+    let is_busy = |code: RvError| {
+        matches!(kind(code), FaultKind::Busy | FaultKind::HandleLost) || code == RvError::HostMemory
+    };
+    if matches!(&error, Error::Pkcs11(code, _) if is_busy(*code)) {
+        return DataError::Fault(fault(error));
+    }
+    error.into()
+}
+
 /// Of every other code the next signature will show whether the HSM is well.
 const fn says_that_it_is_away(code: RvError) -> bool {
     matches!(
@@ -59,11 +70,11 @@ const fn says_that_it_is_away(code: RvError) -> bool {
 impl Login {
     /// What is kept under this label.
     pub(crate) fn data(&self, label: &str) -> Result<DataObjects, DataError> {
-        let found = labelled(&self.session, label)?;
+        let found = labelled(&self.session, label).map_err(unread)?;
         let count = found.len();
         let mut values = Vec::new();
         for handle in found.into_iter().take(MAX_DATA_OBJECTS) {
-            let told = self.session.get_attributes(handle, &[AttributeType::Value])?;
+            let told = self.session.get_attributes(handle, &[AttributeType::Value]).map_err(unread)?;
             let value = told.iter().find_map(|attribute| bytes_of(attribute, AttributeType::Value));
             let mut value = value.unwrap_or_default();
             value.truncate(MAX_DATA_BYTES);
@@ -95,10 +106,12 @@ impl Login {
     }
 }
 
+/// Private ones only: whoever can open a session, without any PIN, can make public ones under our label.
 fn labelled(session: &Session, label: &str) -> Result<Vec<ObjectHandle>, Error> {
     session.find_objects(&[
         Attribute::Class(ObjectClass::DATA),
         Attribute::Token(true),
+        Attribute::Private(true),
         Attribute::Label(label.as_bytes().to_vec()),
     ])
 }

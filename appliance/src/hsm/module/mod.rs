@@ -81,9 +81,19 @@ impl Module {
         described.flatten().collect()
     }
 
-    /// The slot of that label, and serial number if pinned.
+    /// The slot of that label, and serial number if pinned. What another one cannot tell of itself is no fault of this one.
     pub(crate) fn slot(&self, label: &str, serial: Option<&str>) -> Result<Slot, HsmFault> {
-        choose(&self.slots()?, label, serial)
+        let numbers = self.pkcs11.get_slots_with_token().map_err(fault)?;
+        let (mut slots, mut silent) = (Vec::new(), None);
+        for described in numbers.into_iter().map(|number| self.describe(number)) {
+            match described {
+                Ok(slot) => slots.push(slot),
+                Err(gone) if gone.fault() == FaultKind::DeviceRemoved => {}
+                Err(fault) => silent = Some(fault),
+            }
+        }
+        // Where none fits, it may be the one that is silent.
+        choose(&slots, label, serial).map_err(|absent| silent.unwrap_or(absent))
     }
 
     /// Gives a free slot a label and its PINs. No slot that has a label is touched.

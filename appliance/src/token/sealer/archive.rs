@@ -20,8 +20,8 @@ pub(in crate::token) struct Request {
 
 impl SealerHandle {
     /// Lets go of these volumes, which lie in the archive at `to`; waits while requests are being erased, for which their
-    /// leaves are read. False while the token boundary is closed: then the HSM cannot be told how far the log is, and a start
-    /// would have to look into what is gone; and where there is no room for the entry. None when the sealer has ended.
+    /// leaves are read. False while the token boundary is closed, or a fence stays behind: a start compares it with the tree as it was
+    /// there, and would have to look into what is gone; and where there is no room for the entry. None when the sealer has ended.
     pub(crate) async fn let_go(&self, numbers: Vec<u64>, to: String, by: String) -> Option<bool> {
         let (done, answered) = oneshot::channel();
         let _alone = Arc::clone(&self.volumes).lock_owned().await;
@@ -35,8 +35,7 @@ impl Sealer {
     pub(super) fn let_go(&mut self, request: Request, key: &VerifierKey<'_>) -> Result<(), SealerError> {
         let Request { numbers, to, by, done, _alone } = request;
         // Every fence first moves to the end of the log, for a start compares it with the tree as it was there.
-        self.fence_at_the_end();
-        if !self.boundary.is_open() {
+        if !self.fence_at_the_end() || !self.boundary.is_open() {
             let _ = done.send(false);
             return Ok(());
         }

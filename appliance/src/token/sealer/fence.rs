@@ -154,13 +154,24 @@ impl Sealer {
         if self.fences.known.is_some() && lately { Ok(()) } else { self.keep_in_hsm() }
     }
 
-    /// Leaves the HSM's fence at the end of the log, where that can be had without waiting for anything.
-    pub(super) fn fence_at_the_end(&mut self) {
+    /// Leaves both fences at the end of the log, where that can be had without waiting for anything. False where one of them holds
+    /// an older checkpoint.
+    pub(super) fn fence_at_the_end(&mut self) -> bool {
         self.advance_fence();
         if self.boundary.is_open()
             && let Err(cause) = self.keep_in_hsm()
         {
             tracing::error!(cause = cause.kind, "the HSM's fence stays behind the log: {}", cause.message);
+        }
+        self.fences.unfenced.is_none() && self.is_at_the_end_in_hsm()
+    }
+
+    /// One that the HSM took before it began to refuse is there still.
+    fn is_at_the_end_in_hsm(&self) -> bool {
+        let size = |checkpoint: SignedCheckpoint| checkpoint.size;
+        match self.fences.known {
+            Some(known) => self.log.signed().copied().map(size) == Some(known.size),
+            None => self.log.keys().fenced_in_hsm().is_none(),
         }
     }
 
@@ -180,7 +191,8 @@ impl Sealer {
         }
         let origin = self.log.keys().origin();
         let note = signed_note(origin, &signed);
-        match signer.keep_fence(&label(origin), &note, self.authority.deadline) {
+        let deadline = self.authority.deadline;
+        match self.hsm.over(deadline, || signer.keep_fence(&label(origin), &note, deadline)) {
             Ok(InHsm::Kept(())) => self.is_kept_in_hsm(signed),
             Ok(InHsm::Refused(why)) if settings.demanded => Err(Cause::fence_refused(&why)),
             Ok(InHsm::Refused(why)) => {

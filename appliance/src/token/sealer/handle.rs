@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 use assent_proto::number::Epoch;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
+use super::life::Wait;
 use super::{FenceInHsm, Gauges, Message, outage};
 use crate::disk::Space;
 use crate::limits::{MAX_PLACES_PER_PRINCIPAL, PLACE_BYTES};
@@ -55,6 +56,7 @@ pub struct SealerHandle {
     pub(super) outbox: SyncSender<Message>,
     pub(super) places: Arc<Semaphore>,
     pub(super) disk: Arc<DiskWatch>,
+    pub(super) hsm: Arc<Wait>,
     pub(super) boundary: Arc<TokenBoundary>,
     pub(super) gauges: Arc<Gauges>,
     pub(super) checkpoints: watch::Sender<Option<SignedCheckpoint>>,

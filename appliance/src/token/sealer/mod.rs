@@ -130,6 +130,8 @@ pub struct Sealer {
     log: Log,
     /// Watches over whatever is asked of the log's disk.
     disk: Arc<DiskWatch>,
+    /// What is asked of the HSM.
+    hsm: Arc<life::Wait>,
     /// How much room it had when it was looked at last.
     room: Room,
     boundary: Arc<TokenBoundary>,
@@ -196,13 +198,14 @@ impl Sealer {
         let boundary = Arc::new(boundary);
         let checkpoints = watch::Sender::new(log.signed().copied());
         let gauges = Arc::new(Gauges::default());
-        let disk = DiskWatch::new(settings.disk_deadline);
+        let (disk, hsm) = (DiskWatch::new(settings.disk_deadline), Arc::<life::Wait>::default());
         let keys = Arc::new(Mutex::new(log.keys().clone()));
         let fences = fence::Fences::new(settings.hsm_fence);
         let handle = SealerHandle {
             outbox: outbox.clone(),
             places: Arc::new(Semaphore::new(MAX_WAITING_DRAFTS)),
             disk: Arc::clone(&disk),
+            hsm: Arc::clone(&hsm),
             boundary: Arc::clone(&boundary),
             gauges: Arc::clone(&gauges),
             checkpoints: checkpoints.clone(),
@@ -219,6 +222,7 @@ impl Sealer {
             break_glass,
             log,
             disk,
+            hsm,
             room: Room::Enough,
             boundary,
             authority: Arc::new(authority),

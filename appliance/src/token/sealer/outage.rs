@@ -65,7 +65,9 @@ impl Sealer {
     }
 
     /// Operators signed that re-arm be tried: at once, and in their epoch only.
-    pub(super) fn obey(&mut self, order: Order) {
+    pub(super) fn obey(&mut self, mut order: Order) {
+        // The last order of an epoch may be of fewer operators, after a lesser fault: what more of them ordered stands.
+        order.revoke |= self.order.as_ref().is_some_and(|last| last.revoke && last.epoch == order.epoch);
         tracing::warn!(epoch = order.epoch.0, revoke = order.revoke, "operators ordered re-arm");
         self.operations.push((*order.operation).clone());
         self.attempts = Attempts { running: self.attempts.running, ..Attempts::new() };
@@ -270,6 +272,10 @@ impl Sealer {
         if self.log.held().is_some() && self.order.as_ref().is_none_or(|order| order.epoch != epoch) {
             return Ok(Err(Cause::at_start(self.log.held(), &[])));
         }
+        // The attempt may have lasted seconds since somebody looked.
+        if self.look_for_room() < Room::Enough {
+            return Ok(Err(Cause::disk_low(&self.settings.space)));
+        }
         let identity = watched.signer().identity();
         let hsm = format!("{} {} {}", identity.manufacturer, identity.model, identity.serial);
         let simulator = identity.simulator;
@@ -300,6 +306,10 @@ impl Sealer {
         self.unlogged = 0;
         self.booted = true;
         if let Err(cause) = self.make_ready_to_open(read) {
+            tracing::error!(cause = cause.kind, "armed, and not opened: {}", cause.message);
+            // What is held is graver than what keeps it held: were it closed for the lesser one, fewer operators could let go of it.
+            let cause =
+                if let Some(held) = self.log.held() { Cause::at_start(Some(held), &[]) } else { cause };
             self.boundary.trip_behind_rearm(epoch, cause.clone(), self.clock.stamp());
             return Ok(Err(cause));
         }

@@ -286,6 +286,8 @@ impl Sealer {
         next: &NextKey,
         key: &VerifierKey<'_>,
     ) -> Result<Result<Timestamp, RotationError>, SealerError> {
+        // Where there is too little it closes the boundary.
+        self.look_for_room();
         self.notice_trip();
         let epoch = self.noted;
         if !self.boundary.is_open_in(epoch) {
@@ -297,7 +299,9 @@ impl Sealer {
         let round = gather(self, self.operation_leaves(epoch)?, Vec::new())?;
         let checkpoint = round.checkpoint(key.name());
         // The new key first: while it can still fail, the old one has signed nothing that is not in the log.
-        let signature = match sign_by(&mut candidate, &checkpoint, &new_key, self.authority.deadline) {
+        let deadline = self.authority.deadline;
+        let signature = self.hsm.over(deadline, || sign_by(&mut candidate, &checkpoint, &new_key, deadline));
+        let signature = match signature {
             Ok(signature) => signature,
             Err(cause) => {
                 self.operations.truncate(others);

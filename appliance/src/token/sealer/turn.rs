@@ -101,9 +101,9 @@ impl Sealer {
         key: &VerifierKey<'_>,
     ) -> Result<(), SealerError> {
         // What waited and was decided in another epoch waits on.
-        drafts.retain(|draft| draft.epoch == epoch || draft.asked_by != AskedBy::Queue);
+        drafts.retain(|draft| draft.may_be_signed_in(epoch) || draft.asked_by != AskedBy::Queue);
         for draft in &mut drafts {
-            let by = if draft.epoch == epoch { Signing::Hsm } else { Signing::Nobody };
+            let by = if draft.may_be_signed_in(epoch) { Signing::Hsm } else { Signing::Nobody };
             draft.settle(by, &self.queue)?;
         }
         let operations = self.operation_leaves(epoch)?;
@@ -135,6 +135,10 @@ impl Sealer {
         let commit = sealed.commit(self.lowest_epoch(), now)?;
         let receipt = self.disk.over(|| self.log.commit(&commit))?;
         drop(commit);
+        // The watch looks now and then: of what came late just between two looks, only its own return tells.
+        if self.boundary.is_open() && self.disk.take_late() {
+            self.close(Cause::disk_hangs(self.settings.disk_deadline));
+        }
         self.keep(sealed.take_kept());
         self.operations.clear();
         self.checkpoints.send_replace(Some(checkpoint));
@@ -152,7 +156,8 @@ impl Sealer {
     ) -> Result<SignedCheckpoint, Cause> {
         let signer = self.signer.as_mut().ok_or_else(Cause::starting)?;
         let began = Stopwatch::start();
-        let signed = sign_by(signer, checkpoint, key, self.authority.deadline);
+        let deadline = self.authority.deadline;
+        let signed = self.hsm.over(deadline, || sign_by(signer, checkpoint, key, deadline));
         let took = began.elapsed();
         self.gauges.asked_to_sign(took, signed.as_ref().err());
         let signature = signed?;
