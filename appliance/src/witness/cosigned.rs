@@ -112,7 +112,8 @@ impl Cosignatures {
         let held = self.lock();
         let shown = held.as_ref().filter(|held| {
             let newest_too = held.size == newest.size && held.root == newest.root;
-            newest_too || (held.size < newest.size && held.time_s.saturating_add(fresh_s) >= now_s)
+            // A time that lies far ahead is no proof that it is fresh, either.
+            newest_too || (held.size < newest.size && held.time_s.abs_diff(now_s) <= fresh_s)
         });
         shown.map_or_else(|| signed_note(&self.origin, newest), |held| held.note.clone())
     }
@@ -166,6 +167,11 @@ mod tests {
         assert_eq!(names(&kept.note(&signed(5), 9999, 30)), [("w".to_owned(), 100)]);
         assert_eq!(names(&kept.note(&signed(7), 130, 30)), [("w".to_owned(), 100)]);
         assert_eq!(kept.note(&signed(7), 131, 30), signed_note(ORIGIN, &signed(7)));
+        assert_eq!(
+            kept.note(&signed(7), 69, 30),
+            signed_note(ORIGIN, &signed(7)),
+            "its time lies ahead of ours"
+        );
         // A log that lost what it had must not show it.
         assert_eq!(kept.note(&signed(3), 100, 30), signed_note(ORIGIN, &signed(3)));
     }
