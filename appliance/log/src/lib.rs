@@ -3,7 +3,7 @@
 //! The one rule: a [`Receipt`] exists only after a commit is durable. What a commit did when it reports an error is
 //! unknown, so every such error is [`Fatal`]: the process stops, and start-up recovers.
 //!
-//! The room does not sign and does not decide. Format: `proto/FORMAT.md`, sections "Log" and "Checkpoint".
+//! The room does not sign and does not decide. Format: `proto/FORMAT.md`, sections 8, 9 and 10.
 
 #![forbid(unsafe_code)]
 
