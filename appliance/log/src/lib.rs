@@ -76,7 +76,8 @@ impl From<StoreError> for Fatal {
     }
 }
 
-/// Tells its holder that a round is in the log, durably, under its signed checkpoint.
+/// Tells its holder that a round is in the log, durably, and so is all before it: the log up to this size. It does not tell
+/// under which signature, or that there is one: who made the round knows (in the token room, `Sealed` or `Unsigned`).
 ///
 /// Only [`Log::commit`] makes one, so nothing is released that is not in the log:
 ///
@@ -90,7 +91,7 @@ pub struct Receipt {
 }
 
 impl Receipt {
-    /// Size of the tree that the durable checkpoint covers.
+    /// Size of the tree that is durable.
     #[must_use]
     pub const fn size(&self) -> TreeSize {
         self.size
@@ -257,7 +258,7 @@ impl Log {
         self.latch.hold(epoch, cause)
     }
 
-    /// Operators' order has led to a re-arm that is in the log.
+    /// Lets go of what is held. To be called when the re-arm that operators ordered is in the log.
     ///
     /// # Errors
     /// When it would be forgotten at the next start; then it holds as before.
