@@ -1,7 +1,8 @@
 //! Keeps the house's style: reads every source, manifest and document, and fails on what breaks a rule.
 //!
 //! One test a rule; a failure names file and line and says what to do. The rules stand in the modules: who may name whom
-//! ([`fences`]), how files look ([`shape`]), which words are used ([`words`]), what documents promise ([`documents`]).
+//! ([`fences`]), how files look ([`shape`]), which words are used ([`words`]), what documents promise, and comments say of
+//! them ([`documents`]).
 //! It does not measure functions: clippy does (`too_many_lines`), and a rule here sees to it that every crate asks.
 
 #![expect(clippy::panic, reason = "the functions beside the tests may fail as loudly as the tests")]

@@ -90,7 +90,8 @@ impl<'a> Reading<'a> {
         facts: Facts,
     ) -> Result<Classified<'_, 'a>, Unclassified> {
         self.0.ask(principal, uid(intent.act.action), uid(intent.act.resource));
-        let misfit = lay_out(&mut self.0, &intent.act.context).is_err();
+        // Classified all the same: an action that is not known is told before a context that does not fit.
+        let laid_out = lay_out(&mut self.0, &intent.act.context).is_ok();
         let read = self.0.classify(facts).map_err(|refused| match refused {
             evaluator::Refused::Unclassified => Unclassified(Refusal::IntentUnclassified),
             evaluator::Refused::Invalid(misfit) => {
@@ -99,7 +100,7 @@ impl<'a> Reading<'a> {
                 Unclassified(if too_large { Refusal::IntentTooLarge } else { Refusal::IntentInvalid })
             }
         })?;
-        if misfit {
+        if !laid_out {
             return Err(Unclassified(Refusal::IntentInvalid));
         }
         let granted = grant(&intent.terms, read.terms()).ok_or(Unclassified(Refusal::IntentInvalid))?;

@@ -1,9 +1,10 @@
-//! Documents: what they name exists.
+//! Documents: what they name exists, and so does each of them that a doc comment names.
 //!
 //! It looks at files only. Whether a heading that a link names exists is left to the reader; whether `FORMAT.md` says what
 //! the code says, refusals included, is a test of the formats crate.
 
 use crate::hold;
+use crate::source::{self, Line};
 use crate::tree::{File, Tree};
 
 /// The code spans of a line: what stands between backticks.
@@ -69,6 +70,46 @@ fn links_between_files_lead_somewhere() {
     hold("let the link lead to a file that exists", &breaches);
 }
 
+/// The documents that the doc comments of a source name, each with the number of its line.
+fn cited(file: &File) -> Vec<(usize, String)> {
+    let is_of_path = |c: char| c.is_ascii_alphanumeric() || ['_', '-', '.', '/'].contains(&c);
+    let is_document = |word: &&str| {
+        let stem = word.strip_suffix(".md").unwrap_or_default();
+        // Behind `https:` stands the address of somebody else's.
+        !stem.is_empty() && !stem.ends_with('/') && !word.starts_with("//")
+    };
+    let mut cited = Vec::new();
+    for Line { number, comment, .. } in source::lines(file) {
+        let Some(text) = comment.strip_prefix("///").or_else(|| comment.strip_prefix("//!")) else {
+            continue;
+        };
+        let words = text.split(|c: char| !is_of_path(c)).map(|word| word.trim_end_matches('.'));
+        cited.extend(words.filter(is_document).map(|word| (number, word.to_owned())));
+    }
+    cited
+}
+
+#[test]
+fn every_document_that_a_doc_comment_names_exists() {
+    let tree = Tree::read();
+    let documents = tree.ending(".md");
+    // A bare name is that of a document in whatever folder.
+    let is_named = |path: &str, name: &str| {
+        path == name || (!name.contains('/') && path.rsplit('/').next() == Some(name))
+    };
+    let (mut breaches, mut named) = (Vec::new(), 0);
+    for file in tree.ending(".rs") {
+        for (number, name) in cited(file) {
+            named += 1;
+            if !documents.iter().any(|document| is_named(&document.path, &name)) {
+                breaches.push(format!("{}:{number}: `{name}` does not exist", file.path));
+            }
+        }
+    }
+    assert!(named > 0, "no doc comment names a document");
+    hold("name a document of this repository, by its path from the root, or none", &breaches);
+}
+
 /// The programs of the package that are on nobody's path, by where it puts them.
 fn out_of_path(manifest: &File) -> Vec<(String, String)> {
     let assets = manifest.lines().filter(|(_, line)| line.contains("\"usr/lib/assent/\", \"755\""));
@@ -106,4 +147,12 @@ fn links_and_spans_are_found() {
     let line = "see [a](b.md#c), [d](https://e/f) and `g/h`, `i`";
     assert_eq!(targets(line).collect::<Vec<_>>(), ["b.md#c", "https://e/f"]);
     assert_eq!(spans(line).collect::<Vec<_>>(), ["g/h", "i"]);
+}
+
+#[test]
+fn documents_are_found_in_doc_comments_and_nowhere_else() {
+    let text = "//! `a.md`, and b/c-d.md.\n// e.md\nlet f = \"/// g.md\"; /// (h.md, \"I\"; any `*.md`, https://j/k.md)\n";
+    let found = cited(&File { path: "proto/src/sample.rs".to_owned(), text: text.to_owned() });
+    let found: Vec<(usize, &str)> = found.iter().map(|(number, name)| (*number, name.as_str())).collect();
+    assert_eq!(found, [(1, "a.md"), (1, "b/c-d.md"), (3, "h.md")]);
 }

@@ -4,7 +4,7 @@
 //! what the evaluator could not reproduce exactly is rejected too. This is the only crate that names cedar-policy, and
 //! nothing of it is on the serving path. Watching, signing and swapping of bundles are the appliance's.
 //!
-//! Design: policy.md.
+//! Design: `appliance/DESIGN.md`, "Policies".
 
 mod annotation;
 mod answer;

@@ -1,6 +1,6 @@
 //! Fail-open cases: what passes Cedar's strict validation without a warning and allows there, is refused here.
 //!
-//! The three of policy.md come first, one test each: an overflow in a forbid, a forbid that reads an absent resource, a
+//! Three come first, one test each: an overflow in a forbid, a forbid that reads an absent resource, a
 //! forbid on an action group. For each, Cedar itself is asked first, so that a change of its mind shows.
 
 #![expect(clippy::unwrap_used, reason = "what stands beside the tests may fail as loudly as a test")]

@@ -16,7 +16,7 @@
 //! Delivery is at least once: killed between a delivery and its commit, an event goes out again under the same id. A sink that
 //! is down slows nobody: it is asked again on the schedule of Standard Webhooks, and what it did not take after three days is
 //! undeliverable, which the other sinks hear. The room decides nothing about boundaries, and knows no log but its origin.
-//! (boundaries.md, "Escalation".)
+//! (`appliance/DESIGN.md`, "Escalations".)
 
 #![forbid(unsafe_code)]
 

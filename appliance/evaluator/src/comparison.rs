@@ -1,7 +1,9 @@
 //! Comparison: equality of values and membership in sets, paid for in fuel.
 //!
 //! The rule it keeps: values of different types are unequal and that is no error; sets are equal when each holds the
-//! other's elements. Every element and byte that is looked at costs fuel, so no pair of values takes longer than paid for.
+//! other's elements. Fuel pays for each element of a set that is searched, for each field of records that are compared, and for
+//! each byte of texts of one length, so no pair of values takes longer than paid for. One exception: whether an empty set holds
+//! any element of another is asked for each of these, and none is paid for.
 
 use crate::machine::Fault;
 use crate::value::{Content, Span, Value};

@@ -6,7 +6,7 @@
 //! The walk: an [`Intent`] is filled with borrowed values, [`Intent::classify`] holds it against the catalog, and only
 //! what is [`Classified`] can be evaluated. Image and snapshot pass [`Verified::new`] before anything reads them.
 //!
-//! Design: policy.md.
+//! Design: `appliance/DESIGN.md`, "Policies".
 
 #![no_std]
 #![forbid(unsafe_code)]

@@ -3,7 +3,7 @@
 //! The rule it keeps: whatever an intent or an image can make large has its bound here. Buffers are sized by these
 //! constants, so that passing one is a refusal and never an allocation.
 
-/// Values in one intent's context: attributes and elements, nested ones included.
+/// Attributes in one intent's context, nested ones included, and as many elements of its sets beside them.
 pub const MAX_INTENT_VALUES: usize = 256;
 /// Bytes of text in one intent's context.
 pub const MAX_INTENT_TEXT_BYTES: usize = 64 * 1024;

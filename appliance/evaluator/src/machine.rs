@@ -3,7 +3,7 @@
 //! The rule it keeps: it ends, for jumps lead forward, and any doubt (a wrong type, an overflow, a missing entity, no
 //! fuel, a number that leads nowhere) is a fault and never an answer. Policies are chosen by scope before it runs.
 //!
-//! Semantics: Cedar's evaluator, value by value; see the table in facts.md, A5.
+//! Semantics: Cedar's evaluator, value by value, to which `appliance/compiler/tests/differential/` holds it.
 
 #![expect(
     clippy::wildcard_enum_match_arm,

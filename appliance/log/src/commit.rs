@@ -25,7 +25,7 @@ pub struct Recorded<'r> {
     pub request: Hash,
     /// The reply frame.
     pub reply: &'r [u8],
-    /// Whether the reply carries tokens.
+    /// Whether the reply carries tokens that may leave only while the token boundary is open.
     pub allows: bool,
 }
 

@@ -3,7 +3,7 @@
 //! The one rule: a [`Receipt`] exists only after a commit is durable. What a commit did when it reports an error is
 //! unknown, so every such error is [`Fatal`]: the process stops, and start-up recovers.
 //!
-//! The room does not sign and does not decide. Format: `proto/FORMAT.md`, sections "Log" and "Checkpoint".
+//! The room does not sign and does not decide. Format: `proto/FORMAT.md`, sections 8, 9 and 10.
 
 #![forbid(unsafe_code)]
 
@@ -76,7 +76,8 @@ impl From<StoreError> for Fatal {
     }
 }
 
-/// Tells its holder that a round is in the log, durably, under its signed checkpoint.
+/// Tells its holder that a round is in the log, durably, and so is all before it: the log up to this size. It does not tell
+/// under which signature, or that there is one: who made the round knows (in the token room, `Sealed` or `Unsigned`).
 ///
 /// Only [`Log::commit`] makes one, so nothing is released that is not in the log:
 ///
@@ -90,7 +91,7 @@ pub struct Receipt {
 }
 
 impl Receipt {
-    /// Size of the tree that the durable checkpoint covers.
+    /// Size of the tree that is durable.
     #[must_use]
     pub const fn size(&self) -> TreeSize {
         self.size
@@ -257,7 +258,7 @@ impl Log {
         self.latch.hold(epoch, cause)
     }
 
-    /// Operators' order has led to a re-arm that is in the log.
+    /// Lets go of what is held. To be called when the re-arm that operators ordered is in the log.
     ///
     /// # Errors
     /// When it would be forgotten at the next start; then it holds as before.

@@ -11,7 +11,7 @@ pub const MAX_TAIL_ENTRIES: usize = 64;
 pub const MAX_SUCCESSION_REASON_BYTES: usize = 512;
 /// Verifier keys of one log: one a month for twenty years.
 pub const MAX_RING_KEYS: usize = 240;
-/// Bytes of the file with them.
+/// Bytes of the file with a log's verifier keys.
 pub const MAX_RING_BYTES: u64 = 256 * 1024;
 /// Levels of the tree within one volume: 65,536 leaves, a full tile of the level above the leaves' tiles.
 pub const VOLUME_HEIGHT: u8 = 16;
@@ -21,9 +21,9 @@ pub const MAX_VOLUME_HEIGHT: u8 = 20;
 pub const BUNDLE_LEAVES: u64 = 256;
 /// Bytes of a row with a piece of a round: with what redb adds to it, 64 of its pages. In smaller ones a commit takes longer.
 pub const STORED_PIECE_BYTES: usize = 256 * 1024 - 64;
-/// Rounds that one commit takes out of the store because they stand in a volume,
+/// Rounds that one commit takes out of the store at most, because they stand in a volume.
 pub const MAX_DROPPED_ROUNDS: usize = 1024;
-/// and leaves that it takes out with them beyond twice as many as it adds.
+/// Leaves that one commit takes out of the store with such rounds, beyond twice as many as it adds.
 pub const SPARE_DROPPED_LEAVES: u64 = 16;
 /// Volumes that may wait while the binder lets everything else on the machine go first; beyond, the store would grow with the load.
 pub const PATIENT_VOLUMES: u64 = 3;

@@ -3,7 +3,7 @@
 //! The rule it keeps: what the HSM shows is read before anything passes, and a log that is behind it, contradicts it, or lacks
 //! the one that its key ring says it had, is not served. Of several objects the newest counts, for whoever replaces one may
 //! be killed between the two. How an HSM keeps them, and what follows from a mismatch, is not known here.
-//! (`proto/FORMAT.md`, section 10; format.md, "Fence against rollback".)
+//! (`proto/FORMAT.md`, section 10; `appliance/DESIGN.md`, "Fences".)
 
 use assent_proto::hash::Hash;
 use assent_proto::number::{Timestamp, TreeSize};

@@ -61,7 +61,7 @@ impl Book {
         }
     }
 
-    /// These are durable.
+    /// Takes over what a commit changed. To be called when it is durable.
     pub(super) fn apply(&mut self, changes: Vec<Change>) {
         for change in changes {
             match change {

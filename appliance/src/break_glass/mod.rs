@@ -112,7 +112,7 @@ impl BreakGlass {
         self.lock().book.changes(act, index, leaf, now)
     }
 
-    /// These are durable. Behind the commit, and before anybody is answered.
+    /// Takes over what a commit changed. To be called when it is durable, and before anybody is answered.
     pub(crate) fn apply(&self, changes: Vec<Change>, now: Timestamp) {
         if changes.is_empty() {
             return;

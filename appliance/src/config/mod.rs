@@ -2,7 +2,7 @@
 //!
 //! The one rule: nothing is guessed. A key that we do not know is refused, a number carries its unit, and each error names
 //! the key, the line and what is allowed. Relative paths are relative to the file's own folder. Which file it is, the
-//! command line decides; whether what it names exists, `assent doctor` looks. (interface.md, "Conventions".)
+//! command line decides; whether what it names exists, `assent doctor` looks.
 
 mod break_glass;
 mod console;

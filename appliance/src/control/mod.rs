@@ -1,7 +1,9 @@
 //! The control socket: how commands on this machine ask a running appliance.
 //!
 //! A Unix socket in the data folder, for its owner only. One line of JSON asks, one line answers. Who asks, the system
-//! tells and nobody claims; that it may read the data folder, a word from a file there shows. It can have a bundle loaded, on the same path as every other; it does not allow any intent.
+//! tells and nobody claims; that it may read the data folder, a word from a file there shows. [`Question`] lists what can be
+//! asked: how the appliance is, and what operators order. Orders go to the desks of their rooms and are decided there, a bundle
+//! on the same path as every other. Nothing here allows an intent.
 
 mod asking;
 

@@ -1,9 +1,10 @@
-//! The evaluation boundary: do the policies allow it, and at which risk?
+//! Evaluation: do the policies allow it, and at which risk?
 //!
 //! The one rule: what cannot be evaluated is denied, with a refusal of its own, so that it is never taken for a denial by
 //! policy. Cedar's own decision is only the beginning: any policy that errs, any absent entity, any budget passed, and
 //! there is no allow. The evaluator decides; this room gives its verdict the words that the agent hears. Whether anything is
-//! evaluated at all, [`EvaluationBoundary`] says.
+//! evaluated at all, [`EvaluationBoundary`] says (`boundary`); what the appliance itself tells the policies is in `asserted`
+//! and `rate`.
 
 mod asserted;
 mod boundary;
@@ -21,10 +22,10 @@ use assent_proto::wire::{Ruling, Verdict};
 use crate::intent::Classified;
 use crate::policy::Snapshot;
 
-/// Tells its holder what the bundle decides on a classified intent, by which policies and at which risk. It does not tell
-/// that a key exists to sign it.
+/// Tells its holder what the bundle decides on a classified intent, by which policies and at which risk, or that it was not
+/// evaluated. It does not tell that a key exists to sign it.
 ///
-/// Only [`evaluate`] makes one:
+/// Only [`evaluate`] and [`withhold`] make one:
 ///
 /// ```compile_fail
 /// fn forge(ruling: assent_proto::wire::Ruling<'_>) -> appliance::evaluation::Judgement<'_> {
@@ -36,7 +37,7 @@ use crate::policy::Snapshot;
 pub struct Judgement<'s>(Ruling<'s>);
 
 impl<'s> Judgement<'s> {
-    /// What is logged and answered.
+    /// What is logged and answered. The proof ends here: whoever takes the ruling takes it at its word.
     #[must_use]
     pub fn into_ruling(self) -> Ruling<'s> {
         self.0

@@ -2,7 +2,7 @@
 //!
 //! There is no list of transient codes: every kind closes the token boundary. The class says only who may open it again:
 //! the appliance by itself after an availability fault, operators alone after an integrity fault. A code that we do not
-//! know is an availability fault. (boundaries.md, the fault table.)
+//! know is an availability fault. (`appliance/DESIGN.md`, "Boundaries".)
 
 use serde::{Deserialize, Serialize};
 

@@ -4,7 +4,7 @@
 //! [`signer`], which does, and can be killed. After any fault a [`Signer`] is dead and another is started.
 //!
 //! What this room does not do: verify signatures, compare the key with the pinned one, or decide when to try again. The
-//! token room does. (boundaries.md, "The HSM lives in a child process".)
+//! token room does. (`appliance/DESIGN.md`, "Boundaries".)
 
 mod alarm;
 mod confinement;

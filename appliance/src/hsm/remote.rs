@@ -5,7 +5,7 @@
 //! that nobody asked for, and of an answer that is not there in time. It also starts the child, because the kernel kills a
 //! child when the *thread* that made it ends, and reaps it.
 //!
-//! This file does not verify signatures. (boundaries.md, "The HSM lives in a child process".)
+//! This file does not verify signatures. (`appliance/DESIGN.md`, "Boundaries".)
 
 use std::io;
 use std::os::fd::OwnedFd;

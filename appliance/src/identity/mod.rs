@@ -2,7 +2,7 @@
 //!
 //! The one rule: an agent is the one URI in a certificate that our CA signed and nobody revoked. The room issues such
 //! certificates, makes the TLS that demands them, and reads the name back; what that name may do is not asked here.
-//! (X.509-SVID, SPIFFE-ID; boundaries.md, "Bad input and bad days".)
+//! (X.509-SVID, SPIFFE-ID.)
 
 pub mod ca;
 mod certificate;

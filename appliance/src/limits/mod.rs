@@ -25,20 +25,20 @@ pub const SOCKET_BUFFER_BYTES: usize = 4 * 1024 * 1024;
 pub const TASKS_PER_LOOK_AT_SOCKET: u32 = 8;
 /// A frame with more bytes is large: it takes turns with others to be decided.
 pub const LARGE_FRAME_BYTES: usize = 16 * 1024;
-/// A batch with more intents is large where the sealer is concerned,
+/// Intents of a batch that is small where the sealer is concerned; one with more is large.
 pub const SMALL_BATCH_INTENTS: usize = 64;
-/// and of the intents of large ones a round takes so many where small ones wait: these wait for no longer round than that.
+/// Intents of large batches that a round takes where small ones wait, which wait for no longer round than that.
 pub const LARGE_INTENTS_BESIDE_SMALL: usize = 1024;
-/// Behind a round that took any, so many take none while small ones wait.
+/// Rounds that take no large batch, behind one that took any, while small ones wait.
 pub const ROUNDS_BETWEEN_LARGE: u32 = 4;
-/// Where none waits any more, so many rounds go on as if one did.
+/// Rounds that go on bounding large batches where no small one waits any more.
 pub const ROUNDS_BOUNDED_FOR_SMALL: u32 = 16;
 /// Messages that wait for the sealer: every draft that has a place, and what the appliance says of itself.
 pub const MAX_SEALER_MESSAGES: usize = MAX_WAITING_DRAFTS + 64;
 /// Entries that may stand unsigned during an outage, unless the configuration says less; beyond it intents are refused without
 /// an entry, and counted.
 pub const MAX_UNSIGNED_ENTRIES: u32 = 1_000_000;
-/// Signs of life that may stand unsigned beyond those: six weeks of one a minute.
+/// Signs of life that may stand unsigned beyond the entries that may: six weeks of one a minute.
 pub const SPARE_UNSIGNED_ENTRIES: u64 = 65_536;
 /// How long the fence may fail to follow the log before the token boundary closes.
 pub const FENCE_GRACE: Duration = Duration::from_secs(10);
@@ -48,7 +48,7 @@ pub const FENCE_HSM_PAUSE: Duration = Duration::from_secs(60);
 pub const DISK_LOOKS_PER_DEADLINE: u32 = 8;
 /// Signs of life within the time that a service manager's watchdog gives.
 pub const LIVES_PER_WATCHDOG: u32 = 3;
-/// The least time between two of them, and the pause before the sealer is asked again where its inbox had no room.
+/// The least time between two signs of life for a watchdog, and the pause before the sealer is asked again where its inbox had no room.
 pub const LIFE_PAUSE: Duration = Duration::from_millis(100);
 /// How often it is looked whether the sealer waits for HSM or disk, where it does not answer itself.
 pub const LIFE_LOOK: Duration = Duration::from_secs(1);
@@ -56,13 +56,13 @@ pub const LIFE_LOOK: Duration = Duration::from_secs(1);
 pub const SERVICE_LOOK: Duration = Duration::from_secs(1);
 /// How much longer a start may take that has just told how far it is.
 pub const SERVICE_START_EXTENSION: Duration = Duration::from_secs(120);
-/// How long a stopping server waits for its peers to read what they were answered,
+/// How long a stopping server waits for its peers to read what they were answered.
 pub const DRAIN_PATIENCE: Duration = Duration::from_secs(2);
-/// and how many round trips of the slowest of them what has left the socket is given to arrive.
+/// Round trips of its slowest peer that a stopping server gives what has left the socket to arrive.
 pub const DRAIN_ROUND_TRIPS: u32 = 3;
 /// Files of one backup: two a volume, and a few.
 pub const MAX_BACKUP_FILES: usize = 1_000_000;
-/// Bytes of the list of their digests.
+/// Bytes of the list of the digests of a backup's files.
 pub const MAX_BACKUP_SUMS_BYTES: u64 = 256 * 1024 * 1024;
 /// Bytes of a backup's file that are read at once.
 pub const BACKUP_READ_BYTES: usize = 256 * 1024;
@@ -264,7 +264,7 @@ pub const CERTIFICATE_ENDS_SOON: Duration = Duration::from_secs(30 * 24 * 60 * 6
 pub const LONG_TEXT_BYTES: usize = 1024;
 /// Spans that wait for the collector of traces; what comes beyond is dropped.
 pub const MAX_SPANS_QUEUED: usize = 4096;
-/// Spans that are sent to it at once.
+/// Spans that are sent to the collector at once.
 pub const MAX_SPANS_AN_EXPORT: usize = 512;
 /// Attributes of one span: as many as that of a batch has, and some for whoever adds one.
 pub const MAX_SPAN_ATTRIBUTES: u32 = 16;

@@ -1,11 +1,14 @@
 //! The walk: wire, intent, evaluation, token, log, reply.
 //!
-//! An intent passes the rooms in this order and no other. Each room takes one type and gives one that only it can make:
+//! An intent passes the rooms in this order and no other. A room takes one type and gives one that only it can make:
 //!
 //! ```text
 //! frame --proto::wire--> Request --intent--> Classified --evaluation--> Judgement
 //!       --token--> Sealed --log--> Receipt --Sealed::release--> reply
 //! ```
+//!
+//! Between evaluation and token this chain has a gap. The proof of the judgement ends at `Judgement::into_ruling`: entries and
+//! draft are made of plain rulings, which the sealer may have to change, and what it takes it takes at their word.
 //!
 //! A batch walks as one: decided under one bundle, at one time, in one epoch, with one run of entries. The connection walks
 //! up to the draft; from there the sealer takes it.

@@ -1,10 +1,10 @@
 //! Turns: whose frame is read, and who is decided, when.
 //!
 //! Deciding a batch of a thousand intents takes milliseconds of a processor, a lone intent microseconds; a frame may have
-//! megabytes, and a lone intent's has a few hundred. So that nobody waits behind a row of large batches, one processor is always left
-//! to the small ones, and of one principal one large frame at a time is read, decided and handed to the sealer, over all its
-//! connections. What it has sent beyond that waits unread, in windows that QUIC bounds. Of the places among the drafts it has no
-//! more than a share.
+//! megabytes, and a lone intent's has a few hundred bytes. So that nobody waits behind a row of large batches, one processor is
+//! left to the small ones, where there are several, and of one principal one large frame at a time is read, decided and handed to
+//! the sealer, over all its connections. What it has sent beyond that waits unread, in windows that QUIC bounds. Of the places
+//! among the drafts it has no more than a share.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};

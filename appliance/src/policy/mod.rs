@@ -3,8 +3,8 @@
 //! The one rule: every bundle takes the same path, from wherever it comes: read, compiled within the budget, admitted
 //! (`admission`), kept ([`store`], and for auditors [`archive`]), recorded in the log, and only then in force. A bundle that fails anywhere on it changes
 //! nothing but the status and the log. The path is the loader's thread ([`loader`]); those that serve intents take a
-//! [`Snapshot`] and nothing else. A batch runs under one snapshot, whatever is loaded meanwhile. Design: policy.md, "Bundles
-//! in motion".
+//! [`Snapshot`] and nothing else. A batch runs under one snapshot, whatever is loaded meanwhile. Design:
+//! `appliance/DESIGN.md`, "Policies".
 
 mod admission;
 pub mod approvers;

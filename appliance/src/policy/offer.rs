@@ -217,7 +217,7 @@ impl Offer {
     }
 }
 
-/// Every file that is compiled, each behind the part that it belongs to.
+/// Every file that is compiled: those of which there is one, then the lists. Each has its part in its name.
 fn documents(sources: &Sources) -> impl Iterator<Item = &Document> {
     let Sources { catalog, policies, risk, links, operators, entities, tests, rules: _ } = sources;
     let lists = [policies, risk, entities, tests];

@@ -5,7 +5,7 @@
 //! re-enters no further right than evaluation: what waited is decided anew, in full, under what holds then.
 //!
 //! Memory is bounded: intents lie on disk while they wait, and of each ticket only a line is kept here. What has no room is
-//! refused before anything is promised. (boundaries.md, "Queue"; `FORMAT.md`, section 5.)
+//! refused before anything is promised. (`appliance/DESIGN.md`, "The queue"; `proto/FORMAT.md`, section 5.)
 
 pub(crate) mod approval;
 pub mod approving;

@@ -1,10 +1,10 @@
 //! Arming: from nothing to a signer that has proved itself, on a thread of its own.
 //!
-//! An attempt starts a signer process, which checks the key's attributes, compares its key with the pinned one and the log with
-//! the HSM's fence, and has it
-//! sign the current checkpoint again as often as the configuration asks, verifying each time. A candidate goes the same way
-//! before it may take over from the key that signs; until it does, its loss trips nothing. While an attempt runs the sealer goes on answering: a module that hangs
-//! at start delays nobody. The sealer opens the boundary, not the attempt.
+//! An attempt (`Attempt`) starts a signer process, which checks the key's attributes. It compares the key with the pinned one
+//! and the log with the HSM's fence (`FenceCheck`), and has the current checkpoint signed again as often as the configuration
+//! asks, verifying each time. What comes of it is a `Watched` signer, whose loss closes the boundary. A candidate goes the same
+//! way before it may take over from the key that signs; until it does, its loss trips nothing. While an attempt runs the sealer
+//! goes on answering: a module that hangs at start delays nobody. The sealer opens the boundary, not the attempt.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -109,7 +109,7 @@ impl Watched {
         &self.signer
     }
 
-    /// From here on the boundary depends on it. Whoever calls looks behind it whether it was lost before.
+    /// Has the boundary depend on it from here on. Whoever calls looks afterwards whether it was lost before.
     pub(super) fn serve(&self) {
         self.serving.store(true, Ordering::SeqCst);
     }

@@ -1,9 +1,9 @@
 //! The token room: no HSM signature, no token.
 //!
-//! Connections hand over drafts. The sealer takes all that wait, appends them to the tree, has the HSM sign one checkpoint
-//! over it, verifies the signature, makes the round durable, and only then lets the answers out. Any fault closes the
-//! boundary at once: what is in flight becomes denials before it is written, so that no unsigned allow can become valid
-//! later. Design: `appliance/DESIGN.md`, "The round".
+//! Connections hand over drafts. The sealer chooses a round among those that wait, appends it to the tree, has the HSM sign
+//! one checkpoint over it, verifies the signature, makes the round durable, and only then lets the answers out. Any fault
+//! closes the boundary at once: the allows in flight become denials, holds that wait, or uses of a warrant (`parking`) before
+//! they are written, so that no unsigned allow can become valid later. Design: `appliance/DESIGN.md`, "The round".
 
 mod arming;
 pub mod boundary;

@@ -118,7 +118,7 @@ impl Draft {
         Ok(rows)
     }
 
-    /// It is durable.
+    /// Tells the queue what begins to wait with the draft, and what ends. To be called when the draft is durable.
     pub(super) fn tell(&mut self, first: LeafIndex, queue: &Queue) {
         if self.asked_by != AskedBy::Agent {
             queue.end(&self.key);
@@ -315,7 +315,7 @@ impl Parked {
         Ok(rows)
     }
 
-    /// They are durable.
+    /// Has the queue take them over. To be called when they are durable.
     fn begin(self, first: LeafIndex, queue: &Queue) {
         let lines = self.groups.iter().map(|group| group.line_at(first)).collect();
         queue.begin(self.reservation, lines);

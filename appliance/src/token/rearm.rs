@@ -2,7 +2,7 @@
 //!
 //! The statement names the log, the epoch that began with the closing, and its cause. Every trip begins another epoch, so
 //! no signature serves twice, and none that was made before something graver was found. It orders one thing: that arming be
-//! tried. The HSM must still show the pinned key and sign with it. (boundaries.md, "Rules".)
+//! tried. The HSM must still show the pinned key and sign with it. (`appliance/DESIGN.md`, "Boundaries".)
 
 use assent_proto::limits::{MAX_ACT_SIGNATURES, MAX_BODY_BYTES};
 use assent_proto::number::Epoch;

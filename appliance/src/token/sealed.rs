@@ -1,7 +1,9 @@
 //! A sealed round: the HSM signed a checkpoint that covers these entries, and the signature verified.
 //!
-//! The one rule: the tokens in it have no accessor. [`Sealed::release`] takes the log's receipt, and there is no other way
-//! to their bytes.
+//! The one rule: until they are durable the tokens in it have no accessor. [`Sealed::release`] takes the log's receipt, and there
+//! is no other way to the bytes of a sealed round. Two others lead to tokens. The log's recorded answer is given again, and only
+//! while the boundary is open (`sealer/turn.rs`, `pipeline/waiting.rs`). Uses of a warrant stand in an `Unsigned` round, whose
+//! `release` takes a receipt too, and asks for no open boundary.
 
 use assent_proto::number::{Epoch, Timestamp};
 use assent_proto::refusal::Refusal;

@@ -1,6 +1,6 @@
 //! What the fuzz targets share: tables of an image and a snapshot, made out of bytes, and intents to ask of them.
 //!
-//! The targets are in `targets/`, the inputs that led somewhere new in `corpus/`. How to run them is in `../README.md`.
+//! The targets are in `targets/`, the inputs that led somewhere new in `corpus/`. How to run them is in `tests/README.md`.
 
 pub mod choices;
 pub mod deciding;

@@ -1,7 +1,7 @@
 //! Incidents: what people are to know of, as the rest of the appliance states it.
 //!
 //! The kinds are a closed list, so that a metric or a route may be labelled with them. All texts are bounded and made visible
-//! where they enter, here. What an incident means for the boundaries is not known here. (boundaries.md, "Escalation".)
+//! where they enter, here. What an incident means for the boundaries is not known here. (`appliance/DESIGN.md`, "Escalations".)
 
 use assent_proto::hash::Hash;
 use assent_proto::number::{Epoch, Timestamp};

@@ -138,9 +138,9 @@ pub struct Requests {
     snapshot: Snapshot,
     /// How many leaves stand in volumes.
     bound: u64,
-    /// Index of the first entry that was not asked for yet,
+    /// Index of the first entry that was not asked for yet.
     next: u64,
-    /// and of the first that is not to be.
+    /// Index of the first entry that is not to be asked for.
     end: u64,
     frames: Option<Frames>,
     row: IntoIter<(LeafIndex, Vec<u8>)>,

@@ -26,7 +26,7 @@ struct Given {
 }
 
 impl Approvals {
-    /// An operator answered a hold.
+    /// Takes an operator's answer to a hold, where the key that it names signed it.
     pub(super) fn take(&mut self, origin: &str, index: u64, approval: &Approval<'_>) -> Result<(), String> {
         let Approval { hold, intent, principal, answer, by, key, signature, .. } = approval;
         if hold.0 >= index {

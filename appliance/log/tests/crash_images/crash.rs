@@ -2,7 +2,7 @@
 //!
 //! What was synced is there, contents by their file's sync and names by their folder's. Of what came after, each write may be
 //! there, missing or torn at the boundary of a sector; pages may have reached the disk in any order; a name may be old or new.
-//! A process that is killed leaves all of it; a power cut leaves any of it. (testing.md, D6.)
+//! A process that is killed leaves all of it; a power cut leaves any of it.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -1,7 +1,7 @@
 //! An error at every single operation of a life, done or not done: what was acknowledged stays, and the next start serves.
 //!
 //! The lives with random faults meet combinations; here one life is lived again and again, and each time the next of its
-//! operations fails. (testing.md, D2, D3.) A sync that hangs is met at the end: until it returns nothing is acknowledged.
+//! operations fails. A sync that hangs is met at the end: until it returns nothing is acknowledged.
 
 use std::sync::Arc;
 

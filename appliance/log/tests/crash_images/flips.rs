@@ -1,7 +1,7 @@
 //! Bit rot: one bit of one file, anywhere. It is refused before anything is signed, or it changed nothing.
 //!
 //! After a kill everything is checked before the log is given; after a stop in order the volumes are checked while it serves,
-//! and there the check must find it. (testing.md, D7.)
+//! and there the check must find it.
 
 use std::path::Path;
 use std::sync::Arc;

@@ -2,7 +2,8 @@
 //!
 //! A log lives for a while as dice fall (`world`), a model remembers what was acknowledged (`model`), the journal yields images
 //! (`crash`), each is opened and held to the model (`judge`), and one of them is where the next life begins. A failure prints
-//! the seed that repeats it. How many images: `ASSENT_IMAGES`; from which seed on: `ASSENT_SEED`. (testing.md, D2, D3, D6, D7.)
+//! the seed that repeats it. How many images: `ASSENT_IMAGES`; from which seed on: `ASSENT_SEED`. (`appliance/DESIGN.md`,
+//! "Verification of a log", I6.)
 
 #![expect(clippy::panic, reason = "a violation ends the run, with its seed")]
 #![expect(clippy::indexing_slicing, clippy::expect_used, reason = "this is a test from end to end")]

@@ -2,7 +2,7 @@
 //!
 //! Each drill has an appliance of its own in a scratch folder, real agents that ask it, and an HSM that is broken on
 //! purpose. What must hold is asked of the log, of the clients and of the socket. It ends with 0 only if everything held.
-//! (boundaries.md, "Drills".)
+//! (`appliance/DESIGN.md`, "Drills".)
 
 mod account;
 mod catalogue;

@@ -1,6 +1,6 @@
-//! What a module's codes mean: the table of boundaries.md.
+//! What a module's codes mean: one table, from the codes of PKCS#11 to our kinds of fault.
 //!
-//! A code that is not in it is a fault all the same.
+//! A code that is not in it is a fault all the same, of a kind of its own.
 
 use cryptoki::error::{Error, RvError};
 
@@ -42,7 +42,7 @@ pub(super) fn fault(error: Error) -> HsmFault {
     HsmFault::new(kind, answered(&error))
 }
 
-/// The table of boundaries.md. What is not in it trips all the same.
+/// The kind of fault that a code is. What is not in the table trips all the same.
 #[expect(clippy::wildcard_enum_match_arm, reason = "a code that we do not know is a fault of its own kind")]
 pub(super) const fn kind(code: RvError) -> FaultKind {
     match code {

@@ -86,10 +86,11 @@ pub(super) struct Choice {
     large_must_wait: bool,
     /// The batches that were taken.
     keys: HashSet<BatchKey>,
+    /// Their entries.
     entries: usize,
-    /// Entries of the queue's among them,
+    /// Entries of those that are the queue's.
     of_queue: usize,
-    /// and of large batches that are bounded.
+    /// Entries of those that are large and bounded.
     of_large: usize,
 }
 

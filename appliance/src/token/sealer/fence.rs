@@ -203,7 +203,7 @@ impl Sealer {
         }
     }
 
-    /// It is there: from here on one that is missing is missed.
+    /// Takes note that the HSM keeps this: from here on one that is missing is missed.
     fn is_kept_in_hsm(&mut self, signed: SignedCheckpoint) -> Result<(), Cause> {
         let now = self.clock.now();
         self.fences.known = Some(signed);

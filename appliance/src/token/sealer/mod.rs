@@ -1,8 +1,9 @@
 //! The sealer: the one thread that appends to the log.
 //!
-//! It takes all that waits, seals it as one round, and begins the next when the last is durable: no timer when busy, so a
-//! lone intent pays one signature and one commit. It owns the signer and the log; nobody else writes either. What it cannot
-//! seal it turns into denials and logs without a signature. A commit that reports an error ends it, and the process.
+//! It takes in all that waits, chooses a round of it (`choice`), seals that (`turn`), and begins the next when the last is
+//! durable: no timer when busy, so a lone intent pays one signature and one commit. It owns the signer and the log; nobody
+//! else writes either. What it cannot seal it logs without a signature, its allows turned into denials, holds or uses of a
+//! warrant. A commit that reports an error ends it, and the process.
 
 mod archive;
 mod choice;

@@ -1,4 +1,10 @@
-//! How the boundary closes, what is done meanwhile, and how it opens again.
+//! Outages: how the boundary closes, what is done meanwhile, and how it opens again.
+//!
+//! Closing: `close` for a fault that this thread saw, `notice_trip` whoever saw it; of an integrity fault the latch comes first.
+//! Meanwhile `do_what_is_due`: the log shows that it is alive, room on the disk is looked at, and attempts to arm begin
+//! (`Attempts` says when, `wants_to_arm` whether). Opening: `arm`, behind an attempt that succeeded: one signed checkpoint over
+//! the whole gap, the fences, the boundary, and one more look whether it should have stayed closed. What operators order
+//! (`obey`) has arming tried, in its epoch alone, and opens nothing.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -64,7 +70,7 @@ impl Sealer {
         self.notice_trip();
     }
 
-    /// Operators signed that re-arm be tried: at once, and in their epoch only.
+    /// Takes the order that operators signed, that re-arm be tried: at once, and in their epoch only.
     pub(super) fn obey(&mut self, mut order: Order) {
         // The last order of an epoch may be of fewer operators, after a lesser fault: what more of them ordered stands.
         order.revoke |= self.order.as_ref().is_some_and(|last| last.revoke && last.epoch == order.epoch);
@@ -103,7 +109,7 @@ impl Sealer {
         self.operations.insert(place, Operation::Tripped { epoch, cause: cause.kind, at: since });
     }
 
-    /// Before anything else follows it: neither a kill nor an older log may let go of an integrity fault.
+    /// Latches an integrity fault, before anything else follows it: neither a kill nor an older log may let go of it.
     fn hold(&mut self, epoch: Epoch, cause: &str) {
         if let Err(error) = self.disk.over(|| self.log.hold(epoch, cause)) {
             tracing::error!(
@@ -327,7 +333,7 @@ impl Sealer {
             self.close(Cause::lost_while_arming());
             return Ok(Ok(()));
         }
-        // So did a disk that hung under it.
+        // Nor did a disk that hung under it, for the same reason.
         if self.disk.take_late() {
             self.close(Cause::disk_hangs(self.settings.disk_deadline));
             return Ok(Ok(()));

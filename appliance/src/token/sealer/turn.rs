@@ -176,8 +176,8 @@ impl Sealer {
         }
     }
 
-    /// Logs a round without the HSM's signature. Its allows become denials before anything is written, but for those that a
-    /// warrant is for.
+    /// Logs a round without the HSM's signature. Its allows become denials, or holds that wait, before anything is written, but
+    /// for those that a warrant is for.
     pub(super) fn deny(&mut self, mut drafts: Vec<Draft>) -> Result<(), SealerError> {
         self.notice_trip();
         let epoch = self.noted;

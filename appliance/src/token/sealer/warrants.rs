@@ -68,7 +68,8 @@ impl Sealer {
         self.break_glass.leave(self.clock.now())
     }
 
-    /// A commit is durable: what it changed is so from here on, and the log tells whether the boundary is closed.
+    /// Takes over what a commit changed of break-glass, and whether the log tells now that the boundary is closed. To be called
+    /// when the commit is durable, and before its operations are forgotten.
     pub(super) fn keep(&mut self, kept: Kept) {
         let now = self.clock.now();
         let Kept { changes, act, rows: _ } = kept;

@@ -39,9 +39,9 @@ const MAX_PLACES: usize = 1 << MAX_VOLUME_HEIGHT;
 pub(crate) struct Place {
     /// Index of its first entry.
     pub(crate) first: LeafIndex,
-    /// Bytes of its frame,
+    /// Bytes of its frame.
     pub(crate) length: usize,
-    /// and where in the file they begin.
+    /// Where in the file its frame begins.
     at: u64,
 }
 
@@ -191,16 +191,16 @@ impl DoubleEndedIterator for Frames {
 /// A file on its way through its digest: each byte is looked at as it was hashed.
 struct Pass<'f> {
     file: &'f dyn DiskFile,
-    /// How many it has,
+    /// Bytes of the file.
     bytes: u64,
-    /// and how many of them were read.
+    /// Bytes of the file that were read.
     read: u64,
     hasher: blake3::Hasher,
     /// Bytes that are read at once.
     most: usize,
-    /// What was read last,
+    /// What was read last.
     piece: Vec<u8>,
-    /// and how much of it was looked at.
+    /// How much of that piece was looked at.
     seen: usize,
     /// For the digest of a frame, where it is wanted.
     frame: Option<blake3::Hasher>,
