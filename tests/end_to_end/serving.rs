@@ -6,15 +6,13 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use crate::support::agent::{Agent, allowed, retail};
-use crate::support::{ASSENT, Appliance, Hsm, PATIENCE, assent, eventually};
+use crate::support::{ASSENT, Appliance, Hsm, PATIENCE, SLACK, assent, eventually};
 use appliance::clock::Stopwatch;
 use appliance::limits::{HTTP_HEADER_DEADLINE, MAX_HTTP_CONNECTIONS};
 
 /// Connections with half a request each: more than there are places, and no more than fill them twice.
 const HALF: usize = 200;
 const _: () = assert!(MAX_HTTP_CONNECTIONS < HALF && HALF < 2 * MAX_HTTP_CONNECTIONS);
-/// What the machine may be late.
-const SLACK: Duration = Duration::from_secs(2);
 
 /// Sends these bytes, and gives all that comes back until the other side closes, which it must.
 fn exchange(address: &str, bytes: &[u8]) -> String {
