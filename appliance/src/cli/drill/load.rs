@@ -120,6 +120,14 @@ impl Agents {
         }
     }
 
+    /// Asks for one intent, beside whoever asks: so that somebody has asked since what came before this.
+    pub(super) fn ask_once(&self) {
+        let asked: Vec<Intent> = self.intents.iter().take(1).cloned().collect();
+        let sent = Mark::now();
+        let outcomes = self.runtime.block_on(self.client.preauthorize(&asked));
+        note(&self.seen, sent, asked.len(), &outcomes);
+    }
+
     /// Stops asking, and gives all that was seen.
     pub(super) fn end(&mut self) -> anyhow::Result<Seen> {
         self.stop.store(true, Ordering::Relaxed);
