@@ -134,7 +134,12 @@ impl Agents {
         for task in self.tasks.drain(..) {
             self.runtime.block_on(task).context("an agent fell")?;
         }
-        Ok(std::mem::take(&mut *self.seen.lock().unwrap_or_else(PoisonError::into_inner)))
+        Ok(self.take_seen())
+    }
+
+    /// What was seen since this was asked last; what is under way is seen later.
+    pub(super) fn take_seen(&self) -> Seen {
+        std::mem::take(&mut *self.seen.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
