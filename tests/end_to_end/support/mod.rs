@@ -7,6 +7,7 @@
 
 pub(crate) mod agent;
 pub(crate) mod go;
+pub(crate) mod not_run;
 pub(crate) mod ports;
 pub(crate) mod raw;
 pub(crate) mod softhsm;
