@@ -4,6 +4,9 @@
 //! try is spent that need not be.
 
 #[cfg(test)]
+#[path = "end_to_end/support/not_run.rs"]
+mod not_run;
+#[cfg(test)]
 #[path = "hsm_door/scratch.rs"]
 mod scratch;
 

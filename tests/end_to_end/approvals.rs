@@ -20,8 +20,14 @@ const PEOPLE: &[(&str, &str)] = &[
 pub(crate) const FACTS: &str =
     "assent: { now: datetime, risk: Long, approvals: Long, degraded: Bool, agent_rate: Long, epoch: Long },";
 
-/// An open appliance whose bundle holds cancellations until so many of the operators on call approve.
+/// An open appliance whose bundle holds cancellations until so many of the operators on call approve, and no longer than for some
+/// seconds.
 pub(crate) fn held_shop(count: u32) -> (Appliance, Agent) {
+    held_shop_for(count, "3s")
+}
+
+/// The same, for so long.
+fn held_shop_for(count: u32, time: &str) -> (Appliance, Agent) {
     let (appliance, agent) = open_shop("");
     let bundle = appliance.folder.path().join("bundle");
     let catalog = std::fs::read_to_string(bundle.join("catalog.cedarschema")).expect("the catalog");
@@ -29,7 +35,8 @@ pub(crate) fn held_shop(count: u32) -> (Appliance, Agent) {
     let rest = rest.replacen("reason: String,", &format!("reason: String,\n      {FACTS}"), 1);
     std::fs::write(
         bundle.join("catalog.cedarschema"),
-        format!("{before}action cancel_pending_order{rest}").replace("@queue(\"15m\")", "@queue(\"3s\")"),
+        format!("{before}action cancel_pending_order{rest}")
+            .replace("@queue(\"15m\")", &format!("@queue({time:?})")),
     )
     .expect("a catalog");
     let policy = format!(
@@ -186,7 +193,8 @@ fn an_approval_by_a_key_that_is_gone_does_not_count_any_more() {
 
 #[test]
 fn what_an_agent_writes_cannot_pass_for_ours_and_an_approval_outlives_a_kill() {
-    let (mut appliance, agent) = held_shop(2);
+    // It is killed and started meanwhile, which must not take longer than the hold lasts.
+    let (mut appliance, agent) = held_shop_for(2, "15m");
     let spoofed = "fine\n\u{202e}evil\u{1b}[2Jreason\r";
     let mut intent = cancellations(1).remove(0);
     intent.context.insert("reason".to_owned(), Value::String(spoofed.to_owned()));
@@ -205,6 +213,7 @@ fn what_an_agent_writes_cannot_pass_for_ours_and_an_approval_outlives_a_kill() {
     let list: serde_json::Value = serde_json::from_str(&out).expect("json");
     assert_eq!(list["holds"][0]["approved_by"], serde_json::json!(["ann"]), "{list}");
     assert_eq!(answer(&appliance, Answer::Approved, &ticket, "ben").0, 0);
-    assert_eq!(collect(&agent, &ticket).len(), 1);
+    let decided = collect(&agent, &ticket);
+    assert!(decided.all_allowed(), "the approval of before the kill counts: {:?}", kinds(&decided));
     appliance.stop_and_verify_log();
 }

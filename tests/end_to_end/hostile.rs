@@ -36,7 +36,7 @@ pub(crate) fn transfers() -> Vec<Intent> {
     waiting(hostile().into_iter().map(with))
 }
 
-/// What a command prints, on both streams, in every format.
+/// What a command prints, on both streams, in every format: all of it is given.
 fn prints(appliance: &Appliance, arguments: &[&str], most_lines: usize) -> String {
     let mut all = String::new();
     for format in ["table", "json", "jsonl"] {
@@ -60,8 +60,20 @@ fn prints(appliance: &Appliance, arguments: &[&str], most_lines: usize) -> Strin
             }
         }
         all.push_str(&out);
+        all.push_str(&talk);
     }
     all
+}
+
+/// What was told of all of [`hostile`]: every text is there, and whoever reads it is told what it is.
+fn stands_escaped_and_marked(what: &str, told: &str) {
+    assert!(told.contains("ESCAPED    1 text holds"), "{what}: it is marked: {told:.2000}");
+    assert!(
+        told.contains("LONG       its longest text has 655"),
+        "{what}: and its length told: {told:.2000}"
+    );
+    assert!(told.contains("<script>alert('approved')</script><b>"), "{what}: markup is text: {told:.2000}");
+    assert!(told.contains("\\u{202e}") && told.contains("\\u202e"), "{what}: in words and in JSON");
 }
 
 fn hold_transfers(appliance: &Appliance) {
@@ -91,10 +103,7 @@ fn what_waits_through_an_outage_is_shown_escaped_and_marked() {
         let lines = 8 + 26 * ticket.positions().len();
         shown.push_str(&prints(&appliance, &["queue", "show", &ticket.id().to_string()], lines));
     }
-    assert!(shown.contains("ESCAPED    1 text holds"), "it is marked: {shown:.2000}");
-    assert!(shown.contains("LONG       its longest text has 655"), "and its length told: {shown:.2000}");
-    assert!(shown.contains("<script>alert('approved')</script><b>"), "markup is text here: {shown:.2000}");
-    assert!(shown.contains("\\u{202e}") && shown.contains("\\u202e"), "in words and in JSON");
+    stands_escaped_and_marked("show", &shown);
     prints(&appliance, &["status"], 40);
     prints(&appliance, &["escalation", "list"], 20);
     reopen(&appliance);
@@ -106,14 +115,18 @@ fn what_waits_through_an_outage_is_shown_escaped_and_marked() {
 fn whoever_approves_sees_it_escaped_and_marked() {
     let (mut appliance, agent) = open_shop("");
     hold_transfers(&appliance);
+    let (mut shown, mut to_sign) = (String::new(), String::new());
     for intent in transfers() {
         let outcomes = agent.preauthorize(&[intent]);
         assert!(matches!(outcomes.at(0), Some(Outcome::AwaitingApproval(_))), "{:?}", kinds(&outcomes));
         let [ticket] = outcomes.tickets().try_into().expect("one ticket");
         let id = ticket.id().to_string();
-        prints(&appliance, &["approval", "show", &id], 40);
+        shown.push_str(&prints(&appliance, &["approval", "show", &id], 40));
         // What is to be signed is a statement of ours, beside the hold on standard error.
-        prints(&appliance, &["approval", "approve", &id], 40);
+        to_sign.push_str(&prints(&appliance, &["approval", "approve", &id], 40));
+    }
+    for (what, told) in [("show", &shown), ("approve", &to_sign)] {
+        stands_escaped_and_marked(what, told);
     }
     prints(&appliance, &["approval", "list"], 10);
     prints(&appliance, &["escalation", "list"], 20);

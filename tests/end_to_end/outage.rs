@@ -1,8 +1,11 @@
 //! The signer dies, hangs or comes back: nothing slips through meanwhile, and the boundary re-arms by itself.
 
+use std::time::Duration;
+
 use crate::support::agent::{Agent, allowed, label_of};
-use crate::support::{Appliance, Hsm, eventually, softhsm};
-use appliance::clock::Stopwatch;
+use crate::support::{Appliance, Hsm, SLACK, eventually, softhsm};
+use appliance::clock::{Mark, Stopwatch};
+use appliance::control;
 use assent_client::outcome::Outcome;
 use assent_proto::refusal::Refusal;
 use rustix::process::{Signal, kill_process};
@@ -63,11 +66,19 @@ fn stopped_signer_closes_at_its_deadline_while_intents_are_answered() {
     let mut appliance = Appliance::start(Hsm::Simulator);
     let agent = Agent::connect(&appliance);
     let before = appliance.wait_until_open().epoch;
-    kill_process(appliance.signer(), Signal::STOP).expect("the signer can be stopped");
-    let watch = Stopwatch::start();
+    let (signer, deadline) = (appliance.signer(), appliance.hsm_deadline());
+    let stopped = Mark::now();
+    kill_process(signer, Signal::STOP).expect("the signer can be stopped");
     let refused = ask_through(&appliance, &agent, before);
-    println!("stopped signer: {refused} refused, open again after {:?}", watch.elapsed());
+    let story = control::ask_story(&appliance.data()).expect("the appliance answers");
+    let closed = story.transitions.iter().find(|transition| !transition.open && transition.epoch > before);
+    let after = closed.expect("it has closed").mark_us.0.saturating_sub(stopped.0);
+    let after = Duration::from_micros(after);
+    println!("stopped signer: {refused} refused, closed after {after:?}");
     assert!(refused > 0);
+    // It is asked for a signature at once, or was being asked; nobody knows before the deadline that it says no more.
+    assert!(after > deadline / 2, "{after:?}, with a deadline of {deadline:?}");
+    assert!(after < deadline + SLACK, "{after:?}, with a deadline of {deadline:?}");
     drop(agent);
     appliance.stop_and_verify_log();
 }
@@ -80,5 +91,5 @@ fn idle_appliance_notices_a_dead_signer_at_once() {
     kill_process(appliance.signer(), Signal::KILL).expect("the signer can be killed");
     eventually("the epoch rises", || appliance.status().filter(|status| status.epoch > epoch));
     println!("dead signer noticed after {:?}, polling included", watch.elapsed());
-    assert!(watch.elapsed() < std::time::Duration::from_millis(500), "sooner than the heartbeat");
+    assert!(watch.elapsed() < Duration::from_millis(500), "sooner than the heartbeat");
 }

@@ -14,6 +14,7 @@ use landlock::{
 };
 use rustix::io::{FdFlags, fcntl_setfd};
 
+use crate::not_run;
 use crate::scratch::{PATIENCE, Scratch, until, with_each_hsm};
 
 /// Where the descriptors of a process lead.
@@ -108,7 +109,7 @@ fn confined(held: Confinement) -> bool {
     };
     assert_eq!(held, expected);
     if held == Confinement::None {
-        eprintln!("NOT TESTED: the kernel has no Landlock, so the signer is not confined");
+        not_run::lacking("the kernel has no Landlock, so the signer is not confined");
     }
     held != Confinement::None
 }
@@ -160,9 +161,7 @@ fn the_signer_cannot_open_what_is_protected_and_everything_else() {
 
 #[test]
 fn a_real_module_works_beside_what_is_protected_and_comes_back_when_its_folder_does() {
-    let Some(scratch) = Scratch::softhsm() else {
-        return eprintln!("NOT TESTED: SoftHSM2 is not installed (apt-get install softhsm2)");
-    };
+    let Some(scratch) = Scratch::softhsm() else { return };
     scratch.keyed();
     // One is there, one is not yet.
     std::fs::create_dir(scratch.file("data")).unwrap();
@@ -205,7 +204,7 @@ fn nobody_may_look_into_the_signer() {
     let other = 65_534;
     let spawn = |command: &mut Command| command.uid(other).stderr(Stdio::null()).spawn();
     let Ok(mut control) = spawn(Command::new("sleep").arg("60")) else {
-        return eprintln!("NOT TESTED: only root may start a process as somebody else");
+        return not_run::missing("only root may start a process as somebody else");
     };
     until("it runs as somebody else", || owner_of(control.id()) == other);
     let mut command = Command::new(env!("CARGO_BIN_EXE_assent"));
@@ -216,7 +215,9 @@ fn nobody_may_look_into_the_signer() {
             signer.kill().unwrap();
             signer.wait().unwrap();
         }
-        Err(error) => eprintln!("NOT TESTED: others cannot run {}: {error}", env!("CARGO_BIN_EXE_assent")),
+        Err(error) => {
+            not_run::lacking(&format!("others cannot run {}: {error}", env!("CARGO_BIN_EXE_assent")));
+        }
     }
     control.kill().unwrap();
     control.wait().unwrap();
@@ -248,9 +249,7 @@ fn the_pin_is_gone_from_the_signer_once_it_is_logged_in() {
     signer.sign(b"a text that stands nowhere else", PATIENCE).unwrap();
     let process = signer.process().unwrap();
     let Some(texts) = count_in_memory(process, b"a text that stands nowhere") else {
-        return eprintln!(
-            "NOT TESTED: only root may look into the memory of a process that cannot be dumped"
-        );
+        return not_run::missing("only root may look into the memory of a process that cannot be dumped");
     };
     assert!(texts > 0, "the last question still lies in its buffer");
     assert_eq!(count_in_memory(process, b"a PIN that stands nowhere"), Some(0));

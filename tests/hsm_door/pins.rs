@@ -3,6 +3,7 @@
 use std::io::{Read as _, Write as _};
 use std::process::{Command, Output, Stdio};
 
+use crate::not_run;
 use crate::scratch::{Scratch, talk, with_each_hsm};
 
 /// `assent COMMAND` with these arguments, where systemd credentials lie in the scratch folder.
@@ -85,7 +86,7 @@ fn typed(
         .stdout(Stdio::piped())
         .spawn();
     let Ok(mut terminal) = terminal else {
-        eprintln!("NOT TESTED: script is not installed (apt-get install bsdutils)");
+        not_run::missing("script is not installed (apt-get install bsdutils)");
         return None;
     };
     let (mut keyboard, mut screen) = (terminal.stdin.take()?, terminal.stdout.take()?);

@@ -11,6 +11,8 @@ use appliance::clock::Stopwatch;
 use appliance::hsm::{FaultKind, HsmFault, HsmSettings, Pin, Signer};
 use tempfile::TempDir;
 
+use crate::not_run;
+
 pub(crate) const LABEL: &str = "scratch";
 /// Long enough for a busy machine; nothing waits for it unless it fails.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
@@ -31,22 +33,21 @@ pub(crate) struct Scratch {
 
 /// Runs `test` with each kind of HSM that is here; the simulator always is.
 pub(crate) fn with_each_hsm(test: impl Fn(&Scratch)) {
-    match Scratch::softhsm() {
-        Some(scratch) => test(&scratch),
-        None => eprintln!("NOT TESTED WITH SOFTHSM2: {SOFTHSM} is not installed (apt-get install softhsm2)"),
+    if let Some(scratch) = Scratch::softhsm() {
+        test(&scratch);
     }
-    match Scratch::kryoptic() {
-        Some(scratch) => test(&scratch),
-        None => eprintln!("NOT RUN WITH KRYOPTIC: {KRYOPTIC} is not built (KRYOPTIC=1 tests/run builds it)"),
+    if let Some(scratch) = Scratch::kryoptic() {
+        test(&scratch);
     }
     test(&Scratch::simulator());
 }
 
 impl Scratch {
-    /// SoftHSM2 with slot `scratch`, without a key.
+    /// SoftHSM2 with slot `scratch`, without a key. Where it is not installed, that is kept.
     pub(crate) fn softhsm() -> Option<Self> {
         let module = Path::new(SOFTHSM);
         if !module.exists() {
+            not_run::missing("SoftHSM2 is not installed (apt-get install softhsm2)");
             return None;
         }
         let folder = tempfile::tempdir().unwrap();
@@ -58,11 +59,12 @@ impl Scratch {
         Some(Self::initialised(folder, module.to_owned(), "SOFTHSM2_CONF", &configuration, "1234"))
     }
 
-    /// kryoptic with slot `scratch`, without a key.
+    /// kryoptic with slot `scratch`, without a key. Where it is not built, that is kept.
     pub(crate) fn kryoptic() -> Option<Self> {
         let module =
             std::env::var_os("ASSENT_KRYOPTIC").map_or_else(|| PathBuf::from(KRYOPTIC), PathBuf::from);
         if !module.exists() {
+            not_run::lacking("kryoptic is not built (KRYOPTIC=1 tests/run builds it)");
             return None;
         }
         let folder = tempfile::tempdir().unwrap();
@@ -254,7 +256,7 @@ impl Scratch {
         match tool.output() {
             Ok(output) => Some(output),
             Err(_) => {
-                eprintln!("NOT TESTED: pkcs11-tool is not installed (apt-get install opensc)");
+                not_run::missing("pkcs11-tool is not installed (apt-get install opensc)");
                 None
             }
         }

@@ -42,7 +42,7 @@ impl Item {
 
 /// The latch beside the fence.
 pub(super) fn latch(config: &Config) -> PathBuf {
-    config.fence_file().with_extension("latch")
+    config.latch_file()
 }
 
 /// What lies outside the data folder, and may be there already where a backup is put back.

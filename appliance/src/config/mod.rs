@@ -276,6 +276,12 @@ impl Config {
         self.fence.file(self.appliance.log)
     }
 
+    /// What holds the boundary until operators have answered: beside the fence, with the ending `latch`.
+    #[must_use]
+    pub fn latch_file(&self) -> PathBuf {
+        self.fence_file().with_extension("latch")
+    }
+
     /// The register of agents.
     #[must_use]
     pub fn agents_path(&self) -> PathBuf {

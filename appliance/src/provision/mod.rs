@@ -127,12 +127,14 @@ pub fn hsm_settings(config: &Config) -> Result<HsmSettings, ProvisionError> {
 /// What decides, what is remembered, who may order, and every secret that is not the HSM's own: nothing of it is a module's
 /// business.
 fn kept_from_signer(config: &Config) -> Vec<PathBuf> {
-    let (tls, policy) = (&config.tls, &config.policy);
+    let (tls, policy, console) = (&config.tls, &config.policy, &config.console);
     let fence = config.fence_file();
     let own = [&config.file, &config.appliance.data, &config.fence.path, &fence, &policy.bundle];
     let certificates = [&tls.key, &tls.ca, &tls.certificate];
     let mut kept: Vec<PathBuf> = own.into_iter().chain(certificates).cloned().collect();
-    kept.extend([config.ca_key(), config.witnessing.key.clone()]);
+    // The latch is there when the signer starts that is to re-arm: unnamed it would lie beside its fence, and be the module's to write.
+    kept.extend([config.ca_key(), config.witnessing.key.clone(), config.latch_file()]);
+    kept.extend([&console.key, &console.certificate, &console.client_ca].into_iter().flatten().cloned());
     kept.extend(policy.shadow.clone());
     kept.extend([&policy.signers, &config.hsm.operators].into_iter().flatten().filter_map(Signers::file));
     kept.extend(config.hsm.pin.file());
@@ -230,4 +232,69 @@ pub fn found_log(config: &Config, pin: &Pin, now: Timestamp) -> Result<bool, Pro
     system().make_folder(fence).map_err(file("make", fence))?;
     Store::create(&log, &Identity::new(&origin, &key))?;
     Ok(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::control;
+
+    /// What is the appliance's own lies below `/own`, by name or by default; what a module may need as well, below `/theirs`.
+    const CONFIGURATION: &str = r#"
+[appliance]
+log = 2
+[hsm]
+module = "/theirs/module.so"
+operators = "/own/operators.pub"
+[policy]
+signers = "/own/signers"
+shadow = "shadow"
+[witness]
+ca = "/theirs/roots.pem"
+[[escalation.sink]]
+name = "oncall"
+kind = "webhook"
+url = "https://hooks.example.org/assent"
+key_file = "webhook.key"
+secret_file = "webhook.secret"
+ca_file = "/theirs/sinks.pem"
+[console]
+certificate = "tls/console.pem"
+key = "tls/console.key"
+client_ca = "tls/operators-ca.pem"
+"#;
+
+    #[test]
+    fn the_signer_is_kept_from_every_path_that_is_the_appliances_own_and_from_no_other() {
+        let config = Config::parse(CONFIGURATION, Path::new("/own/assent.toml")).unwrap();
+        let kept = kept_from_signer(&config);
+        // What lies below a path that is kept is kept with it.
+        let is_kept = |path: &Path| kept.iter().any(|kept| path.starts_with(kept));
+        let mut named = Vec::new();
+        for setting in config.effective() {
+            let text = setting.value.as_ref().and_then(|value| value.as_str()).unwrap_or_default();
+            if text.starts_with("/own/") {
+                assert!(is_kept(Path::new(text)), "`{}` leaves {text} to the module: {kept:?}", setting.key);
+                named.push(setting.key.as_str());
+            }
+            assert!(
+                !text.starts_with("/theirs/") || !is_kept(Path::new(text)),
+                "{text} of `{}`",
+                setting.key
+            );
+        }
+        for key in
+            ["appliance.data", "fence.path", "policy.bundle", "hsm.operators", "hsm.pin_file", "tls.key"]
+        {
+            assert!(named.contains(&key), "{key} is no path any more: {named:?}");
+        }
+        let control = config.appliance.data.join(control::SOCKET);
+        let files =
+            [log_file(&config), keyring_file(&config), config.agents_path(), config.outbox_path(), control];
+        let beside = [config.file.clone(), config.ca_key(), config.fence_file(), config.latch_file()];
+        for path in files.into_iter().chain(beside).chain([witness_folder(&config)]) {
+            assert!(is_kept(&path), "{} is left to the module: {kept:?}", path.display());
+        }
+        assert!(kept.iter().all(|path| path.starts_with("/own") && path != Path::new("/own")), "{kept:?}");
+    }
 }

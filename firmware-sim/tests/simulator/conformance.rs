@@ -15,6 +15,7 @@ use tempfile::TempDir;
 
 use crate::draw::{COMMON, Draw, Memory, call, draw};
 use crate::interposed::softhsm;
+use crate::not_run;
 use crate::raw::{Raw, provision};
 use crate::scratch::{built_module, copied_module, with_environment};
 
@@ -166,13 +167,12 @@ fn a_call_through_the_simulator_costs_less_than_five_microseconds_more() {
 
 #[test]
 fn pkcs11_tool_prints_the_same() {
-    eprintln!(
-        "NOT RUN: google/pkcs11test; no package has it. By hand: what fails behind the simulator fails alone, and no more"
+    not_run::lacking(
+        "no package has google/pkcs11test. By hand: what fails behind the simulator fails alone, and no more",
     );
     let Some(real) = softhsm() else { return };
     if Command::new("pkcs11-tool").arg("--help").output().is_err() {
-        eprintln!("SKIPPED: pkcs11-tool is not installed (apt-get install opensc); nothing was tested");
-        return;
+        return not_run::missing("pkcs11-tool is not installed (apt-get install opensc)");
     }
     let subject = Subject::new(real, false);
     let user = "--token-label trial --login --pin 1234";

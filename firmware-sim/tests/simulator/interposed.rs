@@ -15,6 +15,7 @@ use ed25519_dalek::{Signature, VerifyingKey};
 use firmware_sim::faults::control::ask;
 use tempfile::TempDir;
 
+use crate::not_run;
 use crate::scratch::{copied_module, key_pair, pin, point, with_environment};
 
 const SOFTHSM: [&str; 2] = ["/usr/lib/softhsm/libsofthsm2.so", "/usr/lib64/pkcs11/libsofthsm2.so"];
@@ -24,7 +25,7 @@ const MESSAGE: &[u8] = b"assent";
 pub(crate) fn softhsm() -> Option<&'static Path> {
     let found = SOFTHSM.into_iter().map(Path::new).find(|path| path.exists());
     if found.is_none() {
-        eprintln!("SKIPPED: SoftHSM2 is not installed (apt-get install softhsm2); nothing was tested");
+        not_run::missing("SoftHSM2 is not installed (apt-get install softhsm2)");
     }
     found
 }

@@ -7,6 +7,7 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
+use crate::not_run;
 use crate::scratch::built_module;
 
 /// What changes the folder, or promises that a change will last.
@@ -48,7 +49,7 @@ fn installed() -> bool {
     let missing =
         ["strace", "pkcs11-tool"].into_iter().find(|name| Command::new(name).arg("-h").output().is_err());
     if let Some(missing) = missing {
-        eprintln!("SKIPPED: {missing} is not installed (apt-get install strace opensc); nothing was tested");
+        not_run::missing(&format!("{missing} is not installed (apt-get install strace opensc)"));
     }
     missing.is_none()
 }

@@ -21,6 +21,9 @@ mod interposed;
 #[cfg(test)]
 mod killed;
 #[cfg(test)]
+#[path = "../../../tests/end_to_end/support/not_run.rs"]
+mod not_run;
+#[cfg(test)]
 mod opensc;
 #[cfg(test)]
 mod raw;

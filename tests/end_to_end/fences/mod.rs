@@ -10,7 +10,7 @@ use appliance::hsm::FaultClass;
 use appliance::serving::status::Status;
 use appliance::token::FenceInHsm;
 
-use crate::support::{Appliance, Hsm, eventually, softhsm};
+use crate::support::{Appliance, Hsm, eventually, not_run, softhsm};
 
 /// Runs a test with each HSM that is here.
 pub(crate) fn on_each(test: impl Fn(Hsm)) {
@@ -106,7 +106,7 @@ fn opensc(appliance: &Appliance, hsm: Hsm, arguments: &[&str]) -> Option<String>
     let mut tool = Command::new("pkcs11-tool");
     tool.arg("--module").arg(module).args(["--token-label", label, "--login", "--pin", pin.trim()]);
     let Ok(output) = tool.env(variable, value).args(arguments).stdin(Stdio::null()).output() else {
-        eprintln!("NOT TESTED: pkcs11-tool is not installed (apt-get install opensc)");
+        not_run::missing("pkcs11-tool is not installed (apt-get install opensc)");
         return None;
     };
     assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));

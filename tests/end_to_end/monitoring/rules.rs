@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 use super::{get, scrape};
 use crate::support::agent::{Agent, retail};
-use crate::support::{Appliance, Hsm};
+use crate::support::{Appliance, Hsm, not_run};
 use serde_json::Value;
 
 /// Bytes that an exposition stays below, whatever agents do.
@@ -171,7 +171,7 @@ fn as_rules(expressions: &[String]) -> String {
 #[test]
 fn promtool_takes_rules_their_tests_the_dashboard_and_a_scrape() {
     if Command::new("promtool").arg("--version").output().is_err() {
-        println!("promtool is not installed: not checked");
+        not_run::missing("promtool is not installed (apt-get install prometheus)");
         return;
     }
     let (rules, tests) = (file("monitoring/assent.rules.yml"), file("monitoring/assent.rules.test.yml"));

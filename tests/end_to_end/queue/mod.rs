@@ -10,7 +10,7 @@ use assent_client::connection::Collected;
 use assent_client::{Intent, OnUnavailable, Outcome, Outcomes, Reason, Refusal};
 
 use crate::operators::{clear, inject, staffed};
-use crate::support::agent::{Agent, allowed_batch, retail};
+use crate::support::agent::{Agent, allowed_batch, now, retail};
 use crate::support::{Appliance, eventually};
 
 /// These intents, each to wait rather than be refused.
@@ -43,8 +43,9 @@ pub(crate) fn reopen(appliance: &Appliance) {
 /// What became of a ticket, once it is decided.
 pub(crate) fn collect(agent: &Agent, ticket: &Ticket) -> Outcomes {
     let outcomes = agent.runtime.block_on(agent.client.wait(ticket)).expect("an answer");
-    // The client was given no trust: what it opened is opened once more, under the trust file.
-    assert!(outcomes.len() == ticket.batch().len());
+    assert_eq!(outcomes.len(), ticket.batch().len());
+    // The client has opened it under the trust file: without one it knows of no log.
+    assert!(outcomes.tokens().next().is_none() || outcomes.origin().is_some(), "nobody has verified it");
     outcomes
 }
 
@@ -85,9 +86,15 @@ fn what_waits_through_an_outage_is_decided_when_it_is_over_and_fetched_with_its_
     assert_eq!(tickets.iter().map(|ticket| ticket.positions().len()).sum::<usize>(), queued);
     let status = appliance.status().expect("it answers").queue;
     assert_eq!(status.queued.iter().sum::<u64>(), queued as u64);
-    // Asked again under the same id, it hears the same.
+    // Asked again under the same id, it hears the same: the same decisions under the same tickets, in the same bytes each time.
     let again = agent.reply(outcomes.batch());
     assert_eq!(again, agent.reply(outcomes.batch()));
+    let again =
+        outcomes.batch().clone().open(&again, Some(&agent.trust), now()).expect("a reply that verifies");
+    assert_eq!((again.time(), kinds(&again)), (outcomes.time(), kinds(&outcomes)));
+    let tickets_of =
+        |outcomes: &Outcomes| -> Vec<String> { outcomes.tickets().iter().map(ToString::to_string).collect() };
+    assert_eq!(tickets_of(&again), tickets_of(&outcomes));
     // A restart forgets nothing, and does not help either.
     appliance.kill();
     appliance.launch_closed();

@@ -9,7 +9,7 @@ use rustix::process::{Signal, kill_process};
 
 use super::{announce, done, export, refused, rotate, signing};
 use crate::support::agent::{Agent, allowed};
-use crate::support::{Appliance, Hsm, eventually, softhsm};
+use crate::support::{Appliance, Hsm, eventually, not_run, softhsm};
 
 /// Runs OpenSC's tool on the appliance's SoftHSM2, if it is installed.
 fn opensc(appliance: &Appliance, arguments: &[&str]) -> bool {
@@ -17,7 +17,7 @@ fn opensc(appliance: &Appliance, arguments: &[&str]) -> bool {
     tool.args(["--module", softhsm::MODULE, "--token-label", "assent-test", "--login", "--pin", "24680"]);
     tool.args(arguments).env("SOFTHSM2_CONF", appliance.folder.path().join("hsm/softhsm2.conf"));
     let Ok(output) = tool.stdin(Stdio::null()).output() else {
-        eprintln!("NOT TESTED: pkcs11-tool is not installed (apt-get install opensc)");
+        not_run::missing("pkcs11-tool is not installed (apt-get install opensc)");
         return false;
     };
     let talk = String::from_utf8_lossy(&output.stderr);
@@ -118,8 +118,7 @@ fn imported_key_does_not_take_over() {
     let pem = appliance.folder.path().join("imported.pem");
     let made = Command::new("openssl").args(["genpkey", "-algorithm", "ed25519", "-out"]).arg(&pem).output();
     if !made.is_ok_and(|made| made.status.success()) {
-        eprintln!("NOT TESTED: openssl is not installed");
-        return;
+        return not_run::missing("openssl is not installed (apt-get install openssl)");
     }
     import(&appliance, &pem);
     let (code, talk) = refused(&appliance, &["keys", "announce", "--key-id", "06"]);

@@ -151,6 +151,25 @@ impl Agent {
     }
 }
 
+/// Has the appliance's bundle know these agents too, who may do what the sample's may; an appliance that stands still reads it when
+/// it starts. Whoever the bundle does not know hears `INTENT_INVALID`, and nothing is evaluated for them.
+pub(crate) fn make_known(appliance: &Appliance, names: &[String]) {
+    let file = appliance.folder.path().join("bundle/entities.json");
+    let text = std::fs::read_to_string(&file).expect("the entities");
+    let mut entities: Vec<serde_json::Value> = serde_json::from_str(&text).expect("JSON");
+    let known = format!("/agent/{}", sample::AGENT);
+    let is_agent =
+        |entity: &&serde_json::Value| entity["uid"]["id"].as_str().is_some_and(|id| id.ends_with(&known));
+    let agent = entities.iter().find(is_agent).expect("the bundle knows the sample's agent").clone();
+    for name in names {
+        let mut another = agent.clone();
+        let id = agent["uid"]["id"].as_str().expect("an id").replace(sample::AGENT, name);
+        another["uid"]["id"] = id.into();
+        entities.push(another);
+    }
+    std::fs::write(&file, serde_json::to_string(&entities).expect("JSON")).expect("the entities");
+}
+
 /// What an executor of this appliance holds.
 pub(crate) fn trust(appliance: &Appliance) -> Trust {
     let text = std::fs::read_to_string(appliance.folder.path().join("trust.toml")).expect("the trust file");

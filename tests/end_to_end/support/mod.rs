@@ -7,6 +7,7 @@
 
 pub(crate) mod agent;
 pub(crate) mod go;
+pub(crate) mod not_run;
 pub(crate) mod ports;
 pub(crate) mod raw;
 pub(crate) mod softhsm;
@@ -17,6 +18,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
 use appliance::clock::Stopwatch;
+use appliance::config::Config;
 use appliance::control;
 use appliance::serving::status::Status;
 use rustix::process::{Pid, Signal, kill_process};
@@ -26,6 +28,8 @@ use tempfile::TempDir;
 pub(crate) const ASSENT: &str = env!("CARGO_BIN_EXE_assent");
 /// How long a condition may take to come true.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+/// How much later than it must something may be seen on two processors that run other tests beside it.
+pub(crate) const SLACK: Duration = Duration::from_millis(1_500);
 
 /// Waits until `condition` gives something.
 pub(crate) fn eventually<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
@@ -180,6 +184,11 @@ impl Appliance {
     /// Its configuration.
     pub(crate) fn config(&self) -> PathBuf {
         self.folder.path().join("assent.toml")
+    }
+
+    /// How long one signature may take there.
+    pub(crate) fn hsm_deadline(&self) -> Duration {
+        Config::load(&self.config()).expect("the configuration").hsm.deadline
     }
 
     /// Its data folder.

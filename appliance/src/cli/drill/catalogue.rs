@@ -7,7 +7,8 @@ pub(super) enum Fault {
     Simulated(&'static str),
     /// By this fault of firmware-sim, which is there before the appliance starts.
     AtStart(&'static str),
-    /// By kill -9 of the signer while this fault of firmware-sim waits for the next one.
+    /// By kill -9 of the signer while this fault of firmware-sim waits for the next one. It meets what an arming signer alone calls: the
+    /// signer that still serves when it is set would else take it.
     WhileArming(&'static str),
     /// By this fault of firmware-sim; the appliance is then killed, and started again.
     BeforeRestart(&'static str),
@@ -96,7 +97,7 @@ pub(super) const ROWS: [Row; 29] = [
     row("segfault", Simulated("segfault"), ByItself, "the module crashes"),
     row("abort", Simulated("abort"), ByItself, "the module aborts"),
     row("killed", Kill, ByItself, "the signer is killed by SIGKILL"),
-    row("dies-arming", WhileArming("segfault"), ByItself, "the next signer crashes while it arms"),
+    row("dies-arming", WhileArming("segfault --call C_Login"), ByItself, "the next signer crashes at its login"),
     row("hangs-arming", WhileArming("hang C_Login --for 700ms"), ByItself, "the next signer hangs at its login: intents are answered all the same"),
     row("self-test", Simulated("self-test"), ByOperators, "the HSM fails its self-test"),
     row("vendor-code", Simulated("rv 0x80000384"), ByItself, "a code that only the vendor knows"),

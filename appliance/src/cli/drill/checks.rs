@@ -150,6 +150,11 @@ pub(super) fn by_clients(asks: &[Ask], closed: &[(Mark, Mark)]) -> u64 {
     asks.iter().filter(within).map(|ask| ask.allowed).sum()
 }
 
+/// Intents that were asked for at this time or later, and allowed.
+fn allowed_since(asks: &[Ask], since: Mark) -> u64 {
+    asks.iter().filter(|ask| ask.sent >= since).map(|ask| ask.allowed).sum()
+}
+
 /// Tokens in replies that left the socket at a time at which their epoch was not open.
 pub(super) fn by_socket(story: &Story) -> u64 {
     let misplaced = story.released.iter().filter(|released| {
@@ -215,6 +220,10 @@ fn closing(drill: &Drill, observed: &Observed, facts: &Facts, check: &mut impl F
         check("the boundary stays open", closed.is_none(), closed.unwrap_or_default());
         let warned = observed.slow_signatures;
         check("operators are warned", warned > 0, format!("{warned} slow signatures"));
+        let allowed = allowed_since(&observed.seen.asks, Mark(0));
+        let refused: u64 = observed.seen.asks.iter().map(|ask| ask.unavailable).sum();
+        let seen = format!("{allowed} allowed, {refused} refused");
+        check("intents are allowed all the while, and none is refused", allowed > 0 && refused == 0, seen);
         return;
     }
     let cause = facts.closed.as_ref().and_then(|closed| closed.cause.clone()).unwrap_or_default();
@@ -253,12 +262,16 @@ fn rearming(drill: &Drill, observed: &Observed, facts: &Facts, check: &mut impl 
             check("open within 1 s of the order of two", orders.given.is_some() && in_time, shown);
         }
     }
-    // A slot that says that its PIN is locked is not even asked.
+    let opened = facts.opened.as_ref().map(|opened| opened.mark_us);
+    let allowed = opened.map_or(0, |opened| allowed_since(&observed.seen.asks, opened));
+    check("what is asked from then on is allowed", allowed > 0, format!("{allowed} allowed"));
+    // A slot that says that its PIN is locked is not even asked. Of the others the next signer's login is met, after the kill: a refused
+    // one is not tried again, and after one that crashed or hung the fault is over.
     if let Fault::WhileArming(line) = drill.row.fault
-        && line.contains("0xa0")
+        && line.contains("C_Login")
     {
-        let struck = observed.faults.strikes();
-        check("one login is tried and no more", struck == Some(1), format!("{struck:?} times `{line}`"));
+        let struck = observed.faults.strikes(observed.broken);
+        check("it meets one login, and no more", struck == Some(1), format!("{struck:?} times `{line}`"));
     }
 }
 
@@ -331,6 +344,8 @@ mod tests {
         };
         assert_eq!(by_clients(&[ask(12, 19), ask(19, 22), ask(29, 31)], &closed), 0);
         assert_eq!(by_clients(&[ask(21, 29)], &closed), 3);
+        let asks = [ask(12, 19), ask(29, 31), ask(30, 33), ask(31, 34)];
+        assert_eq!(allowed_since(&asks, Mark(30)), 6, "what was asked before it opened says nothing of that");
         let (late, last) = ([(Mark(20), Mark(900_000))], 20 + micros(UNDER_WAY));
         assert_eq!(by_clients(&[ask(12, last)], &late), 0, "it had left");
         assert_eq!(by_clients(&[ask(12, last + 1)], &late), 3, "too late to have been on its way");

@@ -33,9 +33,10 @@ impl Faults {
         self.all().filter_map(|fault| fault.first_struck_us).max()
     }
 
-    /// How often the fault struck that did so most.
-    pub(super) fn strikes(&self) -> Option<u64> {
-        self.all().filter_map(|fault| fault.struck).max()
+    /// How often the fault struck that did so most, of those that struck first at or after `from`.
+    pub(super) fn strikes(&self, from: Mark) -> Option<u64> {
+        let since = |fault: &&Strikes| fault.first_struck_us.is_some_and(|struck| struck >= from);
+        self.all().filter(since).filter_map(|fault| fault.struck).max()
     }
 }
 
@@ -51,7 +52,8 @@ mod tests {
         let faults: Faults = serde_json::from_str(told).unwrap();
         assert_eq!(faults.first_strike(Mark(10)), Some(Mark(40)));
         assert_eq!(faults.first_strike(Mark(60)), None);
-        assert_eq!((faults.newest_strike(), faults.strikes()), (Some(Mark(50)), Some(2)));
+        assert_eq!((faults.newest_strike(), faults.strikes(Mark(45))), (Some(Mark(50)), Some(2)));
+        assert_eq!((faults.strikes(Mark(7)), faults.strikes(Mark(51))), (Some(2), None));
         assert!(
             serde_json::from_str::<Faults>("{}").is_err(),
             "what it does not tell is not taken for nothing"

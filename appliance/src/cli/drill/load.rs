@@ -120,13 +120,26 @@ impl Agents {
         }
     }
 
+    /// Asks for one intent, beside whoever asks: so that somebody has asked since what came before this.
+    pub(super) fn ask_once(&self) {
+        let asked: Vec<Intent> = self.intents.iter().take(1).cloned().collect();
+        let sent = Mark::now();
+        let outcomes = self.runtime.block_on(self.client.preauthorize(&asked));
+        note(&self.seen, sent, asked.len(), &outcomes);
+    }
+
     /// Stops asking, and gives all that was seen.
     pub(super) fn end(&mut self) -> anyhow::Result<Seen> {
         self.stop.store(true, Ordering::Relaxed);
         for task in self.tasks.drain(..) {
             self.runtime.block_on(task).context("an agent fell")?;
         }
-        Ok(std::mem::take(&mut *self.seen.lock().unwrap_or_else(PoisonError::into_inner)))
+        Ok(self.take_seen())
+    }
+
+    /// What was seen since this was asked last; what is under way is seen later.
+    pub(super) fn take_seen(&self) -> Seen {
+        std::mem::take(&mut *self.seen.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 

@@ -129,6 +129,7 @@ impl Rehearsal<'_> {
         let opened = self.stage.until("the boundary opens again", |status| status.boundaries.token.open);
         let is_open = opened.is_ok();
         std::thread::sleep(STEADY);
+        self.agents.ask_once();
         let seen = self.agents.end()?;
         let repeated = self.repeated(known.as_ref())?;
         let status = self.stage.status()?;
