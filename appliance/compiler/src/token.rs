@@ -55,7 +55,10 @@ pub(crate) fn tokens(text: &str) -> Vec<Token> {
     while let Some((start, character)) = rest.next() {
         let next = rest.peek().map(|(_, next)| *next);
         match character {
-            '/' if next == Some('/') => while rest.next_if(|(_, next)| *next != '\n').is_some() {},
+            // A comment ends where Cedar's lexer ends it, which is at a carriage return too: what stands behind is text.
+            '/' if next == Some('/') => {
+                while rest.next_if(|(_, next)| !matches!(next, '\n' | '\r')).is_some() {}
+            }
             '"' => {
                 let mut is_escaped = false;
                 let mut end = text.len();
@@ -95,6 +98,15 @@ mod tests {
         let text = "permit // when {\n(\"a\\\"; when {\", x);";
         let written: Vec<_> = tokens(text).iter().map(|token| token.of(text).to_owned()).collect();
         assert_eq!(written, ["permit", "(", "\"a\\\"; when {\"", ",", "x", ")", ";"]);
+    }
+
+    #[test]
+    fn a_comment_ends_with_its_line_whatever_ends_that() {
+        for ending in ["\n", "\r\n", "\r"] {
+            let text = format!("a // b{ending}c");
+            let written: Vec<_> = tokens(&text).iter().map(|token| token.of(&text).to_owned()).collect();
+            assert_eq!(written, ["a", "c"], "{ending:?}");
+        }
     }
 
     #[test]

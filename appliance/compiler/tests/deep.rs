@@ -51,8 +51,10 @@ fn what_the_limits_let_through_compiles_or_is_rejected_and_never_overflows() {
             |depth: usize| clause(&format!("{}{inner}{} == 1", open.repeat(depth), close.repeat(depth)));
         let compiled = compile(SCHEMA, &nested(MAX_NESTING - 2));
         assert!(fits(&compiled), "{open}: {compiled:?}");
-        let passed = compile(SCHEMA, &nested(60_000)).unwrap_err();
-        assert!(passed.contains("brackets within one another"), "{open}: {passed}");
+        for before in ["", "//\r", "// a comment\n"] {
+            let passed = compile(SCHEMA, &format!("{before}{}", nested(60_000))).unwrap_err();
+            assert!(passed.contains("brackets within one another"), "{open}: {passed}");
+        }
     }
     let sets =
         |depth: usize| format!("entity A = {{ a: {}Long{} }};", "Set<".repeat(depth), ">".repeat(depth));
