@@ -7,7 +7,7 @@
 
 mod oracle;
 
-use assent_compiler::{Answer, Bundle, BundleError, Document, Sources};
+use assent_compiler::{Answer, Bundle, BundleError, Document, Rules, Sources};
 use cedar_policy::{Entities, PolicySet, Schema, ValidationMode, Validator};
 use oracle::{CedarAnswer, Oracle};
 
@@ -138,4 +138,48 @@ fn what_the_catalog_does_not_know_is_unclassified_and_what_does_not_fit_is_inval
     for context in ["{}", "{\"amount\":\"1\"}", "{\"amount\":1,\"more\":1}", "{\"amount\":1,\"assent\":{}}"] {
         assert_eq!(refusal(&request("a", context)), Some("INTENT_INVALID"), "{context}");
     }
+}
+
+/// Names of facts are global numbers: an agent's own attribute of that name, deep in its context, is its own still.
+#[test]
+fn an_attribute_that_is_called_like_a_fact_is_not_overwritten_by_the_score() {
+    const CATALOG: &str = r#"
+type Assent = { now: datetime, risk: Long, approvals: Long, degraded: Bool, agent_rate: Long, epoch: Long };
+entity Agent;
+entity Vault;
+action open appliesTo { principal: [Agent], resource: [Vault], context: { assent: Assent } };
+action pay appliesTo { principal: [Agent], resource: [Vault], context: { payment: { amount: Long, risk: Long } } };
+"#;
+    const POLICIES: &str = r#"
+@id("any") permit (principal, action, resource);
+@id("dear") forbid (principal, action == Action::"pay", resource) when { context.payment.risk > 50 };
+@id("scored") forbid (principal, action == Action::"open", resource) when { context.assent.risk < 20 };
+"#;
+    let sources = Sources {
+        catalog: Document::new("catalog.cedarschema", CATALOG),
+        policies: vec![Document::new("policies/vaults.cedar", POLICIES)],
+        risk: vec![Document::new(
+            "risk/any.cedar",
+            r#"@id("score") @score("20") permit (principal, action, resource);"#,
+        )],
+        links: None,
+        operators: None,
+        entities: vec![Document::new(
+            "entities.json",
+            r#"[{"uid":{"type":"Agent","id":"a"},"attrs":{},"parents":[]},{"uid":{"type":"Vault","id":"v"},"attrs":{},"parents":[]}]"#,
+        )],
+        tests: Vec::new(),
+        rules: Rules::Bundle,
+    };
+    let bundle = Bundle::compile(sources).unwrap();
+    let answer = |risk: i64| {
+        let request = format!(
+            r#"{{"principal":{{"type":"Agent","id":"a"}},"action":{{"type":"Action","id":"pay"}},
+                "resource":{{"type":"Vault","id":"v"}},"context":{{"payment":{{"amount":1,"risk":{risk}}}}}}}"#
+        );
+        let answer = bundle.answer(&request).unwrap();
+        (answer.decision, answer.refusal, answer.errors)
+    };
+    assert_eq!(answer(90), ("deny", Some("POLICY_DENIED"), Vec::new()));
+    assert_eq!(answer(50), ("allow", None, Vec::new()));
 }

@@ -226,9 +226,13 @@ impl<'a> Intent<'a> {
         (World { image, snapshot, intent: contents, tables, scratch }, standing, evaluation)
     }
 
-    /// Sets `context.assent.risk`, where it is declared.
+    /// Sets `context.assent.risk`, where the action declares it: of any other the last fields are the agent's own, and one of them
+    /// may be called so.
     pub(crate) fn assert_risk(&mut self, risk: i64) {
-        let Some(names) = self.view.image().facts else { return };
+        let image = self.view.image();
+        let is_asserted =
+            image.actions.get(ActionIndex(self.contents.action).place()).is_some_and(|row| row.is_asserted);
+        let Some(names) = image.facts.filter(|_| is_asserted) else { return };
         for field in self.contents.fields.iter_mut().rev().take(FACTS as usize) {
             if field.name == names.risk {
                 field.value = Value::long(risk);

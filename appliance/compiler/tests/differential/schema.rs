@@ -77,7 +77,8 @@ const NAMES: &[&str] = &[
     "scores",
     "two words",
 ];
-const INNER_NAMES: &[&str] = &["a", "b", "size", "who"];
+/// Two are names of facts, which the appliance asserts in `context.assent` and nowhere else.
+const INNER_NAMES: &[&str] = &["a", "b", "size", "who", "risk", "now"];
 /// Namespace, name and possible parents of every type: parents never come later, so that there are no circles.
 const TYPES: &[(&str, &str, &[usize])] = &[
     ("Org", "Team", &[0]),
