@@ -213,6 +213,9 @@ impl Bundle {
     /// # Errors
     /// Whatever is wrong with the files; see [`BundleError`].
     pub fn compile_within(sources: Sources, budget: u64) -> Result<Self, BundleError> {
+        if sources.rules == Rules::Bundle {
+            sources.check_names()?;
+        }
         let schema = resolve(&sources.catalog, sources.rules)?;
         let (accepted, mut warnings) = accept(sources.policy_documents(), &schema, sources.rules)?;
         warnings.extend(schema.warnings.iter().cloned());
@@ -246,8 +249,11 @@ impl Bundle {
     /// Entities that do not conform to the catalog, or over which the worst case passes the budget.
     pub fn with_entities(&self, entities: Vec<Document>) -> Result<Self, BundleError> {
         let image = Arc::clone(&self.verified.storage().image);
-        let snapshot = SnapshotTables::compile(&image, &read_entities(&entities, &self.schema)?)?;
         let sources = Sources { entities, ..self.sources.clone() };
+        if sources.rules == Rules::Bundle {
+            sources.check_names()?;
+        }
+        let snapshot = SnapshotTables::compile(&image, &read_entities(&sources.entities, &self.schema)?)?;
         let verified = Verified::new(Tables { image, snapshot }).map_err(BundleError::Flawed)?;
         if sources.rules == Rules::Bundle {
             // Larger sets in entities make a dearer worst case.

@@ -93,7 +93,8 @@ impl BundleFile {
     /// Reads a file's bytes. `path` is for messages.
     ///
     /// # Errors
-    /// [`BundleError::Unsupported`] where they are not the one encoding of a bundle file.
+    /// [`BundleError::Unsupported`] where they are not the one encoding of a bundle file, or where a document in it does not stand
+    /// where its name says.
     pub fn from_bytes(path: &Path, bytes: &[u8]) -> Result<Self, BundleError> {
         let body = bytes.strip_prefix(HEADER);
         let body = body.ok_or_else(|| {
@@ -105,7 +106,9 @@ impl BundleFile {
         let contents = codec::parse(body).map_err(|error| {
             rejected(path, &format!("it is damaged ({error}); make it again with `assent policy compile`"))
         })?;
-        Ok(Self { contents })
+        let file = Self { contents };
+        file.sources().check_names()?;
+        Ok(file)
     }
 
     /// The sources.
@@ -200,5 +203,41 @@ impl Bundle {
     /// SHA-256 of the image's bytes: what was compiled of catalog and policies, without the entities.
     pub fn image_digest(&self) -> [u8; 32] {
         digest(&image_bytes(self.view().image()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file() -> BundleFile {
+        let catalog = "entity Agent; entity Vault;\naction open appliesTo { principal: [Agent], resource: [Vault], context: {} };";
+        let sources = Sources {
+            catalog: Document::new("catalog.cedarschema", catalog),
+            policies: vec![
+                Document::new("policies/a.cedar", "@id(\"any\") permit (principal, action, resource);"),
+                Document::new("policies/b.cedar", "@id(\"none\") forbid (principal, action, resource);"),
+            ],
+            risk: Vec::new(),
+            links: None,
+            operators: None,
+            entities: vec![Document::new("entities.json", "[]")],
+            tests: Vec::new(),
+            rules: Rules::Bundle,
+        };
+        BundleFile::of(&Bundle::compile(sources).unwrap(), &[])
+    }
+
+    /// Its digest is the same, and so are the signatures over it.
+    #[test]
+    fn a_forbid_that_was_put_among_the_tests_is_no_bundle() {
+        let path = Path::new("x.bundle");
+        let (whole, mut moved) = (file(), file());
+        assert!(BundleFile::from_bytes(path, &whole.to_bytes().unwrap()).is_ok());
+        let forbid = moved.contents.policies.pop().unwrap();
+        moved.contents.tests.push(forbid);
+        assert_eq!(moved.sources().digest(), whole.sources().digest());
+        let refused = BundleFile::from_bytes(path, &moved.to_bytes().unwrap()).unwrap_err();
+        assert!(refused.to_string().contains("policies/b.cedar"), "{refused}");
     }
 }

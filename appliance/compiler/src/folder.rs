@@ -5,6 +5,7 @@
 
 use crate::bundle::{Bundle, Document, Rules, Sources};
 use crate::error::BundleError;
+use crate::parts::{CATALOG, ENTITIES, LINKS, OPERATORS};
 use std::path::{Path, PathBuf};
 
 impl Bundle {
@@ -25,7 +26,7 @@ impl Sources {
     pub fn from_folder(folder: &Path) -> Result<Self, BundleError> {
         reject_strays(folder, "")?;
         let mut entities = read_all(folder, "entities", "json")?;
-        if let Some(single) = read_if_there(folder, "entities.json")? {
+        if let Some(single) = read_if_there(folder, ENTITIES)? {
             if let Some(other) = entities.first() {
                 let problem =
                     "stands beside entities.json: keep all entities in one file, or all in the folder";
@@ -34,11 +35,11 @@ impl Sources {
             entities.push(single);
         }
         Ok(Self {
-            catalog: read(&folder.join("catalog.cedarschema"), "catalog.cedarschema".to_owned())?,
+            catalog: read(&folder.join(CATALOG), CATALOG.to_owned())?,
             policies: read_all(folder, "policies", "cedar")?,
             risk: read_all(folder, "risk", "cedar")?,
-            links: read_if_there(folder, "links.json")?,
-            operators: read_if_there(folder, "operators.toml")?,
+            links: read_if_there(folder, LINKS)?,
+            operators: read_if_there(folder, OPERATORS)?,
             entities,
             tests: read_all(folder, "tests", "json")?,
             rules: Rules::Bundle,
@@ -65,7 +66,7 @@ fn reject_strays(folder: &Path, within: &str) -> Result<(), BundleError> {
     for (name, is_folder) in names {
         let path = if within.is_empty() { name.clone() } else { format!("{within}/{name}") };
         let is_read = match within {
-            "" => name == "catalog.cedarschema",
+            "" => name == CATALOG,
             "policies" | "risk" => name.ends_with(".cedar"),
             _ => false,
         };
@@ -105,7 +106,10 @@ fn read_all(folder: &Path, part: &str, extension: &str) -> Result<Vec<Document>,
     let entries = std::fs::read_dir(&place).and_then(Iterator::collect::<Result<Vec<_>, _>>);
     let entries = entries.map_err(|error| unreadable(&place, error))?;
     let mut paths: Vec<PathBuf> = entries.into_iter().map(|entry| entry.path()).collect();
-    paths.retain(|path| path.extension().is_some_and(|found| found == extension));
+    // Hidden ones are an editor's, or a file manager's. Whoever watches a bundle's source does not look at them, either.
+    let is_hidden =
+        |path: &PathBuf| path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
+    paths.retain(|path| !is_hidden(path) && path.extension().is_some_and(|found| found == extension));
     paths.sort();
     paths
         .iter()

@@ -30,6 +30,7 @@ mod layout;
 mod links;
 mod literal;
 mod nesting;
+mod parts;
 mod place;
 mod policy;
 mod schema;

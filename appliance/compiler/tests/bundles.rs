@@ -78,6 +78,24 @@ fn annotations_become_terms_and_notes() {
     assert_eq!((approval.count, approval.group.as_str()), (2, "guards"));
 }
 
+/// The digest, which operators sign, does not tell parts: so a name stands in its own part only.
+#[test]
+fn a_document_stands_where_its_name_says_or_the_bundle_is_rejected() {
+    let changes: [fn(&mut Sources); 7] = [
+        |sources| sources.tests.append(&mut sources.policies),
+        |sources| sources.policies.append(&mut sources.risk),
+        |sources| sources.operators = sources.risk.pop(),
+        |sources| sources.policies[0].name = "policies/below/x.cedar".to_owned(),
+        |sources| sources.policies[0].name = "policies/.hidden.cedar".to_owned(),
+        |sources| sources.entities.push(Document::new("entities/more.json", "[]")),
+        |sources| sources.policies.push(sources.policies[0].clone()),
+    ];
+    for (number, change) in changes.into_iter().enumerate() {
+        let error = rejected(change).to_string();
+        assert!(error.contains("this file"), "{number}: {error}");
+    }
+}
+
 #[test]
 fn the_digest_names_contents_and_not_their_order() {
     let digest = |change: fn(&mut Sources)| {
@@ -87,7 +105,7 @@ fn the_digest_names_contents_and_not_their_order() {
     };
     assert_eq!(digest(|_| {}), digest(|_| {}));
     assert_ne!(digest(|_| {}), digest(|sources| sources.entities[0].text.push(' ')));
-    assert_ne!(digest(|_| {}), digest(|sources| sources.policies[0].name.push('x')));
+    assert_ne!(digest(|_| {}), digest(|sources| sources.policies[0].name = "policies/v.cedar".to_owned()));
     let bundle = Bundle::compile(sources()).unwrap();
     let same = bundle.with_entities(bundle.sources().entities.clone()).unwrap();
     assert_eq!(bundle.digest(), same.digest());

@@ -200,6 +200,8 @@ impl Archive {
             tests: all(file.tests),
             rules: Rules::Bundle,
         };
+        // The digest covers names and texts, and not in which part of the bundle they stand.
+        sources.check_names().map_err(|error| malformed(error.to_string()))?;
         let found = Hash(sources.digest());
         if found == *digest { Ok(Some(sources)) } else { Err(ArchiveError::Altered { path, found }) }
     }
