@@ -217,18 +217,19 @@ impl Rules {
         replaces: Option<u64>,
     ) -> Result<Snapshot, LoadError> {
         self.demand_version(&offer)?;
-        let Offer { sources, manifest, signatures } = offer;
         // Nobody compiles what nobody signed.
-        let digest = Hash(sources.digest());
-        let statement = Statement { digest, version: manifest.version, replaces }.to_string();
+        let digest = Hash(offer.sources.digest());
+        let statement = Statement { digest, version: offer.manifest.version, replaces }.to_string();
         let signers = match &self.quorum {
             None => Vec::new(),
             Some(quorum) => quorum
-                .verify(NAMESPACE, statement.as_bytes(), &signatures)
+                .verify(NAMESPACE, statement.as_bytes(), &offer.signatures)
                 .map_err(|error| LoadError::Signatures { error })?
                 .names()
                 .to_vec(),
         };
+        offer.check_packed()?;
+        let Offer { sources, manifest, signatures, packed: _ } = offer;
         let bundle = match in_force.filter(|known| is_same_but_for_entities(known.bundle(), &sources)) {
             Some(known) => known.bundle().with_entities(sources.entities)?,
             None => Bundle::compile_within(sources, self.budget)?,

@@ -85,6 +85,7 @@ impl Cached {
             tests: all(self.tests),
             rules: Rules::Bundle,
         };
-        Offer { sources, manifest: Manifest { version: self.version }, signatures: self.signatures }
+        let (manifest, signatures) = (Manifest { version: self.version }, self.signatures);
+        Offer { sources, manifest, signatures, packed: None }
     }
 }

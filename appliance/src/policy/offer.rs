@@ -12,6 +12,7 @@ use assent_compiler::{BundleError, Document, Sources};
 use assent_proto::hash::Hash;
 use serde::Deserialize;
 
+use super::packed::Packed;
 use super::snapshot::Snapshot;
 use crate::limits::{
     MAX_BUNDLE_BYTES, MAX_BUNDLE_FILES, MAX_BUNDLE_LEVELS, MAX_MANIFEST_BYTES, MAX_SIGNATURE_BYTES,
@@ -39,6 +40,8 @@ pub struct Offer {
     pub manifest: Manifest,
     /// Who says that it is right.
     pub signatures: Vec<SignatureFile>,
+    /// Where it came in one file, that: what is compiled in it is to be what its sources give.
+    pub(super) packed: Option<Packed>,
 }
 
 /// Why there is no offer.
@@ -192,7 +195,16 @@ impl Offer {
         if Look::at(folder)? != *look {
             return Err(OfferError::Changing);
         }
-        Ok(Self { sources: sources?, manifest: manifest?, signatures: signatures? })
+        Ok(Self { sources: sources?, manifest: manifest?, signatures: signatures?, packed: None })
+    }
+
+    /// Where it came in one file: compiles its sources, and holds what is compiled in the file against the outcome. Nobody does so
+    /// before enough operators signed it, where they must.
+    ///
+    /// # Errors
+    /// [`BundleError`].
+    pub fn check_packed(&self) -> Result<(), BundleError> {
+        self.packed.as_ref().map_or(Ok(()), Packed::check)
     }
 
     /// Whether it is, file for file, what a bundle in force was made from.

@@ -1,15 +1,30 @@
 //! Packed: an offer in the one file that `policy compile` makes.
 //!
 //! The rule it keeps: what is compiled in the file is held against its sources and then put aside; what decides is compiled
-//! again within the budget, as for every offer. Version and signatures travel along as they stand in a folder.
+//! again within the budget, as for every offer. That is admission's to do, behind the signatures: here nothing is compiled.
+//! Version and signatures travel along as they stand in a folder.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use assent_compiler::{BundleFile, Document};
+use assent_compiler::{BundleError, BundleFile, Document};
 
 use super::offer::{Look, MANIFEST, Manifest, Offer, OfferError, Seen, bounded};
 use crate::limits::{MAX_BUNDLE_FILE_BYTES, MAX_SIGNATURES};
 use crate::operators::SignatureFile;
+
+/// The file that an offer came in.
+#[derive(Clone, Debug)]
+pub(super) struct Packed {
+    path: PathBuf,
+    file: BundleFile,
+}
+
+impl Packed {
+    /// Compiles its sources, and holds what is compiled in it against the outcome.
+    pub(super) fn check(&self) -> Result<(), BundleError> {
+        self.file.open(&self.path).map(drop)
+    }
+}
 
 /// Looks at a bundle's file.
 pub(super) fn look(path: &Path) -> Result<Look, OfferError> {
@@ -26,7 +41,6 @@ impl Offer {
         let bytes =
             std::fs::read(path).map_err(|source| OfferError::Unreadable { path: path.to_owned(), source })?;
         let file = BundleFile::from_bytes(path, &bytes)?;
-        file.open(path)?;
         let (mut manifest, mut signatures) = (Manifest::default(), extra);
         for Document { name, text } in file.attachments() {
             match name.as_str() {
@@ -35,7 +49,9 @@ impl Offer {
             }
         }
         bounded("signatures", signatures.len() as u64, MAX_SIGNATURES as u64)?;
-        Ok(Self { sources: file.sources(), manifest, signatures })
+        let sources = file.sources();
+        let packed = Some(Packed { path: path.to_owned(), file });
+        Ok(Self { sources, manifest, signatures, packed })
     }
 
     /// What travels along with its file.
@@ -74,6 +90,7 @@ mod tests {
         let mut changed = bytes;
         *changed.last_mut().unwrap() ^= 1;
         std::fs::write(&path, changed).unwrap();
-        assert!(matches!(Offer::read(&path), Err(OfferError::Files(_))));
+        let offer = Offer::read(&path).unwrap();
+        assert!(offer.check_packed().is_err());
     }
 }

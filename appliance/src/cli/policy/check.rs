@@ -107,7 +107,9 @@ fn configured(globals: &Globals) -> anyhow::Result<Option<Policy>> {
 }
 
 fn look(folder: &Path, budget: u64, is_signed: bool) -> Result<Checked, LoadError> {
-    let Offer { sources, manifest, signatures } = Offer::read(folder)?;
+    let offer = Offer::read(folder)?;
+    offer.check_packed()?;
+    let Offer { sources, manifest, signatures, .. } = offer;
     let bundle = Bundle::compile_within(sources, budget)?;
     fitting_agents(&bundle)?;
     let wrong = |problem| LoadError::Operators { problem };

@@ -29,6 +29,7 @@ pub(in crate::cli) struct Options {
 pub(super) fn run(options: Options, globals: &Globals) -> anyhow::Result<Exit> {
     let folder = folder(options.bundle, globals)?;
     let offer = Offer::read(&folder)?;
+    offer.check_packed().map_err(|error| invalid(&error))?;
     let attachments = offer.attachments();
     let bundle = Bundle::compile(offer.sources).map_err(|error| invalid(&error))?;
     let file = BundleFile::of(&bundle, &attachments);

@@ -26,6 +26,7 @@ pub(in crate::cli) struct Options {
 pub(super) fn run(options: Options, globals: &Globals) -> anyhow::Result<Exit> {
     let folder = folder(options.bundle, globals)?;
     let offer = Offer::read(&folder)?;
+    offer.check_packed().map_err(|error| invalid(&error))?;
     let version = offer.manifest.version;
     // Nobody should sign what cannot be loaded.
     let bundle = Bundle::compile(offer.sources).map_err(|error| invalid(&error))?;
