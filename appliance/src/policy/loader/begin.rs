@@ -42,7 +42,8 @@ impl Loader {
         });
         let (snapshot, state, refused) = match first {
             Ok(snapshot) => {
-                let state = State { version: snapshot.version(), confirmed: now };
+                // A clock that went back while nobody looked is known by the time that was kept: it stays.
+                let state = State { version: snapshot.version(), confirmed: now.max(state.confirmed) };
                 archive.keep(&snapshot)?;
                 store.keep(&cached::encode(&snapshot)?, &state)?;
                 (snapshot, state, None)

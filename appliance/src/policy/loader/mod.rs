@@ -150,7 +150,9 @@ impl Loader {
             None => {}
         }
         if outcome.is_ok() {
-            self.policies.boundary().accept_clock(self.policies.moment(self.clock.now()));
+            let now = self.clock.now();
+            self.policies.boundary().accept_clock(self.policies.moment(now));
+            self.remember(State { confirmed: now, ..self.state });
         }
         Answer::of(outcome, before)
     }
@@ -227,7 +229,7 @@ impl Loader {
     fn put_in_force(&mut self, snapshot: Snapshot) -> Result<Arc<Snapshot>, LoadError> {
         let snapshot = Arc::new(snapshot);
         let now = self.clock.now();
-        let state = State { version: snapshot.version(), confirmed: now };
+        let state = State { version: snapshot.version(), confirmed: now.max(self.state.confirmed) };
         Archive::at(&self.settings.archive).keep(&snapshot)?;
         self.store.keep(&cached::encode(&snapshot)?, &state)?;
         self.state = state;
@@ -265,7 +267,11 @@ impl Loader {
             return;
         }
         self.remembered = Stopwatch::start();
-        let state = State { confirmed: now, ..self.state };
+        // Lower than it was it becomes when an operator accepts the clock, and by nothing else.
+        self.remember(State { confirmed: now.max(self.state.confirmed), ..self.state });
+    }
+
+    fn remember(&mut self, state: State) {
         match self.store.remember(&state) {
             Ok(()) => self.state = state,
             Err(error) => {

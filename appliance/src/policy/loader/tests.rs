@@ -261,6 +261,28 @@ fn age_goes_on_while_the_appliance_does_not_run() {
     assert_eq!(closed.map(|closed| closed.cause.kind()), Some("bundle_unconfirmed"));
 }
 
+/// By the time that was kept when the source was confirmed; the process that saw it is gone.
+#[test]
+fn a_clock_that_went_back_over_a_restart_closes_until_an_operator_accepts_it() {
+    let place = Place::new();
+    drop(place.begin());
+    let kind = |loader: &Loader| {
+        let moment = loader.policies.moment(place.clock.now());
+        loader.policies.boundary().closed(moment).map(|closed| closed.cause.kind())
+    };
+    place.clock.set(Timestamp(NOW.0 - 3_600_000));
+    for _ in 0..2 {
+        let mut loader = place.begin();
+        loader.look();
+        assert_eq!(kind(&loader), Some("clock_went_back"), "no start and no look accepts it");
+    }
+    let mut loader = place.begin();
+    assert!(is_loaded(&loader.obey(order(None, false))));
+    assert_eq!(kind(&loader), None);
+    drop(loader);
+    assert_eq!(kind(&place.begin()), None, "it is kept that it was accepted");
+}
+
 #[test]
 fn what_is_replaced_is_held_until_nobody_uses_it() {
     let place = Place::new();
