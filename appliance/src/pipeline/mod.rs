@@ -137,8 +137,8 @@ impl Pipeline {
                 if self.queue.has(&key) {
                     return Some(refused(Refusal::BatchConflict));
                 }
-                let snapshot = self.policies.snapshot();
-                self.walk(principal, &asked, &snapshot, Evidence::default()).map(|decided| (key, decided))
+                let bundle = self.bundle();
+                self.walk(principal, &asked, &bundle, Evidence::default()).map(|decided| (key, decided))
             }
             Err(error) => return Some(refused_frame(principal, error)),
         };
@@ -174,12 +174,19 @@ impl Pipeline {
         self.turns.to_read(lane).await
     }
 
+    /// The bundle in force. The boundary is looked at first: it opens behind a new bundle, and under the one before, which was not
+    /// confirmed for too long, nothing is decided any more.
+    fn bundle(&self) -> InForce {
+        let is_closed = self.policies.boundary().closed(self.policies.moment(self.clock.now())).is_some();
+        InForce { is_closed, snapshot: self.policies.snapshot() }
+    }
+
     /// Takes what else holds at this moment, and decides the batch under it and this bundle.
     fn walk(
         &self,
         principal: &SpiffeId,
         asked: &Asked<'_>,
-        snapshot: &Snapshot,
+        bundle: &InForce,
         evidence: Evidence,
     ) -> Result<Decided, DecideError> {
         let (began, now) = (Stopwatch::start(), self.clock.now());
@@ -189,13 +196,13 @@ impl Pipeline {
         let rate_before = self.rates.count(principal.as_str(), moment.running, counted);
         let (epoch, degraded, approvals) = (boundary.epoch(), !boundary.is_open(), evidence.approvals);
         let asserted = Asserted { now, epoch, degraded, approvals, rate_before };
-        let is_closed = self.policies.boundary().closed(moment).is_some();
+        let is_closed = bundle.is_closed || self.policies.boundary().closed(moment).is_some();
         let has_shadow = !is_closed
             && !evidence.waited
             && self.shadow.as_ref().is_some_and(|shadow| shadow.has_room(asked.request.frame().len()));
         let is_late = || began.left_of(self.deadline).is_none();
         let limits = Limits { is_closed, has_shadow, grounds: evidence.grounds, is_late };
-        let decided = asked.decide(snapshot, principal, asserted, limits)?;
+        let decided = asked.decide(&bundle.snapshot, principal, asserted, limits)?;
         self.timing.evaluated(began.elapsed());
         record(asked.request.batch(), &decided.written);
         if decided.late > 0 {
@@ -241,6 +248,13 @@ impl Pipeline {
     pub fn shadow(&self) -> Option<ShadowStatus> {
         self.shadow.as_ref().map(|shadow| shadow.status())
     }
+}
+
+/// A bundle to decide by, and whether the evaluation boundary was closed when it was taken.
+#[derive(Debug)]
+struct InForce {
+    is_closed: bool,
+    snapshot: Arc<Snapshot>,
 }
 
 /// What is known of a batch besides its intents.

@@ -108,9 +108,9 @@ impl Pipeline {
                 return Ok(None);
             }
             // One bundle says who still counts and decides: under another, those who were counted may be nobody.
-            let snapshot = self.policies.snapshot();
-            let Some(evidence) = self.evidence(line, &snapshot)? else { return Ok(None) };
-            self.walk(principal, asked, &snapshot, evidence).map(|Decided { written, .. }| Some(written))
+            let bundle = self.bundle();
+            let Some(evidence) = self.evidence(line, &bundle.snapshot)? else { return Ok(None) };
+            self.walk(principal, asked, &bundle, evidence).map(|Decided { written, .. }| Some(written))
         })
         .await
     }

@@ -210,7 +210,11 @@ impl Shadow {
         let look = match watch.take(Look::at(&self.folder)) {
             Finding::Changed(look) => look,
             Finding::Away(Some(error)) => return self.note_problem(&error.to_string()),
-            Finding::Confirmed | Finding::Unsettled | Finding::Away(None) => return,
+            // It is back, as it was.
+            Finding::Confirmed => {
+                return self.tally.lock().unwrap_or_else(PoisonError::into_inner).problem = None;
+            }
+            Finding::Unsettled | Finding::Away(None) => return,
         };
         let rules = Rules { quorum: None, ..rules.clone() };
         let provenance = Provenance { source: self.folder.display().to_string(), by: By::Watch, at: now };
