@@ -1,7 +1,6 @@
 //! `assent init`: what an appliance needs before it can serve, stage by stage.
 
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
 
 use super::{Exit, Globals};
 use crate::clock::Clock;
@@ -19,10 +18,8 @@ pub(super) struct Options {
 /// Runs the command. It may be repeated: each run does what can be done now, and says what comes next.
 pub(super) fn run(options: &Options, globals: &Globals) -> anyhow::Result<Exit> {
     let mut talk = crate::cli::stderr();
-    let folder = globals.config.parent().filter(|folder| !folder.as_os_str().is_empty());
-    let folder: PathBuf = folder.unwrap_or_else(|| Path::new(".")).to_owned();
-    if !globals.config.exists() {
-        let path = provision::init_config(&folder, Config::EXAMPLE)?;
+    let path = &globals.config;
+    if provision::init_config(path, Config::EXAMPLE)? {
         writeln!(
             talk,
             "wrote {}: read it, name your HSM in it, then run `assent init` again",
@@ -30,7 +27,7 @@ pub(super) fn run(options: &Options, globals: &Globals) -> anyhow::Result<Exit> 
         )?;
         return Ok(Exit::Pending);
     }
-    let config = Config::load(&globals.config)?;
+    let config = Config::load(path)?;
     provision::init_identity(&config, Clock::system().now())?;
     writeln!(talk, "certificates: {}", config.tls.certificate.display())?;
     if options.sample && !config.policy.bundle.exists() {

@@ -191,14 +191,15 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let domain = crate::identity::TrustDomain::parse("assent.test").unwrap();
         let now = Timestamp(1_800_000_000_000);
-        let ca = crate::identity::CertificateAuthority::create(folder.path(), &domain, now).unwrap();
+        let (root, root_key) = (folder.path().join("ca.pem"), folder.path().join("ca.key"));
+        let ca = crate::identity::CertificateAuthority::create(&root, &root_key, &domain, now).unwrap();
         let id = domain.appliance("dev").unwrap();
         let day = Duration::from_secs(24 * 60 * 60);
         let name = crate::identity::Name::Dns("appliance.test".to_owned());
         let issued = ca.issue_server(&id, std::slice::from_ref(&name), 90 * day, now).unwrap();
         issued.write(&folder.path().join("a.pem"), &folder.path().join("a.key")).unwrap();
         let own = tls::certificates(&folder.path().join("a.pem")).unwrap();
-        let authority = tls::certificates(&folder.path().join("ca.pem")).unwrap();
+        let authority = tls::certificates(&root).unwrap();
         let ended = |days: u32, strict| {
             let mut findings = Findings::new(Format::Json);
             let then = Timestamp(now.0 + u64::from(days) * 24 * 60 * 60 * 1000);
