@@ -139,7 +139,7 @@ pub(super) const NOUNS: &[Told] = &[
     },
     Told {
         noun: "token",
-        about: "Offline: nothing but the trust file is needed.",
+        about: "Offline: nothing but the trust file is needed. `verify` ends with 3 where a token is refused, and where there was none to verify.",
         examples: &[
             ("assent token verify --trust trust.toml --audience store-api", "tokens and intents from standard input, a JSON line each"),
         ],
