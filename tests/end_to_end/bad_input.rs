@@ -150,7 +150,8 @@ fn strangers_are_turned_away() {
     let tls = appliance.folder.path().join("tls");
     let other = tempfile::tempdir().expect("a folder");
     let domain = TrustDomain::parse("assent.test").expect("a trust domain");
-    CertificateAuthority::create(other.path(), &domain, now()).expect("another CA");
+    let ca = other.path().join("ca.pem");
+    CertificateAuthority::create(&ca, &ca.with_extension("key"), &domain, now()).expect("another CA");
     let id = "spiffe://assent.test/agent/retail-support";
     let frame = Batch::new(batch_id(), &[allowed()]).expect("a batch").frame().to_vec();
     agent.runtime.block_on(async {

@@ -43,6 +43,17 @@ fn a_report_in_which_something_did_not_hold_ends_with_three() {
 }
 
 #[test]
+fn the_list_is_one_document_or_a_line_each_under_a_schema() {
+    let (code, text, _) = assent(None, &["drill", "list", "-o", "json"]);
+    let list: serde_json::Value = serde_json::from_str(&text).expect("one document");
+    assert_eq!((code, &list["schema"]), (0, &"assent.v1.drills".into()), "{text}");
+    let drills = list["drills"].as_array().expect("drills");
+    assert!(drills.len() > 20 && drills.iter().all(|drill| drill["hypothesis"].is_string()), "{text}");
+    let (_, rows, _) = assent(None, &["drill", "list", "-o", "jsonl"]);
+    assert_eq!(rows.matches("\"schema\":\"assent.v1.drills.drill\"").count(), drills.len(), "{rows}");
+}
+
+#[test]
 fn a_drill_that_there_is_not_is_said_before_anything_begins() {
     let out = tempfile::tempdir().expect("a folder");
     let (code, lines, talk) = run(&["killed", "kiled"], out.path());

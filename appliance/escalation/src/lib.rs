@@ -42,7 +42,7 @@ pub use incident::{DRILL_MARK, Detail, ESCAPED, End, Event, Incident, IncidentKe
 pub use message::{Message, Phase};
 pub use outbox::{
     DeliveryView, IncidentView, Next, Outbox, OutboxView, Outcome, ProgressView, Raised, Retry, Route,
-    SinkView, StageView,
+    SinkView, StageView, Told,
 };
 pub use raising::Escalations;
 pub use secret::SecretError;

@@ -17,6 +17,15 @@ const AGENT: &str = "spiffe://shop.test/agent/a";
 const CHARTER: LeafIndex = LeafIndex(5);
 const WARRANT: LeafIndex = LeafIndex(9);
 
+impl BreakGlass {
+    /// One with nothing in it, for the tests of whoever asks it.
+    pub(crate) fn without_log() -> Arc<Self> {
+        let keys = Keys::open(PathBuf::from("/nonexistent"));
+        let (state, news) = (Mutex::new(State { book: Book::default(), keys }), Notify::new());
+        Arc::new(Self { origin: String::new(), state, news })
+    }
+}
+
 /// A room in a folder of its own.
 struct Scene {
     room: BreakGlass,

@@ -3,6 +3,7 @@
 //! A running appliance sees what these commands write within a moment, and ends the connections of who was revoked.
 
 use std::io::Write as _;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -113,13 +114,18 @@ fn enroll(
     // Registered first: a certificate that exists can always be revoked.
     registry.add(&record)?;
     issued.write(&certificate, &key)?;
-    let address = config.listen.quic.to_string();
+    let address = address_for_others(&config.appliance.host, config.listen.quic);
     let schema = "assent.v1.agent";
     print_enrolled(
         format,
         &Enrolled { schema, record: &record, address, ca: &ca_path, certificate: &certificate, key: &key },
     )?;
     Ok(Exit::Done)
+}
+
+/// By what others reach what listens there: where it listens at every address, nobody can connect to that one.
+pub(super) fn address_for_others(host: &str, listen: SocketAddr) -> String {
+    if listen.ip().is_unspecified() { format!("{host}:{}", listen.port()) } else { listen.to_string() }
 }
 
 /// Puts the CA's certificate beside the agent's; several agents may share a folder, but not two CAs.
@@ -235,6 +241,18 @@ mod tests {
         assert_eq!(quoted(Path::new("/a/b-1.pem")), "/a/b-1.pem");
         assert_eq!(quoted(Path::new("/my agents/it's.key")), r"'/my agents/it'\''s.key'");
         assert_eq!(quoted(Path::new("/$HOME")), "'/$HOME'");
+    }
+
+    #[test]
+    fn an_address_that_nobody_can_connect_to_is_not_given_out() {
+        for (listen, given) in [
+            ("127.0.0.1:7743", "127.0.0.1:7743"),
+            ("[::1]:7743", "[::1]:7743"),
+            ("0.0.0.0:7743", "a.example:7743"),
+            ("[::]:1", "a.example:1"),
+        ] {
+            assert_eq!(address_for_others("a.example", listen.parse().unwrap()), given);
+        }
     }
 
     #[test]

@@ -80,7 +80,7 @@ pub(super) const NOUNS: &[Told] = &[
     },
     Told {
         noun: "init",
-        about: "Each run does what can be done now and says what comes next: the configuration, then certificates, then, once the HSM has a key, the log.",
+        about: "Each run does what can be done now and says what comes next: the configuration, then certificates, then, once the HSM has a key, the log. Ends with 4 while something is yours to do first; what fails ends with 1, 3 or 5, and says why.",
         examples: &[
             ("assent --config /etc/assent/assent.toml init", "write the configuration, or go on from there"),
             ("assent init --sample", "with the retail sample as the first bundle"),
@@ -139,7 +139,7 @@ pub(super) const NOUNS: &[Told] = &[
     },
     Told {
         noun: "token",
-        about: "Offline: nothing but the trust file is needed.",
+        about: "Offline: nothing but the trust file is needed. `verify` ends with 3 where a token is refused, and where there was none to verify.",
         examples: &[
             ("assent token verify --trust trust.toml --audience store-api", "tokens and intents from standard input, a JSON line each"),
         ],

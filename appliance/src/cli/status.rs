@@ -225,7 +225,7 @@ fn key(out: &mut impl std::io::Write, name: &str, key: &KeyStatus) -> std::io::R
 /// What went wrong with policies; `assent policy show` tells the rest.
 fn policy(out: &mut impl std::io::Write, status: &Status) -> std::io::Result<()> {
     let policy = &status.policy;
-    if let Some(refused) = &policy.refused {
+    if let Some(refused) = policy.standing_refusal() {
         let seconds = status.now_ms.saturating_sub(refused.at_ms) / 1000;
         writeln!(
             out,

@@ -20,7 +20,8 @@ use crate::clock::Clock;
 /// What to do with a token.
 #[derive(Debug, Subcommand)]
 pub(super) enum Verb {
-    /// Verify tokens against what is about to be done. Within one run each use counts, and a second one is refused.
+    /// Verify tokens against what is about to be done. Within one run each use counts, and a second one is refused. Ends with 3
+    /// where one is refused, or where there was none.
     Verify {
         /// The trust file.
         #[arg(long, value_name = "FILE")]
@@ -94,16 +95,19 @@ struct Line {
 
 fn verify_lines(guard: &Guard, globals: &Globals) -> anyhow::Result<Exit> {
     let mut out = std::io::BufWriter::new(crate::cli::stdout());
-    let mut worst = Exit::Done;
-    for (number, line) in (1..).zip(std::io::stdin().lock().lines()) {
+    // None as long as nothing was verified, which is no good end either.
+    let mut worst: Option<Exit> = None;
+    for (number, line) in (1_u64..).zip(std::io::stdin().lock().lines()) {
         let verdict = admit_line(guard, &line?).map_err(|why| format!("line {number}: {why}"));
-        if verdict.is_err() {
-            worst = Exit::Invalid;
-        }
+        let exit = if verdict.is_ok() { Exit::Done } else { Exit::Invalid };
+        worst = worst.max(Some(exit));
         print_verdict(&verdict, globals.output, &mut out)?;
     }
     out.flush()?;
-    Ok(worst)
+    Ok(worst.unwrap_or_else(|| {
+        talk!("nothing was verified: standard input gave no token");
+        Exit::Invalid
+    }))
 }
 
 fn admit_line(guard: &Guard, line: &str) -> Result<(), String> {

@@ -5,6 +5,7 @@ use std::io::Write as _;
 use assent_proto::note::VerifierKey;
 use clap::Subcommand;
 
+use super::agent::address_for_others;
 use super::{Exit, Format, Globals};
 use crate::config::Config;
 use crate::witness::{SigningKey, SigningKeyError, name_of};
@@ -42,7 +43,8 @@ pub(super) fn run(verb: Verb, globals: &Globals) -> anyhow::Result<Exit> {
         .filter_map(|log| VerifierKey::parse(log).ok())
         .map(|key| key.name())
         .collect();
-    let url = config.listen.http.map(|address| format!("http://{address}/witness"));
+    let host = &config.appliance.host;
+    let url = config.listen.http.map(|listen| format!("http://{}/witness", address_for_others(host, listen)));
     let mut out = crate::cli::stdout();
     match globals.output {
         Format::Json | Format::Jsonl => {

@@ -119,7 +119,7 @@ impl Escalation {
     ) -> Running {
         let Self { origin, unsigned_max, outbox, deliverer, raise, drill } = self;
         let open = outbox.list().incidents;
-        let uses = Uses::new(origin.clone(), break_glass, review_within, raise.clone(), &open);
+        let uses = Uses::new(origin.clone(), break_glass, review_within, raise.clone(), &outbox);
         let holds = Holds::new(origin.clone(), queue, raise.clone(), &open);
         let gauges = Arc::clone(sealer.gauges());
         let bound = OutageBound::new(origin.clone(), gauges, unsigned_max, raise.clone(), &open);

@@ -29,6 +29,11 @@ impl Scene {
         self.deliverer.insert(deliverer).escalations()
     }
 
+    /// What the next process finds.
+    pub(super) fn outbox(&self) -> &Outbox {
+        &self.outbox
+    }
+
     /// What was raised, all of it: the process ends.
     pub(super) fn incidents(&mut self) -> Vec<IncidentView> {
         self.deliverer = None;

@@ -22,6 +22,9 @@ use crate::limits::{ESCALATION_POLL, ESCALATION_START_GRACE};
 use crate::policy::Policies;
 use crate::token::{TokenBoundary, Transition};
 
+/// The cause of a closing with which the process ends.
+const FATAL: &str = "fatal";
+
 /// What the watcher knows of, and raises through.
 #[derive(Debug)]
 pub(super) struct Watching {
@@ -144,10 +147,10 @@ impl Watching {
         self.look();
         if let Some(why) = fatal {
             let epoch = self.boundary.epoch();
-            let message = format!("the appliance has ended: {why}; see the traces, and start it again");
+            let message = format!("the appliance has ended: {why}");
             let class = FaultClass::Integrity;
             let since = self.clock.now();
-            self.close(&Closing { cause: "fatal", class, message: &message, since, epoch });
+            self.close(&Closing { cause: FATAL, class, message: &message, since, epoch });
         }
     }
 
@@ -203,6 +206,11 @@ impl Watching {
     fn close(&mut self, closing: &Closing<'_>) {
         let Closing { cause, class, message, since, epoch } = *closing;
         let (severity, next) = match (class, self.automatic) {
+            // Nobody's signature is wanted, and a start says whether one is.
+            (_, _) if cause == FATAL => (
+                Severity::Critical,
+                "Look at the traces and at the disk, then start it again: it checks its log first.",
+            ),
             (FaultClass::Integrity, _) => {
                 (Severity::Critical, "It opens only when operators sign: `assent hsm rearm`.")
             }

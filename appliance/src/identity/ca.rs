@@ -55,6 +55,14 @@ pub enum Name {
     Ip(IpAddr),
 }
 
+impl Name {
+    /// What stands where a host is named: clients look for an address among addresses only.
+    #[must_use]
+    pub fn of(host: &str) -> Self {
+        host.parse::<IpAddr>().map_or_else(|_| Self::Dns(host.to_owned()), Self::Ip)
+    }
+}
+
 /// Why the CA could not.
 #[derive(Debug, thiserror::Error)]
 pub enum CaError {
@@ -102,31 +110,41 @@ pub enum CaError {
 }
 
 impl CertificateAuthority {
-    /// Makes a CA in `folder`: `ca.pem`, and `ca.key` for its owner only. A key without its certificate, which is what a kill
-    /// in between leaves, is used: whatever it may have signed stays good.
+    /// Makes a CA: its certificate in the one file, and its key, for its owner only, in the other. A key without its certificate,
+    /// which is what a kill in between leaves, is used: whatever it may have signed stays good.
     ///
     /// # Errors
     /// [`CaError`]; one that exists is never replaced.
-    pub fn create(folder: &Path, domain: &TrustDomain, now: Timestamp) -> Result<Self, CaError> {
-        let (certificate, key) = (folder.join("ca.pem"), folder.join("ca.key"));
+    pub fn create(
+        certificate: &Path,
+        key: &Path,
+        domain: &TrustDomain,
+        now: Timestamp,
+    ) -> Result<Self, CaError> {
         if certificate.exists() {
-            return Err(CaError::Exists { path: certificate });
+            return Err(CaError::Exists { path: certificate.to_owned() });
         }
-        std::fs::create_dir_all(folder).map_err(|source| CaError::File {
-            doing: "make the folder",
-            path: folder.to_owned(),
-            source,
-        })?;
+        let other_key = || CaError::Key { path: key.to_owned() };
+        if certificate == key {
+            return Err(other_key());
+        }
+        for folder in [certificate, key].into_iter().filter_map(Path::parent) {
+            std::fs::create_dir_all(folder).map_err(|source| CaError::File {
+                doing: "make the folder",
+                path: folder.to_owned(),
+                source,
+            })?;
+        }
         let authority = if key.exists() {
-            let other_key = |_| CaError::Key { path: key.clone() };
-            Self::of(KeyPair::from_pem(&Zeroizing::new(read(&key)?)).map_err(other_key)?, domain, now)?
+            let pair = KeyPair::from_pem(&Zeroizing::new(read(key)?)).map_err(|_| other_key())?;
+            Self::of(pair, domain, now)?
         } else {
             let (authority, key_pem) = Self::generate(domain, now)?;
             // The key first: a certificate without its key could not be told from one whose key was lost.
-            write(&key, key_pem.as_bytes(), 0o600)?;
+            write(key, key_pem.as_bytes(), 0o600)?;
             authority
         };
-        write(&certificate, authority.certificate_pem.as_bytes(), 0o644)?;
+        write(certificate, authority.certificate_pem.as_bytes(), 0o644)?;
         Ok(authority)
     }
 

@@ -148,14 +148,18 @@ impl Agents {
         self.records.values().flatten()
     }
 
-    /// When the first agent is left without a certificate that is good: of each, the last to end counts.
+    /// Every agent that is not revoked, by the certificate of theirs that ends last: those before it were renewed.
+    pub fn standing(&self) -> impl Iterator<Item = &Record> {
+        self.records.values().filter_map(|records| {
+            let good = records.iter().filter(|record| record.revoked_at_ms.is_none());
+            good.max_by_key(|record| record.expires_at_ms)
+        })
+    }
+
+    /// When the first agent is left without a certificate that is good.
     #[must_use]
     pub fn first_expiry(&self) -> Option<Timestamp> {
-        let last = |records: &Vec<Record>| {
-            let good = records.iter().filter(|record| record.revoked_at_ms.is_none());
-            good.filter_map(|record| record.expires_at_ms).max()
-        };
-        self.records.values().filter_map(last).min().map(Timestamp)
+        self.standing().filter_map(|record| record.expires_at_ms).min().map(Timestamp)
     }
 
     fn of(&self, id: &SpiffeId) -> &[Record] {

@@ -59,7 +59,7 @@ pub struct PolicyStatus {
     pub worst_case_fuel: u64,
     /// The most fuel that one may use.
     pub budget: u64,
-    /// The last bundle that was refused, since start.
+    /// The last bundle that was refused, since start; [`Self::standing_refusal`] tells whether that was made good.
     pub refused: Option<RefusedOffer>,
     /// Policies that could not be evaluated, the first of them in the bundle's order.
     pub errors: Vec<PolicyErrors>,
@@ -111,13 +111,26 @@ impl Policies {
     #[must_use]
     pub fn standing_refusal(&self) -> Option<RefusedOffer> {
         let refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner).clone()?;
-        let loaded = self.snapshot().provenance.at.0;
-        (refused.at_ms >= loaded && refused.at_ms >= self.boundary.confirmed().0).then_some(refused)
+        let (loaded, confirmed) = (self.snapshot().provenance.at.0, self.boundary.confirmed().0);
+        refused.stands(loaded, confirmed).then_some(refused)
+    }
+}
+
+impl PolicyStatus {
+    /// As [`Policies::standing_refusal`].
+    #[must_use]
+    pub fn standing_refusal(&self) -> Option<&RefusedOffer> {
+        self.refused.as_ref().filter(|refused| refused.stands(self.loaded_ms, self.confirmed_ms))
     }
 }
 
 impl RefusedOffer {
     pub(super) const fn new(at: Timestamp, source: String, by: String, reason: String) -> Self {
         Self { at_ms: at.0, source, by, reason }
+    }
+
+    /// Whether it was refused behind the last load, and behind the last time that the source offered what is in force.
+    const fn stands(&self, loaded_ms: u64, confirmed_ms: u64) -> bool {
+        self.at_ms >= loaded_ms && self.at_ms >= confirmed_ms
     }
 }

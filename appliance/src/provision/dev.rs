@@ -72,7 +72,8 @@ pub fn dev(folder: &Path, port: u16, http_port: u16, console_port: Option<u16>) 
 /// [`DevError`].
 pub fn scratch(folder: &Path, configuration: &str) -> Result<Dev, DevError> {
     let now = Clock::system().now();
-    let path = init_config(folder, configuration)?;
+    let path = folder.join("assent.toml");
+    init_config(&path, configuration)?;
     let config = Config::load(&path)?;
     init_identity(&config, now)?;
     if !config.policy.bundle.exists() {

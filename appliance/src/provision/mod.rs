@@ -151,17 +151,23 @@ pub fn simulator() -> Option<PathBuf> {
     places.into_iter().map(|place| folder.join(place).join(SIMULATOR)).find(|path| path.is_file())
 }
 
-/// Writes a configuration where there is none, and gives its path.
+/// Writes a configuration to this file where there is none, and tells whether it did.
 ///
 /// # Errors
 /// [`ProvisionError::File`].
-pub fn init_config(folder: &Path, text: &str) -> Result<PathBuf, ProvisionError> {
-    std::fs::create_dir_all(folder).map_err(file("make", folder))?;
-    let path = folder.join("assent.toml");
-    if !path.exists() {
-        write_durably(&path, text.as_bytes(), 0o644).map_err(file("write", &path))?;
+pub fn init_config(path: &Path, text: &str) -> Result<bool, ProvisionError> {
+    if path.exists() {
+        return Ok(false);
     }
-    Ok(path)
+    make_folder_of(path)?;
+    write_durably(path, text.as_bytes(), 0o644).map_err(file("write", path))?;
+    Ok(true)
+}
+
+/// Makes the folder that this file is to lie in.
+fn make_folder_of(path: &Path) -> Result<(), ProvisionError> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    folder.map_or(Ok(()), |folder| std::fs::create_dir_all(folder).map_err(file("make", folder)))
 }
 
 /// Makes the data folder, and the CA with a server certificate where there is none.
@@ -177,21 +183,22 @@ pub fn init_identity(config: &Config, now: Timestamp) -> Result<(), ProvisionErr
     if tls.certificate.exists() {
         return Ok(());
     }
-    let folder = tls.ca.parent().unwrap_or_else(|| Path::new("."));
-    std::fs::create_dir_all(folder).map_err(file("make", folder))?;
     let ca = if tls.ca.exists() {
         CertificateAuthority::open(&tls.ca, &config.ca_key())?
     } else {
-        CertificateAuthority::create(folder, &tls.trust_domain, now)?
+        CertificateAuthority::create(&tls.ca, &config.ca_key(), &tls.trust_domain, now)?
     };
     let id = tls.trust_domain.appliance(&config.appliance.name)?;
     let names = [
         Name::Dns("localhost".to_owned()),
-        Name::Dns(config.appliance.host.clone()),
+        Name::of(&config.appliance.host),
         Name::Ip(IpAddr::V4(Ipv4Addr::LOCALHOST)),
         Name::Ip(IpAddr::V6(Ipv6Addr::LOCALHOST)),
     ];
-    ca.issue_server(&id, &names, SERVER_LIFETIME, now)?.write(&tls.certificate, &tls.key)?;
+    let issued = ca.issue_server(&id, &names, SERVER_LIFETIME, now)?;
+    make_folder_of(&tls.key)?;
+    make_folder_of(&tls.certificate)?;
+    issued.write(&tls.certificate, &tls.key)?;
     Ok(())
 }
 
@@ -236,8 +243,55 @@ pub fn found_log(config: &Config, pin: &Pin, now: Timestamp) -> Result<bool, Pro
 
 #[cfg(test)]
 mod tests {
+    use rustls::client::verify_server_name;
+    use rustls::pki_types::ServerName;
+    use rustls::server::ParsedCertificate;
+
     use super::*;
     use crate::control;
+    use crate::identity::tls::certificates;
+
+    const NOW: Timestamp = Timestamp(1_800_000_000_000);
+
+    fn config(folder: &Path, text: &str) -> Config {
+        Config::parse(text, &folder.join("site.toml")).unwrap()
+    }
+
+    #[test]
+    fn a_configuration_is_written_to_the_file_that_was_named_and_replaces_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("etc/site.toml");
+        assert!(init_config(&path, "# one").unwrap());
+        assert!(!init_config(&path, "# other").unwrap());
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "# one");
+        assert!(!folder.path().join("etc/assent.toml").exists());
+    }
+
+    #[test]
+    fn certificates_are_made_where_the_configuration_looks_for_them() {
+        let folder = tempfile::tempdir().unwrap();
+        let text = "[tls]\nca = \"pki/root.pem\"\ncertificate = \"own/a.pem\"\nkey = \"keys/a.key\"\n";
+        let config = config(folder.path(), text);
+        init_identity(&config, NOW).unwrap();
+        CertificateAuthority::open(&config.tls.ca, &config.ca_key()).unwrap();
+        assert!(folder.path().join("pki/root.key").exists() && folder.path().join("own/a.pem").exists());
+        assert!(!folder.path().join("pki/ca.pem").exists());
+    }
+
+    #[test]
+    fn a_certificate_holds_for_the_host_whether_it_is_a_name_or_an_address() {
+        for host in ["assent.example", "10.1.2.3", "localhost"] {
+            let folder = tempfile::tempdir().unwrap();
+            let config = config(folder.path(), &format!("[appliance]\nhost = \"{host}\"\n"));
+            init_identity(&config, NOW).unwrap();
+            let own = certificates(&config.tls.certificate).unwrap();
+            let own = ParsedCertificate::try_from(&own[0]).unwrap();
+            for name in [host, "localhost", "127.0.0.1", "::1"] {
+                verify_server_name(&own, &ServerName::try_from(name).unwrap()).unwrap();
+            }
+            assert!(verify_server_name(&own, &ServerName::try_from("10.9.9.9").unwrap()).is_err());
+        }
+    }
 
     /// What is the appliance's own lies below `/own`, by name or by default; what a module may need as well, below `/theirs`.
     const CONFIGURATION: &str = r#"

@@ -105,7 +105,7 @@ fn a_bundle_over_the_budget_leaves_the_old_one_deciding() {
     let first = start("");
     let worst = show(&first)["worst_case_fuel"].as_u64().expect("a worst case");
     drop(first);
-    let appliance = start(&format!("budget = {worst}"));
+    let appliance = start(&format!("watch = false\nbudget = {worst}"));
     // One more comparison of sets in every action that has them: also in the one that costs most already.
     let more: String = [
         "modify_pending_order_items",
@@ -237,6 +237,12 @@ fn a_bad_bundle_at_the_source_is_logged_once_while_it_stays() {
         appliance.status()?.policy.refused.filter(|other| other.at_ms != refused.at_ms)
     });
     assert_eq!(ask(&agent), None);
+    let shown = || crate::support::assent(Some(&appliance.config()), &["status"]).1;
+    assert!(shown().contains("REFUSED"), "{}", shown());
+    // Made good it needs nobody any more; what was refused last is still told where bundles are.
+    std::fs::remove_file(source(&appliance).join("policies/bad.cedar")).expect("it goes away");
+    eventually("it is made good", || (!shown().contains("REFUSED")).then_some(()));
+    assert!(show(&appliance)["refused"]["reason"].is_string());
     drop(agent);
     let offers = offers(&mut appliance);
     assert_eq!(offers.iter().filter(|offer| offer.refused.is_some()).count(), 2, "{offers:?}");

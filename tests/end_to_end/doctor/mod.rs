@@ -165,6 +165,22 @@ fn nothing_is_changed_and_a_wrong_pin_is_tried_once() {
         assert_eq!(doctor(copy.path(), more).0, 0);
     }
     assert_eq!(contents(copy.path()), before, "not a byte");
+    // A disk that is full keeps the findings from whoever is to read them.
+    for command in
+        [&["doctor", "--skip-hsm"][..], &["doctor", "-o", "jsonl"], &["hsm", "check", "--only-look"]]
+    {
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full").expect("the system has one");
+        let ended = Command::new(crate::support::ASSENT)
+            .arg("--config")
+            .arg(copy.path().join("assent.toml"))
+            .args(command)
+            .stdin(Stdio::null())
+            .stdout(full)
+            .output()
+            .expect("assent runs");
+        let talk = String::from_utf8_lossy(&ended.stderr);
+        assert!(ended.status.code() == Some(1) && talk.contains("cannot print"), "{command:?}: {ended:?}");
+    }
     copy.write("hsm/pin", "0000000000000000\n");
     let (code, report) = doctor(copy.path(), &[]);
     assert_eq!(code, 3, "{report}");

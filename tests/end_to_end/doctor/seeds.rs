@@ -111,8 +111,9 @@ pub(crate) const SEEDS: &[Seed] = &[
     seed!("the certificate of another CA", "certificate holds", "fail", "not signed by the CA", "`assent init` issues",
         |copy| {
             let (other, domain) = (tempfile::tempdir().expect("a folder"), TrustDomain::parse("assent.test").expect("a domain"));
-            CertificateAuthority::create(other.path(), &domain, now()).expect("a CA");
-            std::fs::copy(other.path().join("ca.pem"), copy.path().join("tls/ca.pem")).expect("a copy");
+            let ca = other.path().join("ca.pem");
+            CertificateAuthority::create(&ca, &ca.with_extension("key"), &domain, now()).expect("a CA");
+            std::fs::copy(ca, copy.path().join("tls/ca.pem")).expect("a copy");
         }),
     seed!("the key of somebody else", "certificate and key", "fail", "do not go together", "`assent init` issues",
         |copy| { std::fs::copy(copy.path().join("agents/retail-support.key"), copy.path().join("tls/server.key")).expect("a copy"); }),

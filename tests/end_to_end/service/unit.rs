@@ -41,6 +41,14 @@ fn the_unit_hands_over_the_pin_that_the_configuration_asks_for() {
     let config = Config::load(&packaging("assent.default.toml")).expect("the packaged configuration is one");
     let PinSource::Credential(name) = &config.hsm.pin else { panic!("no credential: {:?}", config.hsm.pin) };
     assert!(unit().contains(&format!("\nLoadCredential={name}:/etc/assent/{name}\n")));
+    // One of them is enough, and the runbook's drop-in for the second leads there.
+    for file in [name.clone(), format!("{name}.cred")] {
+        assert!(unit().contains(&format!("\nConditionPathExists=|/etc/assent/{file}\n")), "{file}");
+    }
+    let runbook = Path::new(env!("CARGO_MANIFEST_DIR")).join("OPERATING.md");
+    let runbook = std::fs::read_to_string(runbook).expect("the runbook");
+    let drop_in = format!("LoadCredential=\\nLoadCredentialEncrypted={name}:/etc/assent/{name}.cred");
+    assert!(runbook.contains(&drop_in), "{drop_in}");
     assert!(!config.hsm.allow_simulator, "nobody serves on a simulator who has not said so");
     for place in [&config.appliance.data, &config.fence.path, &config.tls.key, &config.witnessing.key] {
         assert!(place.starts_with("/var/lib/assent"), "the unit may write nowhere else: {}", place.display());

@@ -120,14 +120,18 @@ fn token(appliance: &Appliance, name: &str) -> PathBuf {
 
 /// Whether an executor with this trust file takes the token.
 fn is_taken(trust: &Path, token: &Path) -> bool {
-    let output = Command::new(ASSENT)
-        .args(["token", "verify", "--audience", "store-api", "--trust"])
-        .arg(trust)
-        .stdin(std::fs::File::open(token).expect("the token"))
-        .output()
-        .expect("assent runs");
+    let verify = |input: Stdio| {
+        let mut command = Command::new(ASSENT);
+        command.args(["token", "verify", "--audience", "store-api", "--trust"]).arg(trust).stdin(input);
+        command.output().expect("assent runs")
+    };
+    let output = verify(std::fs::File::open(token).expect("the token").into());
     let out = String::from_utf8_lossy(&output.stdout);
     assert_eq!(output.status.success(), out.contains("valid"), "{out}");
+    if output.status.success() {
+        let nothing = verify(Stdio::null());
+        assert_eq!(nothing.status.code(), Some(3), "no token is no good one: {nothing:?}");
+    }
     output.status.success()
 }
 

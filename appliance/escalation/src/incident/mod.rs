@@ -4,7 +4,7 @@
 //! where they enter, here. What an incident means for the boundaries is not known here. (`appliance/DESIGN.md`, "Escalations".)
 
 use assent_proto::hash::Hash;
-use assent_proto::number::{Epoch, Timestamp};
+use assent_proto::number::{Epoch, LeafIndex, Timestamp};
 use assent_proto::visible::prints;
 use serde::{Deserialize, Serialize};
 
@@ -191,6 +191,8 @@ pub struct Incident {
     epoch: Option<Epoch>,
     details: Vec<Detail>,
     drill: bool,
+    #[serde(default)]
+    leaf: Option<LeafIndex>,
 }
 
 impl Incident {
@@ -208,6 +210,7 @@ impl Incident {
             epoch: None,
             details: Vec::new(),
             drill: false,
+            leaf: None,
         }
         .marked([origin, summary])
     }
@@ -241,6 +244,13 @@ impl Incident {
     #[must_use]
     pub const fn in_epoch(mut self, epoch: Epoch) -> Self {
         self.epoch = Some(epoch);
+        self
+    }
+
+    /// As what is told of its kind in the order of leaves, each once.
+    #[must_use]
+    pub const fn at_leaf(mut self, leaf: LeafIndex) -> Self {
+        self.leaf = Some(leaf);
         self
     }
 
@@ -323,6 +333,10 @@ impl Incident {
     #[must_use]
     pub fn details(&self) -> &[Detail] {
         &self.details
+    }
+
+    pub(crate) const fn leaf(&self) -> Option<LeafIndex> {
+        self.leaf
     }
 
     /// Whether it is a part of a drill.

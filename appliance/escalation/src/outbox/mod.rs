@@ -12,6 +12,7 @@ mod state;
 mod store;
 #[cfg(test)]
 mod tests;
+mod told;
 mod view;
 
 use std::path::Path;
@@ -22,12 +23,13 @@ use assent_doors::shelf::ShelfError;
 use assent_proto::number::Timestamp;
 
 pub use sending::Next;
+pub use told::Told;
 pub use view::{DeliveryView, IncidentView, OutboxView, ProgressView, SinkView, StageView};
 
 use self::state::State;
 use self::store::{Changes, Store};
 use crate::clock::Clock;
-use crate::incident::{Event, Severity};
+use crate::incident::{Event, Kind, Severity};
 use crate::limits::MAX_WAIT;
 use crate::message::{Message, bytes};
 
@@ -201,6 +203,12 @@ impl Outbox {
     pub fn attempts(&self) -> [(&'static str, u64); 4] {
         let mut counts = self.attempts.iter().map(|count| count.load(Ordering::Relaxed));
         Outcome::LABELS.map(|label| (label, counts.next().unwrap_or_default()))
+    }
+
+    /// How far leaves of this kind were told; none: not one was.
+    #[must_use]
+    pub fn told(&self, kind: Kind) -> Option<Told> {
+        self.lock().state.told(kind)
     }
 
     fn count(&self, outcome: &Outcome) {

@@ -10,6 +10,7 @@ use assent_proto::number::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::record::{Delivery, Ending, Progress, Record};
+use super::told::Told;
 use super::{Raised, Route};
 use crate::incident::{End, Event, Incident, IncidentKey, Kind};
 use crate::limits::{MAX_INCIDENTS, MAX_KEPT_INCIDENTS};
@@ -26,6 +27,9 @@ pub(super) struct Standing {
     pub(super) dropped: u64,
     /// Sinks that want nothing more: since when, and what they said.
     pub(super) gone: BTreeMap<String, (Timestamp, String)>,
+    /// How far leaves were told, of each kind of this log: whatever is forgotten, nobody hears of them anew.
+    #[serde(default)]
+    pub(super) told: BTreeMap<IncidentKey, Told>,
 }
 
 /// What is known of one sink.
@@ -86,6 +90,8 @@ impl State {
         };
         let known = |name: &str| routes.iter().any(|route| route.name == name);
         state.standing.gone.retain(|name, _| known(name));
+        let own = Kind::ALL.map(|kind| state.told_key(kind));
+        state.standing.told.retain(|key, _| own.contains(key));
         for (number, mut record) in stored {
             record.deliveries.retain(|delivery| known(&delivery.sink));
             state.insert(number, record);
@@ -171,6 +177,10 @@ impl State {
             }
         }
         let number = self.next_place();
+        let key = self.told_key(incident.kind());
+        if let Some(told) = Told::then(self.standing.told.get(&key).copied(), incident) {
+            self.standing.told.insert(key, told);
+        }
         self.insert(number, Record { incident: incident.clone(), ending: None, deliveries });
         self.changed.insert(number);
         Raised::Added(number)
@@ -247,6 +257,16 @@ impl State {
                 line.waiting.remove(&ending.sequence);
             }
         }
+    }
+
+    /// How far leaves of this kind were told; none: not one was.
+    pub(super) fn told(&self, kind: Kind) -> Option<Told> {
+        self.standing.told.get(&self.told_key(kind)).copied()
+    }
+
+    /// What stands for all of a kind in this log.
+    fn told_key(&self, kind: Kind) -> IncidentKey {
+        IncidentKey::new(&self.origin, kind, "")
     }
 
     /// The key under which the other sinks hear that one takes nothing.

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use assent_proto::number::LeafIndex;
+
 use super::*;
 use crate::incident::{End, Incident, IncidentKey, Kind};
 use crate::limits::{MAX_INCIDENTS, MAX_KEPT_INCIDENTS, PROBE_PAUSE_MS};
@@ -318,6 +320,29 @@ fn of_what_is_over_and_delivered_the_newest_are_kept() {
     assert_eq!(drained(&outbox, "a", 0).len(), MAX_KEPT_INCIDENTS + 9);
     let view = outbox.list();
     assert_eq!((view.incidents.len(), view.incidents[0].id, view.dropped), (MAX_KEPT_INCIDENTS, 9, 0));
+}
+
+#[test]
+fn how_far_leaves_were_told_outlives_the_incidents_and_is_of_one_log() {
+    let scratch = Scratch::new(&["a"]);
+    let outbox = scratch.open();
+    assert_eq!(outbox.told(Kind::WarrantUsed), None);
+    let used = |n: usize| incident(Kind::WarrantUsed, &n.to_string()).at_leaf(LeafIndex(n as u64));
+    let event = |n: usize| Event::Begun(Box::new(used(n)));
+    let last = MAX_KEPT_INCIDENTS + 8;
+    let _ = outbox.raise_all(&(0..=last).map(event).collect::<Vec<_>>(), Timestamp(0)).unwrap();
+    assert_eq!(drained(&outbox, "a", 0).len(), last + 1);
+    assert_eq!(outbox.list().incidents[0].id, 9, "the first are forgotten");
+    drop(outbox);
+    let outbox = scratch.open();
+    let (told, last) = (outbox.told(Kind::WarrantUsed).unwrap(), last as u64);
+    assert!(told.covers(LeafIndex(0), Timestamp(1)) && told.covers(LeafIndex(last), Timestamp(1)));
+    assert!(!told.covers(LeafIndex(last + 1), Timestamp(1)));
+    assert!(!told.covers(LeafIndex(0), Timestamp(2)), "an older log has given its leaf again");
+    assert_eq!(outbox.told(Kind::WarrantActivated), None);
+    drop(outbox);
+    let next_log = Outbox::open(&scratch.path, "example.org/log/2", &scratch.routes).unwrap();
+    assert_eq!(next_log.told(Kind::WarrantUsed), None);
 }
 
 #[test]

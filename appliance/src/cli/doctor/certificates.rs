@@ -14,7 +14,7 @@ use super::findings::Findings;
 use crate::cli::output::chain;
 use crate::cli::utc;
 use crate::config::Config;
-use crate::identity::{Registry, SpiffeId, tls, validity};
+use crate::identity::{Agents, Registry, SpiffeId, tls, validity};
 use crate::limits::CERTIFICATE_ENDS_SOON;
 
 pub(super) fn examine(subject: &Subject<'_>, findings: &mut Findings) {
@@ -154,18 +154,20 @@ fn examine_agents(subject: &Subject<'_>, findings: &mut Findings) {
         Err(error) => return findings.fail("agents", chain(&error), next),
     };
     let agents = registry.snapshot();
-    let domain = config.tls.trust_domain.as_str();
-    let now = subject.now.0;
-    let mut live = agents.iter().filter(|agent| agent.revoked_at_ms.is_none()).peekable();
-    if live.peek().is_none() && !config.tls.accept_unregistered {
+    if agents.standing().next().is_none() && !config.tls.accept_unregistered {
         return findings.wanting(
             "agents",
             "none is enrolled, so nobody can ask",
             "`assent agent enroll NAME`",
         );
     }
+    judge_agents(&agents, config.tls.trust_domain.as_str(), subject.now, findings);
+}
+
+/// Each by the newest of its certificates: one that was renewed is not wanting.
+fn judge_agents(agents: &Agents, domain: &str, Timestamp(now): Timestamp, findings: &mut Findings) {
     let (mut count, mut foreign, mut ended) = (0_u64, 0_u64, 0_u64);
-    for agent in live {
+    for agent in agents.standing() {
         count += 1;
         foreign += u64::from(agent.id.trust_domain() != domain);
         ended += u64::from(agent.expires_at_ms.is_some_and(|end| end <= now));
@@ -174,7 +176,7 @@ fn examine_agents(subject: &Subject<'_>, findings: &mut Findings) {
         let found = format!("{foreign} of {count} are of another trust domain than `{domain}`, and refused");
         findings.fail("agents", found, "set `tls.trust_domain` back, or enroll them again");
     } else if ended > 0 {
-        let found = format!("the certificates of {ended} of {count} have ended");
+        let found = format!("the newest certificates of {ended} of {count} have ended");
         findings.warn("agents", found, "`assent agent list`, then `assent agent enroll` or `revoke`");
     } else {
         findings.ok("agents", format!("{count} enrolled"));
@@ -185,20 +187,22 @@ fn examine_agents(subject: &Subject<'_>, findings: &mut Findings) {
 mod tests {
     use super::*;
     use crate::cli::{Exit, Format};
+    use crate::identity::{Record, Serial};
 
     #[test]
     fn a_certificate_that_ends_soon_warns_and_one_that_ended_fails() {
         let folder = tempfile::tempdir().unwrap();
         let domain = crate::identity::TrustDomain::parse("assent.test").unwrap();
         let now = Timestamp(1_800_000_000_000);
-        let ca = crate::identity::CertificateAuthority::create(folder.path(), &domain, now).unwrap();
+        let (root, root_key) = (folder.path().join("ca.pem"), folder.path().join("ca.key"));
+        let ca = crate::identity::CertificateAuthority::create(&root, &root_key, &domain, now).unwrap();
         let id = domain.appliance("dev").unwrap();
         let day = Duration::from_secs(24 * 60 * 60);
         let name = crate::identity::Name::Dns("appliance.test".to_owned());
         let issued = ca.issue_server(&id, std::slice::from_ref(&name), 90 * day, now).unwrap();
         issued.write(&folder.path().join("a.pem"), &folder.path().join("a.key")).unwrap();
         let own = tls::certificates(&folder.path().join("a.pem")).unwrap();
-        let authority = tls::certificates(&folder.path().join("ca.pem")).unwrap();
+        let authority = tls::certificates(&root).unwrap();
         let ended = |days: u32, strict| {
             let mut findings = Findings::new(Format::Json);
             let then = Timestamp(now.0 + u64::from(days) * 24 * 60 * 60 * 1000);
@@ -217,5 +221,34 @@ mod tests {
         assert_eq!(shown("appliance.test", 1), Ok(()));
         assert!(shown("elsewhere.test", 1).unwrap_err().contains("does not name `elsewhere.test`"));
         assert!(shown("appliance.test", 91).unwrap_err().contains("has ended"));
+    }
+
+    #[test]
+    fn an_agent_with_a_renewed_certificate_is_well_though_its_first_one_has_ended() {
+        let folder = tempfile::tempdir().unwrap();
+        let domain = crate::identity::TrustDomain::parse("assent.test").unwrap();
+        let registry = Registry::open(&folder.path().join("agents.json")).unwrap();
+        let enroll = |name: &str, serial: u8, ends: u64| {
+            let record = Record {
+                name: name.to_owned(),
+                id: domain.agent(name).unwrap(),
+                serial: Some(Serial::from_bytes(&[serial])),
+                enrolled_at_ms: 1,
+                expires_at_ms: Some(ends),
+                revoked_at_ms: None,
+            };
+            registry.add(&record).unwrap();
+        };
+        let judged = |now: u64| {
+            let mut findings = Findings::new(Format::Json);
+            judge_agents(&registry.snapshot(), "assent.test", Timestamp(now), &mut findings);
+            findings.end(true).unwrap()
+        };
+        enroll("shop", 1, 10);
+        assert_eq!((judged(9), judged(10)), (Exit::Done, Exit::Invalid));
+        enroll("shop", 2, 20);
+        assert_eq!(judged(10), Exit::Done);
+        enroll("desk", 3, 15);
+        assert_eq!((judged(14), judged(15)), (Exit::Done, Exit::Invalid));
     }
 }

@@ -57,11 +57,13 @@ pub(super) struct Findings {
     /// Whether something is at stake, so that what production wants is wanted.
     at_stake: bool,
     all: Vec<Finding>,
+    /// Why the first line that could not be printed was not.
+    unprinted: Option<anyhow::Error>,
 }
 
 impl Findings {
     pub(super) const fn new(format: Format) -> Self {
-        Self { format, at_stake: true, all: Vec::new() }
+        Self { format, at_stake: true, all: Vec::new(), unprinted: None }
     }
 
     /// Takes from the configuration whether anything is at stake.
@@ -116,15 +118,16 @@ impl Findings {
     fn add(&mut self, check: &str, outcome: Outcome, found: String, next: Option<String>) {
         let finding = Finding { check: check.to_owned(), outcome, found, next };
         self.waits(None);
-        match self.format {
+        let printed = match self.format {
             Format::Table => {
-                let _ = writeln!(stdout(), "{}", finding.line(is_coloured(&std::io::stdout())));
+                let line = finding.line(is_coloured(&std::io::stdout()));
+                writeln!(stdout(), "{line}").map_err(anyhow::Error::from)
             }
-            Format::Jsonl => {
-                let _ = json_lines("assent.v1.doctor.check", std::slice::from_ref(&finding));
-            }
-            Format::Json => {}
-        }
+            Format::Jsonl => json_lines("assent.v1.doctor.check", std::slice::from_ref(&finding)),
+            Format::Json => Ok(()),
+        };
+        // The checks go on; that nobody can read them all is told at the end.
+        self.unprinted = self.unprinted.take().or(printed.err());
         self.all.push(finding);
     }
 
@@ -136,8 +139,14 @@ impl Findings {
     }
 
     /// Says what it came to.
-    pub(super) fn end(self, strict: bool) -> anyhow::Result<Exit> {
+    ///
+    /// # Errors
+    /// Where a line or the document could not be printed.
+    pub(super) fn end(mut self, strict: bool) -> anyhow::Result<Exit> {
         self.waits(None);
+        if let Some(error) = self.unprinted.take() {
+            return Err(error.context("cannot print what was found"));
+        }
         let count = |wanted| self.all.iter().filter(|finding| finding.outcome == wanted).count() as u64;
         let (ok, warnings, failures) = (count(Outcome::Ok), count(Outcome::Warn), count(Outcome::Fail));
         if self.format == Format::Json {

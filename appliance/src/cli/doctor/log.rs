@@ -22,7 +22,7 @@ use crate::serving::status::Status;
 use crate::shown::counted;
 use crate::token::FenceInHsm;
 
-const RESTORE: &str = "restore log, key ring and fence from one backup; OPERATING.md, \"Backup and restore\"";
+const RESTORE: &str = "restore log, key ring and fence from one backup; OPERATING.md, \"Backup\"";
 const SUCCEED: &str =
     "find out who put an older log back; restore the newest, or open the next by `assent log succeed`";
 

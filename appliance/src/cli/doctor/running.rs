@@ -89,7 +89,7 @@ pub(super) fn examine(subject: &Subject<'_>, findings: &mut Findings) {
         let found = format!("{refused} intents were refused without an entry since start");
         findings.fail("unsigned entries", found, "end the outage: `assent status` says which");
     }
-    if let Some(refused) = &status.policy.refused {
+    if let Some(refused) = status.policy.standing_refusal() {
         let found = format!("the last bundle from {} was refused: {}", refused.source, refused.reason);
         findings.warn("offered bundle", found, "`assent policy check`");
     }

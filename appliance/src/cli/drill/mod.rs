@@ -21,12 +21,14 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use clap::Subcommand;
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use account::Account;
 use catalogue::{Drill, ROWS, chosen};
 use stage::{Hsm, Venue};
 
+use super::output::{json_line, json_lines};
 use super::{Exit, Failure, Format, Globals};
 use crate::shown::counted;
 
@@ -82,23 +84,31 @@ pub(super) fn run(verb: &Verb, globals: &Globals) -> anyhow::Result<Exit> {
     }
 }
 
+/// A row of the list.
+#[derive(Serialize)]
+struct Listed {
+    name: &'static str,
+    hypothesis: &'static str,
+}
+
 fn list(format: Format) -> anyhow::Result<Exit> {
-    let mut out = crate::cli::stdout();
-    let rows = ROWS.iter().map(|row| (row.name, row.hypothesis));
-    for (name, hypothesis) in rows.chain([(closing::NAME, closing::HYPOTHESIS)]) {
-        match format {
-            Format::Table => writeln!(out, "{name:<14} {hypothesis}")?,
-            Format::Json | Format::Jsonl => {
-                writeln!(out, "{}", json!({"name": name, "hypothesis": hypothesis}))?
+    let rows = ROWS.iter().map(|row| Listed { name: row.name, hypothesis: row.hypothesis });
+    let all: Vec<Listed> =
+        rows.chain([Listed { name: closing::NAME, hypothesis: closing::HYPOTHESIS }]).collect();
+    match format {
+        Format::Json => json_line(&json!({"schema": "assent.v1.drills", "drills": all}))?,
+        Format::Jsonl => json_lines("assent.v1.drills.drill", &all)?,
+        Format::Table => {
+            let mut out = crate::cli::stdout();
+            for Listed { name, hypothesis } in &all {
+                writeln!(out, "{name:<14} {hypothesis}")?;
             }
+            writeln!(
+                crate::cli::stderr(),
+                "each but `{}` under three loads: NAME/idle, NAME/lone, NAME/loaded",
+                closing::NAME
+            )?;
         }
-    }
-    if format == Format::Table {
-        writeln!(
-            crate::cli::stderr(),
-            "each but `{}` under three loads: NAME/idle, NAME/lone, NAME/loaded",
-            closing::NAME
-        )?;
     }
     Ok(Exit::Done)
 }

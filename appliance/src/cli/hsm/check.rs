@@ -3,7 +3,7 @@
 //! It stops at the first failure that makes the rest unknowable. At its end it goes the appliance's own way: it starts a
 //! signer and has it sign.
 
-use std::io::Write as _;
+use std::io::{self, Write as _};
 use std::time::Duration;
 
 use assent_proto::note::VerifierKey;
@@ -46,11 +46,14 @@ pub(super) fn run(target: &Target, care: Care, globals: &Globals) -> anyhow::Res
     let pin = place.pin()?;
     let format = globals.output;
     let report = within_deadline(move || {
-        let mut report = Report { format, findings: Vec::new(), exit: Exit::Done };
+        let mut report = Report { format, findings: Vec::new(), exit: Exit::Done, unprinted: None };
         // Nothing after the first failure can be known.
         let _ = examine(&mut report, &place, &pin, care);
         Ok(report)
     })?;
+    if let Some(error) = report.unprinted {
+        return Err(anyhow::Error::from(error).context("cannot print what was found"));
+    }
     if format == Format::Json {
         let passed = report.exit == Exit::Done;
         let document = json!({"schema": "assent.v1.hsm.check", "passed": passed, "checks": report.findings});
@@ -64,6 +67,8 @@ struct Report {
     format: Format,
     findings: Vec<Value>,
     exit: Exit,
+    /// Why the first line that could not be printed was not.
+    unprinted: Option<io::Error>,
 }
 
 impl Report {
@@ -79,11 +84,12 @@ impl Report {
         let word = if fault.is_some() { "fail" } else { "ok" };
         let finding =
             json!({"check": check, "outcome": word, "fault": fault.map(HsmFault::kind), "detail": shown});
-        let _ = match self.format {
+        let printed = match self.format {
             Format::Table => writeln!(out, "{word:<4}  {check:<22}  {shown}"),
             Format::Jsonl => writeln!(out, "{}", crate::shown::json(&finding)),
             Format::Json => Ok(()),
         };
+        self.unprinted = self.unprinted.take().or(printed.err());
         self.findings.push(finding);
         self.exit = self.exit.max(fault.map_or(Exit::Done, exit_of));
         outcome.ok()

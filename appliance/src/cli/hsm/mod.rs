@@ -90,7 +90,7 @@ fn failure(fault: &HsmFault) -> anyhow::Error {
     anyhow!(Failure { message: fault.to_string(), exit: exit_of(fault) })
 }
 
-const fn exit_of(fault: &HsmFault) -> Exit {
+pub(super) const fn exit_of(fault: &HsmFault) -> Exit {
     match fault.class() {
         FaultClass::Availability => Exit::Unavailable,
         FaultClass::Integrity => Exit::Invalid,

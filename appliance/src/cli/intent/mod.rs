@@ -3,6 +3,7 @@
 mod waiting;
 
 use std::io::{Read as _, Write as _};
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
@@ -20,7 +21,8 @@ pub(super) enum Verb {
     Preauthorize {
         /// The file; `-` for standard input.
         file: PathBuf,
-        /// Where to write the tokens, as lines of `{"token", "intent"}` that `assent token verify` reads.
+        /// Where to write the tokens, as lines of `{"token", "intent"}` that `assent token verify` reads. Nobody else may read the
+        /// file; what it held is replaced by the first answer.
         #[arg(long, value_name = "FILE")]
         tokens: Option<PathBuf>,
         /// Where to write the tickets of what waits, one a line, for `assent intent collect`.
@@ -43,7 +45,7 @@ pub(super) enum Verb {
     Collect {
         /// The tickets, one a line, as `preauthorize --tickets` writes them; `-` for standard input.
         file: PathBuf,
-        /// Where to write the tokens.
+        /// Where to write the tokens. Nobody else may read the file; what it held is replaced by the first answer.
         #[arg(long, value_name = "FILE")]
         tokens: Option<PathBuf>,
         /// Ask once, for up to 20 s, and tell what still waits.
@@ -76,7 +78,7 @@ pub(super) fn run(verb: Verb, globals: &Globals) -> anyhow::Result<Exit> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let (intents, sinks, batch, trace) = match verb {
         Verb::Preauthorize { file, tokens, tickets, batch, trace } => {
-            let sinks = Sinks::create(tokens.as_deref(), tickets.as_deref())?;
+            let sinks = Sinks::open(tokens.as_deref(), tickets.as_deref())?;
             (read_lines(&file)?, sinks, usize::from(batch), trace)
         }
         Verb::Ask { intent, trace } => {
@@ -84,7 +86,7 @@ pub(super) fn run(verb: Verb, globals: &Globals) -> anyhow::Result<Exit> {
             (vec![Intent::from_json(&json)?], Sinks::default(), 1, trace)
         }
         Verb::Collect { file, tokens, once } => {
-            let sinks = Sinks::create(tokens.as_deref(), None)?;
+            let sinks = Sinks::open(tokens.as_deref(), None)?;
             return runtime.block_on(waiting::collect(&waiting::read(&file)?, sinks, once, globals));
         }
         Verb::Cancel { file } => {
@@ -109,6 +111,7 @@ async fn preauthorize(
             None => client.preauthorize(chunk).await,
         };
         let outcomes = outcomes.map_err(|error| super::unavailable(&error))?;
+        sinks.begin()?;
         for (intent, outcome) in chunk.iter().zip(outcomes.iter()) {
             worst = worst.max(exit_of(&outcome));
             print(intent, &outcome, globals.output, intents.len() == 1, &mut out)?;
@@ -133,23 +136,61 @@ async fn connect() -> anyhow::Result<Client> {
 /// Where tokens and tickets go, where they are wanted.
 #[derive(Default)]
 struct Sinks {
-    tokens: Option<std::io::BufWriter<std::fs::File>>,
-    tickets: Option<std::io::BufWriter<std::fs::File>>,
+    tokens: Option<Sink>,
+    tickets: Option<Sink>,
+}
+
+/// A file that nobody else reads. It is opened before anything is asked, and holds what it held until the first answer.
+struct Sink {
+    lines: std::io::BufWriter<std::fs::File>,
+    is_begun: bool,
+}
+
+impl Sink {
+    fn open(path: &Path) -> anyhow::Result<Self> {
+        let open = || -> std::io::Result<std::fs::File> {
+            let mut options = std::fs::OpenOptions::new();
+            let file = options.write(true).create(true).truncate(false).mode(0o600).open(path)?;
+            // It may have been there; a pipe or a terminal stays what it is.
+            if file.metadata()?.is_file() {
+                file.set_permissions(std::fs::Permissions::from_mode(0o600))?;
+            }
+            Ok(file)
+        };
+        let file = open().with_context(|| format!("cannot write {}", path.display()))?;
+        Ok(Self { lines: std::io::BufWriter::new(file), is_begun: false })
+    }
+
+    fn begin(&mut self) -> std::io::Result<()> {
+        let file = self.lines.get_ref();
+        if !self.is_begun && file.metadata()?.is_file() {
+            file.set_len(0)?;
+        }
+        self.is_begun = true;
+        Ok(())
+    }
 }
 
 impl Sinks {
-    fn create(tokens: Option<&Path>, tickets: Option<&Path>) -> anyhow::Result<Self> {
-        let create = |path: &Path| {
-            let file =
-                std::fs::File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
-            anyhow::Ok(std::io::BufWriter::new(file))
-        };
-        Ok(Self { tokens: tokens.map(create).transpose()?, tickets: tickets.map(create).transpose()? })
+    fn open(tokens: Option<&Path>, tickets: Option<&Path>) -> anyhow::Result<Self> {
+        Ok(Self {
+            tokens: tokens.map(Sink::open).transpose()?,
+            tickets: tickets.map(Sink::open).transpose()?,
+        })
+    }
+
+    fn all(&mut self) -> impl Iterator<Item = &mut Sink> {
+        [&mut self.tokens, &mut self.tickets].into_iter().flatten()
+    }
+
+    /// There is an answer: what the files held from before gives way.
+    fn begin(&mut self) -> std::io::Result<()> {
+        self.all().try_for_each(Sink::begin)
     }
 
     fn token(&mut self, intent: &Intent, outcome: &Outcome<'_>) -> anyhow::Result<()> {
         if let (Outcome::Allowed(token), Some(sink)) = (outcome, &mut self.tokens) {
-            writeln!(sink, "{{\"token\":\"{token}\",\"intent\":{}}}", intent.to_json()?)?;
+            writeln!(sink.lines, "{{\"token\":\"{token}\",\"intent\":{}}}", intent.to_json()?)?;
         }
         Ok(())
     }
@@ -157,7 +198,7 @@ impl Sinks {
     fn tickets(&mut self, outcomes: &Outcomes) -> anyhow::Result<()> {
         let tickets = outcomes.tickets();
         match &mut self.tickets {
-            Some(sink) => tickets.iter().try_for_each(|ticket| writeln!(sink, "{ticket}"))?,
+            Some(sink) => tickets.iter().try_for_each(|ticket| writeln!(sink.lines, "{ticket}"))?,
             None if tickets.is_empty() => {}
             None => talk!(
                 "what waits is decided all the same; with `--tickets FILE` you could collect it: `assent intent collect FILE`"
@@ -167,7 +208,7 @@ impl Sinks {
     }
 
     fn flush(&mut self) -> std::io::Result<()> {
-        [&mut self.tokens, &mut self.tickets].into_iter().flatten().try_for_each(|sink| sink.flush())
+        self.all().try_for_each(|sink| sink.lines.flush())
     }
 }
 
@@ -240,4 +281,31 @@ fn read_all(file: &Path) -> anyhow::Result<String> {
         return Ok(text);
     }
     std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_holds_what_it_held_until_there_is_an_answer_and_nobody_else_reads_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let (old, new) = (folder.path().join("old"), folder.path().join("new"));
+        std::fs::write(&old, "good tokens\n").unwrap();
+        std::fs::set_permissions(&old, std::fs::Permissions::from_mode(0o644)).unwrap();
+        let mut sinks = Sinks::open(Some(&old), Some(&new)).unwrap();
+        for path in [&old, &new] {
+            assert_eq!(std::fs::metadata(path).unwrap().permissions().mode() & 0o777, 0o600);
+        }
+        assert_eq!(std::fs::read_to_string(&old).unwrap(), "good tokens\n");
+        sinks.begin().unwrap();
+        writeln!(sinks.tokens.as_mut().unwrap().lines, "one").unwrap();
+        sinks.begin().unwrap();
+        sinks.flush().unwrap();
+        assert_eq!(std::fs::read_to_string(&old).unwrap(), "one\n");
+        assert!(
+            Sinks::open(Some(&folder.path().join("no/file")), None).is_err(),
+            "said before anything is asked"
+        );
+    }
 }

@@ -110,6 +110,7 @@ fn show(
     out: &mut impl std::io::Write,
 ) -> anyhow::Result<Exit> {
     let mut worst = Exit::Done;
+    sinks.begin()?;
     for (intent, outcome) in intents(ticket)?.iter().zip(outcomes.iter()) {
         worst = worst.max(exit_of(&outcome));
         print(intent, &outcome, globals.output, outcomes.len() == 1, out)?;

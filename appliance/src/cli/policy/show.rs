@@ -58,7 +58,8 @@ fn table(out: &mut impl Write, status: &Status) -> std::io::Result<()> {
 fn troubles(out: &mut impl Write, policy: &PolicyStatus) -> std::io::Result<()> {
     if let Some(refused) = &policy.refused {
         let (at, by) = (utc(Timestamp(refused.at_ms)), visible(&refused.by));
-        writeln!(out, "  REFUSED     {at} from {} by {by}", visible(&refused.source))?;
+        let since = if policy.standing_refusal().is_none() { "; made good since" } else { "" };
+        writeln!(out, "  REFUSED     {at} from {} by {by}{since}", visible(&refused.source))?;
         writeln!(out, "              {}", visible(&refused.reason))?;
     }
     for failing in &policy.errors {

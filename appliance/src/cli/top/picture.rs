@@ -298,7 +298,7 @@ fn log_lines(status: &Status, palette: Palette) -> Vec<Line<'static>> {
         policy.version.map_or_else(|| "no version".to_owned(), |version| format!("version {version}"));
     let confirmed = age(policy.confirmed_ms, status.now_ms);
     lines.push(Line::raw(format!("bundle      {bundle}.. {version}, confirmed {confirmed} ago")));
-    if let Some(refused) = &policy.refused {
+    if let Some(refused) = policy.standing_refusal() {
         let words = format!(
             "REFUSED     a bundle {} ago: {}",
             age(refused.at_ms, status.now_ms),

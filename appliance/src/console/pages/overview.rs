@@ -117,7 +117,12 @@ fn attention(status: &Status, collected: u64) -> Markup {
         (stands.reviews_overdue, "/breakglass", "review is overdue", "reviews are overdue"),
         (due, "/breakglass", "use of a warrant is to be reviewed", "uses of warrants are to be reviewed"),
         (status.escalations.open, "/escalations", "escalation is open", "escalations are open"),
-        (u64::from(status.policy.refused.is_some()), "/policy", "bundle was refused", "bundles were refused"),
+        (
+            u64::from(status.policy.standing_refusal().is_some()),
+            "/policy",
+            "bundle was refused",
+            "bundles were refused",
+        ),
     ];
     html! {
         @if items.iter().any(|(count, ..)| *count > 0) {

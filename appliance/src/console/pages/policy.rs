@@ -23,7 +23,10 @@ pub(super) fn live(console: &Console, moment: &Moment) -> Markup {
                 dt { "Worst case" } dd { (policy.worst_case_fuel) " of " (policy.budget) " fuel" }
             }
             @if let Some(refused) = &policy.refused {
-                p.warn { "Refused " (time(refused.at_ms)) ", from " (peers(&refused.source, ROW)) " by " (peers(&refused.by, ROW)) ": " (peers(&refused.reason, ROW * 8)) }
+                p.warn[policy.standing_refusal().is_some()] {
+                    "Refused " (time(refused.at_ms)) ", from " (peers(&refused.source, ROW)) " by " (peers(&refused.by, ROW)) ": " (peers(&refused.reason, ROW * 8))
+                    @if policy.standing_refusal().is_none() { " It was made good since." }
+                }
             }
             @for failing in &policy.errors { p.warn { "Policy " code { (failing.policy) } " failed " (failing.count) " times." } }
             p { a href="/log?kind=bundle" { "Every bundle that was offered" } }

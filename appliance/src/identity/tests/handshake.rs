@@ -14,7 +14,7 @@ use rustls_pki_types::pem::PemObject as _;
 use super::super::ca::{CertificateAuthority, Issued, Name};
 use super::super::certificate::peer;
 use super::super::tls::{TlsSettings, TransportLimits, server_config};
-use super::{DAY, authority, der, domain, odd_leaf, today};
+use super::{DAY, authority, create, der, domain, odd_leaf, today};
 
 const AGENT: &str = "spiffe://assent.test/agent/shop";
 
@@ -28,7 +28,7 @@ struct Socket {
 impl Socket {
     fn open() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let authority = CertificateAuthority::create(folder.path(), &domain(), today()).unwrap();
+        let authority = create(folder.path()).unwrap();
         let (certificate, key) = (folder.path().join("server.pem"), folder.path().join("server.key"));
         let names = [Name::Dns("localhost".to_owned()), Name::Ip(Ipv4Addr::LOCALHOST.into())];
         let id = domain().appliance("assent").unwrap();

@@ -8,7 +8,7 @@ use x509_parser::prelude::{FromDer as _, X509Certificate};
 use super::super::ca::{CaError, CertificateAuthority, Name};
 use super::super::certificate::{IdentityError, Peer};
 use super::super::spiffe::{SpiffeError, SpiffeId};
-use super::{DAY, authority, der, domain, odd_leaf, today};
+use super::{DAY, authority, create, der, domain, odd_leaf, today};
 use crate::limits::CA_LIFETIME;
 
 const AGENT: &str = "spiffe://assent.test/agent/shop";
@@ -105,7 +105,7 @@ fn cut_or_continued_bytes_name_nobody() {
 #[test]
 fn a_ca_is_opened_as_it_was_made() {
     let folder = tempfile::tempdir().unwrap();
-    let made = CertificateAuthority::create(folder.path(), &domain(), today()).unwrap();
+    let made = create(folder.path()).unwrap();
     let (certificate, key) = (folder.path().join("ca.pem"), folder.path().join("ca.key"));
     assert_eq!(std::fs::metadata(&key).unwrap().permissions().mode() & 0o777, 0o600);
     let opened = CertificateAuthority::open(&certificate, &key).unwrap();
@@ -125,9 +125,9 @@ fn a_ca_is_opened_as_it_was_made() {
 #[test]
 fn a_ca_is_never_replaced() {
     let folder = tempfile::tempdir().unwrap();
-    CertificateAuthority::create(folder.path(), &domain(), today()).unwrap();
+    create(folder.path()).unwrap();
     let before = std::fs::read(folder.path().join("ca.key")).unwrap();
-    let again = CertificateAuthority::create(folder.path(), &domain(), today());
+    let again = create(folder.path());
     assert!(matches!(again, Err(CaError::Exists { .. })));
     assert_eq!(std::fs::read(folder.path().join("ca.key")).unwrap(), before);
 }
@@ -135,10 +135,10 @@ fn a_ca_is_never_replaced() {
 #[test]
 fn a_ca_that_was_made_by_half_is_finished_with_its_own_key() {
     let folder = tempfile::tempdir().unwrap();
-    CertificateAuthority::create(folder.path(), &domain(), today()).unwrap();
+    create(folder.path()).unwrap();
     let key = std::fs::read(folder.path().join("ca.key")).unwrap();
     std::fs::remove_file(folder.path().join("ca.pem")).unwrap();
-    CertificateAuthority::create(folder.path(), &domain(), today()).unwrap();
+    create(folder.path()).unwrap();
     assert_eq!(std::fs::read(folder.path().join("ca.key")).unwrap(), key);
     CertificateAuthority::open(&folder.path().join("ca.pem"), &folder.path().join("ca.key")).unwrap();
 }
@@ -146,8 +146,8 @@ fn a_ca_that_was_made_by_half_is_finished_with_its_own_key() {
 #[test]
 fn another_cas_key_is_refused() {
     let (one, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    CertificateAuthority::create(one.path(), &domain(), today()).unwrap();
-    CertificateAuthority::create(other.path(), &domain(), today()).unwrap();
+    create(one.path()).unwrap();
+    create(other.path()).unwrap();
     let mixed = CertificateAuthority::open(&one.path().join("ca.pem"), &other.path().join("ca.key"));
     assert!(matches!(mixed, Err(CaError::Key { .. })));
 }

@@ -4,12 +4,14 @@ mod handshake;
 mod issuing;
 mod register;
 
+use std::path::Path;
+
 use assent_proto::number::Timestamp;
 use rcgen::{CertificateParams, IsCa, KeyUsagePurpose, SanType};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
 
-use super::ca::{CertificateAuthority, Issued};
+use super::ca::{CaError, CertificateAuthority, Issued};
 use super::spiffe::TrustDomain;
 use crate::clock::Clock;
 
@@ -26,6 +28,11 @@ fn today() -> Timestamp {
 
 fn authority() -> CertificateAuthority {
     CertificateAuthority::generate(&domain(), today()).unwrap().0
+}
+
+/// A CA in this folder.
+fn create(folder: &Path) -> Result<CertificateAuthority, CaError> {
+    CertificateAuthority::create(&folder.join("ca.pem"), &folder.join("ca.key"), &domain(), today())
 }
 
 fn der(pem: &str) -> CertificateDer<'static> {
