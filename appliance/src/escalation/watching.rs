@@ -20,6 +20,7 @@ use crate::clock::{Clock, Stopwatch};
 use crate::hsm::FaultClass;
 use crate::limits::{ESCALATION_POLL, ESCALATION_START_GRACE};
 use crate::policy::Policies;
+use crate::token::cause::{DISK_LOW, FENCE_MISMATCH};
 use crate::token::{TokenBoundary, Transition};
 
 /// The cause of a closing with which the process ends.
@@ -226,8 +227,8 @@ impl Watching {
             return;
         }
         let kind = match cause {
-            "fence_mismatch" => Kind::FenceMismatch,
-            "disk_low" => Kind::DiskLow,
+            FENCE_MISMATCH => Kind::FenceMismatch,
+            DISK_LOW => Kind::DiskLow,
             _ => Kind::Trip,
         };
         let mut discriminator = epoch.0.to_string();

@@ -13,9 +13,11 @@ const STARTING: &str = "starting";
 const REARM_ORDERED: &str = "rearm_ordered";
 const BAD_SIGNATURE: &str = "bad_signature";
 const FENCE: &str = "fence";
-const FENCE_MISMATCH: &str = "fence_mismatch";
+/// Log and HSM's fence are not of one history.
+pub(crate) const FENCE_MISMATCH: &str = "fence_mismatch";
 const DISK_HANGS: &str = "disk_hangs";
-const DISK_LOW: &str = "disk_low";
+/// The disk has too little room.
+pub(crate) const DISK_LOW: &str = "disk_low";
 const WRONG_KEY: &str = "wrong_key";
 const LOG_DAMAGED: &str = "log_damaged";
 
@@ -70,6 +72,11 @@ impl Cause {
         of_the_hsm.chain(ours)
     }
 
+    /// Whether it is the log itself that cannot be trusted: then no warrant is of use, either.
+    pub(super) fn is_of_the_log(&self) -> bool {
+        [FENCE_MISMATCH, LOG_DAMAGED].contains(&self.kind)
+    }
+
     pub(super) fn is_same_as(&self, other: &Self) -> bool {
         (self.kind, self.class) == (other.kind, other.class)
     }
@@ -85,7 +92,11 @@ impl Cause {
     #[must_use]
     pub fn lost_while_arming() -> Self {
         let message = "the signer was lost while the boundary was about to open";
-        Self { kind: "signer_lost", class: FaultClass::Availability, message: message.to_owned() }
+        Self {
+            kind: FaultKind::SignerLost.label(),
+            class: FaultClass::Availability,
+            message: message.to_owned(),
+        }
     }
 
     /// The fence could not be written, so a rollback would go unseen.
@@ -133,7 +144,7 @@ impl Cause {
     #[must_use]
     pub fn no_thread(error: &dyn std::error::Error) -> Self {
         let message = format!("no thread to arm on: {error}; look at the limits on processes");
-        Self { kind: "signer_unstarted", class: FaultClass::Availability, message }
+        Self { kind: FaultKind::SignerUnstarted.label(), class: FaultClass::Availability, message }
     }
 
     /// The HSM has another key than the pinned one.

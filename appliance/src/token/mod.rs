@@ -7,7 +7,7 @@
 
 mod arming;
 pub mod boundary;
-mod cause;
+pub(crate) mod cause;
 mod disk_watch;
 pub mod draft;
 mod operation;

@@ -10,7 +10,6 @@ use tokio::sync::oneshot;
 use super::{Message, Sealer, SealerError, SealerHandle};
 use crate::break_glass::{Act, Leave, Moment};
 use crate::disk::Room;
-use crate::token::cause::Cause;
 use crate::token::operation::Operation;
 use crate::token::round::Kept;
 
@@ -101,12 +100,5 @@ impl Sealer {
         let by = vec!["re-arm".to_owned()];
         let act = self.break_glass.ending(by, "the token boundary is open again", self.clock.now())?;
         Some(Operation::BreakGlass(Box::new(act)))
-    }
-}
-
-impl Cause {
-    /// Whether it is the log itself that cannot be trusted.
-    fn is_of_the_log(&self) -> bool {
-        matches!(self.kind, "fence_mismatch" | "log_damaged")
     }
 }
