@@ -39,8 +39,6 @@ impl Action {
 #[derive(Clone, Debug)]
 pub struct Catalog {
     actions: Vec<Action>,
-    /// Entity types that no snapshot lists.
-    transient: Vec<String>,
 }
 
 impl Catalog {
@@ -53,9 +51,7 @@ impl Catalog {
             resources: action.resources.clone(),
             terms: action.terms,
         });
-        let transient =
-            schema.entity_types.iter().filter(|kind| kind.is_transient).map(|kind| kind.name.clone());
-        Self { actions: actions.collect(), transient: transient.collect() }
+        Self { actions: actions.collect() }
     }
 
     /// All actions, categories included.
@@ -66,10 +62,5 @@ impl Catalog {
     /// The action of an index.
     pub fn action(&self, index: ActionIndex) -> Option<&Action> {
         self.actions.get(index.place())
-    }
-
-    /// Names of entity types that are declared transient.
-    pub fn transient_types(&self) -> &[String] {
-        &self.transient
     }
 }

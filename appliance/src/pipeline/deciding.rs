@@ -16,6 +16,7 @@ use crate::log::Leaves;
 use crate::log::store::StoreError;
 use crate::policy::Snapshot;
 use crate::policy::shadow::Account;
+use crate::token::draft::number_of;
 use crate::token::{DraftError, Wishes, Written};
 
 /// Our own fault: nothing was decided.
@@ -125,14 +126,4 @@ impl<'f> Asked<'f> {
         let written = Written::new(&head, &rulings, &outcomes, leaves)?.with_degraded(degraded);
         Ok(Decided { written: written.wishing(Wishes::of(wishes)), late, account })
     }
-}
-
-/// The number of a ruling among the distinct ones; a batch has few.
-fn number_of<'r>(ruling: Ruling<'r>, rulings: &mut Vec<Ruling<'r>>) -> u16 {
-    let number = rulings.iter().position(|known| *known == ruling).unwrap_or_else(|| {
-        rulings.push(ruling);
-        rulings.len() - 1
-    });
-    // INVARIANT: a batch has at most MAX_BATCH_INTENTS rulings, which fits.
-    u16::try_from(number).unwrap_or(u16::MAX)
 }

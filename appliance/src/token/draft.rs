@@ -269,3 +269,13 @@ pub(super) fn count(rulings: &[Ruling<'_>], outcomes: &[u16]) -> Verdicts {
     }
     counts
 }
+
+/// The number of a ruling among the distinct ones; a batch has few.
+pub(crate) fn number_of<'r>(ruling: Ruling<'r>, rulings: &mut Vec<Ruling<'r>>) -> u16 {
+    let number = rulings.iter().position(|known| *known == ruling).unwrap_or_else(|| {
+        rulings.push(ruling);
+        rulings.len() - 1
+    });
+    // INVARIANT: a batch has at most MAX_BATCH_INTENTS rulings, which fits.
+    u16::try_from(number).unwrap_or(u16::MAX)
+}

@@ -16,7 +16,7 @@ use assent_proto::wire::{
     begin_decided, begin_request, push_intent,
 };
 
-use super::draft::{AskedBy, Draft, DraftError, Use, count};
+use super::draft::{AskedBy, Draft, DraftError, Use, count, number_of};
 use crate::break_glass::Leave;
 use crate::log::Leaves;
 use crate::log::store::{Room, Row};
@@ -214,13 +214,7 @@ impl<'r> Settled<'r> {
     }
 
     fn push(&mut self, ruling: Ruling<'r>) {
-        let known = self.rulings.iter().position(|known| *known == ruling);
-        let number = known.unwrap_or_else(|| {
-            self.rulings.push(ruling);
-            self.rulings.len() - 1
-        });
-        // INVARIANT: a batch has at most MAX_BATCH_INTENTS rulings, which fits.
-        self.outcomes.push(u16::try_from(number).unwrap_or(u16::MAX));
+        self.outcomes.push(number_of(ruling, &mut self.rulings));
     }
 
     fn ruling(&self, number: u16) -> Option<&Ruling<'r>> {
