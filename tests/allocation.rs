@@ -33,7 +33,7 @@ fn the_count_counts() {
 fn a_million_retail_intents_are_decided_without_an_allocation() {
     let folder = tempfile::tempdir().unwrap();
     sample::write_bundle(folder.path()).unwrap();
-    let policies = Policies::load(folder.path()).unwrap();
+    let policies = Policies::load_unrecorded(folder.path()).unwrap();
     let snapshot = policies.snapshot();
     let intents: Vec<Intent> =
         assent_client::json::parse_lines(sample::INTENTS).collect::<Result<_, _>>().unwrap();
@@ -70,7 +70,7 @@ fn a_million_retail_intents_are_decided_without_an_allocation() {
 fn a_batch_allocates_at_most_once_for_ten_intents() {
     let folder = tempfile::tempdir().unwrap();
     sample::write_bundle(folder.path()).unwrap();
-    let policies = Policies::load(folder.path()).unwrap();
+    let policies = Policies::load_unrecorded(folder.path()).unwrap();
     let snapshot = policies.snapshot();
     let intents: Vec<Intent> =
         assent_client::json::parse_lines(sample::INTENTS).collect::<Result<_, _>>().unwrap();

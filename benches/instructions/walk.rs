@@ -79,7 +79,7 @@ impl Walk {
         (0..BEFORE).try_for_each(|leaf| tree.append(Hash::of_leaf(&leaf.to_be_bytes())))?;
         let signing = SigningKey::from_bytes(&[42; 32]);
         let mut walk = Self {
-            policies: Policies::load(folder.path())?,
+            policies: Policies::load_unrecorded(folder.path())?,
             principal: SpiffeId::parse(&format!("spiffe://assent.test/agent/{}", sample::AGENT))?,
             batch: Batch::new(id(), &intents)?,
             one: Batch::new(id(), &vec![intents.last().context("an intent")?.clone(); BATCH])?,

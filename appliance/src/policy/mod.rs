@@ -50,11 +50,12 @@ pub struct Policies {
 }
 
 impl Policies {
-    /// Loads a bundle that stays: nobody has to sign it, and nothing is kept or recorded.
+    /// Loads a bundle for a test or a benchmark: nobody has to sign it, and nothing is kept or recorded. What serves is loaded by
+    /// [`loader::start`].
     ///
     /// # Errors
-    /// [`LoadError`]: without a bundle nothing is served.
-    pub fn load(folder: &Path) -> Result<Self, LoadError> {
+    /// [`LoadError`].
+    pub fn load_unrecorded(folder: &Path) -> Result<Self, LoadError> {
         let now = Clock::system().now();
         let rules = Rules::default();
         let offer = Offer::read(folder)?;

@@ -140,7 +140,7 @@ impl Scene {
         let Kept { folder, log } = kept;
         let path = folder.path();
         sample::write_bundle(&path.join("bundle")).unwrap();
-        let policies = Arc::new(Policies::load(&path.join("bundle")).unwrap());
+        let policies = Arc::new(Policies::load_unrecorded(&path.join("bundle")).unwrap());
         let clock = Clock::manual(NOW);
         let break_glass = BreakGlass::open(&log.reader(), ORIGIN.to_owned(), path.join("charters")).unwrap();
         std::fs::write(path.join("pin"), "123456").unwrap();
