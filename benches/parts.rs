@@ -12,6 +12,8 @@
     reason = "a benchmark may fail as loudly as a test"
 )]
 
+#[path = "../tests/end_to_end/support/not_run.rs"]
+mod not_run;
 #[path = "../tests/hsm_door/scratch.rs"]
 #[expect(dead_code, reason = "tests need more of it")]
 mod scratch;

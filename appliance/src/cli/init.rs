@@ -67,8 +67,10 @@ pub(super) fn run(options: &Options, globals: &Globals) -> anyhow::Result<Exit> 
         }
         Err(error) if awaits_key(&error) => {
             writeln!(talk, "log: not made yet, for the HSM shows no key")?;
-            for cause in std::iter::successors(error.source(), |cause| cause.source()) {
-                writeln!(talk, "  because: {cause}")?;
+            let mut cause = error.source();
+            while let Some(because) = cause {
+                writeln!(talk, "  because: {because}")?;
+                cause = because.source();
             }
             writeln!(talk, "next: `assent hsm init`, `assent keys generate`, then `assent init` again")?;
             Ok(Exit::Pending)
