@@ -203,7 +203,8 @@ impl<'t> Sequence<'t> {
             }
             Entry::Approval(approval) => self.approvals.take(self.origin, index, approval),
             Entry::Rearm(rearm) => {
-                self.break_glass.opened();
+                let outcome = self.break_glass.opened(rearm.time);
+                self.hold(index, outcome);
                 self.boundary.rearm(rearm.epoch)
             }
             Entry::Status(status) => self.boundary.status(status.epoch),
