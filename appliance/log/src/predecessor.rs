@@ -8,7 +8,7 @@
 use std::fmt::{self, Display, Formatter};
 
 use assent_proto::checkpoint::{Checkpoint, check_origin};
-use assent_proto::entry::Entry;
+use assent_proto::entry::{Entry, OperatorAct};
 use assent_proto::hash::Hash;
 use assent_proto::note::{Note, VerifierKey};
 use assent_proto::number::TreeSize;
@@ -130,6 +130,20 @@ impl Display for Statement {
 pub fn is_reason(text: &str) -> bool {
     let plain = !text.chars().any(char::is_control) && text.trim() == text;
     plain && (1..=MAX_SUCCESSION_REASON_BYTES).contains(&text.len())
+}
+
+/// An act of that name is the first leaf of a log that is not its appliance's first, and stands nowhere else.
+pub(super) fn in_its_place(origin: &str, index: u64, act: &OperatorAct<'_>) -> Result<(), String> {
+    if act.act != ACT {
+        return Ok(());
+    }
+    if index > 0 {
+        return Err("operators opened the log here, and its first leaf lies before".to_owned());
+    }
+    match origin.rsplit('/').next() {
+        Some("1") => Err("operators opened the log in place of another, and it is the first one".to_owned()),
+        Some(_) | None => Ok(()),
+    }
 }
 
 impl Statement {

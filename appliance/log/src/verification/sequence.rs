@@ -22,8 +22,8 @@ use super::examined::{Event, Examined, Run};
 use super::gap::Gaps;
 use super::report::{Beside, Report};
 use super::times::Times;
-use crate::SignedCheckpoint;
 use crate::succession::Succession;
+use crate::{SignedCheckpoint, predecessor};
 
 /// What is known after the rounds so far.
 #[derive(Debug)]
@@ -217,6 +217,8 @@ impl<'t> Sequence<'t> {
             Entry::Operator(act) => {
                 self.absent.order(act);
                 let outcome = self.break_glass.operators(act);
+                self.hold(index, outcome);
+                let outcome = predecessor::in_its_place(self.origin, index, act);
                 self.hold(index, outcome);
                 self.boundary.operators(act, self.origin)
             }
