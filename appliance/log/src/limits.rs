@@ -62,8 +62,12 @@ const _: () = assert!(
         <= MAX_PROOF_BYTES,
     "the longest proof with the longest leaf fits"
 );
-/// Answers to holds that a verification keeps in mind.
+/// Approvals of holds that a verification keeps in mind.
 pub const MAX_APPROVALS: usize = 1 << 20;
+/// Holds that await approval that a verification keeps in mind.
+pub const MAX_KEPT_HOLDS: usize = 1 << 18;
+/// Keys that approved one hold that a verification keeps in mind.
+pub const MAX_HOLD_APPROVERS: usize = 64;
 /// Charters that a verification keeps in mind.
 pub const MAX_CHARTERS: usize = 256;
 /// Warrants that a verification keeps in mind.

@@ -49,6 +49,16 @@ pub struct Finding {
     pub what: String,
 }
 
+/// An allow that rests on approvals.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Approved {
+    /// Its leaf.
+    pub index: u64,
+    /// How many keys had approved its hold, up to the approval that it names; the bundle may take fewer of them for operators'.
+    /// None where that is not known.
+    pub approvals: Option<u64>,
+}
+
 /// A time without an entry.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Silence {
