@@ -69,7 +69,7 @@ const _: () = assert!(
 pub const MAX_APPROVALS: usize = 1 << 20;
 /// Holds that await approval that a verification keeps in mind.
 pub const MAX_KEPT_HOLDS: usize = 1 << 18;
-/// Keys that approved one hold that a verification keeps in mind.
+/// Keys that approved one hold, and names of operators, that a verification keeps in mind.
 pub const MAX_HOLD_APPROVERS: usize = 64;
 /// Charters that a verification keeps in mind.
 pub const MAX_CHARTERS: usize = 256;

@@ -2,12 +2,12 @@
 //!
 //! An answer must be signed by the key that it names, and be to a hold that awaits approval, of the same intent of the same agent.
 //! An allow rests on an approval that is in the log before it; its hold was not rejected, and gave leave to nothing before. How
-//! many keys had approved it by then is told to whoever evaluates again. Whether they were operators', and how many it took, the
-//! bundle tells. Uses of warrants are held against these in `break_glass`.
+//! many operators can have approved it by then is told to whoever evaluates again. Whether they were operators, and how many it took,
+//! the bundle tells. Uses of warrants are held against these in `break_glass`.
 
 use std::collections::BTreeMap;
 
-use assent_operators::{Quorum, SignatureFile};
+use assent_operators::{OperatorKey, Quorum, SignatureFile};
 use assent_proto::entry::{Allow, Answer, Approval, Grounds};
 use assent_proto::hash::Hash;
 
@@ -37,9 +37,10 @@ pub(super) struct Approvals {
 #[derive(Debug)]
 struct Held {
     subject: Hash,
-    /// The first approval by each key: its leaf, and a digest of the key.
-    approvals: Vec<(u64, Hash)>,
-    /// Whether there were more than are kept.
+    /// The first approval by each key, and the first in each name: its leaf, and a digest of whose it is.
+    keys: Vec<(u64, Hash)>,
+    names: Vec<(u64, Hash)>,
+    /// Whether approvals of it had to make room.
     is_partial: bool,
     /// Where it was rejected.
     rejected: Option<u64>,
@@ -47,28 +48,40 @@ struct Held {
     allowed: Option<u64>,
 }
 
+/// Who signed an answer: digests of the key, and of the name that the entry gives it.
+#[derive(Clone, Copy, Debug)]
+struct Signer {
+    key: Hash,
+    name: Hash,
+}
+
 impl Held {
     fn of(subject: Hash) -> Self {
-        Self { subject, approvals: Vec::new(), is_partial: false, rejected: None, allowed: None }
+        let (keys, names) = (Vec::new(), Vec::new());
+        Self { subject, keys, names, is_partial: false, rejected: None, allowed: None }
     }
 
-    /// A key counts once, whoever is said to hold it.
-    fn approve(&mut self, index: u64, key: Hash) {
-        if self.approvals.iter().any(|(_, known)| *known == key) {
-            return;
-        }
-        // LIMIT: a forged hold may have as many as its log has entries.
-        if self.approvals.len() < MAX_HOLD_APPROVERS {
-            self.approvals.push((index, key));
-        } else {
-            self.is_partial = true;
+    /// An operator counts once, however many keys they have; and a key once, whoever is said to hold it.
+    fn approve(&mut self, index: u64, by: Signer) {
+        for (known, digest) in [(&mut self.keys, by.key), (&mut self.names, by.name)] {
+            // LIMIT: a forged hold may have as many as its log has entries.
+            if known.len() < MAX_HOLD_APPROVERS && !known.iter().any(|(_, known)| *known == digest) {
+                known.push((index, digest));
+            }
         }
     }
 
-    /// How many keys had approved it, that approval included; none where that is not known any more.
+    /// How many operators can have approved it, that approval included; none where that is not known any more.
     fn approvers(&self, until: u64) -> Option<u64> {
-        let counted = self.approvals.iter().filter(|(at, _)| *at <= until).count() as u64;
-        (!self.is_partial).then_some(counted)
+        let [keys, names] =
+            [&self.keys, &self.names].map(|of| of.iter().filter(|(at, _)| *at <= until).count());
+        (!self.is_partial).then_some(keys.min(names) as u64)
+    }
+
+    /// An approval had to make room.
+    fn forget(&mut self, index: u64) {
+        [&mut self.keys, &mut self.names].into_iter().for_each(|of| of.retain(|(at, _)| *at != index));
+        self.is_partial = true;
     }
 }
 
@@ -90,14 +103,14 @@ impl Approvals {
         if hold.0 >= index {
             return Err(format!("an answer to the hold at {hold}, which comes behind it"));
         }
-        let key = signer(origin, index, approval)?;
+        let by = Signer::of(origin, index, approval)?;
         match self.holds.get_mut(&hold.0) {
             Some(held) if held.subject != subject(&approval.intent, approval.principal) => {
                 return Err(format!("an answer to the hold at {hold}, which is of another intent"));
             }
             Some(held) => match approval.answer {
                 Answer::Rejected => drop(held.rejected.get_or_insert(index)),
-                Answer::Approved => held.approve(index, key),
+                Answer::Approved => held.approve(index, by),
             },
             None if hold.0 < self.holds_from => self.unknown += 1,
             None => return Err(format!("an answer to the hold at {hold}, where none awaits approval")),
@@ -117,14 +130,13 @@ impl Approvals {
         {
             self.given_from = first.saturating_add(1);
             if let Some(held) = self.holds.get_mut(&of) {
-                held.approvals.retain(|(at, _)| *at != first);
-                held.is_partial = true;
+                held.forget(first);
             }
         }
     }
 
-    /// Holds an allow against the approval that it rests on, and the hold of that. Gives how many keys had approved that by then;
-    /// none where that is not known any more, or where it rests on none.
+    /// Holds an allow against the approval that it rests on, and the hold of that. Gives how many operators can have approved that by
+    /// then; none where that is not known any more, or where it rests on none.
     pub(super) fn check(&mut self, index: u64, allow: &Allow<'_>) -> Result<Option<u64>, String> {
         let Grounds::Approval(leaf) = allow.grounds else { return Ok(None) };
         let Some(hold) = self.given.get(&leaf.0) else {
@@ -163,21 +175,24 @@ impl Approvals {
     }
 }
 
-/// A digest of the key that signed an answer, which is the one that it names.
-fn signer(origin: &str, index: u64, approval: &Approval<'_>) -> Result<Hash, String> {
-    let Approval { hold, intent, principal, answer, by, key, signature, .. } = approval;
-    let mut statement = String::new();
-    Approval::write_statement(origin, *hold, intent, principal, *answer, &mut statement)
-        .map_err(|error| error.to_string())?;
-    let unsigned =
-        |error: &dyn std::error::Error| format!("the answer of {by} to a hold is not signed: {error}");
-    let line = format!("{key} {by}");
-    let quorum = Quorum::of_lines([line.as_str()], 1).map_err(|error| unsigned(&error))?;
-    let file = SignatureFile { name: format!("leaf {index}"), text: (*signature).to_owned() };
-    let at = quorum.verify_one(Approval::NAMESPACE, statement.as_bytes(), &file);
-    let at = at.map_err(|error| unsigned(&error))?;
-    let fingerprint = quorum.keys().get(at).map(assent_operators::OperatorKey::fingerprint);
-    Ok(Hash::of_labelled(b"", [fingerprint.unwrap_or_default().as_bytes()]))
+impl Signer {
+    /// Of an answer, which the key that it names must have signed.
+    fn of(origin: &str, index: u64, approval: &Approval<'_>) -> Result<Self, String> {
+        let Approval { hold, intent, principal, answer, by, key, signature, .. } = approval;
+        let mut statement = String::new();
+        Approval::write_statement(origin, *hold, intent, principal, *answer, &mut statement)
+            .map_err(|error| error.to_string())?;
+        let unsigned =
+            |error: &dyn std::error::Error| format!("the answer of {by} to a hold is not signed: {error}");
+        let line = format!("{key} {by}");
+        let quorum = Quorum::of_lines([line.as_str()], 1).map_err(|error| unsigned(&error))?;
+        let file = SignatureFile { name: format!("leaf {index}"), text: (*signature).to_owned() };
+        let at = quorum.verify_one(Approval::NAMESPACE, statement.as_bytes(), &file);
+        let at = at.map_err(|error| unsigned(&error))?;
+        let fingerprint = quorum.keys().get(at).map(OperatorKey::fingerprint).unwrap_or_default();
+        let digest = |text: &str| Hash::of_labelled(b"", [text.as_bytes()]);
+        Ok(Self { key: digest(&fingerprint), name: digest(by) })
+    }
 }
 
 #[cfg(test)]
@@ -186,19 +201,26 @@ mod tests {
 
     const HELD: Hash = Hash([1; 32]);
 
-    fn key(number: usize) -> Hash {
-        Hash::of_labelled(b"", [&number.to_be_bytes()])
+    fn by(key: usize, name: usize) -> Signer {
+        let digest = |number: usize| Hash::of_labelled(b"", [&number.to_be_bytes()]);
+        Signer { key: digest(key), name: digest(name) }
     }
 
     #[test]
-    fn a_key_counts_once_and_from_where_it_approved() {
-        let mut held = Held::of(HELD);
-        for (index, by) in [(10, 1), (11, 1), (12, 2)] {
-            held.approve(index, key(by));
-        }
-        assert_eq!([10, 11, 12].map(|until| held.approvers(until)), [Some(1), Some(1), Some(2)]);
-        (0..=MAX_HOLD_APPROVERS).for_each(|by| held.approve(20, key(by)));
-        assert_eq!((held.approvals.len(), held.approvers(20)), (MAX_HOLD_APPROVERS, None));
+    fn a_key_and_an_operator_count_once_and_from_where_they_approved() {
+        let counted = |approvals: &[(usize, usize)]| {
+            let mut held = Held::of(HELD);
+            for (index, (key, name)) in (10..).zip(approvals) {
+                held.approve(index, by(*key, *name));
+            }
+            (10..).zip(approvals).map(|(until, _)| held.approvers(until).unwrap()).collect::<Vec<_>>()
+        };
+        assert_eq!(counted(&[(1, 1), (1, 2), (2, 3)]), [1, 1, 2], "one key in two names");
+        assert_eq!(counted(&[(1, 1), (2, 1), (3, 2)]), [1, 1, 2], "two keys of one operator");
+        // A key that went to another operator, whose own key came then.
+        assert_eq!(counted(&[(1, 1), (1, 2), (2, 1)]), [1, 1, 2]);
+        let many: Vec<_> = (0..2 * MAX_HOLD_APPROVERS).map(|number| (number, number)).collect();
+        assert_eq!(counted(&many).last(), Some(&(MAX_HOLD_APPROVERS as u64)));
     }
 
     #[test]
@@ -210,7 +232,7 @@ mod tests {
         assert!(!approvals.holds.contains_key(&0));
         approvals.keep(holds + 1, 1);
         if let Some(held) = approvals.holds.get_mut(&1) {
-            held.approve(holds + 1, key(1));
+            held.approve(holds + 1, by(1, 1));
         }
         let more = MAX_APPROVALS as u64;
         (0..more).for_each(|number| approvals.keep(holds + 2 + number, 2));

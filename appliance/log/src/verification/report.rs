@@ -54,8 +54,8 @@ pub struct Finding {
 pub struct Approved {
     /// Its leaf.
     pub index: u64,
-    /// How many keys had approved its hold, up to the approval that it names; the bundle may take fewer of them for operators'.
-    /// None where that is not known.
+    /// How many operators can have approved its hold, up to the approval that it names: as there are keys, and names of operators, of
+    /// more than [`MAX_HOLD_APPROVERS`](crate::limits::MAX_HOLD_APPROVERS) as many. The bundle may have counted fewer. None where it is not known.
     pub approvals: Option<u64>,
 }
 

@@ -220,7 +220,7 @@ fn a_hold_gives_leave_once() {
 }
 
 #[test]
-fn approvals_are_counted_by_their_keys_up_to_the_one_that_is_named() {
+fn approvals_are_counted_by_keys_and_names_up_to_the_one_that_is_named() {
     let mut desk = Desk::open();
     desk.approve();
     // The same key, whatever name and number it is given.
@@ -234,7 +234,12 @@ fn approvals_are_counted_by_their_keys_up_to_the_one_that_is_named() {
     desk.answer_by("carol", Answer::Approved, |_| ());
     let last = desk.answer_by("dave", Answer::Approved, |_| ());
     let both = desk.rest(last, |_| ());
-    assert_eq!(desk.counted(), [(at, Some(1)), (named_too_early, Some(1)), (both, Some(2))]);
+    desk.hold(|_| ());
+    desk.approve();
+    let second_key = desk.answer_by("bob", Answer::Approved, |approval| approval.by = "alice");
+    let alone = desk.rest(second_key, |_| ());
+    let expected = [(at, Some(1)), (named_too_early, Some(1)), (both, Some(2)), (alone, Some(1))];
+    assert_eq!(desk.counted(), expected);
 }
 
 #[test]
