@@ -14,6 +14,9 @@ pub const MAX_WARRANT_FILE_BYTES: usize = 2 * assent_proto::limits::MAX_PROOF_BY
 /// Warrants that a guard holds at a time: a log seldom has one.
 #[cfg(feature = "break-glass")]
 pub const MAX_WARRANTS: usize = 16;
+/// Logs whose lowest epoch a listener remembers: as many as a trust can name.
+#[cfg(feature = "network")]
+pub(crate) const MAX_HEARD_LOGS: usize = MAX_TRUSTED_KEYS;
 /// Bytes of peer text that an error quotes.
 pub(crate) const MAX_QUOTED_BYTES: usize = 80;
 

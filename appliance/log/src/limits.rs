@@ -47,7 +47,10 @@ pub const MAX_FINDINGS: usize = 100;
 pub const MAX_REMARKS: usize = 100;
 /// Different causes that a gap's report names.
 pub const MAX_GAP_CAUSES: usize = 16;
-/// Batches whose repetition a verification would see at one time: those of the last quarter of an hour, as far as they fit.
+/// How long behind its id's time a batch may be decided, in milliseconds, before a verification finds it: as long as the id is current, and
+/// once more for an appliance that stood still between looking at the id and deciding.
+pub const MAX_DECIDED_BEHIND_MS: u64 = 2 * assent_proto::limits::MAX_BATCH_AGE_MS;
+/// Batches whose repetition a verification would see at one time: those whose id is no older than that, as far as they fit.
 pub const MAX_REMEMBERED_BATCHES: usize = 1024 * 1024;
 /// How far the times of entries may go back, in milliseconds, before it is remarked on: batches are decided side by side, and
 /// clocks are corrected.
@@ -62,8 +65,12 @@ const _: () = assert!(
         <= MAX_PROOF_BYTES,
     "the longest proof with the longest leaf fits"
 );
-/// Answers to holds that a verification keeps in mind.
+/// Approvals of holds that a verification keeps in mind.
 pub const MAX_APPROVALS: usize = 1 << 20;
+/// Holds that await approval that a verification keeps in mind.
+pub const MAX_KEPT_HOLDS: usize = 1 << 18;
+/// Keys that approved one hold, and names of operators, that a verification keeps in mind.
+pub const MAX_HOLD_APPROVERS: usize = 64;
 /// Charters that a verification keeps in mind.
 pub const MAX_CHARTERS: usize = 256;
 /// Warrants that a verification keeps in mind.

@@ -10,6 +10,7 @@ use assent_proto::number::Timestamp;
 use assent_proto::verify::TrustedKey;
 
 use super::{KeySignature, SignedCheckpoint};
+use crate::limits::MAX_RING_KEYS;
 
 /// A key that signed.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
@@ -34,6 +35,8 @@ pub(super) struct Succession<'t> {
     in_force: Option<VerifierKey<'t>>,
     /// Named in the round that is being read.
     named: Option<VerifierKey<'t>>,
+    /// Whether there was a checkpoint: the first one covers the name of the key that the log was founded for.
+    is_begun: bool,
     reports: Vec<KeyReport>,
     /// Whether the newest checkpoint is signed by a trusted key; the ID of its key.
     newest: Option<(bool, String)>,
@@ -41,7 +44,15 @@ pub(super) struct Succession<'t> {
 
 impl<'t> Succession<'t> {
     pub(super) const fn new(origin: &'t str, trusted: &'t [TrustedKey<'t>]) -> Self {
-        Self { origin, trusted, in_force: None, named: None, reports: Vec::new(), newest: None }
+        Self {
+            origin,
+            trusted,
+            in_force: None,
+            named: None,
+            is_begun: false,
+            reports: Vec::new(),
+            newest: None,
+        }
     }
 
     /// A Key entry was read.
@@ -52,10 +63,24 @@ impl<'t> Succession<'t> {
         }
         // The same key under a name that outlives the entry.
         let key = VerifierKey::new(self.origin, key.key().as_bytes()).map_err(|error| error.to_string())?;
-        if self.named.replace(key).is_some() {
-            return Err("a second key is named in one round".to_owned());
+        // LIMIT: a forged log may name as many as it has entries.
+        if self.reports.len() >= MAX_RING_KEYS {
+            return Err(format!("the key that is named here is one more than the {MAX_RING_KEYS} of a log"));
         }
-        Ok(())
+        let has_signed = self.in_force == Some(key) || {
+            let verifier_key = key.to_string();
+            self.reports.iter().any(|known| known.verifier_key == verifier_key)
+        };
+        let is_second = self.named.replace(key).is_some();
+        if is_second {
+            Err("a second key is named in one round".to_owned())
+        } else if self.is_begun && self.in_force.is_none() {
+            Err("the key that the log was founded for is named behind its first signed round".to_owned())
+        } else if has_signed {
+            Err(format!("key {} has signed before, and takes over again here", key.id()))
+        } else {
+            Ok(())
+        }
     }
 
     /// A round ended without a checkpoint.
@@ -75,7 +100,7 @@ impl<'t> Succession<'t> {
         latest: Timestamp,
     ) -> Result<(), String> {
         let (before, named) = (self.in_force, self.named.take());
-        self.in_force = named.or(before);
+        (self.in_force, self.is_begun) = (named.or(before), true);
         let checkpoint = Checkpoint { origin: self.origin, size: signed.size, root: signed.root };
         let text = checkpoint.text().map_err(|error| error.to_string())?;
         // Where two signatures are in it, which of them is whose is not remembered.
@@ -167,5 +192,89 @@ impl<'t> Succession<'t> {
             None => Ok(()),
         };
         (self.reports, outcome)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use assent_proto::hash::Hash;
+    use assent_proto::number::TreeSize;
+    use ed25519_dalek::{Signer as _, SigningKey};
+
+    const ORIGIN: &str = "localhost/test/log/1";
+
+    fn signing(number: u8) -> SigningKey {
+        SigningKey::from_bytes(&[number; 32])
+    }
+
+    fn key(number: u8) -> VerifierKey<'static> {
+        VerifierKey::new(ORIGIN, signing(number).verifying_key().as_bytes()).unwrap()
+    }
+
+    /// A log in whose rounds these keys are named, and whose checkpoints are signed by these: what is wrong with it.
+    fn wrong(rounds: &[(&[u8], &[u8])]) -> Vec<String> {
+        let trusted = [1, 2, 3].map(|number| TrustedKey {
+            key: key(number),
+            not_before: Timestamp(0),
+            not_after: Timestamp(u64::MAX),
+        });
+        let mut succession = Succession::new(ORIGIN, &trusted);
+        let mut wrong = Vec::new();
+        for (size, (named, signers)) in (1..).map(TreeSize).zip(rounds) {
+            wrong.extend(named.iter().filter_map(|number| succession.name(&key(*number).to_string()).err()));
+            let checkpoint = Checkpoint { origin: ORIGIN, size, root: Hash([7; 32]) };
+            let text = checkpoint.text().unwrap();
+            let sign = |number: &u8| KeySignature {
+                key_id: key(*number).id(),
+                signature: signing(*number).sign(text.as_bytes()).to_bytes(),
+            };
+            let (first, successor) = (sign(&signers[0]), signers.get(1).map(sign));
+            let KeySignature { key_id, signature } = first;
+            let signed = SignedCheckpoint { size, root: checkpoint.root, key_id, signature, successor };
+            wrong.extend(succession.checkpoint(&signed, &[], Timestamp(1)).err());
+        }
+        wrong
+    }
+
+    #[test]
+    fn each_key_takes_over_once() {
+        let honest: [(&[u8], &[u8]); 5] =
+            [(&[1], &[1]), (&[], &[1]), (&[2], &[1, 2]), (&[3], &[2, 3]), (&[], &[3])];
+        assert_eq!(wrong(&honest), Vec::<String>::new());
+        let [told] = &*wrong(&[(&[1], &[1]), (&[2], &[1, 2]), (&[1], &[2, 1]), (&[], &[1])]) else {
+            panic!()
+        };
+        assert!(told.contains("has signed before, and takes over again"), "{told}");
+        let [told] = &*wrong(&[(&[1], &[1]), (&[1], &[1, 1])]) else { panic!() };
+        assert!(told.contains("has signed before"), "{told}");
+        let [told] = &*wrong(&[(&[1, 2], &[2])]) else { panic!() };
+        assert!(told.contains("a second key is named in one round"), "{told}");
+    }
+
+    #[test]
+    fn key_of_the_founding_is_named_in_the_first_signed_round() {
+        assert_eq!(wrong(&[(&[], &[1]), (&[], &[1])]), Vec::<String>::new(), "a log that names none");
+        let [told] = &*wrong(&[(&[], &[1]), (&[1], &[1])]) else { panic!() };
+        assert!(told.contains("named behind its first signed round"), "{told}");
+        let [told] = &*wrong(&[(&[], &[1]), (&[2], &[2])]) else { panic!() };
+        assert!(told.contains("named behind its first signed round"), "{told}");
+    }
+
+    #[test]
+    fn log_has_as_many_keys_as_a_ring() {
+        let trusted = [];
+        let mut succession = Succession::new(ORIGIN, &trusted);
+        let report = |number: usize| KeyReport {
+            verifier_key: number.to_string(),
+            key_id: String::new(),
+            from_size: 0,
+            checkpoints: 1,
+            trusted: false,
+        };
+        succession.reports.extend((1..MAX_RING_KEYS).map(report));
+        assert_eq!(succession.name(&key(1).to_string()), Ok(()));
+        succession.reports.push(report(MAX_RING_KEYS));
+        assert!(succession.name(&key(2).to_string()).unwrap_err().contains("one more than"));
     }
 }

@@ -3,13 +3,10 @@
 //! An act holds the entry that it will be, checked, with all but the time at which it is written. It tells that operators
 //! signed it; whether it may be written now, [`super::BreakGlass::check`] says, at the moment at which it is.
 
-use assent_proto::entry::break_glass::CHARTER_REVOKE_ACT;
+use assent_proto::entry::break_glass::{CHARTER_REVOKE_ACT, WARRANT_END_ACT};
 use assent_proto::entry::{Charter, Entry, OperatorAct, Review, Salt, Status, Warrant};
 use assent_proto::limits::MAX_ACT_SIGNATURES;
 use assent_proto::number::{Epoch, LeafIndex, Timestamp};
-
-/// What the log calls the end of a warrant before its time.
-pub const WARRANT_END_ACT: &str = "warrant-end";
 
 /// What was signed, or ordered.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,6 +44,11 @@ impl Act {
         let statement =
             format!("assent/warrant-end/v1\norigin {origin}\nwarrant {warrant}\nreason {reason}\n");
         Self(Kind::Ended { warrant, by, statement })
+    }
+
+    /// Whether it ends a warrant before its time.
+    pub(crate) const fn ends_a_warrant(&self) -> bool {
+        matches!(self.0, Kind::Ended { .. })
     }
 
     /// Its entry, made now in this epoch.

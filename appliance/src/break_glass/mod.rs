@@ -32,7 +32,7 @@ use assent_proto::hash::Hash;
 use assent_proto::number::{LeafIndex, Timestamp};
 use tokio::sync::Notify;
 
-pub use self::act::{Act, WARRANT_END_ACT};
+pub use self::act::Act;
 pub(crate) use self::check::Moment;
 pub(crate) use self::leave::{Leave, UnderWarrant};
 pub(crate) use self::line::Change;

@@ -37,7 +37,7 @@ pub(super) fn open(
     let mut tokens = Vec::new();
     let origin = match &decided.sealing {
         Some(sealing) => {
-            let grounds = Grounded::of(&rulings);
+            let grounds = Grounded::of(&rulings, decided.outcomes());
             let verified = believed.map(|believed| (believed, grounds));
             leaves.seal(sealing, &decided, verified, now, &mut tokens)?
         }
@@ -83,8 +83,10 @@ enum Grounded {
 }
 
 impl Grounded {
-    fn of(rulings: &[Ruling<'_>]) -> Self {
-        let allows = rulings.iter().filter_map(|ruling| match ruling.verdict {
+    /// By what becomes of the intents: a ruling that no outcome refers to is no use of anything.
+    fn of(rulings: &[Ruling<'_>], outcomes: impl Iterator<Item = usize>) -> Self {
+        let referred = outcomes.filter_map(|number| rulings.get(number));
+        let allows = referred.filter_map(|ruling| match ruling.verdict {
             Verdict::Allow { grounds, .. } => Some(grounds),
             Verdict::Deny(_) | Verdict::Hold { .. } => None,
         });

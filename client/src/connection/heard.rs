@@ -5,9 +5,10 @@
 
 use std::collections::BTreeMap;
 
-use assent_proto::number::Timestamp;
+use assent_proto::number::{Epoch, Timestamp};
 use assent_proto::wire::SignedCheckpoint;
 
+use crate::limits::MAX_HEARD_LOGS;
 use crate::notice::{Fork, Standing};
 
 /// Whether the appliance is heard.
@@ -35,6 +36,8 @@ pub(super) struct Heard {
     pub(super) dropped: u64,
     /// The newest of each log: as many as the trust has origins.
     newest: BTreeMap<&'static str, SignedCheckpoint>,
+    /// The lowest epoch of each log that ordered one.
+    lowest: BTreeMap<String, Epoch>,
 }
 
 impl Heard {
@@ -48,6 +51,7 @@ impl Heard {
             fork: None,
             dropped: 0,
             newest: BTreeMap::new(),
+            lowest: BTreeMap::new(),
         }
     }
 
@@ -70,14 +74,20 @@ impl Heard {
         false
     }
 
-    /// The boundary stands so. A lowest epoch that was heard stays, whatever is said later.
+    /// The boundary stands so. A lowest epoch that was heard stays, whatever is said later of this log or another.
     pub(super) fn take_standing(&mut self, mut said: Standing) -> bool {
         if self.fork.is_some() {
             return self.disbelieve();
         }
-        if let Some(before) = self.standing.as_ref().filter(|before| before.origin == said.origin) {
-            said.lowest_epoch = said.lowest_epoch.max(before.lowest_epoch);
+        let lowest = self.lowest.get(&said.origin).copied().unwrap_or_default();
+        if said.lowest_epoch > lowest {
+            // LIMIT: who trusts nobody is told of as many origins as an appliance names.
+            if self.lowest.len() >= MAX_HEARD_LOGS && !self.lowest.contains_key(&said.origin) {
+                return self.disbelieve();
+            }
+            self.lowest.insert(said.origin.clone(), said.lowest_epoch);
         }
+        said.lowest_epoch = said.lowest_epoch.max(lowest);
         let news = self.standing.as_ref().is_none_or(|before| !before.agrees(&said));
         self.standing = Some(said);
         news
@@ -112,7 +122,7 @@ mod tests {
     use super::*;
     use assent_proto::hash::Hash;
     use assent_proto::note::KeyId;
-    use assent_proto::number::{Epoch, TreeSize};
+    use assent_proto::number::TreeSize;
 
     const NOON: Timestamp = Timestamp(1_795_521_600_000);
 
@@ -160,6 +170,22 @@ mod tests {
         assert_eq!(heard.standing.as_ref().map(|standing| standing.lowest_epoch), Some(Epoch(4)));
         heard.take_standing(Standing { origin: "b".to_owned(), ..standing(2, 0) });
         assert_eq!(heard.standing.as_ref().map(|standing| standing.lowest_epoch), Some(Epoch(0)));
+        heard.take_standing(standing(5, 1));
+        assert_eq!(
+            heard.standing.as_ref().map(|standing| standing.lowest_epoch),
+            Some(Epoch(4)),
+            "after another's"
+        );
+    }
+
+    #[test]
+    fn log_beyond_those_that_are_remembered_is_not_believed() {
+        let mut heard = Heard::nothing(NOON);
+        let of = |number: usize| Standing { origin: number.to_string(), ..standing(5, 4) };
+        assert!((0..MAX_HEARD_LOGS).all(|number| heard.take_standing(of(number))));
+        assert!(!heard.take_standing(of(MAX_HEARD_LOGS)));
+        assert_eq!((heard.dropped, heard.standing.as_ref()), (1, Some(&of(MAX_HEARD_LOGS - 1))));
+        assert!(heard.take_standing(of(0)), "one that is remembered");
     }
 
     #[test]

@@ -187,7 +187,7 @@ impl Guard {
         Ok(())
     }
 
-    /// From here on admits tokens under this warrant, too. One that is known already changes nothing.
+    /// From here on admits tokens under this warrant, too. Of one that is known already it learns who else signed for its charter.
     ///
     /// Uses of a warrant that began before this guard's memory of spent uses did stay refused: keep that memory on disk.
     ///

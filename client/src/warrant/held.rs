@@ -19,7 +19,7 @@ pub enum AcceptError {
     /// No key that this guard trusts signed for its charter.
     #[error("no key that this executor trusts signed for the warrant's charter")]
     Untrusted,
-    /// Its key is that of a warrant at another leaf: its uses could be spent twice.
+    /// Its key is that of another warrant, at another leaf or of another history: its uses could be spent twice.
     #[error("warrant's key is that of the warrant at leaf {0}")]
     KeyTwice(LeafIndex),
     /// It is over.
@@ -43,9 +43,14 @@ impl Held {
         // A thread that panicked has pushed a whole warrant or none.
         let mut held = self.0.write().unwrap_or_else(PoisonError::into_inner);
         held.retain(|held| !is_over(held));
-        if let Some(same) = held.iter().find(|held| held.key() == warrant.key()) {
-            let is_the_same = same.leaf() == warrant.leaf() && same.origin() == warrant.origin();
-            return if is_the_same { Ok(()) } else { Err(AcceptError::KeyTwice(same.leaf())) };
+        if let Some(known) = held.iter_mut().find(|held| held.key() == warrant.key()) {
+            if !known.is_the_same_as(&warrant) {
+                return Err(AcceptError::KeyTwice(known.leaf()));
+            }
+            // Another key of the log may sign for the charter than did, and be the one that is trusted from here on.
+            let vouched = warrant.vouched_for_as(known);
+            *known = Arc::new(vouched);
+            return Ok(());
         }
         if held.len() >= MAX_WARRANTS {
             return Err(AcceptError::TooMany);

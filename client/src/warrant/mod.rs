@@ -25,6 +25,7 @@ pub use self::error::{Part, WarrantError};
 pub use self::file::SCHEMA;
 pub use self::held::AcceptError;
 pub(crate) use self::held::Held;
+use crate::limits::MAX_TRUSTED_KEYS;
 use crate::trust::Trust;
 
 /// Tells its holder that this warrant is in a trusted log's charter's name: the charter was under a checkpoint of the log, enough
@@ -182,6 +183,23 @@ impl Warrant {
     pub(crate) fn is_vouched_for_by(&self, keys: &[TrustedKey<'_>]) -> bool {
         let mut of_origin = keys.iter().filter(|trusted| trusted.key.name() == self.origin);
         of_origin.any(|trusted| self.vouching.contains(trusted.key.key().as_bytes()))
+    }
+
+    /// Whether the other is the same leaf of the same log, under the same charter, whoever signed for that.
+    pub(crate) fn is_the_same_as(&self, other: &Self) -> bool {
+        let of =
+            |warrant: &Self| (warrant.leaf, warrant.key, warrant.not_before, warrant.not_after, warrant.uses);
+        of(self) == of(other) && self.origin == other.origin && self.charter == other.charter
+    }
+
+    /// The same, vouched for by those who signed for another proof of its charter, too.
+    pub(crate) fn vouched_for_as(mut self, other: &Self) -> Self {
+        let more = other.vouching.iter().filter(|key| !self.vouching.contains(key)).copied();
+        let more: Vec<_> = more.collect();
+        self.vouching.extend(more);
+        // LIMIT: over the years a log may have had more keys than a trust holds.
+        self.vouching.truncate(MAX_TRUSTED_KEYS);
+        self
     }
 
     pub(crate) const fn key(&self) -> &[u8; 32] {

@@ -20,6 +20,8 @@ mod intent;
 mod notices;
 #[cfg(feature = "break-glass")]
 mod office;
+#[cfg(feature = "break-glass")]
+mod under_warrant;
 #[cfg(feature = "network")]
 mod waiting;
 mod wallet;

@@ -1,16 +1,19 @@
 //! Batches: no id of a principal is decided twice, and each answer is kept for as long as its id could be asked again.
 //!
-//! An id is a time: one that is older than ids may be cannot come back, and is forgotten here as the appliance forgets it. So
-//! memory is bounded by what is decided in that time, and by a limit; beyond it a repetition could go unseen, which is told.
+//! An id is a time: one that is older than ids may be cannot come back, and is forgotten here as the appliance forgets it. What is
+//! allowed under one all the same is found: an agent's id was too old, and what waited under a ticket, whose id is the end of its
+//! wait, should have expired. Denials may come as late as they like. So memory is bounded by what is decided in that time, and by a
+//! limit; beyond it a repetition could go unseen, which is told. So could one whose entries lie about their time: where that goes
+//! back, `times` remarks on it.
 
 use std::collections::BTreeMap;
 
 use assent_proto::limits::MAX_BATCH_AGE_MS;
 use assent_proto::number::Timestamp;
 
-use super::beside::Batch;
+use super::beside::{Batch, id_time};
 use super::report::Report;
-use crate::limits::MAX_REMEMBERED_BATCHES;
+use crate::limits::{MAX_DECIDED_BEHIND_MS, MAX_REMEMBERED_BATCHES};
 
 /// The batches of the last time, in order of their ids.
 #[derive(Debug, Default)]
@@ -27,12 +30,18 @@ impl Batches {
         if let Some(before) = self.seen.insert(batch.key, batch.first) {
             report.find(batch.first, format!("this batch was decided before, at {before}"));
         }
+        if batch.allows && batch.time().plus_ms(MAX_DECIDED_BEHIND_MS) < batch.decided {
+            let behind_s = batch.decided.0.saturating_sub(batch.time().0) / 1000;
+            let what =
+                format!("allowed {behind_s} s behind the time of the batch's id, which was over by then");
+            report.find(batch.first, what);
+        }
         if !batch.is_answered {
             self.unanswered = self.unanswered.max(Some((batch.time(), batch.first)));
         }
-        let oldest = now.minus_ms(2 * MAX_BATCH_AGE_MS);
+        let oldest = now.minus_ms(MAX_DECIDED_BEHIND_MS);
         while let Some(first) = self.seen.first_entry() {
-            let is_outdated = Batch { key: *first.key(), first: 0, is_answered: true }.time() < oldest;
+            let is_outdated = id_time(first.key()) < oldest;
             if !is_outdated && self.seen.len() <= MAX_REMEMBERED_BATCHES {
                 break;
             }

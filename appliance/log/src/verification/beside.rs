@@ -24,24 +24,40 @@ pub(super) struct Batch {
     pub(super) key: [u8; 24],
     /// Its first entry.
     pub(super) first: u64,
+    /// When that was decided.
+    pub(super) decided: Timestamp,
+    /// Whether anything of it was allowed.
+    pub(super) allows: bool,
     /// Whether its answer is recorded.
     pub(super) is_answered: bool,
 }
 
 impl Batch {
-    fn new(id: BatchId, principal: &str, first: u64, is_answered: bool) -> Self {
+    fn new(
+        id: BatchId,
+        principal: &str,
+        (first, own): (u64, &[Option<Entry<'_>>]),
+        is_answered: bool,
+    ) -> Self {
+        let decided = own.iter().flatten().map(Entry::time).next().unwrap_or_default();
+        let allows = own.iter().any(|entry| matches!(entry, Some(Entry::Allow(_))));
         let hash = Hash::of_labelled(b"", [principal.as_bytes()]);
         let mut key = [0; 24];
         for (to, from) in key.iter_mut().zip(id.0.iter().chain(&hash.0)) {
             *to = *from;
         }
-        Self { key, first, is_answered }
+        Self { key, first, decided, allows, is_answered }
     }
 
-    /// When its id was made, as its maker says.
+    /// When its id was made, as its maker says; that of a ticket is the end of its wait.
     pub(super) fn time(&self) -> Timestamp {
-        self.key.first_chunk().map_or(Timestamp(0), |id| BatchId(*id).time())
+        id_time(&self.key)
     }
+}
+
+/// When the id in this key was made.
+pub(super) fn id_time(key: &[u8; 24]) -> Timestamp {
+    key.first_chunk().map_or(Timestamp(0), |id| BatchId(*id).time())
 }
 
 /// What a request says of one entry, and the entry says too.
@@ -108,7 +124,7 @@ fn hold(
             }
         }
         let is_answered = answer.is_some();
-        examined.batches.push(Batch::new(request.batch(), principal, first.0, is_answered));
+        examined.batches.push(Batch::new(request.batch(), principal, (first.0, own), is_answered));
     }
     for ((index, entry), _) in (round.first.0..).zip(entries).zip(is_asked).filter(|(_, is_asked)| !is_asked)
     {

@@ -7,12 +7,14 @@
 use std::sync::{PoisonError, RwLock};
 
 use assent_proto::checkpoint::Checkpoint;
-use assent_proto::entry::{Allow, Deny, Entry, Grounds};
+use assent_proto::entry::{Allow, Deny, Entry, Grounds, Hold};
 use assent_proto::hash::Hash;
 use assent_proto::limits::MAX_WINDOW_S;
 use assent_proto::note::{KeyId, VerifierKey};
 use assent_proto::number::{Epoch, LeafIndex, Timestamp, TreeSize};
+use assent_proto::refusal::Refusal;
 
+use super::authority::subject;
 use super::beside::{self, Batch};
 use super::report::{Beside, Finding};
 use crate::limits::MAX_RING_KEYS;
@@ -83,6 +85,8 @@ pub(super) struct Examined<'t> {
     /// Keys whose signature over the checkpoint's text is in it.
     pub(super) signers: Vec<VerifierKey<'t>>,
     pub(super) events: Vec<Event>,
+    /// Holds that await approval: their leaves, and what they are about.
+    pub(super) holds: Vec<(u64, Hash)>,
     pub(super) beside: Option<Beside>,
     pub(super) batches: Vec<Batch>,
     pub(super) sealed: Vec<SealedAnswer>,
@@ -120,6 +124,7 @@ impl<'t> Examiner<'t> {
             checkpoint: round.checkpoint,
             signers: Vec::new(),
             events: Vec::new(),
+            holds: Vec::new(),
             beside: None,
             batches: Vec::new(),
             sealed: Vec::new(),
@@ -153,7 +158,13 @@ impl<'t> Examiner<'t> {
         match entry {
             Entry::Allow(allow) => examined.allow(index, allow, leaf),
             Entry::Deny(deny) => examined.decision(index, deny, Outcome::Deny),
-            Entry::Hold(hold) => examined.decision(index, &hold.denial, Outcome::Hold),
+            Entry::Hold(hold) => {
+                let Hold { denial, wait } = hold;
+                examined.decision(index, denial, Outcome::Hold);
+                if denial.refusal == Refusal::AwaitingApproval && wait.is_some() {
+                    examined.holds.push((index, subject(&denial.intent, denial.principal)));
+                }
+            }
             Entry::Key(key) => {
                 self.learn(key.vkey);
                 examined.events.push(Event::Own(index, leaf.to_vec()));

@@ -23,7 +23,7 @@ mod times;
 use assent_proto::number::Timestamp;
 use assent_proto::verify::TrustedKey;
 
-pub use report::{Beside, Finding, Gap, Report, ReviewReport, Silence, UseReport, WarrantReport};
+pub use report::{Approved, Beside, Finding, Gap, Report, ReviewReport, Silence, UseReport, WarrantReport};
 
 use elsewhere::Elsewhere;
 use examined::Examiner;
@@ -89,10 +89,11 @@ impl<'t> Verification<'t> {
         rounds: impl Iterator<Item = Result<StoredRound, StoreError>>,
         progress: impl FnMut(u64),
     ) -> Result<Report, StoreError> {
-        self.run_with(rounds, |_| Ok(()), |()| (), progress)
+        self.run_with(rounds, |_| Ok(()), |(), _| (), progress)
     }
 
-    /// Verifies all rounds, and has each looked at once more on the way: `look` on any thread, `take` in order.
+    /// Verifies all rounds, and has each looked at once more on the way: `look` on any thread, `take` in order, with the allows of
+    /// the round that rest on approvals.
     ///
     /// # Errors
     /// As [`Verification::run`], and what `look` says.
@@ -100,7 +101,7 @@ impl<'t> Verification<'t> {
         self,
         rounds: impl Iterator<Item = Result<StoredRound, StoreError>>,
         look: impl Fn(&StoredRound) -> Result<T, E> + Sync,
-        mut take: impl FnMut(T),
+        mut take: impl FnMut(T, &[Approved]),
         mut progress: impl FnMut(u64),
     ) -> Result<Report, E> {
         let ours = self.trusted.iter().map(|trusted| trusted.key).filter(|key| key.name() == self.origin);
@@ -110,8 +111,9 @@ impl<'t> Verification<'t> {
         let examine = |round: StoredRound| Ok::<_, E>((examiner.examine(&round)?, look(&round)?));
         in_order::in_order(self.threads, rounds, examine, |examined| match examined {
             Ok((examined, seen)) => {
-                take(seen);
-                progress(sequence.take(examined));
+                let done = sequence.take(examined);
+                take(seen, sequence.approved());
+                progress(done);
             }
             Err(error) => drop(failed.get_or_insert(error)),
         })?;

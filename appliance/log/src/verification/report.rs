@@ -49,6 +49,16 @@ pub struct Finding {
     pub what: String,
 }
 
+/// An allow that rests on approvals.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Approved {
+    /// Its leaf.
+    pub index: u64,
+    /// How many operators can have approved its hold, up to the approval that it names: as there are keys, and names of operators, of
+    /// more than [`MAX_HOLD_APPROVERS`](crate::limits::MAX_HOLD_APPROVERS) as many. The bundle may have counted fewer. None where it is not known.
+    pub approvals: Option<u64>,
+}
+
 /// A time without an entry.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Silence {

@@ -20,10 +20,10 @@ use super::break_glass::BreakGlass;
 use super::elsewhere::Elsewhere;
 use super::examined::{Event, Examined, Run};
 use super::gap::Gaps;
-use super::report::{Beside, Report};
+use super::report::{Approved, Beside, Report};
 use super::times::Times;
-use crate::SignedCheckpoint;
 use crate::succession::Succession;
+use crate::{SignedCheckpoint, predecessor};
 
 /// What is known after the rounds so far.
 #[derive(Debug)]
@@ -37,6 +37,8 @@ pub(super) struct Sequence<'t> {
     times: Times,
     batches: Batches,
     approvals: Approvals,
+    /// Allows of the round that rest on approvals, in order.
+    approved: Vec<Approved>,
     elsewhere: Vec<Elsewhere>,
     /// Bundles that some entry said were loaded.
     loaded: HashSet<Hash>,
@@ -68,6 +70,7 @@ impl<'t> Sequence<'t> {
             times: Times::new(now),
             batches: Batches::default(),
             approvals: Approvals::default(),
+            approved: Vec::new(),
             elsewhere,
             loaded: HashSet::new(),
             in_force: Hash::default(),
@@ -96,6 +99,10 @@ impl<'t> Sequence<'t> {
             {
                 self.find(first.0, "the leaves from here on do not fit the tree".to_owned());
             }
+        }
+        self.approved.clear();
+        for (index, subject) in examined.holds {
+            self.approvals.hold(index, subject);
         }
         for event in &examined.events {
             self.event(event, is_signed);
@@ -130,14 +137,21 @@ impl<'t> Sequence<'t> {
         self.tree.size().0
     }
 
+    /// Allows of the round that was taken last that rest on approvals, in order.
+    pub(super) fn approved(&self) -> &[Approved] {
+        &self.approved
+    }
+
     fn event(&mut self, event: &Event, is_signed: bool) {
         match event {
             Event::Decisions(run) => self.decisions(run, is_signed),
             Event::Approved(index, leaf) => {
                 match Entry::parse(leaf) {
                     Ok(Entry::Allow(allow)) => {
-                        let outcome = self.approvals.check(&allow).map_or(Ok(()), Err);
-                        self.hold(*index, outcome);
+                        let counted = self.approvals.check(*index, &allow);
+                        let approvals = counted.as_ref().map_or(None, |counted| *counted);
+                        self.approved.push(Approved { index: *index, approvals });
+                        self.hold(*index, counted.map(drop));
                         let outcome = self.boundary.allow(allow.epoch);
                         self.hold(*index, outcome);
                     }
@@ -203,7 +217,8 @@ impl<'t> Sequence<'t> {
             }
             Entry::Approval(approval) => self.approvals.take(self.origin, index, approval),
             Entry::Rearm(rearm) => {
-                self.break_glass.opened();
+                let outcome = self.break_glass.opened(rearm.time);
+                self.hold(index, outcome);
                 self.boundary.rearm(rearm.epoch)
             }
             Entry::Status(status) => self.boundary.status(status.epoch),
@@ -216,6 +231,8 @@ impl<'t> Sequence<'t> {
             Entry::Operator(act) => {
                 self.absent.order(act);
                 let outcome = self.break_glass.operators(act);
+                self.hold(index, outcome);
+                let outcome = predecessor::in_its_place(self.origin, index, act);
                 self.hold(index, outcome);
                 self.boundary.operators(act, self.origin)
             }
@@ -285,6 +302,7 @@ impl<'t> Sequence<'t> {
         report.lowest_epoch = self.boundary.lowest();
         report.warrants = self.break_glass.end();
         self.absent.end(&mut report);
+        self.approvals.end(&mut report);
         report.gaps.extend(gaps.end());
         report.beside = was_looked_beside.then_some(beside);
         batches.end(times.latest(), &mut report);

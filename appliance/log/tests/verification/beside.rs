@@ -6,6 +6,7 @@ use assent_proto::entry::{Entry, OperatorAct, Status};
 use assent_proto::hash::Hash;
 use assent_proto::limits::MAX_BATCH_AGE_MS;
 use assent_proto::number::LeafIndex;
+use assent_proto::wire::BatchId;
 
 use crate::synthetic::{Batch, Beside, PRINCIPAL, Synthetic};
 use crate::verdict::{expect_only, found, verify};
@@ -137,6 +138,41 @@ fn a_batch_that_was_decided_twice_does_not_verify() {
     log.seal(&[again], true);
     let told = found(&verify(&mut log));
     assert!(told.contains("5: this batch was decided before, at 3"), "{told}");
+}
+
+#[test]
+fn a_batch_that_is_allowed_long_after_its_id_does_not_verify() {
+    let decided = |behind_ms: u64, deny_every: usize| {
+        let mut log = Synthetic::started();
+        let batch = log.decide(2, deny_every);
+        let id = BatchId::new(log.now.minus_ms(behind_ms), [1; 10]);
+        let (batch, other) = (log.decide_as(id, 2, deny_every), batch);
+        log.seal(&[other, batch], true);
+        let report = verify(&mut log);
+        (report.findings_total, found(&report))
+    };
+    assert_eq!(decided(2 * MAX_BATCH_AGE_MS, 0).0, 0);
+    let told = "5: allowed 1800 s behind the time of the batch's id, which was over by then".to_owned();
+    assert_eq!(decided(2 * MAX_BATCH_AGE_MS + 1, 0), (1, told));
+    let (total, told) = decided(24 * 60 * 60 * 1000, 2);
+    assert!(total == 1 && told.contains("5: allowed 86400 s behind"), "one of its intents: {told}");
+    // What waited under a ticket may be denied long after.
+    assert_eq!(decided(24 * 60 * 60 * 1000, 1).0, 0);
+}
+
+#[test]
+fn a_batch_that_was_decided_again_when_its_id_was_long_over_does_not_verify() {
+    let mut log = Synthetic::started();
+    let first = log.decide(2, 0);
+    let id = first.id;
+    log.seal(&[first], true);
+    // What is decided meanwhile has the first decision forgotten.
+    log.now = log.now.plus_ms(3 * MAX_BATCH_AGE_MS);
+    let other = log.decide(1, 0);
+    log.seal(&[other], true);
+    let again = log.decide_as(id, 2, 0);
+    log.seal(&[again], true);
+    expect_only(&verify(&mut log), "6: allowed 2702 s behind the time of the batch's id");
 }
 
 #[test]

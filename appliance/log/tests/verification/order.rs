@@ -1,7 +1,7 @@
 //! Order: epochs, bundles, times and authority must follow from one entry to the next.
 
 use assent_proto::entry::{
-    Allow, Boot, BundleOffer, Entry, Grounds, OfferOutcome, Rearm, Salt, Status, Trip,
+    Allow, Boot, BundleOffer, Entry, Grounds, OfferOutcome, OperatorAct, Rearm, Salt, Status, Trip,
 };
 use assent_proto::hash::Hash;
 use assent_proto::number::{Epoch, LeafIndex, Timestamp};
@@ -145,6 +145,20 @@ fn clocks_that_go_back_are_remarked_on_and_times_that_no_clock_had_are_found() {
     assert!(report.remarks[0].what.contains("went back by 20000 ms"), "{:?}", report.remarks);
     let report = verify_at(&mut log, Some(Timestamp(START - 86_400_001)));
     expect_only(&report, "more than a day ahead");
+}
+
+#[test]
+fn a_log_is_opened_in_place_of_another_by_its_first_leaf_or_not_at_all() {
+    let opened = |log: &mut Synthetic| {
+        entries(log, true, |salt, time, epoch| {
+            let (by, signatures) = (["alice"].into_iter().collect(), std::iter::empty().collect());
+            let act = assent_log::predecessor::ACT;
+            vec![Entry::Operator(OperatorAct { salt, time, epoch, act, by, statement: "", signatures })]
+        });
+        verify(log)
+    };
+    expect_only(&opened(&mut Synthetic::started()), "3: operators opened the log here");
+    expect_only(&opened(&mut Synthetic::empty()), "0: operators opened the log in place of another");
 }
 
 #[test]

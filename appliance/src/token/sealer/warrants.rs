@@ -58,10 +58,13 @@ impl Sealer {
         }
     }
 
-    /// The warrant that lives. A log that is in doubt is not written on its strength.
+    /// The warrant that lives. A log that is in doubt is not written on its strength; and what its end waits with, in the same
+    /// round, comes behind it.
     pub(super) fn leave(&self) -> Option<Leave> {
         let closed = self.boundary.closed()?;
-        if closed.cause.is_of_the_log() {
+        let ends =
+            |waiting: &Operation| matches!(waiting, Operation::BreakGlass(act) if act.ends_a_warrant());
+        if closed.cause.is_of_the_log() || self.operations.iter().any(ends) {
             return None;
         }
         self.break_glass.leave(self.clock.now())

@@ -15,7 +15,7 @@ pub use self::check::{ActError, Misfit};
 pub use self::list::List;
 pub use self::statement::{
     CHARTER_NAMESPACE, CHARTER_REVOKE_ACT, CHARTER_REVOKE_NAMESPACE, CharterRevocation, REVIEW_NAMESPACE,
-    WARRANT_NAMESPACE,
+    WARRANT_END_ACT, WARRANT_NAMESPACE,
 };
 
 use super::Salt;

@@ -20,6 +20,8 @@ pub const REVIEW_NAMESPACE: &str = "assent-review@v1";
 pub const CHARTER_REVOKE_NAMESPACE: &str = "assent-charter-revoke@v1";
 /// The act of operators that revokes a charter.
 pub const CHARTER_REVOKE_ACT: &str = "charter-revoke";
+/// The act that ends a warrant before its time.
+pub const WARRANT_END_ACT: &str = "warrant-end";
 
 impl Charter<'_> {
     /// Writes what its makers sign.

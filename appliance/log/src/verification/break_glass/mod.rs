@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 
 use assent_operators::Quorum;
 use assent_proto::checkpoint::Checkpoint;
-use assent_proto::entry::break_glass::{CHARTER_REVOKE_ACT, CharterRevocation};
+use assent_proto::entry::break_glass::{CHARTER_REVOKE_ACT, CharterRevocation, WARRANT_END_ACT};
 use assent_proto::entry::{Allow, Charter, Entry, OperatorAct, Review, Warrant};
 use assent_proto::hash::Hash;
 use assent_proto::note::VerifierKey;
@@ -65,9 +65,13 @@ impl<'t> BreakGlass<'t> {
         self.is_open = false;
     }
 
-    /// The boundary opened.
-    pub(super) fn opened(&mut self) {
+    /// The boundary opened, which ends a warrant that gives leave for more.
+    pub(super) fn opened(&mut self, time: Timestamp) -> Result<(), String> {
         (self.is_open, self.closed_since) = (true, None);
+        match self.warrants.living(time) {
+            Some(at) => Err(format!("the boundary opened, and no entry ended the warrant at {at}")),
+            None => Ok(()),
+        }
     }
 
     /// A signed checkpoint covers so many leaves.
@@ -91,11 +95,16 @@ impl<'t> BreakGlass<'t> {
         Ok(())
     }
 
-    /// Operators did something; perhaps they revoked a charter.
+    /// Operators did something; perhaps they revoked a charter, or a warrant was ended.
     pub(super) fn operators(&mut self, act: &OperatorAct<'_>) -> Result<(), String> {
-        if act.act != CHARTER_REVOKE_ACT {
-            return Ok(());
+        match act.act {
+            CHARTER_REVOKE_ACT => self.revoked(act),
+            WARRANT_END_ACT => self.warrants.ended(self.origin, act.statement),
+            _ => Ok(()),
         }
+    }
+
+    fn revoked(&mut self, act: &OperatorAct<'_>) -> Result<(), String> {
         let said = |name: &str| act.statement.lines().find_map(|line| line.strip_prefix(name));
         let named = said("charter ").and_then(|rest| rest.split(' ').next()?.parse().ok());
         let known = named.and_then(|index| Some((index, self.charters.get_mut(&index)?)));
@@ -161,7 +170,9 @@ impl<'t> BreakGlass<'t> {
         if allow.epoch != epoch {
             return Err(format!("allowed in epoch {}, and it is {epoch}", allow.epoch));
         }
-        self.warrants.used(index, allow, |charter| self.charters.get(&charter).map(|ordered| &*ordered.leaf))
+        let charters = |charter| self.charters.get(&charter).map(|ordered| &*ordered.leaf);
+        self.warrants.used(index, allow, charters)?;
+        if self.is_open { Err("a use of a warrant while the boundary was open".to_owned()) } else { Ok(()) }
     }
 
     /// A use of a warrant was reviewed.

@@ -20,6 +20,8 @@ pub(super) struct Given {
     not_after: Timestamp,
     /// Places of its signers in the charter's list of keys.
     signers: Vec<usize>,
+    /// Ended before its time.
+    is_ended: bool,
     report: WarrantReport,
 }
 
@@ -50,7 +52,14 @@ impl Given {
             uses: Vec::new(),
         };
         let (not_before, not_after) = (warrant.not_before.max(warrant.time), warrant.not_after);
-        Ok(Self { key: warrant.key, not_before, not_after, signers: signers.positions().to_vec(), report })
+        let (key, signers) = (warrant.key, signers.positions().to_vec());
+        Ok(Self { key, not_before, not_after, signers, is_ended: false, report })
+    }
+
+    /// Whether it gives leave for more.
+    fn lives(&self, time: Timestamp) -> bool {
+        let has_uses_left = self.report.uses.len() < usize::from(self.report.uses_max);
+        !self.is_ended && time <= self.not_after && has_uses_left
     }
 }
 
@@ -83,6 +92,23 @@ impl Warrants {
         uses.find(|used| used.review.is_none()).map(|used| used.index)
     }
 
+    /// A warrant that gives leave for more at this time.
+    pub(super) fn living(&self, time: Timestamp) -> Option<u64> {
+        self.given.iter().rev().find(|(_, given)| given.lives(time)).map(|(at, _)| *at)
+    }
+
+    /// A warrant was ended before its time.
+    pub(super) fn ended(&mut self, origin: &str, statement: &str) -> Result<(), String> {
+        let said = |name: &str| statement.lines().find_map(|line| line.strip_prefix(name));
+        if said("origin ") != Some(origin) {
+            return Err("the end of a warrant of another log".to_owned());
+        }
+        let named = said("warrant ").and_then(|leaf| self.given.get_mut(&leaf.parse().ok()?));
+        let given = named.ok_or("the end of a warrant that the log does not hold")?;
+        given.is_ended = true;
+        Ok(())
+    }
+
     /// Something was allowed under a warrant; `charters` gives the leaf of one.
     pub(super) fn used<'c>(
         &mut self,
@@ -107,6 +133,8 @@ impl Warrants {
             Err(format!("use {number} of the warrant at {leaf}, whose next use is number {next}"))
         } else if number > report.uses_max {
             Err(format!("use {number} of the warrant at {leaf}, which has {}", report.uses_max))
+        } else if given.is_ended {
+            Err(format!("a use of the warrant at {leaf} after it was ended"))
         } else if !within {
             Err(format!("a use whose window is not within that of the warrant at {leaf}"))
         } else if !charters(report.charter).is_some_and(|charter| covers(charter, allow)) {

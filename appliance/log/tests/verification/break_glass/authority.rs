@@ -9,7 +9,7 @@ use ed25519_dalek::SigningKey;
 use crate::synthetic::{ORIGIN, leaves};
 use crate::verdict::{expect_only, found};
 
-use super::{Glass, MINUTE_MS, broken, closed, nothing};
+use super::{Glass, MINUTE_MS, broken, closed, end_of, nothing};
 
 #[test]
 fn warrant_with_its_uses_and_reviews_verifies_and_is_told() {
@@ -27,8 +27,8 @@ fn warrant_with_its_uses_and_reviews_verifies_and_is_told() {
     glass.key = SigningKey::from_bytes(&[9; 32]);
     let second = glass.give(&["bob", "carol"], |_| ());
     glass.spend(second, 1, |_| ());
-    let outage = glass.log.outage();
-    glass.log.rearm(Some(outage));
+    glass.end(&end_of(second));
+    glass.open();
     let report = glass.report();
     assert!(report.verified(), "{}", found(&report));
     let [first, next] = report.warrants.as_slice() else { panic!("{:?}", report.warrants) };
@@ -186,6 +186,60 @@ fn use_outside_window_scope_or_epoch_is_found() {
     let (mut glass, warrant) = broken();
     glass.spend(warrant, 1, |allow| allow.grounds = Grounds::Policy);
     assert!(found(&glass.report()).contains("an allow without a signed checkpoint over its round"));
+}
+
+#[test]
+fn use_of_a_warrant_that_was_ended_or_while_the_boundary_is_open_is_found() {
+    let (mut glass, warrant) = broken();
+    glass.spend(warrant, 1, |_| ());
+    glass.end(&end_of(warrant));
+    assert!(glass.report().verified());
+    let (mut glass, warrant) = broken();
+    glass.end(&end_of(warrant));
+    let used = glass.spend(warrant, 1, |_| ());
+    let told = format!("{used}: a use of the warrant at {warrant} after it was ended");
+    expect_only(&glass.report(), &told);
+    // Another that follows has nothing to do with it.
+    let (mut glass, warrant) = broken();
+    glass.end(&end_of(warrant));
+    glass.key = SigningKey::from_bytes(&[9; 32]);
+    let second = glass.give(&["bob", "carol"], |_| ());
+    glass.spend(second, 1, |_| ());
+    assert!(glass.report().verified());
+    // It was over when the boundary opened, and the clock goes back.
+    let (mut glass, warrant) = broken();
+    glass.log.now = glass.log.now.plus_ms(60 * MINUTE_MS);
+    glass.open();
+    glass.log.now = glass.log.now.minus_ms(60 * MINUTE_MS);
+    let used = glass.spend(warrant, 1, |_| ());
+    expect_only(&glass.report(), &format!("{used}: a use of a warrant while the boundary was open"));
+}
+
+#[test]
+fn boundary_that_opens_ends_the_warrant_that_lives() {
+    let (mut glass, warrant) = broken();
+    glass.open();
+    expect_only(&glass.report(), &format!("no entry ended the warrant at {warrant}"));
+    // One that is used up, or over, gives leave for nothing.
+    let (mut glass, warrant) = broken();
+    for number in [1, 2] {
+        glass.spend(warrant, number, |_| ());
+    }
+    glass.open();
+    assert!(glass.report().verified());
+    let (mut glass, _) = broken();
+    glass.log.now = glass.log.now.plus_ms(60 * MINUTE_MS);
+    glass.open();
+    assert!(glass.report().verified());
+    let ended = |statement: fn(u64) -> String| {
+        let (mut glass, warrant) = broken();
+        glass.end(&statement(warrant));
+        glass.report()
+    };
+    let none = "the end of a warrant that the log does not hold";
+    expect_only(&ended(|warrant| end_of(warrant + 1)), none);
+    let elsewhere = |warrant| end_of(warrant).replace(ORIGIN, "localhost/other/log/1");
+    expect_only(&ended(elsewhere), "the end of a warrant of another log");
 }
 
 #[test]

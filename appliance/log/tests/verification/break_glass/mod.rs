@@ -6,8 +6,10 @@ mod authority;
 use std::cell::OnceCell;
 
 use assent_log::verification::Report;
-use assent_proto::entry::break_glass::{Finding, REVIEW_NAMESPACE, ResourceScope, WARRANT_NAMESPACE};
-use assent_proto::entry::{Allow, Charter, Entry, Grounds, Review, Salt, Warrant};
+use assent_proto::entry::break_glass::{
+    Finding, REVIEW_NAMESPACE, ResourceScope, WARRANT_END_ACT, WARRANT_NAMESPACE,
+};
+use assent_proto::entry::{Allow, Charter, Entry, Grounds, OperatorAct, Review, Salt, Warrant};
 use assent_proto::hash::Hash;
 use assent_proto::intent::Uid;
 use assent_proto::number::LeafIndex;
@@ -167,6 +169,27 @@ impl Glass {
         self.put(&Entry::Review(review))
     }
 
+    /// The warrant is ended, by what a statement says.
+    pub(crate) fn end(&mut self, statement: &str) -> u64 {
+        let (salt, time, epoch) = (Salt([6; 16]), self.log.now, self.log.epoch);
+        let (by, signatures) = (["alice"].into_iter().collect(), std::iter::empty().collect());
+        self.put(&Entry::Operator(OperatorAct {
+            salt,
+            time,
+            epoch,
+            act: WARRANT_END_ACT,
+            by,
+            statement,
+            signatures,
+        }))
+    }
+
+    /// The boundary opens.
+    pub(crate) fn open(&mut self) {
+        let outage = self.log.outage();
+        self.log.rearm(Some(outage));
+    }
+
     pub(crate) fn report(&mut self) -> Report {
         verify_leaves(&mut self.log)
     }
@@ -174,6 +197,11 @@ impl Glass {
 
 pub(crate) fn nothing() -> Beside<'static> {
     Beside { requests: Vec::new(), answers: Vec::new() }
+}
+
+/// What an appliance says when it ends the warrant at that leaf.
+pub(crate) fn end_of(warrant: u64) -> String {
+    format!("assent/warrant-end/v1\norigin {ORIGIN}\nwarrant {warrant}\nreason it is open again\n")
 }
 
 /// A closed boundary under a charter.

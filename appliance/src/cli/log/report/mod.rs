@@ -183,7 +183,7 @@ fn tell(
     let rounds = rounds.take_while(|round| goes_on() && of_head(round));
     let look = |round: &StoredRound| Ok::<_, StoreError>(Account::of(round, period));
     let shown = |done| progress(done, head.size);
-    let report = verification.run_with(rounds, look, |next| account.merge(next), shown);
+    let report = verification.run_with(rounds, look, |next, _| account.merge(next), shown);
     let mut report = report.map_err(|error| unreadable(&error))?;
     if !goes_on() {
         return Ok(None);

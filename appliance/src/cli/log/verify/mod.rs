@@ -96,7 +96,7 @@ fn verify(
         None => verification.run(rounds, &mut done).map_err(|error| unreadable(&error)),
         Some(replay) => {
             let look = |round: &StoredRound| replay.round(round);
-            verification.run_with(rounds, look, |round| replayed.take(round), &mut done)
+            verification.run_with(rounds, look, |round, approved| replayed.take(round, approved), &mut done)
         }
     };
     bar.clear();

@@ -92,6 +92,9 @@ fn fit(
     for place in statement.unverified(&keys) {
         report.find(0, format!("the last head that the {place} told is signed by no key of the log before"));
     }
+    if statement.is_for_one_of(&keys) {
+        report.find(0, "the log is founded for a key of the log before".to_owned());
+    }
     let fit = statement.fits(&before).map_err(|error| unreadable(&error))?;
     for wrong in &fit.wrong {
         report.find(0, format!("the log before: {wrong}"));

@@ -62,8 +62,8 @@ impl Mentions {
 }
 
 impl Mentions {
-    /// How many approvals there may have been. An allow says whether there were any; how many, the log's own verification
-    /// tells. What was refused may have been approved before.
+    /// How many approvals there may have been. An allow says whether there were any; those that are more than its hold has, whoever
+    /// takes the rounds in order leaves out. What was refused may have been approved before.
     fn approvals_of(&self, decision: &Decision<'_>) -> RangeInclusive<i64> {
         let grounds = decision.allow.map(|allow| allow.grounds);
         match grounds {

@@ -4,7 +4,8 @@
 //! reason; none is passed over. Time and epoch stand in the entry. What else the appliance asserted does not: whether the
 //! boundary was closed, and the agent's rate. Where a bundle speaks of these, a decision is tried under each value that could
 //! matter: if they all give the recorded one it is reproduced, if some do it rests on what nobody recorded, if none does it
-//! differs. What availability refused is expected to differ in that alone.
+//! differs. What availability refused is expected to differ in that alone. How many approvals an allow may rest on, the log's own
+//! verification tells, which takes rounds in order.
 
 mod bundles;
 mod facts;
@@ -24,7 +25,7 @@ use crate::cli::log::unreadable;
 use crate::intent::Reading;
 use crate::log::reader::Reader;
 use crate::log::store::StoredRound;
-use crate::log::verification::{Finding, Report};
+use crate::log::verification::{Approved, Finding, Report};
 use crate::policy::archive::Archive;
 use crate::shown::counted;
 
@@ -50,10 +51,32 @@ pub(super) struct Replayed {
     pub(super) bundles: u64,
     #[serde(skip)]
     findings: Vec<Finding>,
+    /// Allows that rest on approvals, until it is known on how many.
+    #[serde(skip)]
+    pending: Vec<Pending>,
     #[serde(skip)]
     loaded: BTreeSet<Hash>,
     #[serde(skip)]
     missing: BTreeMap<Hash, u64>,
+}
+
+/// An allow that rests on approvals, decided again under each number of them that there may have been.
+#[derive(Clone, Debug)]
+struct Pending {
+    index: u64,
+    tried: Vec<Tried>,
+}
+
+/// How an entry compares under one number of approvals, with each value of what nobody recorded.
+#[derive(Clone, Debug)]
+struct Tried {
+    approvals: i64,
+    some_same: bool,
+    all_same: bool,
+    /// Why it cannot be decided again.
+    passed_over: Option<&'static str>,
+    /// How it differs, the first time that it does.
+    other: Option<String>,
 }
 
 /// Replays rounds, on any thread.
@@ -123,13 +146,18 @@ impl<'s> Replay<'s> {
                 continue;
             }
             let tried = mentions.facts(decision, position).into_iter().map(|alike| {
+                let approvals = alike.first().map_or(0, |facts| facts.approvals);
                 let compare = |facts| {
                     let judged = judge.decide_in(&mut reading, intent, decision.principal, facts);
                     Comparison::of(decision, &judged)
                 };
-                alike.into_iter().map(compare).collect()
+                Tried::of(approvals, alike.into_iter().map(compare))
             });
-            replayed.count(index, tried, decision.refusal);
+            if decision.allow.is_some_and(|allow| matches!(allow.grounds, Grounds::Approval(_))) {
+                replayed.pending.push(Pending { index, tried: tried.collect() });
+            } else {
+                replayed.count(index, tried, decision.refusal);
+            }
         }
         Ok(met)
     }
@@ -168,20 +196,13 @@ impl<'s> Replay<'s> {
 impl Replayed {
     /// What an entry is, after it was decided under each of the facts that could have been: by each number of approvals, which
     /// the log tells, and under that by each value of what nobody recorded.
-    fn count(&mut self, index: u64, tried: impl Iterator<Item = Vec<Comparison>>, refusal: Option<Refusal>) {
+    fn count(&mut self, index: u64, tried: impl Iterator<Item = Tried>, refusal: Option<Refusal>) {
         let (mut is_same, mut other) = (false, None);
-        for alike in tried {
-            let (mut all_same, mut some_same) = (true, false);
-            for comparison in alike {
-                match comparison {
-                    Comparison::Same => some_same = true,
-                    Comparison::PassedOver(why) => return self.pass_over(why, 1),
-                    Comparison::Differs(how) => {
-                        all_same = false;
-                        other.get_or_insert(how);
-                    }
-                }
+        for Tried { some_same, all_same, passed_over, other: how, .. } in tried {
+            if let Some(why) = passed_over {
+                return self.pass_over(why, 1);
             }
+            other = other.or(how);
             if some_same && all_same {
                 self.reproduced += 1;
                 self.unsigned += u64::from(refusal == Some(Refusal::TokenUnavailable));
@@ -203,8 +224,16 @@ impl Replayed {
         }
     }
 
-    /// Takes what the next round gave.
-    pub(super) fn take(&mut self, round: Self) {
+    /// Takes what the next round gave, and how many approvals the log has for its allows: under more than those nothing was decided.
+    pub(super) fn take(&mut self, round: Self, approved: &[Approved]) {
+        for Pending { index, tried } in round.pending {
+            let place = approved.binary_search_by_key(&index, |approved| approved.index).ok();
+            let counted = place.and_then(|place| approved.get(place)?.approvals);
+            let most = counted.map_or(i64::MAX, |counted| i64::try_from(counted).unwrap_or(i64::MAX));
+            let within = tried.into_iter().filter(|tried| tried.approvals <= most);
+            self.count(index, within, None);
+            self.findings.truncate(crate::log::limits::MAX_FINDINGS);
+        }
         self.reproduced += round.reproduced;
         self.unsigned += round.unsigned;
         self.differ += round.differ;
@@ -227,6 +256,23 @@ enum Comparison {
     Same,
     Differs(String),
     PassedOver(&'static str),
+}
+
+impl Tried {
+    fn of(approvals: i64, compared: impl Iterator<Item = Comparison>) -> Self {
+        let mut tried = Self { approvals, some_same: false, all_same: true, passed_over: None, other: None };
+        for comparison in compared {
+            match comparison {
+                Comparison::Same => tried.some_same = true,
+                Comparison::PassedOver(why) => return Self { passed_over: Some(why), ..tried },
+                Comparison::Differs(how) => {
+                    tried.all_same = false;
+                    tried.other.get_or_insert(how);
+                }
+            }
+        }
+        tried
+    }
 }
 
 impl Comparison {
@@ -305,5 +351,27 @@ impl Comparison {
         );
         let is = said(outcome, refusal, judged.risk, judged.policies.join(", "));
         Self::Differs(format!("recorded as {was}, and its bundle decides {is}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_allow_is_decided_with_the_approvals_that_its_hold_has_and_no_more() {
+        let needs_two = |approvals| {
+            let compared =
+                if approvals < 2 { Comparison::Differs("denied".to_owned()) } else { Comparison::Same };
+            Tried::of(approvals, std::iter::once(compared))
+        };
+        let outcome = |approvals| {
+            let pending = vec![Pending { index: 7, tried: (1..=8).map(needs_two).collect() }];
+            let mut replayed = Replayed::default();
+            let round = Replayed { pending, ..Replayed::default() };
+            replayed.take(round, &[Approved { index: 7, approvals }]);
+            (replayed.reproduced, replayed.differ)
+        };
+        assert_eq!([Some(1), Some(2), None].map(outcome), [(0, 1), (1, 0), (1, 0)]);
     }
 }

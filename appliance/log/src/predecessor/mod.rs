@@ -5,10 +5,13 @@
 //! heads may contradict one another: that is why the log is abandoned. Who may sign is not known here.
 //! (`proto/FORMAT.md`, section 8.)
 
+#[cfg(test)]
+mod tests;
+
 use std::fmt::{self, Display, Formatter};
 
 use assent_proto::checkpoint::{Checkpoint, check_origin};
-use assent_proto::entry::Entry;
+use assent_proto::entry::{Entry, OperatorAct};
 use assent_proto::hash::Hash;
 use assent_proto::note::{Note, VerifierKey};
 use assent_proto::number::TreeSize;
@@ -132,6 +135,20 @@ pub fn is_reason(text: &str) -> bool {
     plain && (1..=MAX_SUCCESSION_REASON_BYTES).contains(&text.len())
 }
 
+/// An act of that name is the first leaf of a log that is not its appliance's first, and stands nowhere else.
+pub(super) fn in_its_place(origin: &str, index: u64, act: &OperatorAct<'_>) -> Result<(), String> {
+    if act.act != ACT {
+        return Ok(());
+    }
+    if index > 0 {
+        return Err("operators opened the log here, and its first leaf lies before".to_owned());
+    }
+    match origin.rsplit('/').next() {
+        Some("1") => Err("operators opened the log in place of another, and it is the first one".to_owned()),
+        Some(_) | None => Ok(()),
+    }
+}
+
 impl Statement {
     /// Parses a statement, which is these lines and no others.
     #[must_use]
@@ -190,6 +207,13 @@ impl Statement {
     pub fn newest(&self) -> Option<TreeSize> {
         self.heads().iter().filter_map(|(_, head)| head.size()).max()
     }
+
+    /// Leaves that were signed at the end, as far as anybody knew. Where no place has a checkpoint there were none; where one could not
+    /// be read either, nobody knows.
+    fn known_end(&self) -> Option<TreeSize> {
+        let is_none = self.heads().iter().all(|(_, head)| **head == Head::None);
+        self.newest().or(is_none.then_some(TreeSize(0)))
+    }
 }
 
 /// How a log fits the statement of the one that says it follows it.
@@ -228,16 +252,22 @@ impl Statement {
                 fit.contradicted.push(place);
             }
         }
-        if self.newest().is_some_and(|newest| end > newest) {
-            let newest = self.newest().unwrap_or_default();
+        if let Some(known) = self.known_end().filter(|known| end > *known) {
             fit.wrong.push(format!(
-                "it went on to {end} signed leaves; the last head that was known covers {newest}"
+                "it went on to {end} signed leaves; the last head that was known covers {known}"
             ));
         }
         if self.newest().is_some() && fit.agreed.is_empty() {
             fit.wrong.push("it leads to none of the heads that are named".to_owned());
         }
         Ok(fit)
+    }
+
+    /// Whether the new log is founded for one of these keys of the old one, whatever its name is there: who holds that could go
+    /// on in both.
+    #[must_use]
+    pub fn is_for_one_of(&self, old: &[VerifierKey<'_>]) -> bool {
+        VerifierKey::parse(&self.key).is_ok_and(|key| old.iter().any(|old| old.key() == key.key()))
     }
 
     /// Places whose head is signed by none of these keys.
@@ -250,110 +280,5 @@ impl Statement {
             }
         };
         self.heads().into_iter().filter(|(_, head)| !good(head)).map(|(place, _)| place).collect()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::tests::{ORIGIN, Scratch};
-
-    const NEXT: &str = "localhost/test/log/2";
-
-    fn key(name: &str) -> String {
-        let seed = ed25519_dalek::SigningKey::from_bytes(&[9; 32]);
-        VerifierKey::new(name, seed.verifying_key().as_bytes()).unwrap().to_string()
-    }
-
-    fn statement(log: Head, fence: Head, hsm: Head) -> Statement {
-        let (from, to, reason) = (ORIGIN.to_owned(), NEXT.to_owned(), "the key left the house".to_owned());
-        Statement { from, key: key(&to), to, log, fence, hsm, reason }
-    }
-
-    /// A log of so many signed rounds of two entries, and its head.
-    fn log(rounds: u64, seed: u64) -> (Scratch, crate::Log, Head) {
-        let scratch = Scratch::new();
-        let mut log = scratch.open().unwrap();
-        (0..rounds).for_each(|round| scratch.append(&mut log, seed + round, true));
-        let head = Head::of(ORIGIN, log.signed());
-        (scratch, log, head)
-    }
-
-    #[test]
-    fn statements_are_these_bytes_and_lead_back() {
-        let (_scratch, _log, head) = log(2, 0);
-        let Head::Signed { note, root, .. } = &head else { panic!("{head:?}") };
-        let blob = note.trim_end().rsplit(' ').next().unwrap();
-        let statement = statement(head.clone(), Head::None, Head::Unread);
-        let root = Checkpoint { origin: ORIGIN, size: TreeSize(4), root: *root }.text().unwrap();
-        let root = root.lines().nth(2).unwrap();
-        let expected = format!(
-            "assent/succession/v1\nfrom {ORIGIN}\nto {NEXT}\nkey {}\nlog 4 {root} {blob}\nfence none\nhsm unread\nreason the key left the house\n",
-            key(NEXT)
-        );
-        assert_eq!(statement.to_string(), expected);
-        assert_eq!(Statement::parse(&expected), Some(statement));
-        for (from, to) in [
-            ("/v1\n", "/v2\n"),
-            ("reason ", "because "),
-            ("reason the", "reason  the"),
-            ("key left", "key\nleft"),
-            ("log 4 ", "log 04 "),
-            ("fence none", "fence nothing"),
-            ("to localhost", "to otherhost"),
-            ("house\n", "house"),
-            ("house\n", "house\n\n"),
-        ] {
-            let altered = expected.replace(from, to);
-            assert_ne!(altered, expected, "{from}");
-            assert_eq!(Statement::parse(&altered), None, "{altered}");
-        }
-    }
-
-    #[test]
-    fn a_head_verifies_under_the_key_that_signed_it_and_no_other() {
-        let (scratch, log, head) = log(1, 0);
-        let statement = statement(head, Head::None, Head::Unread);
-        let signing = log.keys().signing().verifier_key().unwrap();
-        assert!(statement.unverified(&[signing]).is_empty());
-        assert_eq!(statement.unverified(&[]), ["log"]);
-        let other = key(ORIGIN);
-        assert_eq!(statement.unverified(&[VerifierKey::parse(&other).unwrap()]), ["log"]);
-        drop(scratch);
-    }
-
-    #[test]
-    fn heads_agree_lie_ahead_or_contradict() {
-        let (_a, older, older_head) = log(2, 0);
-        let (_b, _newer, newer_head) = log(4, 0);
-        let (_c, _forked, forked_head) = log(2, 50);
-        let put_back = statement(older_head.clone(), older_head.clone(), newer_head);
-        let fit = put_back.fits(&older.reader()).unwrap();
-        let expected = Fit { agreed: vec!["log", "fence"], ahead: vec!["hsm"], ..Fit::default() };
-        assert_eq!(fit, expected);
-        let fit = statement(older_head, forked_head, Head::None).fits(&older.reader()).unwrap();
-        assert_eq!((fit.agreed, fit.contradicted, fit.wrong.len()), (vec!["log"], vec!["fence"], 0));
-    }
-
-    #[test]
-    fn a_log_that_went_on_or_is_another_does_not_fit() {
-        let (_a, _older, older_head) = log(2, 0);
-        let (_b, newer, _) = log(4, 0);
-        let (_c, forked, _) = log(2, 50);
-        let named = statement(older_head, Head::None, Head::None);
-        let wrong = |log: &crate::Log| named.fits(&log.reader()).unwrap().wrong.join("; ");
-        assert!(wrong(&newer).contains("it went on to 8 signed leaves"), "{}", wrong(&newer));
-        assert!(wrong(&forked).contains("leads to none"), "{}", wrong(&forked));
-        let elsewhere = Statement { from: "localhost/other/log/1".to_owned(), ..named.clone() };
-        let told = elsewhere.fits(&newer.reader()).unwrap().wrong.join("; ");
-        assert!(told.contains("`localhost/other/log/1`"), "{told}");
-    }
-
-    #[test]
-    fn a_reason_is_one_plain_line() {
-        assert!(is_reason("the HSM was stolen"));
-        for bad in ["", " x", "x ", "two\nlines", "tab\t", &"x".repeat(MAX_SUCCESSION_REASON_BYTES + 1)] {
-            assert!(!is_reason(bad), "{bad:?}");
-        }
     }
 }
