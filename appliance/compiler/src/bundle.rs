@@ -243,17 +243,14 @@ impl Bundle {
         })
     }
 
-    /// The same catalog and policies over other entities. Its digest is another one.
+    /// The same catalog and policies over other entities, whatever they are called. Its digest is another one.
     ///
     /// # Errors
     /// Entities that do not conform to the catalog, or over which the worst case passes the budget.
     pub fn with_entities(&self, entities: Vec<Document>) -> Result<Self, BundleError> {
         let image = Arc::clone(&self.verified.storage().image);
+        let snapshot = SnapshotTables::compile(&image, &read_entities(&entities, &self.schema)?)?;
         let sources = Sources { entities, ..self.sources.clone() };
-        if sources.rules == Rules::Bundle {
-            sources.check_names()?;
-        }
-        let snapshot = SnapshotTables::compile(&image, &read_entities(&sources.entities, &self.schema)?)?;
         let verified = Verified::new(Tables { image, snapshot }).map_err(BundleError::Flawed)?;
         if sources.rules == Rules::Bundle {
             // Larger sets in entities make a dearer worst case.

@@ -228,6 +228,7 @@ impl Rules {
                 .names()
                 .to_vec(),
         };
+        offer.sources.check_names()?;
         offer.check_packed()?;
         let Offer { sources, manifest, signatures, packed: _ } = offer;
         let bundle = match in_force.filter(|known| is_same_but_for_entities(known.bundle(), &sources)) {
