@@ -40,6 +40,7 @@ pub const SILENCE: Duration = Duration::from_secs(3);
 /// How long a listener leaves an appliance alone that refuses it: nobody enrols an agent sooner.
 pub const REFUSED_PAUSE: Duration = Duration::from_secs(30);
 /// Bytes of notices that are taken off their stream at a time; one notice more may lie before them.
+#[cfg(feature = "network")]
 pub(crate) const MAX_NOTICE_CHUNK_BYTES: usize = 16 * 1024;
 
 const _: () = assert!(

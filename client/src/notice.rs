@@ -34,6 +34,7 @@ impl Standing {
     }
 
     /// Whether the other says the same, be it at another time.
+    #[cfg(feature = "network")]
     pub(crate) fn agrees(&self, other: &Self) -> bool {
         *self == Self { time: self.time, ..other.clone() }
     }
