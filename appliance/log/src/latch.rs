@@ -21,7 +21,7 @@ const UNKNOWN: &str = "unknown_fault";
 
 /// What holds the boundary.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Held {
+pub struct Latched {
     /// The epoch that began with the closing.
     pub epoch: Epoch,
     /// Why, as a bounded label.
@@ -33,14 +33,14 @@ pub struct Held {
 pub(super) struct Latch {
     disk: Arc<dyn Disk>,
     path: PathBuf,
-    pub(super) held: Option<Held>,
+    pub(super) held: Option<Latched>,
 }
 
 impl Latch {
     /// Reads the latch beside this fence.
     pub(super) fn beside(disk: Arc<dyn Disk>, fence: &Path) -> Self {
         let path = fence.with_extension("latch");
-        let unknown = || Held { epoch: Epoch(0), cause: UNKNOWN.to_owned() };
+        let unknown = || Latched { epoch: Epoch(0), cause: UNKNOWN.to_owned() };
         let held = match disk.read(&path, MAX_BYTES) {
             Ok(None) => None,
             Err(_) => Some(unknown()),
@@ -50,8 +50,8 @@ impl Latch {
     }
 
     /// Holds from here on. In memory at once; an error says that it would not outlive this process.
-    pub(super) fn hold(&mut self, epoch: Epoch, cause: &str) -> std::io::Result<()> {
-        self.held = Some(Held { epoch, cause: cause.to_owned() });
+    pub(super) fn set(&mut self, epoch: Epoch, cause: &str) -> std::io::Result<()> {
+        self.held = Some(Latched { epoch, cause: cause.to_owned() });
         let folder = folder_of(&self.path);
         self.disk.make_folder(folder)?;
         // In its place first, which is enough should this process be killed; then to the disk. What a power cut leaves of it
@@ -67,13 +67,13 @@ impl Latch {
     /// Makes durable what was read, for the process that wrote it may have died before it was. Should it fail, it holds in
     /// memory as it did.
     pub(super) fn make_sure(&self) {
-        if let Some(Held { epoch, cause }) = self.held.as_ref().filter(|held| held.cause != UNKNOWN) {
+        if let Some(Latched { epoch, cause }) = self.held.as_ref().filter(|held| held.cause != UNKNOWN) {
             let _ = self.disk.write_durably(&self.path, text(*epoch, cause).as_bytes(), 0o644);
         }
     }
 
     /// Lets go. On an error it holds as before.
-    pub(super) fn release(&mut self) -> std::io::Result<()> {
+    pub(super) fn lift(&mut self) -> std::io::Result<()> {
         if self.held.is_none() {
             return Ok(());
         }
@@ -87,12 +87,12 @@ fn text(epoch: Epoch, cause: &str) -> String {
     format!("{HEAD}\nepoch {epoch}\ncause {cause}\n")
 }
 
-fn parse(text: &str) -> Option<Held> {
+fn parse(text: &str) -> Option<Latched> {
     let mut lines = text.lines();
     (lines.next()? == HEAD).then_some(())?;
     let epoch = lines.next()?.strip_prefix("epoch ")?.parse().ok()?;
     let cause = lines.next()?.strip_prefix("cause ")?.to_owned();
-    Some(Held { epoch: Epoch(epoch), cause })
+    Some(Latched { epoch: Epoch(epoch), cause })
 }
 
 #[cfg(test)]
@@ -105,12 +105,12 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let fence = folder.path().join("fence/checkpoint");
         assert_eq!(Latch::beside(system(), &fence).held, None);
-        Latch::beside(system(), &fence).hold(Epoch(7), "bad_signature").unwrap();
+        Latch::beside(system(), &fence).set(Epoch(7), "bad_signature").unwrap();
         let mut latch = Latch::beside(system(), &fence);
-        assert_eq!(latch.held, Some(Held { epoch: Epoch(7), cause: "bad_signature".to_owned() }));
-        latch.hold(Epoch(8), "wrong_key").unwrap();
+        assert_eq!(latch.held, Some(Latched { epoch: Epoch(7), cause: "bad_signature".to_owned() }));
+        latch.set(Epoch(8), "wrong_key").unwrap();
         assert_eq!(Latch::beside(system(), &fence).held.map(|held| held.epoch), Some(Epoch(8)));
-        latch.release().unwrap();
+        latch.lift().unwrap();
         assert_eq!(Latch::beside(system(), &fence).held, None);
     }
 

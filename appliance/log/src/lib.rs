@@ -42,7 +42,7 @@ use serde::{Deserialize, Serialize};
 
 pub use commit::{Commit, Recorded, request_digest};
 pub use erasure::{ERASURE_ACT, Erased, Erasure};
-pub use latch::Held;
+pub use latch::Latched;
 pub use leaf_bytes::LeafBytes;
 pub use leaves::Leaves;
 pub use recovery::{OpenError, Place};
@@ -169,7 +169,7 @@ pub struct Log {
     lowest_epoch: Epoch,
     unsigned: Unsigned,
     /// Causes of the trips in the unsigned tail with which it was opened.
-    trips: Vec<Held>,
+    trips: Vec<Latched>,
     latch: latch::Latch,
 }
 
@@ -240,13 +240,13 @@ impl Log {
     /// Why the boundary closed in the outage in which the log was opened: the last causes, oldest first. Empty where its end
     /// was signed.
     #[must_use]
-    pub fn trips(&self) -> &[Held] {
+    pub fn trips(&self) -> &[Latched] {
         &self.trips
     }
 
     /// The integrity fault that operators have not answered yet.
     #[must_use]
-    pub const fn held(&self) -> Option<&Held> {
+    pub const fn latched(&self) -> Option<&Latched> {
         self.latch.held.as_ref()
     }
 
@@ -254,16 +254,16 @@ impl Log {
     ///
     /// # Errors
     /// When it would not outlive this process.
-    pub fn hold(&mut self, epoch: Epoch, cause: &str) -> std::io::Result<()> {
-        self.latch.hold(epoch, cause)
+    pub fn latch(&mut self, epoch: Epoch, cause: &str) -> std::io::Result<()> {
+        self.latch.set(epoch, cause)
     }
 
     /// Lets go of what is held. To be called when the re-arm that operators ordered is in the log.
     ///
     /// # Errors
     /// When it would be forgotten at the next start; then it holds as before.
-    pub fn release_hold(&mut self) -> std::io::Result<()> {
-        self.latch.release()
+    pub fn unlatch(&mut self) -> std::io::Result<()> {
+        self.latch.lift()
     }
 
     /// The gap that no checkpoint covers yet.

@@ -19,7 +19,7 @@ use super::binding::{Binder, Binding};
 use super::disk::{Disk, folder_of, system};
 use super::fence::{Fence, FenceError};
 use super::keyring::{Keyring, KeyringError};
-use super::latch::{Held, Latch};
+use super::latch::{Latch, Latched};
 use super::reader::Reader;
 use super::store::{Identity, Store, StoreError};
 use super::volume;
@@ -249,13 +249,13 @@ fn check_tail(
 }
 
 /// Why the boundary closed in the unsigned tail, the last times where it did often.
-fn trips(reader: &Reader, signed: Option<&SignedCheckpoint>) -> Result<Vec<Held>, OpenError> {
+fn trips(reader: &Reader, signed: Option<&SignedCheckpoint>) -> Result<Vec<Latched>, OpenError> {
     let mut told = VecDeque::new();
     for round in reader.rounds(LeafIndex(signed.map_or(0, |signed| signed.size.0)))? {
         for leaf in round?.leaves.iter() {
             match Entry::parse(leaf) {
                 Ok(Entry::Trip(trip)) => {
-                    told.push_back(Held { epoch: trip.epoch, cause: trip.cause.to_owned() });
+                    told.push_back(Latched { epoch: trip.epoch, cause: trip.cause.to_owned() });
                 }
                 Ok(_) => {}
                 Err(_) => return Err(OpenError::Tree("entries")),

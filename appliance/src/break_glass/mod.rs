@@ -13,7 +13,7 @@ mod charter;
 mod check;
 pub mod desk;
 mod key;
-mod leave;
+mod lent;
 mod line;
 mod order;
 mod proof;
@@ -34,7 +34,7 @@ use tokio::sync::Notify;
 
 pub use self::act::Act;
 pub(crate) use self::check::Moment;
-pub(crate) use self::leave::{Leave, UnderWarrant};
+pub(crate) use self::lent::{LentWarrant, UnderWarrant};
 pub(crate) use self::line::Change;
 pub use self::line::UseLine;
 pub use self::order::{
@@ -88,14 +88,14 @@ impl BreakGlass {
     }
 
     /// What is left of the warrant that lives, for one round.
-    pub(crate) fn leave(&self, now: Timestamp) -> Option<Leave> {
+    pub(crate) fn lend(&self, now: Timestamp) -> Option<LentWarrant> {
         let state = self.lock();
         let line = state.book.active(now)?;
         let warrant = line.warrant()?;
         // Without its key, which somebody removed, it gives leave for nothing.
         let prepared = Arc::clone(state.keys.get(&warrant.key)?);
         let used = state.book.used(line.leaf);
-        Some(Leave {
+        Some(LentWarrant {
             warrant: line.leaf,
             prepared,
             charter: state.book.charter(line.charter)?.bytes.clone(),

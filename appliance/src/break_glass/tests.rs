@@ -121,15 +121,15 @@ fn head(time: u64, principal: &str) -> Head<'_> {
     Head { time, epoch: Epoch(1), bundle, salt: Salt::default(), principal }
 }
 
-/// What a leave makes of an act: window and number.
+/// What a lent warrant makes of an act: window and number.
 fn taken(
-    leave: &mut Leave,
+    lent: &mut LentWarrant,
     head: &Head<'_>,
     action: Uid<'_>,
     resource: Uid<'_>,
     window_s: u32,
 ) -> Option<(u32, u16)> {
-    match leave.take(head, (&action, &resource), window_s)? {
+    match lent.take(head, (&action, &resource), window_s)? {
         Verdict::Allow { window_s, uses: 1, grounds: Grounds::Warrant { leaf: WARRANT, number } } => {
             Some((window_s, number))
         }
@@ -140,9 +140,9 @@ fn taken(
 #[test]
 fn a_warrant_gives_each_number_once_in_order_and_only_for_its_scope_and_window() {
     let scene = Scene::new();
-    assert!(scene.room.leave(Timestamp(120_000)).is_none());
+    assert!(scene.room.lend(Timestamp(120_000)).is_none());
     scene.write(&scene.warrant(), WARRANT, 120_000);
-    let mut leave = scene.room.leave(Timestamp(130_000)).unwrap();
+    let mut lent = scene.room.lend(Timestamp(130_000)).unwrap();
     let other = Uid { id: "other", ..ACTION };
     for (head, action, resource) in [
         (head(119_999, AGENT), ACTION, ORDER),
@@ -153,20 +153,20 @@ fn a_warrant_gives_each_number_once_in_order_and_only_for_its_scope_and_window()
         // Less than a second is left.
         (head(159_001, AGENT), ACTION, ORDER),
     ] {
-        assert_eq!(taken(&mut leave, &head, action, resource, 60), None, "{head:?}");
+        assert_eq!(taken(&mut lent, &head, action, resource, 60), None, "{head:?}");
     }
-    assert!(!leave.is_used());
-    assert_eq!(taken(&mut leave, &head(130_000, AGENT), ACTION, ORDER, 7), Some((7, 1)));
-    assert_eq!(taken(&mut leave, &head(130_000, AGENT), ACTION, ORDER, 60), Some((30, 2)));
-    assert_eq!(taken(&mut leave, &head(130_000, AGENT), ACTION, ORDER, 60), None, "it has two uses");
-    assert!(leave.is_used());
+    assert!(!lent.is_used());
+    assert_eq!(taken(&mut lent, &head(130_000, AGENT), ACTION, ORDER, 7), Some((7, 1)));
+    assert_eq!(taken(&mut lent, &head(130_000, AGENT), ACTION, ORDER, 60), Some((30, 2)));
+    assert_eq!(taken(&mut lent, &head(130_000, AGENT), ACTION, ORDER, 60), None, "it has two uses");
+    assert!(lent.is_used());
     // What no commit has was not used.
-    let mut again = scene.room.leave(Timestamp(130_000)).unwrap();
+    let mut again = scene.room.lend(Timestamp(130_000)).unwrap();
     assert_eq!(taken(&mut again, &head(130_000, AGENT), ACTION, ORDER, 7), Some((7, 1)));
     scene.use_up(1, 20);
-    let mut next = scene.room.leave(Timestamp(130_000)).unwrap();
+    let mut next = scene.room.lend(Timestamp(130_000)).unwrap();
     assert_eq!(taken(&mut next, &head(130_000, AGENT), ACTION, ORDER, 7), Some((7, 2)));
-    assert!(scene.room.leave(Timestamp(160_001)).is_none(), "it is over");
+    assert!(scene.room.lend(Timestamp(160_001)).is_none(), "it is over");
 }
 
 #[test]
@@ -177,16 +177,16 @@ fn the_key_signs_what_verifies_under_the_warrants_name_and_goes_when_it_ends() {
 
     let scene = Scene::new();
     scene.write(&scene.warrant(), WARRANT, 120_000);
-    let leave = scene.room.leave(Timestamp(130_000)).unwrap();
+    let lent = scene.room.lend(Timestamp(130_000)).unwrap();
     let checkpoint = Checkpoint { origin: scene.room.origin(), size: TreeSize(3), root: Hash::default() };
-    let under = leave.sign(&checkpoint).unwrap();
+    let under = lent.sign(&checkpoint).unwrap();
     let name = warrant_key_name(scene.room.origin(), WARRANT).unwrap();
-    let key = VerifierKey::new(&name, leave.prepared.key.public()).unwrap();
+    let key = VerifierKey::new(&name, lent.prepared.key.public()).unwrap();
     assert_eq!((under.key_id(), under.warrant()), (key.id(), WARRANT));
     assert_eq!(key.verify(checkpoint.text().unwrap().as_bytes(), &under.signature()), Ok(()));
     let end = scene.room.ending(vec!["re-arm".to_owned()], "open", Timestamp(140_000)).unwrap();
     scene.write(&end, LeafIndex(30), 140_000);
-    assert!(scene.room.leave(Timestamp(140_000)).is_none());
+    assert!(scene.room.lend(Timestamp(140_000)).is_none());
     assert_eq!(scene.room.lock().keys.all().count(), 0);
     assert!(scene.room.ending(Vec::new(), "open", Timestamp(140_000)).is_none(), "once");
 }
@@ -314,5 +314,5 @@ fn another_warrant_makes_the_reviewed_ones_forgotten_with_every_row_of_theirs() 
     assert_eq!(forgotten.rows().unwrap().len(), 3, "the warrant and its two uses");
     scene.room.apply(changes, Timestamp(140_000));
     assert_eq!(scene.room.standing(Timestamp(140_000)).uses, []);
-    assert_eq!(scene.room.leave(Timestamp(140_000)).map(|leave| leave.used), Some(0));
+    assert_eq!(scene.room.lend(Timestamp(140_000)).map(|lent| lent.used), Some(0));
 }

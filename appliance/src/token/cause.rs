@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::disk::Space;
 use crate::hsm::{FaultClass, FaultKind, HsmFault};
-use crate::log::Held;
+use crate::log::Latched;
 use crate::log::second_fence::FenceMismatch;
 
 const STARTING: &str = "starting";
@@ -45,7 +45,7 @@ impl Cause {
     /// How the boundary stands at start: an integrity fault that no re-arm has ended outlives the process that met it,
     /// whatever operators had ordered meanwhile. The latch says so, and the log's unsigned tail, should the latch be gone.
     #[must_use]
-    pub fn at_start(held: Option<&Held>, trips: &[Held]) -> Self {
+    pub fn at_start(held: Option<&Latched>, trips: &[Latched]) -> Self {
         let latched = held.map(|held| grave(&held.cause).unwrap_or("unknown_fault"));
         let standing = latched.or_else(|| trips.iter().rev().find_map(|trip| grave(&trip.cause)));
         let Some(kind) = standing else { return Self::starting() };
@@ -211,8 +211,8 @@ mod tests {
 
     #[test]
     fn an_integrity_fault_outlives_the_process_that_met_it() {
-        let held = |cause: &str| Held { epoch: Epoch(3), cause: cause.to_owned() };
-        let kind = |latch: Option<Held>, trips: &[Held]| Cause::at_start(latch.as_ref(), trips).kind;
+        let held = |cause: &str| Latched { epoch: Epoch(3), cause: cause.to_owned() };
+        let kind = |latch: Option<Latched>, trips: &[Latched]| Cause::at_start(latch.as_ref(), trips).kind;
         assert_eq!(kind(None, &[]), "starting");
         assert_eq!(kind(None, &[held("device_removed")]), "starting");
         assert_eq!(kind(None, &[held("disk_hangs"), held("disk_low")]), "starting");

@@ -17,7 +17,7 @@ use assent_proto::wire::{
 };
 
 use super::draft::{AskedBy, Draft, DraftError, Use, count, number_of};
-use crate::break_glass::Leave;
+use crate::break_glass::LentWarrant;
 use crate::log::Leaves;
 use crate::log::store::{Room, Row};
 use crate::queue::{Line, Queue, Reservation, State};
@@ -137,7 +137,7 @@ pub(super) enum Signing<'l> {
     /// Nobody's.
     Nobody,
     /// That of the key of a warrant, over what is allowed under it and nothing else.
-    Warrant(&'l mut Leave),
+    Warrant(&'l mut LentWarrant),
 }
 
 impl Signing<'_> {
@@ -152,13 +152,12 @@ impl Signing<'_> {
         intent: &Intent<'_>,
         ruling: &Ruling<'r>,
     ) -> Option<Ruling<'r>> {
-        let Self::Warrant(leave) = self else { return None };
+        let Self::Warrant(lent) = self else { return None };
         let Verdict::Allow { window_s, grounds: Grounds::Policy, .. } = ruling.verdict else { return None };
         if intent.terms.on_unavailable != OnUnavailable::Warrant {
             return None;
         }
-        leave
-            .take(head, (&intent.act.action, &intent.act.resource), window_s)
+        lent.take(head, (&intent.act.action, &intent.act.resource), window_s)
             .map(|verdict| Ruling { verdict, ..ruling.clone() })
     }
 }

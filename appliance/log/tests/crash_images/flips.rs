@@ -44,7 +44,7 @@ fn is_found(image: &Arc<Image>, model: &Model, before: &Shown) -> Result<bool, S
     let shown = hold(&log, &model.begun_from(before, usize::MAX), 0);
     match shown {
         Ok(_) => Ok(false),
-        Err(broken) if broken.starts_with("held for") && log.held().is_some() => Ok(true),
+        Err(broken) if broken.starts_with("held for") && log.latched().is_some() => Ok(true),
         Err(broken) => Err(broken),
     }
 }

@@ -97,7 +97,7 @@ pub(crate) fn hold(log: &Log, model: &Model, crash: usize) -> Result<Shown, Stri
         reader.check_volumes(|_| ()).map_err(|error| format!("volumes: {error}: {error:?}"))?;
     }
     let ring = hold_ring(log, model, crash, rounds)?;
-    let held = log.held().cloned();
+    let held = log.latched().cloned();
     let states = Model::states_at(&model.latch, crash);
     let is_known = states.contains(&held);
     // What a power cut left of a latch that was being written holds, too.

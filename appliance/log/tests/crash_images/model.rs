@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 
 use assent_log::store::BatchKey;
-use assent_log::{Held, SignedCheckpoint, Unsigned};
+use assent_log::{Latched, SignedCheckpoint, Unsigned};
 use assent_proto::hash::Hash;
 use assent_proto::number::{Epoch, Timestamp};
 use assent_proto::tree::Frontier;
@@ -109,7 +109,7 @@ pub(crate) struct Model {
     pub(crate) log_founded: Span,
     pub(crate) rounds: Vec<Round>,
     /// States of the latch, one after the other.
-    pub(crate) latch: Vec<(Span, Option<Held>)>,
+    pub(crate) latch: Vec<(Span, Option<Latched>)>,
     /// States of the ring that its file was told, beside hand-overs.
     pub(crate) ring: Vec<(Span, Ring)>,
     pub(crate) erasures: Vec<Erasing>,
@@ -248,7 +248,7 @@ impl Model {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Shown {
     pub(crate) rounds: usize,
-    pub(crate) held: Option<Held>,
+    pub(crate) held: Option<Latched>,
     pub(crate) ring: Ring,
     pub(crate) erasures: usize,
 }

@@ -192,7 +192,7 @@ impl Sealer {
         clock: Clock,
     ) -> (Self, SealerHandle) {
         let (outbox, inbox) = sync_channel(MAX_SEALER_MESSAGES);
-        let cause = Cause::at_start(log.held(), log.trips());
+        let cause = Cause::at_start(log.latched(), log.trips());
         let opened_before = log.signed().is_some();
         let (epoch, lowest) = (log.epoch(), log.lowest_epoch());
         let boundary = TokenBoundary::new(epoch, lowest, opened_before, cause, clock.stamp());

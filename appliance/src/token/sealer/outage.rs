@@ -100,7 +100,7 @@ impl Sealer {
         self.gauges.trip();
         self.attempts = Attempts { running: self.attempts.running, ..Attempts::new() };
         if cause.class == FaultClass::Integrity {
-            self.hold(epoch, cause.kind);
+            self.latch(epoch, cause.kind);
         }
         tracing::error!(cause = cause.kind, "token boundary closed: {}", cause.message);
         // Ahead of whatever else waits, for that is written in its epoch; behind the trips before it.
@@ -110,8 +110,8 @@ impl Sealer {
     }
 
     /// Latches an integrity fault, before anything else follows it: neither a kill nor an older log may let go of it.
-    fn hold(&mut self, epoch: Epoch, cause: &str) {
-        if let Err(error) = self.disk.over(|| self.log.hold(epoch, cause)) {
+    fn latch(&mut self, epoch: Epoch, cause: &str) {
+        if let Err(error) = self.disk.over(|| self.log.latch(epoch, cause)) {
             tracing::error!(
                 error = &error as &dyn std::error::Error,
                 "the latch cannot be written; only the log's entry holds it"
@@ -275,8 +275,8 @@ impl Sealer {
         // Should something graver be found meanwhile, the boundary does not open in this one.
         let epoch = self.noted;
         // INVARIANT: what is held is let go by an order of this epoch only.
-        if self.log.held().is_some() && self.order.as_ref().is_none_or(|order| order.epoch != epoch) {
-            return Ok(Err(Cause::at_start(self.log.held(), &[])));
+        if self.log.latched().is_some() && self.order.as_ref().is_none_or(|order| order.epoch != epoch) {
+            return Ok(Err(Cause::at_start(self.log.latched(), &[])));
         }
         // The attempt may have lasted seconds since somebody looked.
         if self.look_for_room() < Room::Enough {
@@ -315,7 +315,7 @@ impl Sealer {
             tracing::error!(cause = cause.kind, "armed, and not opened: {}", cause.message);
             // What is held is graver than what keeps it held: were it closed for the lesser one, fewer operators could let go of it.
             let cause =
-                if let Some(held) = self.log.held() { Cause::at_start(Some(held), &[]) } else { cause };
+                if let Some(held) = self.log.latched() { Cause::at_start(Some(held), &[]) } else { cause };
             self.boundary.trip_behind_rearm(epoch, cause.clone(), self.clock.stamp());
             return Ok(Err(cause));
         }
@@ -346,7 +346,7 @@ impl Sealer {
     /// hold on, it is the operators' again.
     fn make_ready_to_open(&mut self, read: Option<FenceRead>) -> Result<(), Cause> {
         self.fence_before_opening(read)?;
-        self.disk.over(|| self.log.release_hold()).map_err(|error| Cause::fence(&error))
+        self.disk.over(|| self.log.unlatch()).map_err(|error| Cause::fence(&error))
     }
 
     fn outage(&self) -> Option<Operation> {

@@ -10,7 +10,7 @@ use assent_proto::number::Epoch;
 use assent_proto::refusal::Refusal;
 
 use super::{Sealer, SealerError};
-use crate::break_glass::{Leave, UnderWarrant};
+use crate::break_glass::{LentWarrant, UnderWarrant};
 use crate::clock::Stopwatch;
 use crate::disk::Room;
 use crate::log::store::Answers;
@@ -184,11 +184,11 @@ impl Sealer {
         // What waited waits on: it is decided when a signature can be had.
         drafts.retain(|draft| draft.asked_by != AskedBy::Queue);
         self.keep_what_has_room(&mut drafts);
-        let mut leave = if drafts.is_empty() { None } else { self.leave() };
+        let mut lent = if drafts.is_empty() { None } else { self.lend() };
         for draft in &mut drafts {
             // What was decided in another epoch did not know that the boundary is closed.
-            let by = match &mut leave {
-                Some(leave) if draft.epoch == epoch => Signing::Warrant(leave),
+            let by = match &mut lent {
+                Some(lent) if draft.epoch == epoch => Signing::Warrant(lent),
                 Some(_) | None => Signing::Nobody,
             };
             draft.settle(by, &self.queue)?;
@@ -198,10 +198,9 @@ impl Sealer {
         if round.is_empty() {
             return Ok(());
         }
-        let under = match leave.filter(Leave::is_used) {
-            Some(leave) => Some(
-                leave
-                    .sign(&round.checkpoint(self.break_glass.origin()))
+        let under = match lent.filter(LentWarrant::is_used) {
+            Some(lent) => Some(
+                lent.sign(&round.checkpoint(self.break_glass.origin()))
                     .ok_or(SealerError::Round("the warrant's key does not sign"))?,
             ),
             None => None,

@@ -8,7 +8,7 @@ use assent_proto::number::LeafIndex;
 use tokio::sync::oneshot;
 
 use super::{Message, Sealer, SealerError, SealerHandle};
-use crate::break_glass::{Act, Leave, Moment};
+use crate::break_glass::{Act, LentWarrant, Moment};
 use crate::disk::Room;
 use crate::token::operation::Operation;
 use crate::token::round::Kept;
@@ -60,14 +60,14 @@ impl Sealer {
 
     /// The warrant that lives. A log that is in doubt is not written on its strength; and what its end waits with, in the same
     /// round, comes behind it.
-    pub(super) fn leave(&self) -> Option<Leave> {
+    pub(super) fn lend(&self) -> Option<LentWarrant> {
         let closed = self.boundary.closed()?;
         let ends =
             |waiting: &Operation| matches!(waiting, Operation::BreakGlass(act) if act.ends_a_warrant());
         if closed.cause.is_of_the_log() || self.operations.iter().any(ends) {
             return None;
         }
-        self.break_glass.leave(self.clock.now())
+        self.break_glass.lend(self.clock.now())
     }
 
     /// Takes over what a commit changed of break-glass, and whether the log tells now that the boundary is closed. To be called

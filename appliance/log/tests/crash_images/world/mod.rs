@@ -13,7 +13,7 @@ use assent_log::keyring::Keyring;
 use assent_log::limits::STORED_PIECE_BYTES;
 use assent_log::reader::Reader;
 use assent_log::store::{Identity, Store, StoreError};
-use assent_log::{Held, Log, OpenError, Place};
+use assent_log::{Latched, Log, OpenError, Place};
 use assent_proto::number::{Epoch, Timestamp};
 
 use crate::dice::Dice;
@@ -310,9 +310,9 @@ impl World {
             let begun = self.begin();
             let log = self.log.as_mut().expect("a log");
             let epoch = Epoch(log.epoch().0 + 1);
-            let held = log.hold(epoch, cause).is_ok();
+            let held = log.latch(epoch, cause).is_ok();
             let span = self.span(begun, held);
-            self.model.latch.push((span, Some(Held { epoch, cause: cause.to_owned() })));
+            self.model.latch.push((span, Some(Latched { epoch, cause: cause.to_owned() })));
         }
         self.round(Kind::Tripped(cause))
     }
@@ -325,8 +325,8 @@ impl World {
         self.advance_fence();
         let begun = self.begin();
         let log = self.log.as_mut().expect("a log");
-        if log.held().is_some() {
-            let released = log.release_hold().is_ok();
+        if log.latched().is_some() {
+            let released = log.unlatch().is_ok();
             let span = self.span(begun, released);
             self.model.latch.push((span, None));
         }

@@ -38,7 +38,7 @@ impl World {
             Kind::Tripped(_) if told < known => known,
             // Held just now: its epoch is known already.
             Kind::Tripped(_) => {
-                log.held().map_or(Epoch(known.0 + 1), |held| held.epoch.max(Epoch(known.0 + 1)))
+                log.latched().map_or(Epoch(known.0 + 1), |held| held.epoch.max(Epoch(known.0 + 1)))
             }
             Kind::Sealed | Kind::HandOver(_) | Kind::Denied => known,
         };

@@ -1,4 +1,4 @@
-//! Leave: the warrant that lives, lent to one round that nothing else can sign.
+//! The lent warrant: the one that lives, lent to one round that nothing else can sign.
 //!
 //! The rule it keeps: a number is given once, in order, and only for what operators have signed: the charter's scope, the warrant's
 //! window and its uses. What was decided before the warrant was in the log, or in another epoch, is not decided under it.
@@ -18,7 +18,7 @@ use super::key::Prepared;
 
 /// What is left of a warrant.
 #[derive(Debug)]
-pub(crate) struct Leave {
+pub(crate) struct LentWarrant {
     pub(super) warrant: LeafIndex,
     pub(super) prepared: Arc<Prepared>,
     /// The charter's leaf.
@@ -35,7 +35,7 @@ pub(crate) struct Leave {
 /// Tells its holder that the key of a warrant signed a checkpoint that covers the round, and that the signature verified. It
 /// does not tell that the round is durable, and it covers nothing but the answers that hold uses of this warrant.
 ///
-/// Only [`Leave::sign`] makes one.
+/// Only [`LentWarrant::sign`] makes one.
 #[derive(Debug)]
 #[must_use]
 pub(crate) struct UnderWarrant {
@@ -58,7 +58,7 @@ impl UnderWarrant {
     }
 }
 
-impl Leave {
+impl LentWarrant {
     /// Whether any of it was used in this round.
     pub(crate) const fn is_used(&self) -> bool {
         self.is_used
