@@ -177,3 +177,34 @@ fn nobody_can_order_where_nobody_is_named_or_it_opens_by_itself() {
     let (code, _, talk) = assent(Some(&appliance.config()), &["hsm", "rearm"]);
     assert!(code == 1 && talk.contains("list their keys under `hsm.operators`"), "{code} {talk}");
 }
+
+/// Its entry is in the log, and the HSM fails before the boundary opens: what two had to sign for, two have to sign for again.
+#[test]
+fn an_ordered_rearm_that_does_not_open_is_the_operators_again_and_not_one_operators() {
+    let mut appliance = staffed("rearm = \"operator\"");
+    inject(&appliance, "corrupt --times 1");
+    eventually("it is closed for operators", || is_closed_for_operators(&appliance).then_some(()));
+    // A process of its own: the one before wrote the HSM's fence just now, and would not write it again so soon.
+    appliance.kill();
+    appliance.launch_closed();
+    inject(&appliance, "rv 0x32 --call C_CreateObject");
+    let office = Office { appliance: &appliance };
+    let sign = |statement: &str| ["alice", "bob"].map(|name| office.sign(name, "assent-rearm@v1", statement));
+    let first = appliance.status().expect("it answers").epoch;
+    let [alice, bob] = sign(&office.statement(false));
+    let (code, talk) = office.order(false, &[&alice, &bob]);
+    assert_ne!(code, 0, "{talk}");
+    let epoch = eventually("it did not open", || {
+        let status = appliance.status()?;
+        (status.epoch > first && !status.boundaries.token.open).then_some(status.epoch)
+    });
+    assert!(is_closed_for_operators(&appliance), "{:?}", appliance.status());
+    clear(&appliance);
+    // That two are to sign, the statement's text says.
+    let [alice, bob] = sign(&office.statement(false));
+    let (code, talk) = office.order(false, &[&alice]);
+    assert!(code == 3 && talk.contains("signed by 1 of the 2"), "{code} {talk}");
+    assert_eq!(office.order(false, &[&alice, &bob]).0, 0);
+    assert_eq!(appliance.wait_until_open().epoch, epoch);
+    appliance.stop_and_verify_log();
+}
