@@ -1,6 +1,8 @@
 //! Drills, run as an SRE would: what they print, what they leave behind, and that a drill can fail.
 
-use crate::support::assent;
+use std::process::Command;
+
+use crate::support::{ASSENT, assent};
 
 fn run(names: &[&str], out: &std::path::Path) -> (i32, Vec<serde_json::Value>, String) {
     let out = out.display().to_string();
@@ -58,4 +60,19 @@ fn a_drill_that_there_is_not_is_said_before_anything_begins() {
     let out = tempfile::tempdir().expect("a folder");
     let (code, lines, talk) = run(&["killed", "kiled"], out.path());
     assert!(code == 1 && lines.is_empty() && talk.contains("there is no drill `kiled`"), "{talk}");
+}
+
+/// As `cargo run` leaves it, which builds the simulator's module and not its command.
+#[test]
+fn where_nothing_can_break_the_hsm_that_is_said_before_anything_begins() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let alone = folder.path().join("assent");
+    std::fs::copy(ASSENT, &alone).expect("a copy");
+    for words in [&["drill", "run", "remove"][..], &["demo", "--bad-day"]] {
+        let output = Command::new(&alone).args(words).env("PATH", "/nowhere").output().expect("it runs");
+        let talk = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{talk}");
+        assert!(talk.contains("cargo build --release --locked -p assent -p firmware-sim"), "{talk}");
+        assert!(output.stdout.is_empty(), "{words:?}");
+    }
 }

@@ -38,6 +38,7 @@ mod queue;
 mod scratch;
 mod serve;
 mod signing;
+mod simulator;
 mod status;
 mod token;
 mod top;

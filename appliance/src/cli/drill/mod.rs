@@ -29,7 +29,7 @@ use catalogue::{Drill, ROWS, chosen};
 use stage::{Hsm, Venue};
 
 use super::output::{json_line, json_lines};
-use super::{Exit, Failure, Format, Globals};
+use super::{Exit, Failure, Format, Globals, simulator};
 use crate::shown::counted;
 
 /// The files of a report, in its folder.
@@ -127,6 +127,7 @@ fn hold(options: &Options, globals: &Globals) -> anyhow::Result<Exit> {
         let message = format!("there is no drill `{name}`{of}; `assent drill list` shows them");
         Failure { message, exit: Exit::Failed }
     })?;
+    simulator::require()?;
     let count = drills.len() + usize::from(measures);
     talk!("{} on {}", counted(count as u64, "drill", "drills"), venue.label());
     let mut lines = Vec::new();

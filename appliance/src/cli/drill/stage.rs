@@ -12,6 +12,7 @@ use anyhow::{Context as _, bail};
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::super::scratch::{Scratch, serve};
+use super::super::simulator;
 use super::faults::Faults;
 use crate::clock::Stopwatch;
 use crate::config::Config;
@@ -229,21 +230,9 @@ impl Stage {
         Ok(serde_json::from_str(&self.simulator(&["status", "--json"])?)?)
     }
 
-    /// Runs the command of firmware-sim on this stage's HSM.
+    /// Tells the simulator of this stage's HSM something.
     fn simulator(&self, arguments: &[&str]) -> anyhow::Result<String> {
-        let beside = std::env::current_exe()?.with_file_name("firmware-sim");
-        let program = if beside.is_file() { beside } else { PathBuf::from("firmware-sim") };
-        let output = Command::new(program)
-            .arg("--dir")
-            .arg(&self.simulator)
-            .args(arguments.iter().flat_map(|argument| argument.split(' ')))
-            .stdin(Stdio::null())
-            .output()
-            .context("cannot run firmware-sim; is it installed beside assent?")?;
-        if !output.status.success() {
-            bail!("firmware-sim {arguments:?}: {}", String::from_utf8_lossy(&output.stderr).trim_end());
-        }
-        Ok(String::from_utf8(output.stdout)?)
+        simulator::tell(&self.simulator, arguments)
     }
 
     /// The operators' signatures over a statement, one each.

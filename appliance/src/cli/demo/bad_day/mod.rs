@@ -22,7 +22,7 @@ use self::shop::{Ended, OPERATORS, Shop};
 use self::sink::Sink;
 use super::PATIENCE;
 use crate::cli::scratch::Scratch;
-use crate::cli::{Exit, Format, Globals};
+use crate::cli::{Exit, Format, Globals, simulator};
 use crate::clock::Stopwatch;
 use crate::sample;
 
@@ -37,6 +37,7 @@ const USES: usize = 10;
 
 /// Runs it.
 pub(super) fn run(keep: bool, globals: &Globals) -> anyhow::Result<Exit> {
+    simulator::require()?;
     let watch = Stopwatch::start();
     let scratch = Scratch::new("bad-day", keep)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;

@@ -13,6 +13,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::cli::demo::PATIENCE;
 use crate::cli::scratch::serve;
+use crate::cli::simulator;
 use crate::clock::Stopwatch;
 use crate::config::Config;
 use crate::control;
@@ -122,15 +123,7 @@ impl Shop {
     }
 
     fn simulate(&self, words: &[&str]) -> anyhow::Result<()> {
-        let program = std::env::current_exe()?.with_file_name("firmware-sim");
-        let mut command = Command::new(program);
-        command.arg("--dir").arg(self.folder.join("hsm/simulator")).args(words);
-        let output = command.output().context("cannot run firmware-sim, which lies beside assent")?;
-        if output.status.success() {
-            Ok(())
-        } else {
-            bail!("firmware-sim {}: {}", words.join(" "), output.status)
-        }
+        simulator::tell(&self.folder.join("hsm/simulator"), words).map(drop)
     }
 
     /// Stops it as an operator would.
